@@ -1,0 +1,304 @@
+"""The process backend: workers as plain processes of this machine, under a nest.
+
+The nest (`nest.py`) lives on when this object, its program and every service die; another
+`ProcessBackend` on the same folder finds all workers there. When the nest itself dies, a new
+one is started, which ends the survivors of the old one and reports their workers as LOST.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import Final
+
+from headrace_adapters.backends.nest_link import LinkLost, NestLink, connect_or_start
+from headrace_adapters.backends.nest_wire import Message, split_key
+from headrace_adapters.backends.worker import (
+    ExitCause,
+    Handle,
+    MemoryLimitBy,
+    RunningWorker,
+    WorkerExit,
+    WorkerKey,
+    WorkerLaunch,
+    WorkerState,
+    WorkerUsage,
+)
+from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.ids import JobId
+
+_REPLY_S: Final = 30.0
+_TRIES: Final = 4
+_AGAIN_S: Final = 0.5
+_PAGE: Final = 500
+
+_Attempt = tuple[JobId, int]
+
+
+class ProcessBackend:
+    """Starts, ends and tells of workers on this machine.
+
+    All methods may be repeated, also after a cancel; each reconnects, and starts a nest, where
+    that is needed. All raise `Unavailable` when no nest can be had.
+    """
+
+    def __init__(
+        self, folder: Path, python: str = sys.executable, *, use_cgroups: bool = True
+    ) -> None:
+        """`folder` is the nest's own; `use_cgroups` False limits memory by sampling only."""
+        self._folder = folder
+        self._python = python
+        self._use_cgroups = use_cgroups
+        self._link: NestLink | None = None
+        self._connecting = asyncio.Lock()
+        self._keeper: asyncio.Task[None] | None = None
+        self._exits: dict[WorkerKey, WorkerExit] = {}
+        self._queues: set[asyncio.Queue[WorkerExit | None]] = set()
+        self._news: dict[_Attempt, set[asyncio.Event]] = {}
+
+    async def open(self) -> None:
+        """Connect to the folder's nest, or start one; from now on exits are listened for."""
+        await self._connected()
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def close(self) -> None:
+        """Disconnect; nest and workers stay. The iterators of `exits` end."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        if self._link is not None:
+            await self._link.close()
+            self._link = None
+        for queue in self._queues:
+            queue.put_nowait(None)
+
+    async def start(self, launch: WorkerLaunch) -> Handle | WorkerExit:
+        """Start a worker; returns when its program is executed.
+
+        A key that was started before is not started again: its handle, or its exit, is the
+        answer. So is the exit NOT_STARTED when the program can't be executed. Cancelled or
+        failed, the worker may run all the same; start again to know.
+        """
+        reply = await self._call(
+            "spawn",
+            key=str(launch.key),
+            argv=launch.argv,
+            env=dict(launch.env),
+            cwd=str(launch.cwd),
+            stdout=str(launch.stdout),
+            stderr=str(launch.stderr),
+            memory=launch.memory_bytes,
+            exclusive=launch.exclusive,
+        )
+        state = _state(reply["worker"])
+        if isinstance(state, WorkerExit):
+            self._learn(state)
+            return state
+        if state.handle is None:
+            raise Unavailable(f"the remains of worker {launch.key} are still being ended")
+        return state.handle
+
+    async def stop(self, job: JobId, attempt: int, grace_s: float) -> None:
+        """End an attempt's workers and return when nothing of them is left.
+
+        SIGTERM goes to every process, SIGKILL after `grace_s` to those that remain; the nest
+        sees to it even if this program dies. A repeat may only shorten the grace; an unknown
+        attempt is success. Cancelled, the stop goes on.
+        """
+        news = asyncio.Event()
+        waiting = self._news.setdefault((job, attempt), set())
+        waiting.add(news)
+        try:
+            while True:
+                news.clear()
+                reply = await self._call(
+                    "stop", job=job, attempt=attempt, grace_ms=round(grace_s * 1000)
+                )
+                if not reply["left"]:
+                    return
+                await news.wait()
+        finally:
+            waiting.discard(news)
+            if not waiting:
+                self._news.pop((job, attempt), None)
+
+    async def kill(self, job: JobId, attempt: int) -> None:
+        """`stop` without any grace: SIGKILL at once."""
+        await self.stop(job, attempt, 0)
+
+    async def list(self) -> tuple[WorkerState, ...]:
+        """All workers that were not cleaned, in the order of their start."""
+        return await self._list(None)
+
+    async def exits(self) -> AsyncIterator[WorkerExit]:
+        """Exits as they happen, after all earlier ones that were not cleaned.
+
+        Each comes at least once, to each iterator; after a reconnect none is missed. Ends by
+        `close`.
+        """
+        queue: asyncio.Queue[WorkerExit | None] = asyncio.Queue()
+        for known in self._exits.values():
+            queue.put_nowait(known)
+        self._queues.add(queue)
+        try:
+            while (found := await queue.get()) is not None:
+                yield found
+        finally:
+            self._queues.discard(queue)
+
+    async def clean(self, job: JobId, attempt: int) -> None:
+        """Forget an attempt's exits. An unknown attempt is success; raises `Conflict` while a
+        worker of it lives."""
+        reply = await self._call("forget", job=job, attempt=attempt)
+        self._forget(reply["forgot"])
+
+    async def usage(self) -> tuple[WorkerUsage, ...]:
+        """What each running worker uses.
+
+        CPU time counts living processes and those they waited for; memory is the sum of
+        resident sizes, so that a page shared by two processes counts twice.
+        """
+        reply = await self._call("usage")
+        return tuple(
+            WorkerUsage(_key(item["key"]), item["cpu_s"], item["rss"], item["processes"])
+            for item in reply["usage"]
+        )
+
+    async def memory_limit_by(self) -> MemoryLimitBy:
+        """What enforces memory limits on this machine."""
+        return MemoryLimitBy((await self._call("ping"))["memory_limit_by"])
+
+    async def shut_down(self) -> None:
+        """End the nest, when a node is taken out of use; raises `Conflict` while a worker
+        lives. Where no nest is running one is started first, to end what an old one left."""
+        await self._connected()
+        if self._keeper is not None:
+            self._keeper.cancel()  # it would bring the nest back
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+        await self._call("shutdown")
+        await self.close()
+
+    # ---- the connection
+
+    async def _call(self, op: str, **fields: object) -> Message:
+        for _ in range(_TRIES):
+            link = await self._connected()
+            try:
+                return await asyncio.wait_for(link.call(op, **fields), _REPLY_S)
+            except LinkLost:
+                continue  # every request may be repeated
+            except TimeoutError as error:
+                raise Unavailable(f"the nest has not answered for {_REPLY_S:g} s") from error
+        raise Unavailable(
+            f"the nest in {self._folder} died {_TRIES} times while it was asked to {op}",
+            hint=f"look at {self._folder / 'log'}",
+        )
+
+    async def _connected(self) -> NestLink:
+        if self._link is not None and not self._link.lost.is_set():
+            return self._link
+        async with self._connecting:
+            if self._link is not None and not self._link.lost.is_set():
+                return self._link
+            earlier = set(self._exits)
+            link = await connect_or_start(
+                self._folder, self._python, self._use_cgroups, self._on_push
+            )
+            try:
+                # Subscribed first: what ends between the two is heard twice rather than never.
+                await asyncio.wait_for(link.call("subscribe"), _REPLY_S)
+                states = await self._list(link)
+            except (LinkLost, TimeoutError) as error:
+                await link.close()
+                raise Unavailable("the nest went away while it was asked for its workers") from (
+                    error
+                )
+            except BaseException:
+                await link.close()
+                raise
+            self._link = link
+        exits = {state.key: state for state in states if isinstance(state, WorkerExit)}
+        self._forget([str(key) for key in earlier - exits.keys()])
+        for found in exits.values():
+            self._learn(found)
+        for events in self._news.values():
+            _wake(events)
+        return link
+
+    async def _list(self, link: NestLink | None) -> tuple[WorkerState, ...]:
+        states: list[WorkerState] = []
+        fields = {"after": 0, "most": _PAGE}
+        while True:
+            call = self._call("list", **fields) if link is None else link.call("list", **fields)
+            reply = await call
+            states += [_state(record) for record in reply["workers"]]
+            if not reply["more"]:
+                return tuple(states)
+            fields["after"] = reply["last"]
+
+    async def _keep(self) -> None:
+        """Come back by itself when the nest is lost: its workers' exits must be heard."""
+        while True:
+            link = self._link
+            if link is not None:
+                await link.lost.wait()
+            try:
+                await self._connected()
+            except HeadraceError:
+                await asyncio.sleep(_AGAIN_S)
+
+    # ---- what is known
+
+    def _on_push(self, message: Message) -> None:
+        if record := message.get("exit"):
+            state = _state(record)
+            if isinstance(state, WorkerExit):
+                self._learn(state)
+        self._forget(message.get("forgot", ()))
+
+    def _learn(self, found: WorkerExit) -> None:
+        if found.key not in self._exits:
+            self._exits[found.key] = found
+            for queue in self._queues:
+                queue.put_nowait(found)
+        _wake(self._news.get((found.key.job, found.key.attempt), ()))
+
+    def _forget(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            found = _key(key)
+            self._exits.pop(found, None)
+            _wake(self._news.get((found.job, found.attempt), ()))
+
+
+def _wake(events: Iterable[asyncio.Event]) -> None:
+    for event in events:
+        event.set()
+
+
+def _key(text: str) -> WorkerKey:
+    job, attempt, rank = split_key(text)
+    return WorkerKey(JobId(job), attempt, rank)
+
+
+def _state(record: Message) -> WorkerState:
+    key = _key(record["key"])
+    handle = None
+    if record["pid"] is not None:
+        handle = Handle(record["boot"], record["pid"], record["start"])
+    ended = record["exit"]
+    if ended is None:
+        by = record["by"]
+        return RunningWorker(key, handle, record["exclusive"], MemoryLimitBy(by) if by else None)
+    return WorkerExit(
+        key=key,
+        handle=handle,
+        cause=ExitCause(ended["cause"]),
+        exit_code=ended["exit_code"],
+        signal=ended["signal"],
+        peak_memory_bytes=ended["peak"],
+        at_ms=ended["at_ms"],
+        message=ended["message"],
+    )

@@ -1,0 +1,231 @@
+"""The connection to Redis: group commit by pipelining, and scripts that are retried until they answer.
+
+Every write is one of the Lua scripts beside this file. All scripts are safe to repeat, so a call
+whose answer was lost with the connection is sent again until Redis is back.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import sha1
+from importlib.resources import files
+from secrets import token_hex
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.backoff import NoBackoff
+from redis.asyncio.retry import Retry
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError as RedisConnectionError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+    TimeoutError as RedisTimeoutError,
+)
+
+from headrace_model.errors import Conflict, Fenced, HeadraceError, NotFound, Stale, Unavailable
+
+_GONE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
+_BATCH = 200  # commands a round trip: bounds memory and keeps Redis fair to others
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+
+
+class NoRoom(Conflict):
+    """The ledger of a node has less room than the plan took; the message names the node."""
+
+    code = "NO_ROOM"
+
+
+class Tombstoned(Conflict):
+    """A dataset was deleted before it could be linked; the message names it."""
+
+    code = "TOMBSTONED"
+
+
+class Linked(Conflict):
+    """Jobs use the dataset; the message lists them."""
+
+    code = "LINKED"
+
+
+class Damaged(HeadraceError):
+    """A key in Redis holds another type than Headrace wrote there; nothing was changed."""
+
+    code = "DAMAGED"
+
+
+_REFUSALS: dict[str, type[HeadraceError]] = {
+    "CONFLICT": Conflict,
+    "EPOCH": Fenced,
+    "INCARNATION": Fenced,
+    "LINKED": Linked,
+    "NOT_FOUND": NotFound,
+    "NO_ROOM": NoRoom,
+    "STALE": Stale,
+    "TERM": Fenced,
+    "TOMBSTONED": Tombstoned,
+    "WRONG_TYPE": Damaged,
+}
+
+
+@dataclass(slots=True)
+class _Call:
+    command: tuple[Any, ...]
+    answer: "asyncio.Future[Any]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Redis:
+    """One service's connection. `patience_s` bounds how long a call waits for a lost Redis."""
+
+    def __init__(self, url: str, *, patience_s: float = 60.0) -> None:
+        self._client = aioredis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=5.0,
+            socket_timeout=None,
+            health_check_interval=0,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._patience_s = patience_s
+        self._waiting: list[_Call] = []
+        self._woken = asyncio.Event()
+        self._pump: asyncio.Task[None] | None = None
+        self._scripts = _load_scripts()
+        self._loaded = False
+        self.epoch = ""
+
+    async def open(self) -> None:
+        """Wait for Redis, agree on the epoch. Raises `Unavailable` after `patience_s`."""
+        await self.command("SET", "hr:epoch", token_hex(8), "NX")
+        self.epoch = str(await self.command("GET", "hr:epoch"))
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` unless Redis answers within two seconds."""
+        try:
+            async with asyncio.timeout(2.0):
+                await self.command("PING")
+        except TimeoutError:
+            raise Unavailable("Redis does not answer") from None
+
+    async def close(self) -> None:
+        """Refuse what still waits and close the sockets."""
+        if self._pump:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        for call in self._waiting:
+            if not call.answer.done():
+                call.answer.set_exception(Unavailable("this service is stopping"))
+        self._waiting.clear()
+        await self._client.aclose()
+
+    @property
+    def client(self) -> "aioredis.Redis":
+        """The plain client, for blocking reads and subscriptions that can't share a pipeline."""
+        return self._client
+
+    async def command(self, *command: Any) -> Any:
+        """Send one plain command with the next batch, again until it is answered."""
+        call = _Call(command)
+        self._waiting.append(call)
+        self._woken.set()
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.get_running_loop().create_task(self._pump_forever())
+        return await call.answer
+
+    async def commands(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Send several commands with the next batches; answers in order."""
+        return list(await asyncio.gather(*(self.command(*command) for command in commands)))
+
+    async def script(self, name: str, args: dict[str, Any]) -> list[Any]:
+        """Run the script `name`; returns its reply after 'OK'.
+
+        Raises what the script refuses (`Stale`, `Fenced`, `NoRoom`, ...), and `Unavailable` where
+        Redis is full or stays away.
+        """
+        text = json.dumps({"epoch": self.epoch, **args}, separators=(",", ":"))
+        reply = await self.command("EVALSHA", self._scripts[name][0], 0, text)
+        if reply[0] == "OK":
+            return list(reply[1:])
+        _, code, message = reply
+        raise _REFUSALS[code](message)
+
+    async def _pump_forever(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            while self._waiting:
+                batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+                await self._send(batch)
+
+    async def _send(self, batch: list[_Call]) -> None:
+        """Send one batch until every call in it has an answer."""
+        pause, started = _FIRST_PAUSE_S, asyncio.get_running_loop().time()
+        while batch := [call for call in batch if not call.answer.done()]:
+            try:
+                if not self._loaded:
+                    await self._load()
+                pipeline = self._client.pipeline(transaction=False)
+                for call in batch:
+                    pipeline.execute_command(*call.command)
+                replies = await pipeline.execute(raise_on_error=False)
+            except _GONE as error:
+                if asyncio.get_running_loop().time() - started > self._patience_s:
+                    _fail(batch, Unavailable(f"Redis does not answer: {error}"))
+                    return
+                self._loaded = False
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                continue
+            for call, reply in zip(batch, replies, strict=True):
+                self._settle(call, reply)
+
+    def _settle(self, call: _Call, reply: Any) -> None:
+        if call.answer.done():  # its caller was cancelled
+            return
+        if isinstance(reply, NoScriptError):
+            self._loaded = False  # Redis was replaced: the next round loads the scripts again
+        elif isinstance(reply, _GONE):
+            pass
+        elif isinstance(reply, OutOfMemoryError) or (
+            isinstance(reply, ResponseError) and "OOM" in str(reply)
+        ):
+            call.answer.set_exception(
+                Unavailable("Redis is out of memory", hint="finish or delete jobs, or add memory")
+            )
+        elif isinstance(reply, ResponseError) and "MISCONF" in str(reply):
+            call.answer.set_exception(Unavailable("Redis can't write to its disk"))
+        elif isinstance(reply, RedisError):
+            call.answer.set_exception(reply)
+        else:
+            call.answer.set_result(reply)
+
+    async def _load(self) -> None:
+        for digest, source in self._scripts.values():
+            answer = await self._client.script_load(source)
+            if answer != digest:
+                raise AssertionError(f"Redis names a script {answer}, we {digest}")
+        self._loaded = True
+
+
+def _fail(batch: list[_Call], error: HeadraceError) -> None:
+    for call in batch:
+        if not call.answer.done():
+            call.answer.set_exception(error)
+
+
+def _load_scripts() -> dict[str, tuple[str, str]]:
+    """Read the scripts beside this file: name → (SHA-1, source with the prelude before it)."""
+    folder = files("headrace_adapters.redis") / "lua"
+    prelude = (folder / "_prelude.lua").read_text()
+    scripts = {}
+    for entry in folder.iterdir():
+        name, _, ending = entry.name.partition(".")
+        if ending == "lua" and not name.startswith("_"):
+            source = f"{prelude}\n{entry.read_text()}"
+            scripts[name] = (sha1(source.encode(), usedforsecurity=False).hexdigest(), source)
+    return scripts

@@ -1,0 +1,325 @@
+"""Jobs in Redis: create, move, read, list, and the facts and work records of their attempts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+
+from headrace_adapters.redis.connection import Redis
+from headrace_model.cause import Cause
+from headrace_model.dataset import Dataset
+from headrace_model.errors import NotFound
+from headrace_model.ids import JobId, NodeId
+from headrace_model.job import Job, NewJob
+from headrace_model.move import Move
+from headrace_model.status import Event, Role, Status, move
+from headrace_model.work import Fact, FactKind, Work
+from headrace_wire.records import (
+    compact,
+    decode_fact,
+    decode_work,
+    encode,
+    encode_dataset,
+    encode_fact,
+    encode_fulfilments,
+    encode_work,
+    fact_field,
+    new_job_fields,
+    read_job,
+)
+
+_IDEMPOTENCY_MS = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A caller's key for a submit, and the fingerprint of what was submitted with it."""
+
+    key: str
+    fingerprint: str
+
+
+class JobStore:
+    """All that the services do with jobs in Redis. `term` comes from the leader's lease."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def create(
+        self, new: NewJob, first: Event, idempotency: Idempotency | None = None
+    ) -> tuple[JobId, int]:
+        """Make a job durable in its first step that has work; a repeat gets the first answer.
+
+        Returns its id and time of creation (ms). Raises `Conflict` (idempotency key used for
+        another job), `NotFound` (a job in `after`), `Unavailable` (Redis is full).
+        """
+        once = idempotency and {
+            "key": idempotency.key,
+            "fingerprint": idempotency.fingerprint,
+            "ttl_ms": _IDEMPOTENCY_MS,
+        }
+        args = {"new": _new_job(new, first, Role.REQUEST), "after": list(new.after)}
+        reply = await self._redis.script(
+            "create_job", args | ({"idempotency": once} if once else {})
+        )
+        return JobId(reply[0]), int(reply[1])
+
+    async def apply(self, change: Move, term: int | None = None) -> int:
+        """Apply a decided move; returns the job's new version.
+
+        Raises `Stale` (decide anew), `Fenced` (stop leading), `NoRoom`, `Tombstoned`, `NotFound`.
+        """
+        (version,) = await self._redis.script("transition", _transition(change, term))
+        return int(version)
+
+    async def get(self, job: JobId) -> Job:
+        """Read one job; raises `NotFound`."""
+        fields = await self._redis.command("HGETALL", f"hr:job:{job}")
+        if not fields:
+            raise NotFound(
+                f"there is no job {job}", hint="`headrace jobs list` shows the jobs you may see"
+            )
+        return read_job(job, fields)
+
+    async def get_many(self, jobs: Iterable[JobId]) -> list[Job]:
+        """Read several jobs in one round trip; those that are gone are left out."""
+        ids = list(jobs)
+        replies = await self._redis.commands([("HGETALL", f"hr:job:{job}") for job in ids])
+        return [read_job(job, fields) for job, fields in zip(ids, replies, strict=True) if fields]
+
+    async def history(self, job: JobId) -> list[str]:
+        """The job's history, oldest first, one JSON text a transition; raises `NotFound`."""
+        lines: list[str] = await self._redis.command("LRANGE", f"hr:history:{job}", 0, -1)
+        if not lines:
+            raise NotFound(f"there is no job {job}")
+        return lines
+
+    async def in_status(
+        self, status: Status, *, entered_before_ms: int | None = None, limit: int = -1
+    ) -> list[JobId]:
+        """Jobs in a status, the longest there first."""
+        top = "+inf" if entered_before_ms is None else str(entered_before_ms)
+        ids = await self._redis.command(
+            "ZRANGE", f"hr:status:{status}", "-inf", top, "BYSCORE", "LIMIT", 0, limit
+        )
+        return [JobId(job) for job in ids]
+
+    async def latest_in_status(
+        self, status: Status, *, before_ms: int | None, limit: int
+    ) -> list[tuple[JobId, int]]:
+        """Jobs in a status with the time they entered it, the newest first."""
+        top = "+inf" if before_ms is None else str(before_ms)
+        flat = await self._redis.command(
+            "ZRANGE", f"hr:status:{status}", top, "-inf",
+            "BYSCORE", "REV", "LIMIT", 0, limit, "WITHSCORES",
+        )  # fmt: skip
+        return [(JobId(job), int(float(score))) for job, score in _pairs(flat)]
+
+    async def counts(self) -> dict[Status, int]:
+        """How many jobs each status holds."""
+        sizes = await self._redis.commands([("ZCARD", f"hr:status:{s}") for s in Status])
+        return {status: int(size) for status, size in zip(Status, sizes, strict=True)}
+
+    async def queue(self, limit: int = -1) -> list[JobId]:
+        """Jobs in AWAITING_ALLOCATION in rank order."""
+        stop = -1 if limit < 0 else limit - 1
+        return [JobId(job) for job in await self._redis.command("ZRANGE", "hr:queue", 0, stop)]
+
+    async def now_ms(self) -> int:
+        """The clock of Redis, by which jobs are timed."""
+        reply = await self._redis.command("TIME")
+        return int(reply[0]) * 1000 + int(reply[1]) // 1000
+
+    async def facts(
+        self, job: JobId, attempt: int, nodes: Sequence[NodeId]
+    ) -> dict[tuple[NodeId, FactKind], Fact]:
+        """What the agents of `nodes` saw of an attempt and no transition has used up yet."""
+        fields = [fact_field(job, attempt, kind) for kind in FactKind]
+        replies = await self._redis.commands(
+            [("HMGET", f"hr:facts:{node}", *fields) for node in nodes]
+        )
+        return {
+            (node, kind): decode_fact(text)
+            for node, texts in zip(nodes, replies, strict=True)
+            for kind, text in zip(FactKind, texts, strict=True)
+            if text
+        }
+
+    async def report(self, node: NodeId, incarnation: str, facts: Sequence[Fact]) -> int:
+        """Keep facts; returns how many belong to current attempts. Raises `Fenced`."""
+        items = [
+            {
+                "field": fact_field(fact.job, fact.attempt, fact.kind),
+                "doc": encode_fact(fact),
+                "job": fact.job,
+                "attempt": fact.attempt,
+                "kind": fact.kind,
+            }
+            for fact in facts
+        ]
+        args = {"node": node, "incarnation": incarnation, "facts": items}
+        (kept,) = await self._redis.script("report_fact", args)
+        return int(kept)
+
+    async def reject(
+        self, job: Job, node: NodeId, kind: FactKind, cause: Cause, detail: str
+    ) -> None:
+        """Turn a fact that went well at the agent into a bad one, which the monitor ends.
+
+        Success when the attempt is over meanwhile.
+        """
+        fact = Fact(node, job.id, job.attempt, kind, cause=cause, detail=detail)
+        args = {
+            "node": node,
+            "field": fact_field(job.id, job.attempt, kind),
+            "doc": encode_fact(fact),
+            "job": job.id,
+            "attempt": job.attempt,
+            "kind": kind,
+        }
+        await self._redis.script("reject_fact", args)
+
+    async def holders(self, job: Job) -> frozenset[NodeId]:
+        """The nodes whose share of the job's attempt has not come back."""
+        nodes = [share.node for share in job.allocation.shares] if job.allocation else []
+        run = f"{job.id}.{job.attempt}"
+        there = await self._redis.commands([("HEXISTS", f"hr:held:{node}", run) for node in nodes])
+        return frozenset(node for node, held in zip(nodes, there, strict=True) if held)
+
+    async def work(self, node: NodeId) -> dict[str, str]:
+        """A node's work records as texts, by "<job>.<attempt>"."""
+        records: dict[str, str] = await self._redis.command("HGETALL", f"hr:work:{node}")
+        return records
+
+    async def finish_work(self, node: NodeId, incarnation: str, record: str) -> bool:
+        """Drop a CLEAN record that is done, unless it was replaced meanwhile."""
+        work: Work = decode_work(record)
+        args = {
+            "node": node,
+            "incarnation": incarnation,
+            "run": f"{work.job}.{work.attempt}",
+            "record": record,
+            "facts": [fact_field(work.job, work.attempt, kind) for kind in FactKind],
+        }
+        (dropped,) = await self._redis.script("finish_work", args)
+        return bool(dropped)
+
+
+def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
+    """RESP2 answers WITHSCORES flat, RESP3 in pairs."""
+    if flat and isinstance(flat[0], list | tuple):
+        return [(one, other) for one, other in flat]
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _new_job(new: NewJob, first: Event, writer: Role) -> dict[str, Any]:
+    status = move(Status.ACCEPTED, first).to
+    txn = token_hex(8)
+    base = {"txn": txn, "by": writer, "attempt": 1}
+    return {
+        "id": new.id,
+        "status": status,
+        "fields": new_job_fields(new, status),
+        "entries": [
+            base | {"event": "SUBMIT", "from": "", "to": Status.ACCEPTED},
+            base | {"event": first, "from": Status.ACCEPTED, "to": status},
+        ],
+    }
+
+
+def _transition(change: Move, term: int | None) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "txn": token_hex(8),
+        "by": change.writer,
+        "event": change.event or f"DESIRE_{change.desired}",
+        "from": change.status,
+        "to": change.to,
+        "attempt": change.attempt,
+    }
+    if change.cause:
+        entry["cause"] = change.cause
+    if change.detail:
+        entry["detail"] = change.detail
+    if change.desired:
+        entry["desired"] = change.desired
+    run = {"job": change.job, "attempt": change.attempt}
+    args: dict[str, Any] = {
+        "role": change.writer,
+        "txn": entry["txn"],
+        **run,
+        "version": change.version,
+        "status": change.status,
+        "to": change.to,
+        "entry": entry,
+        "set": _job_fields(change),
+        "opens": change.opens is not None,
+        "takes": [
+            {
+                "node": share.node,
+                "millicpus": share.resources.millicpus,
+                "memory_bytes": share.resources.memory_bytes,
+            }
+            for share in (change.takes.shares if change.takes else ())
+        ],
+        "returns": list(change.returns),
+        "work": [{"node": work.node, "record": encode_work(work)} for work in change.work],
+        "forgets": list(change.forgets),
+        "consumes": [
+            {"node": node, "field": fact_field(change.job, change.attempt, kind)}
+            for node, kind in change.consumes
+        ],
+        "links": [d for f in change.fulfilments or () for d in f.datasets],
+        "final": change.to.final,
+        "children": [
+            {"key": child.key, "new": _new_job(child.new, child.first, Role.DATA)}
+            for child in change.children
+        ],
+        "seals": [_seal(dataset) for dataset in change.seals],
+        "grows": change.takes is not None,
+    }
+    if term is not None:
+        args["term"] = term
+    if attempt_fields := _attempt_fields(change):
+        args["attempt_set"] = attempt_fields
+    return args
+
+
+def _job_fields(change: Move) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    if change.desired:
+        fields["desired"] = change.desired
+    if change.opens:
+        fields["ask"] = encode(change.opens)
+        fields["allocation"] = ""
+    if change.cause or change.to in (Status.AWAITING_ALLOCATION, Status.COMPLETED):
+        fields["cause"] = change.cause or ""
+        fields["detail"] = change.detail
+        fields["exit_code"] = "" if change.exit_code is None else str(change.exit_code)
+    if change.retries is not None:
+        fields["retries"] = str(change.retries)
+    if change.takes:
+        fields["allocation"] = encode(change.takes)
+    if change.fulfilments is not None:
+        fields["fulfilments"] = encode_fulfilments(change.fulfilments)
+    if change.seals:
+        fields["outputs"] = compact({d.output: d.id for d in change.seals})
+    return fields
+
+
+def _attempt_fields(change: Move) -> dict[str, str]:
+    """The attempt's own record: opened when its shares are taken, closed with its cause."""
+    if change.takes:
+        return {"allocation": encode(change.takes)}
+    if change.cause and change.event is not Event.SHARE_RETURNED:
+        return {"cause": change.cause, "detail": change.detail}
+    return {}
+
+
+def _seal(dataset: Dataset) -> dict[str, str]:
+    return {
+        "id": dataset.id,
+        "doc": encode_dataset(dataset),
+        "index": f"hr:datasets:{dataset.category}:{dataset.format}",
+        "name": dataset.name,
+        "versioned": f"{dataset.name}@{dataset.version}",
+    }

@@ -1,0 +1,122 @@
+-- Shared by every script: it is put before each file when the scripts are loaded.
+--
+-- A Lua error leaves earlier writes in place, so a script first reads and checks everything
+-- (epoch, key types, numbers) and answers {'REFUSED', code, message} without having written;
+-- only then it writes, and nothing after the first write can fail.
+
+local args = cjson.decode(ARGV[1])
+
+local function refuse(code, message)
+  return {'REFUSED', code, message}
+end
+
+-- First refusal wins; scripts return it before their first write.
+local problem = nil
+local function object(code, message)
+  if not problem then problem = refuse(code, message) end
+end
+
+local function expect(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then
+    object('WRONG_TYPE', key .. ' is a ' .. found .. ', not a ' .. kind)
+    return false
+  end
+  return true
+end
+
+-- Keys that every script reads or writes.
+if expect('hr:epoch', 'string') and expect('hr:commits', 'string') then
+  if redis.call('GET', 'hr:epoch') ~= args.epoch then
+    object('EPOCH', 'this Redis was restored or rebuilt; read hr:epoch again')
+  end
+  if not tonumber(redis.call('GET', 'hr:commits') or '0') then
+    object('WRONG_TYPE', 'hr:commits holds no number')
+  end
+end
+expect('hr:events', 'stream')
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function hint(...)
+  redis.call('XADD', 'hr:events', 'MINID', '~', text(now - 3600000), '*', ...)
+end
+
+local function commit()
+  return redis.call('INCR', 'hr:commits')
+end
+
+-- A leader's term; roles without a lease pass none.
+local function check_term(role, term)
+  if not term then return end
+  if expect('hr:lease:' .. role, 'hash') then
+    if redis.call('HGET', 'hr:lease:' .. role, 'term') ~= text(term) then
+      object('TERM', 'another ' .. role .. ' leads now')
+    end
+  end
+end
+
+local function check_incarnation(node, incarnation)
+  if expect('hr:node:' .. node, 'hash') then
+    if redis.call('HGET', 'hr:node:' .. node, 'incarnation') ~= incarnation then
+      object('INCARNATION', 'another agent serves node ' .. node .. ' now')
+    end
+  end
+end
+
+-- "millicpus memory_bytes" as two numbers, or nil.
+local function amount(value)
+  if not value then return nil end
+  local cpus, memory = string.match(value, '^(-?%d+) (-?%d+)$')
+  return tonumber(cpus), tonumber(memory)
+end
+
+local function written(cpus, memory)
+  return text(cpus) .. ' ' .. text(memory)
+end
+
+-- The free ledger line of a node, rebuilt from its capacity and what attempts hold there.
+local function rebuilt_line(node, cpus, memory)
+  for _, share in ipairs(redis.call('HVALS', 'hr:held:' .. node)) do
+    local c, m = amount(share)
+    cpus, memory = cpus - c, memory - m
+  end
+  return written(cpus, memory)
+end
+
+local function history_entry(id, entry, version)
+  entry.at, entry.version = now, version
+  redis.call('RPUSH', 'hr:history:' .. id, cjson.encode(entry))
+end
+
+-- Checks for add_job; `new` = {id, fields, entries, status, rank}.
+local function check_new_job(new)
+  expect('hr:job:' .. new.id, 'hash')
+  expect('hr:history:' .. new.id, 'list')
+  expect('hr:status:' .. new.status, 'zset')
+  if new.status == 'MODEL_EXEC:AWAITING_ALLOCATION' then expect('hr:queue', 'zset') end
+end
+
+-- Writes a job whose keys were checked; begins with HSET, which a full Redis refuses.
+local function add_job(new)
+  local fields = {'created_ms', text(now), 'entered_ms', text(now)}
+  for name, value in pairs(new.fields) do
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+  local rank = (100 - tonumber(new.fields.priority)) * 1e13 + now
+  fields[#fields + 1] = 'rank'
+  fields[#fields + 1] = text(rank)
+  redis.call('HSET', 'hr:job:' .. new.id, unpack(fields))
+  for _, entry in ipairs(new.entries) do history_entry(new.id, entry, 1) end
+  redis.call('ZADD', 'hr:status:' .. new.status, now, new.id)
+  if new.status == 'MODEL_EXEC:AWAITING_ALLOCATION' then
+    redis.call('ZADD', 'hr:queue', rank, new.id)
+  end
+  hint('kind', 'job', 'job', new.id, 'from', '', 'to', new.status, 'version', '1', 'attempt', '1')
+end

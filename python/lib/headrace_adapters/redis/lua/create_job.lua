@@ -1,0 +1,36 @@
+-- Accepts a job: afterwards it is durable and in its first step that has work.
+-- Arguments: epoch; new {id, fields, entries, status}; after [job ids that must exist];
+--   idempotency {key, fingerprint, ttl_ms} or absent.
+-- Writes: hr:job, hr:history, hr:status, hr:queue, hr:idempotency, hr:events, hr:commits.
+-- Reply: {'OK', id, created_ms}; for a repeat (same id, or same idempotency key and fingerprint)
+--   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`).
+-- Invariant: a job exists with its history, its status index and its hint, or not at all.
+local new, once = args.new, args.idempotency
+check_new_job(new)
+if once then expect('hr:idempotency:' .. once.key, 'string') end
+for _, id in ipairs(args.after) do
+  if expect('hr:job:' .. id, 'hash') and redis.call('EXISTS', 'hr:job:' .. id) == 0 then
+    object('NOT_FOUND', 'after: there is no job ' .. id)
+  end
+end
+if problem then return problem end
+if redis.call('EXISTS', 'hr:job:' .. new.id) == 1 then
+  return {'OK', new.id, redis.call('HGET', 'hr:job:' .. new.id, 'created_ms')}
+end
+if once then
+  local seen = redis.call('GET', 'hr:idempotency:' .. once.key)
+  if seen then
+    local id, fingerprint = string.match(seen, '^(%S+) (%S+)$')
+    if fingerprint ~= once.fingerprint then
+      return refuse('CONFLICT', 'this Idempotency-Key was used for another job: ' .. id)
+    end
+    return {'OK', id, redis.call('HGET', 'hr:job:' .. id, 'created_ms') or text(now)}
+  end
+end
+add_job(new)
+if once then
+  redis.call('SET', 'hr:idempotency:' .. once.key, new.id .. ' ' .. once.fingerprint,
+    'PX', text(once.ttl_ms))
+end
+commit()
+return {'OK', new.id, text(now)}

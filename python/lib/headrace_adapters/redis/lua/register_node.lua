@@ -1,0 +1,33 @@
+-- An agent takes up service for its node.
+-- Arguments: epoch; node; incarnation (unique to one run of the agent); millicpus; memory_bytes;
+--   backends "process container"; has_state_lock (bool: it holds the machine's state-folder lock);
+--   seen_counter (absent at the first try).
+-- Writes: hr:node:<node>, hr:nodes, hr:free, hr:events, hr:commits.
+-- Reply: {'OK', 'REGISTERED'}, or {'OK', 'WAIT', counter} while another agent's counter must be
+--   seen to stand still: call again after the lease time with seen_counter = counter.
+--   Refuses CONFLICT when that counter moved.
+-- Invariant: one incarnation serves a node; its ledger line is capacity less what attempts hold.
+local key = 'hr:node:' .. args.node
+expect(key, 'hash')
+expect('hr:nodes', 'set')
+expect('hr:free', 'hash')
+expect('hr:held:' .. args.node, 'hash')
+if problem then return problem end
+local known = redis.call('HMGET', key, 'incarnation', 'counter', 'state', 'drained')
+if known[1] and known[1] ~= args.incarnation and not args.has_state_lock then
+  if not args.seen_counter then return {'OK', 'WAIT', known[2]} end
+  if args.seen_counter ~= known[2] then
+    return refuse('CONFLICT', 'another agent serves node ' .. args.node)
+  end
+end
+redis.call('HSET', key, 'incarnation', args.incarnation, 'counter',
+  text(tonumber(known[2] or '0') + 1), 'state', 'UP', 'millicpus', text(args.millicpus),
+  'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'registered_ms', text(now))
+redis.call('SADD', 'hr:nodes', args.node)
+if known[4] ~= '1' then
+  redis.call('HSET', 'hr:free', args.node,
+    rebuilt_line(args.node, args.millicpus, args.memory_bytes))
+end
+hint('kind', 'node', 'node', args.node, 'state', 'UP')
+commit()
+return {'OK', 'REGISTERED'}

@@ -1,0 +1,234 @@
+-- Applies one decided move of one job, whole or not at all.
+-- Arguments: epoch, role, term (absent for roles without a lease), txn, job, version, attempt,
+--   status (decided from), to, entry (history), set {job fields}, opens (bool: attempt + 1),
+--   takes [{node, millicpus, memory_bytes}], returns [nodes], work [{node, record}],
+--   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
+--   children [{key, new}], seals [{id, doc, index, name, versioned}],
+--   attempt_set {fields}, grows (bool).
+-- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
+--   hr:facts, hr:links, hr:dataset, hr:datasets, hr:names, hr:derivation, hr:events, hr:commits.
+-- Reply: {'OK', version}; for a repeat of txn the first answer.
+--   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
+-- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
+--   share comes back once; links last until the job is final.
+local id = args.job
+local key, history = 'hr:job:' .. id, 'hr:history:' .. id
+local run = id .. '.' .. text(args.attempt)
+local attempt_key = 'hr:attempt:' .. run
+check_term(args.role, args.term)
+expect(key, 'hash')
+expect(history, 'list')
+expect(attempt_key, 'hash')
+expect('hr:status:' .. args.status, 'zset')
+expect('hr:status:' .. args.to, 'zset')
+expect('hr:queue', 'zset')
+expect('hr:free', 'hash')
+if problem then return problem end
+
+local seen = redis.call('LRANGE', history, -50, -1)
+for i = #seen, 1, -1 do
+  if string.find(seen[i], '"' .. args.txn .. '"', 1, true) then
+    return {'OK', text(cjson.decode(seen[i]).version)}
+  end
+end
+local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'rank', 'fulfilments',
+  'children')
+if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
+if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
+  or now_at[3] ~= text(args.attempt) then
+  return refuse('STALE', 'job ' .. id .. ' is in ' .. now_at[1] .. ' (version ' .. now_at[2]
+    .. ', attempt ' .. now_at[3] .. ')')
+end
+
+-- Takes this job from a child's parents. Without any, the child is cancelled: at once where no
+-- attempt holds anything, else by the monitor, which sees its `desired`.
+local waiting = {PREREQUISITES = 1, DATA_CHECK = 1, DERIVATION = 1, PARTITIONING = 1, ALLOCATION = 1}
+local function leave(child)
+  local child_key, to = 'hr:job:' .. child.id, child.status
+  redis.call('HSET', child_key, 'parents', child.parents)
+  if child.parents ~= '' then return end
+  if waiting[string.match(child.status, '^MODEL_EXEC:AWAITING_(%u+_?%u*)$') or ''] then
+    to = 'CLOSED:CANCELED'
+    redis.call('ZREM', 'hr:status:' .. child.status, child.id)
+    redis.call('ZREM', 'hr:queue', child.id)
+    redis.call('ZADD', 'hr:status:' .. to, now, child.id)
+    redis.call('HSET', child_key, 'entered_ms', text(now))
+  end
+  redis.call('HSET', child_key, 'desired', 'CANCEL', 'status', to, 'version', text(child.version))
+  history_entry(child.id, {txn = args.txn, by = args.role, event = 'CANCEL', from = child.status,
+    to = to, attempt = tonumber(child.attempt), cause = 'CANCELED',
+    detail = 'the last job that waited for it has left'}, child.version)
+  hint('kind', 'job', 'job', child.id, 'from', child.status, 'to', to,
+    'version', text(child.version), 'attempt', child.attempt)
+end
+
+local free = {}
+local function line(node)
+  if not free[node] and expect('hr:held:' .. node, 'hash') then
+    local cpus, memory = amount(redis.call('HGET', 'hr:free', node))
+    if cpus then free[node] = {cpus, memory} end
+  end
+  return free[node]
+end
+for _, share in ipairs(args.takes) do
+  local room = line(share.node)
+  if not room then
+    object('NO_ROOM', share.node)
+  elseif room[1] < share.millicpus or room[2] < share.memory_bytes then
+    object('NO_ROOM', share.node)
+  else
+    room[1], room[2] = room[1] - share.millicpus, room[2] - share.memory_bytes
+  end
+end
+local given_back = {}
+for _, node in ipairs(args.returns) do
+  local room = line(node)
+  local cpus, memory = nil, nil
+  if expect('hr:held:' .. node, 'hash') then
+    cpus, memory = amount(redis.call('HGET', 'hr:held:' .. node, run))
+  end
+  if cpus then
+    given_back[#given_back + 1] = node
+    if room then room[1], room[2] = room[1] + cpus, room[2] + memory end
+  end
+end
+local agents = {}
+for _, item in ipairs(args.work) do
+  expect('hr:work:' .. item.node, 'hash')
+  agents[#agents + 1] = item.node
+end
+for _, node in ipairs(args.forgets) do
+  expect('hr:work:' .. node, 'hash')
+  agents[#agents + 1] = node
+end
+for _, item in ipairs(args.consumes) do expect('hr:facts:' .. item.node, 'hash') end
+local old_links = {}
+if args.final and now_at[5] and now_at[5] ~= '' then
+  for _, fulfilment in ipairs(cjson.decode(now_at[5]).fulfilments) do
+    for _, dataset in ipairs(fulfilment.datasets) do
+      expect('hr:links:' .. dataset, 'set')
+      old_links[#old_links + 1] = dataset
+    end
+  end
+end
+for _, dataset in ipairs(args.links) do
+  expect('hr:links:' .. dataset, 'set')
+  if expect('hr:dataset:' .. dataset, 'hash')
+    and redis.call('HGET', 'hr:dataset:' .. dataset, 'state') ~= 'SEALED' then
+    object('TOMBSTONED', dataset)
+  end
+end
+local born, joined, children = {}, {}, {}
+for _, child in ipairs(args.children) do
+  local new, known = child.new, nil
+  check_new_job(new)
+  if expect('hr:derivation:' .. child.key, 'string') then
+    known = redis.call('GET', 'hr:derivation:' .. child.key)
+  end
+  local there = {}
+  if known and expect('hr:job:' .. known, 'hash') then
+    there = redis.call('HMGET', 'hr:job:' .. known, 'status', 'parents')
+  end
+  if there[1] and not string.find(there[1], '^CLOSED:') then
+    joined[#joined + 1] = {id = known, parents = there[2] .. ' ' .. id}
+    children[#children + 1] = known
+  else
+    born[#born + 1] = child
+    children[#children + 1] = new.id
+  end
+end
+-- Leaving AWAITING_DERIVATION: each child loses this parent, and the last one out cancels it.
+local left = {}
+if args.status == 'MODEL_EXEC:AWAITING_DERIVATION' and args.to ~= args.status then
+  for child in string.gmatch(now_at[6] or '', '%S+') do
+    local there = {}
+    if expect('hr:job:' .. child, 'hash') and expect('hr:history:' .. child, 'list') then
+      there = redis.call('HMGET', 'hr:job:' .. child, 'status', 'parents', 'version', 'attempt')
+    end
+    if there[1] and not string.find(there[1], '^CLOSED:') then
+      local parents = {}
+      for parent in string.gmatch(there[2], '%S+') do
+        if parent ~= id then parents[#parents + 1] = parent end
+      end
+      expect('hr:status:' .. there[1], 'zset')
+      expect('hr:status:CLOSED:CANCELED', 'zset')
+      left[#left + 1] = {id = child, parents = table.concat(parents, ' '), status = there[1],
+        version = tonumber(there[3]) + 1, attempt = there[4]}
+    end
+  end
+end
+for _, seal in ipairs(args.seals) do
+  expect('hr:dataset:' .. seal.id, 'hash')
+  expect(seal.index, 'set')
+  expect('hr:names', 'hash')
+end
+if problem then return problem end
+
+-- Writes. At maxmemory a script that begins with ZREM may finish, one that begins with HSET may not.
+local version = args.version + 1
+if args.grows then
+  redis.call('HSET', key, 'version', text(version))
+  redis.call('ZREM', 'hr:status:' .. args.status, id)
+else
+  redis.call('ZREM', 'hr:status:' .. args.status, id)
+  redis.call('HSET', key, 'version', text(version))
+end
+redis.call('ZREM', 'hr:queue', id)
+local fields = {'status', args.to}
+if args.to ~= args.status then
+  fields[3], fields[4] = 'entered_ms', text(now)
+end
+for name, value in pairs(args.set) do
+  fields[#fields + 1] = name
+  fields[#fields + 1] = value
+end
+local attempt = args.attempt
+if args.opens then
+  attempt = attempt + 1
+  fields[#fields + 1] = 'attempt'
+  fields[#fields + 1] = text(attempt)
+end
+redis.call('HSET', key, unpack(fields))
+local entered = redis.call('HGET', key, 'entered_ms')
+redis.call('ZADD', 'hr:status:' .. args.to, entered, id)
+if args.to == 'MODEL_EXEC:AWAITING_ALLOCATION' then
+  redis.call('ZADD', 'hr:queue', now_at[4], id)
+end
+for _, share in ipairs(args.takes) do
+  redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
+end
+for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
+for node, room in pairs(free) do redis.call('HSET', 'hr:free', node, written(room[1], room[2])) end
+if args.attempt_set then
+  local record = {}
+  for name, value in pairs(args.attempt_set) do
+    record[#record + 1] = name
+    record[#record + 1] = value
+  end
+  redis.call('HSET', attempt_key, unpack(record))
+end
+for _, item in ipairs(args.work) do redis.call('HSET', 'hr:work:' .. item.node, run, item.record) end
+for _, node in ipairs(args.forgets) do redis.call('HDEL', 'hr:work:' .. node, run) end
+for _, item in ipairs(args.consumes) do redis.call('HDEL', 'hr:facts:' .. item.node, item.field) end
+for _, dataset in ipairs(old_links) do redis.call('SREM', 'hr:links:' .. dataset, id) end
+for _, dataset in ipairs(args.links) do redis.call('SADD', 'hr:links:' .. dataset, id) end
+for _, child in ipairs(born) do
+  add_job(child.new)
+  redis.call('SET', 'hr:derivation:' .. child.key, child.new.id)
+end
+for _, child in ipairs(joined) do
+  redis.call('HSET', 'hr:job:' .. child.id, 'parents', child.parents)
+end
+if #children > 0 then redis.call('HSET', key, 'children', table.concat(children, ' ')) end
+for _, child in ipairs(left) do leave(child) end
+for _, seal in ipairs(args.seals) do
+  redis.call('HSET', 'hr:dataset:' .. seal.id, 'state', 'SEALED', 'doc', seal.doc)
+  redis.call('SADD', seal.index, seal.id)
+  redis.call('HSET', 'hr:names', seal.name, seal.id, seal.versioned, seal.id)
+  hint('kind', 'dataset', 'dataset', seal.id, 'state', 'SEALED')
+end
+history_entry(id, args.entry, version)
+hint('kind', 'job', 'job', id, 'from', args.status, 'to', args.to, 'version', text(version),
+  'attempt', text(attempt), 'agents', table.concat(agents, ' '))
+commit()
+return {'OK', text(version)}

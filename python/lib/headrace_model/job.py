@@ -1,0 +1,106 @@
+"""A job as the services see it: what is asked, where it is, what its attempt holds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from headrace_model.cause import Cause
+from headrace_model.ids import JobId
+from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_model.status import Desired, Event, Status
+
+
+class Need(StrEnum):
+    """A step that a job has work for; steps without work are passed over."""
+
+    PREREQUISITES = "prerequisites"
+    DATA_CHECK = "data_check"
+    PARTITIONING = "partitioning"
+    STAGING = "staging"
+    COLLECTION = "collection"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one attempt asks for: the spec's resources, or others after a failure."""
+
+    resources: Resources
+    paradigm: Paradigm
+    backend: str  # what the nodes must offer: "process" or "container"
+    time_ms: int | None = None
+    not_before_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job that is about to be created."""
+
+    id: JobId
+    owner: str
+    name: str
+    kind: str
+    spec: str  # canonical JSON of the JobSpec
+    priority: int
+    ask: Ask
+    needs: frozenset[Need]
+    after: tuple[JobId, ...] = ()
+    parents: tuple[JobId, ...] = ()  # of a derivation child: the jobs that wait for it
+    origin: JobId | None = None  # of a retried job: the job it repeats
+    desired: Desired = Desired.RUN
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as Redis holds it. Times are milliseconds since 1970 by the clock of Redis."""
+
+    id: JobId
+    owner: str
+    name: str
+    kind: str
+    spec: str
+    status: Status
+    desired: Desired
+    version: int  # raised by every transition and every change of `desired`
+    attempt: int
+    retries: int  # retries since the job was made or restarted
+    priority: int
+    rank: float  # place in the queue, lower first
+    created_ms: int
+    entered_ms: int  # when `status` was entered
+    ask: Ask
+    needs: frozenset[Need]
+    after: tuple[JobId, ...]
+    parents: tuple[JobId, ...]
+    origin: JobId | None
+    request_id: str
+    allocation: Allocation | None  # of the current attempt, kept after its shares came back
+    cause: Cause | None
+    detail: str
+    exit_code: int | None  # of the worker that ended the last attempt, where one did
+    fulfilments: str  # JSON, "" while no data check has passed
+    outputs: str  # JSON object output name → dataset id, "" before collection
+    children: tuple[JobId, ...] = ()
+
+
+def first_step(needs: frozenset[Need], *, fulfilled: bool = False) -> Event:
+    """The first step that has work, for a new or restarted job.
+
+    `fulfilled` tells that an earlier data check has passed and its links still hold.
+    """
+    if Need.PREREQUISITES in needs and not fulfilled:
+        return Event.NEEDS_PREREQUISITES
+    return step_after_prerequisites(needs, fulfilled=fulfilled)
+
+
+def step_after_prerequisites(needs: frozenset[Need], *, fulfilled: bool = False) -> Event:
+    """The next step once all `after:` jobs have completed."""
+    if Need.DATA_CHECK in needs and not fulfilled:
+        return Event.NEEDS_DATA_CHECK
+    return step_after_data(needs, partitioned=fulfilled)
+
+
+def step_after_data(needs: frozenset[Need], *, partitioned: bool = False) -> Event:
+    """The next step once every input requirement is met."""
+    if Need.PARTITIONING in needs and not partitioned:
+        return Event.NEEDS_PARTITIONING
+    return Event.NEEDS_ALLOCATION

@@ -1,0 +1,189 @@
+"""What a job asks for: the immutable `spec` that a job file says and that never changes.
+
+A `JobSpec` is complete and in order: every default is filled in, and what has names (env, inputs,
+outputs, matrix axes, causes) is sorted, so that two files that mean the same give equal specs.
+`headrace_wire.jobfile` reads and writes it; checks that need more than one part of it live there
+and in the kinds.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from headrace_model.cause import NOT_THE_JOBS_FAULT, Cause
+from headrace_model.dataset import Category
+from headrace_model.domain import Domain, check_format
+from headrace_model.ids import JobId, check_name
+from headrace_model.requirement import PathInput, Requirement
+from headrace_model.resources import Paradigm, Resources
+
+DEFAULT_RESOURCES: Final = Resources(millicpus=1_000, memory_bytes=2**30)
+DEFAULT_GRACE_MS: Final = 10_000
+DEFAULT_RETRY_LIMIT: Final = 3
+DEFAULT_PRIORITY: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """A small file that travels with the job and lies in the worker's working directory.
+
+    `name` is a plain file name; `sha256` is the lower-case hex digest of `content`.
+    """
+
+    name: str
+    sha256: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A software environment to build once and share: `pip` holds requirement lines (PEP 508)."""
+
+    pip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSpec:
+    """What the whole attempt needs, and how it may spread over nodes."""
+
+    amount: Resources = DEFAULT_RESOURCES
+    paradigm: Paradigm = Paradigm.SINGLE_NODE
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on an attempt.
+
+    `time_ms`: None is no limit. `grace_ms`: between SIGTERM and SIGKILL. `exclusive`: the job has
+    effects outside its output, so that two of its attempts must never live at once.
+    """
+
+    time_ms: int | None = None
+    grace_ms: int = DEFAULT_GRACE_MS
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a new attempt follows one that ended for a cause in `on`."""
+
+    limit: int = DEFAULT_RETRY_LIMIT
+    on: frozenset[Cause] = NOT_THE_JOBS_FAULT
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """A dataset that the job makes.
+
+    `domain` holds what can't be detected from the files (TIME and ids are, where the format
+    tells them); it may be empty. Raises `InvalidName`, `InvalidDomain`.
+    """
+
+    name: str
+    category: Category
+    format: str
+    domain: Domain
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "output")
+        check_format(self.format)
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """The tasks of a job: a plain `count`, one a member of `items`, or one a point of `matrix`.
+
+    `matrix` holds (axis, values) sorted by axis; its tasks are numbered with the last axis running
+    fastest. A count of 1 without items and matrix is an ordinary job.
+    """
+
+    count: int = 1
+    items: tuple[str, ...] = ()
+    matrix: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks."""
+        if self.items:
+            return len(self.items)
+        number = self.count
+        for _, values in self.matrix:
+            number *= len(values)
+        return number
+
+    @property
+    def is_array(self) -> bool:
+        """Tell whether tasks have an index and output folders of their own."""
+        return self.count != 1 or bool(self.items or self.matrix)
+
+    def values_of(self, index: int) -> dict[str, str]:
+        """Give what the placeholders of task `index` stand for: `index`, `item`, matrix axes.
+
+        Empty for an ordinary job. Raises `IndexError` outside 0 ≤ index < tasks.
+        """
+        if not 0 <= index < self.tasks:
+            raise IndexError(f"task {index} of {self.tasks}")
+        if not self.is_array:
+            return {}
+        values = {"index": str(index)}
+        if self.items:
+            values["item"] = self.items[index]
+        rest = index
+        for axis, choices in reversed(self.matrix):
+            rest, at = divmod(rest, len(choices))
+            values[axis] = choices[at]
+        return values
+
+    @property
+    def placeholders(self) -> tuple[str, ...]:
+        """The placeholder names that differ from task to task."""
+        if not self.is_array:
+            return ()
+        item = ("item",) if self.items else ()
+        return ("index", *item, *(axis for axis, _ in self.matrix))
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Everything a user asks of one job. Times are UTC milliseconds since 1970."""
+
+    kind: str
+    name: str
+    image: str | None = None
+    environment: Environment | None = None
+    command: tuple[str, ...] = ()
+    files: tuple[FileSpec, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[str, ...] = ()
+    resources: ResourceSpec = ResourceSpec()
+    limits: Limits = Limits()
+    retry: Retry = Retry()
+    after: tuple[JobId, ...] = ()
+    start_not_before_ms: int | None = None
+    priority: int = DEFAULT_PRIORITY
+    inputs: tuple[Requirement | PathInput, ...] = ()
+    outputs: tuple[OutputSpec, ...] = ()
+    array: ArraySpec = ArraySpec()
+
+    @property
+    def tasks(self) -> int:
+        """The number of tasks: 1 for an ordinary job."""
+        return self.array.tasks
+
+    @property
+    def requirements(self) -> tuple[Requirement, ...]:
+        """The inputs that the data service has to fulfil, in order of their names."""
+        return tuple(each for each in self.inputs if isinstance(each, Requirement))
+
+    @property
+    def path_inputs(self) -> tuple[PathInput, ...]:
+        """The inputs that the client uploads before it sends the job; none in a sent one."""
+        return tuple(each for each in self.inputs if isinstance(each, PathInput))
+
+    def with_requirement(self, requirement: Requirement) -> "JobSpec":
+        """Give the spec with `requirement` in the place of the input of the same name."""
+        return replace(
+            self,
+            inputs=tuple(
+                requirement if each.name == requirement.name else each for each in self.inputs
+            ),
+        )

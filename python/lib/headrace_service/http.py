@@ -1,0 +1,192 @@
+"""The HTTP side of every service: errors, request ids, limits, health and metrics in one place."""
+
+import hmac
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+import structlog
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector, web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from headrace_model.errors import (
+    Conflict,
+    Forbidden,
+    HeadraceError,
+    InvalidInput,
+    NeverFits,
+    NotFound,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+from headrace_service.logs import logger
+from headrace_service.metrics import HTTP_REQUESTS, HTTP_SECONDS
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID: Final = "X-Request-ID"
+USER: Final = "X-Headrace-User"
+_SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOCATION: Final = 8190
+
+# The most derived class wins: the first match in this order is taken.
+_HTTP_STATUS: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
+    (Unauthorized, 401),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (TooLarge, 413),
+    (NeverFits, 422),
+    (InvalidInput, 422),
+    (Unavailable, 503),
+)
+
+
+def problem(error: HeadraceError, request_id: str) -> web.Response:
+    """Say an error as `application/problem+json` (RFC 9457) with our code and next step."""
+    status = next((code for kind, code in _HTTP_STATUS if isinstance(error, kind)), 500)
+    body = {
+        "type": "about:blank",
+        "title": error.code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": error.code,
+        "detail": error.message,
+        "retryable": error.retryable,
+        "request_id": request_id,
+    }
+    if error.hint:
+        body["hint"] = error.hint
+    headers = {REQUEST_ID: request_id}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retryable:
+        headers["Retry-After"] = "2"
+    return web.Response(
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/problem+json",
+        headers=headers,
+    )
+
+
+def make_app(
+    service: str,
+    *,
+    ready: Callable[[], Awaitable[None]],
+    authenticate: Callable[[web.Request], Awaitable[None]],
+    body_limit_bytes: int,
+) -> web.Application:
+    """Make a service's app: every route but health and metrics is authenticated.
+
+    `ready` raises when the service can't work; `authenticate` raises `Unauthorized`.
+    """
+    log = logger(service)
+
+    @web.middleware
+    async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(REQUEST_ID, "")
+        request_id = given if _SAFE_ID.fullmatch(given) else token_hex(8)
+        request["request_id"] = request_id
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource else "unknown"
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                if route not in _OPEN_ROUTES:
+                    await authenticate(request)
+                response = await handler(request)
+            except HeadraceError as error:
+                response = problem(error, request_id)
+            except web.HTTPRequestEntityTooLarge:
+                response = problem(
+                    TooLarge(f"the body is over {body_limit_bytes:,} bytes"), request_id
+                )
+            except web.HTTPException as error:
+                response = problem(_of_aiohttp(error), request_id)
+                response.set_status(error.status)
+            except (ConnectionResetError, TimeoutError):
+                raise
+            except Exception as error:
+                log.error(
+                    f"a request failed: {error!r}", action="http", route=route, exc_info=True
+                )
+                response = problem(
+                    HeadraceError(
+                        "something went wrong inside Headrace",
+                        hint=f"the service's log tells more under request_id {request_id}",
+                    ),
+                    request_id,
+                )
+        if not response.prepared:
+            response.headers[REQUEST_ID] = request_id
+        HTTP_REQUESTS.labels(service, request.method, route, response.status).inc()
+        HTTP_SECONDS.labels(service, route).observe(time.perf_counter() - started)
+        return response
+
+    async def live(_: web.Request) -> web.Response:
+        return web.json_response({"status": "live", "service": service})
+
+    async def is_ready(_: web.Request) -> web.Response:
+        await ready()
+        return web.json_response({"status": "ready", "service": service})
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application(
+        middlewares=[around],
+        client_max_size=body_limit_bytes,
+        handler_args={"max_line_size": _LOCATION, "max_field_size": _LOCATION},
+    )
+    app.router.add_get("/health/live", live)
+    app.router.add_get("/health/ready", is_ready)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+_OPEN_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+def _of_aiohttp(error: web.HTTPException) -> HeadraceError:
+    match error.status:
+        case 404:
+            return NotFound("there is nothing at this address", hint="see /api/v1 in docs/rest.md")
+        case 405:
+            return InvalidInput("this address does not answer that method")
+        case _:
+            return InvalidInput(error.reason or "the request was refused")
+
+
+class InternalToken:
+    """The secret that services and agents show each other, kept in a file with mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self._token = path.read_text().strip()
+        if len(self._token) < 32:
+            raise InvalidInput(f"{path.name} holds no internal token of 32 characters or more")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a call to another service carries."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    async def check(self, request: web.Request) -> None:
+        """Raise `Unauthorized` unless the request carries the token."""
+        shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(shown.encode(), self._token.encode()):
+            raise Unauthorized("this is an internal address of Headrace")
+
+
+def internal_session(url: str, token: InternalToken) -> tuple[ClientSession, str]:
+    """A session to another service and the base URL for it; `url` is http://… or unix:/path."""
+    connector: TCPConnector | UnixConnector
+    if url.startswith("unix:"):
+        connector, base = UnixConnector(url.removeprefix("unix:")), "http://service"
+    else:
+        connector, base = TCPConnector(), url.rstrip("/")
+    timeout = ClientTimeout(total=None, sock_connect=5.0, sock_read=120.0)
+    return ClientSession(connector=connector, headers=token.headers, timeout=timeout), base

@@ -1,0 +1,136 @@
+"""How services start, run and stop, alone or several in one process.
+
+A `Service` is a name, some loops that run until they are cancelled, and perhaps an HTTP app.
+A loop that fails is started again after a pause; the others go on.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from aiohttp import web
+
+from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_service.logs import configure, logger
+from headrace_service.settings import CommonSettings, read
+
+Loop = Callable[[], Awaitable[None]]
+S = TypeVar("S", bound=CommonSettings)
+_RESTART_PAUSE_S = 0.5
+_STOP_GRACE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service, wired and ready to run."""
+
+    name: str
+    open: Sequence[Loop] = ()  # awaited in order before the loops start
+    loops: Sequence[Loop] = ()
+    app: web.Application | None = None
+    listen: str = ""
+    close: Sequence[Loop] = field(default=())  # awaited in order at the end
+
+
+async def run(services: Sequence[Service], *, ready: Callable[[], None] = lambda: None) -> None:
+    """Run services until SIGTERM or SIGINT, then stop them gracefully, last first."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    running: list[_Running] = []
+    try:
+        for service in services:
+            one = _Running(service)
+            running.append(one)
+            opened = asyncio.ensure_future(one.start())
+            stopped = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({opened, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if stop.is_set():
+                opened.cancel()
+                with suppress(asyncio.CancelledError):
+                    await opened
+                return
+            await opened
+        ready()
+        await stop.wait()
+    finally:
+        for one in reversed(running):
+            await one.stop()
+
+
+class _Running:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._tasks: list[asyncio.Task[None]] = []
+        self._runner: web.AppRunner | None = None
+        self._log = logger(service.name)
+
+    async def start(self) -> None:
+        service = self._service
+        for step in service.open:
+            await step()
+        if service.app and service.listen:
+            self._runner = web.AppRunner(
+                service.app, access_log=None, handler_cancellation=True, shutdown_timeout=5.0
+            )
+            await self._runner.setup()
+            await (await _site(self._runner, service.listen)).start()
+        self._tasks = [asyncio.create_task(self._forever(each)) for each in service.loops]
+        self._log.info(f"{service.name} runs", action="start", listen=service.listen)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STOP_GRACE_S)
+        if self._runner:
+            await self._runner.cleanup()
+        for step in self._service.close:
+            await step()
+        self._log.info(f"{self._service.name} has stopped", action="stop")
+
+    async def _forever(self, loop: Loop) -> None:
+        while True:
+            try:
+                await loop()
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                # One broken turn must not end the service: say it and begin anew.
+                self._log.error(
+                    f"a loop failed and starts again: {error!r}", action="restart", exc_info=True
+                )
+            await asyncio.sleep(_RESTART_PAUSE_S)
+
+
+async def _site(runner: web.AppRunner, listen: str) -> web.BaseSite:
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        path.unlink(missing_ok=True)  # a socket left by a killed service can't be bound again
+        old = os.umask(0o177)
+        try:
+            return web.UnixSite(runner, str(path))
+        finally:
+            os.umask(old)
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit():
+        raise InvalidInput(f"listen={listen!r}: host:port or unix:/path is expected")
+    return web.TCPSite(runner, host.strip("[]"), int(port), reuse_address=True)
+
+
+def main_of(settings_class: type[S], build: Callable[[S], Service]) -> None:
+    """Run one service as a program: settings from the environment, exit 2 when they are wrong."""
+    try:
+        settings = read(settings_class, os.environ)
+        configure(settings.log_level)
+    except HeadraceError as error:
+        sys.exit(f"{error}")
+    asyncio.run(run([build(settings)]))

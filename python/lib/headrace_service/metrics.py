@@ -1,0 +1,15 @@
+"""Prometheus metrics that all services share; one registry a process."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+TRANSITIONS = Counter("headrace_transitions", "Transitions that were applied.", ["role", "event"])
+REFUSALS = Counter("headrace_refusals", "Moves that Redis refused.", ["role", "code"])
+LEADING = Gauge("headrace_leading", "1 while this process leads the role.", ["role"])
+JOBS = Gauge("headrace_jobs", "Jobs by status.", ["status"])
+NODES = Gauge("headrace_nodes", "Nodes by state.", ["state"])
+HTTP_REQUESTS = Counter(
+    "headrace_http_requests", "HTTP requests answered.", ["service", "method", "route", "status"]
+)
+HTTP_SECONDS = Histogram(
+    "headrace_http_seconds", "Time to answer an HTTP request.", ["service", "route"]
+)

@@ -1,0 +1,87 @@
+"""Checks of a job that need more than one of its keys."""
+
+from collections.abc import Iterator
+
+from headrace_kinds.base import RESERVED_NAMES
+from headrace_kinds.registry import kind_named
+from headrace_model.spec import FileSpec, JobSpec
+from headrace_model.units import size_text
+from headrace_wire.errors import Problem
+
+MAX_FILES_BYTES = 4 * 2**20
+# Half of what Linux hands to a program as a rule (2 MiB): placeholders grow at launch.
+MAX_COMMAND_BYTES = 2**20
+
+
+def problems_of(spec: JobSpec, *, sent: bool) -> list[Problem]:
+    """Give all that is wrong between the parts of a spec.
+
+    `sent`: the job has left its client, so an input may not be a local path any more.
+    """
+    problems = [
+        *_names(spec),
+        *_files(spec.files),
+        *_software(spec),
+        *(_unsent(spec) if sent else ()),
+    ]
+    wrong = kind_named(spec.kind).check(spec)
+    return problems + [Problem(each.path, each.reason) for each in wrong]
+
+
+def _names(spec: JobSpec) -> Iterator[Problem]:
+    places = [(f"inputs.{each.name}", each.name) for each in spec.inputs]
+    places += [(f"outputs.{each.name}", each.name) for each in spec.outputs]
+    axes = [(f"array.matrix.{axis}", axis) for axis, _ in spec.array.matrix]
+    for path, name in places + axes:
+        if name in RESERVED_NAMES:
+            yield Problem(path, f"{name!r} has a meaning of its own; choose another name")
+    inputs = {each.name for each in spec.inputs}
+    for path, name in axes:
+        if name in inputs:
+            yield Problem(path, f"{{{name}}} is already the input of that name")
+
+
+def _files(files: tuple[FileSpec, ...]) -> Iterator[Problem]:
+    total_bytes = sum(len(each.content) for each in files)
+    if total_bytes > MAX_FILES_BYTES:
+        yield Problem(
+            "files",
+            f"{total_bytes:,} bytes in all; at most {size_text(MAX_FILES_BYTES)} travels with a "
+            "job: make a dataset of them and name it in `inputs`",
+        )
+    seen: set[str] = set()
+    folders = {
+        name.rsplit("/", depth)[0]
+        for name in (each.name for each in files)
+        for depth in range(1, name.count("/") + 1)
+    }
+    for at, each in enumerate(files):
+        if each.name in seen:
+            yield Problem(f"files[{at}]", f"{each.name!r} stands twice")
+        elif each.name in folders:
+            yield Problem(f"files[{at}]", f"{each.name!r} is also the folder of another file")
+        seen.add(each.name)
+
+
+def _software(spec: JobSpec) -> Iterator[Problem]:
+    if spec.image is not None and spec.environment is not None:
+        yield Problem(
+            "environment", "an image brings its own software: give image or environment, not both"
+        )
+    handed = sum(len(each.encode()) + 1 for each in spec.command)
+    handed += sum(len(name) + len(value.encode()) + 2 for name, value in spec.env)
+    if handed > MAX_COMMAND_BYTES:
+        yield Problem(
+            "command",
+            f"command and env have {handed:,} bytes; at most {size_text(MAX_COMMAND_BYTES)} can "
+            "be handed to a program: put them into a file in `files`",
+        )
+
+
+def _unsent(spec: JobSpec) -> Iterator[Problem]:
+    for each in spec.path_inputs:
+        yield Problem(
+            f"inputs.{each.name}.path",
+            "a path means something on its own machine only: upload it first (`headrace submit` "
+            "does) and ask for the dataset by its DATA_ID",
+        )

@@ -1,0 +1,334 @@
+"""The schemas of a job file, version 1 (Appendix A of docs/design.md).
+
+A schema reads plain values into the parts of a `JobSpec` and writes them back. What needs more
+than one key at a time is checked in `jobcheck`.
+"""
+
+from typing import Any
+
+from marshmallow import ValidationError, post_dump, post_load, validates_schema
+
+from headrace_kinds.registry import KIND_NAMES, kind_named
+from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
+from headrace_model.dataset import Category
+from headrace_model.domain import Domain, check_format
+from headrace_model.ids import check_name, parse_job_id
+from headrace_model.requirement import PathInput, Requirement
+from headrace_model.resources import Paradigm, Resources
+from headrace_model.spec import (
+    DEFAULT_PRIORITY,
+    DEFAULT_RESOURCES,
+    DEFAULT_RETRY_LIMIT,
+    ArraySpec,
+    Environment,
+    JobSpec,
+    Limits,
+    OutputSpec,
+    ResourceSpec,
+    Retry,
+)
+from headrace_model.times import Instant, format_instant, parse_instant
+from headrace_model.units import (
+    cpus_text,
+    duration_text,
+    parse_cpus,
+    parse_duration,
+    parse_size,
+    size_text,
+)
+from headrace_wire.containers import Named, Part, StrictSchema, Words
+from headrace_wire.fields import Cpus, Flag, Parsed, Text, Whole, Word
+from headrace_wire.jobvalues import (
+    Content,
+    Covers,
+    check_env_name,
+    check_image,
+    check_member_name,
+    check_pip_line,
+)
+
+FILE_VERSION = 1
+MAX_TASKS = 10_000_000
+MIN_MEMORY_BYTES = 2**20
+# The longest single argument that Linux hands to a program (MAX_ARG_STRLEN), less its end.
+MAX_ARGUMENT = 131_071
+
+
+def _positive(what: str, least: int, shown: str) -> Any:
+    return lambda value: None if value >= least else f"{what} must be at least {shown}"
+
+
+def _duration(what: str, least: int, **options: Any) -> Parsed[int]:
+    return Parsed(
+        "a duration",
+        "30m",
+        parse_duration,
+        duration_text,
+        pattern=r"^([0-9]+(\.[0-9]+)?(d|h|ms|m|s))+$",
+        check=_positive(what, least, "1ms"),
+        **options,
+    )
+
+
+class EnvironmentSchema(StrictSchema):
+    """`environment`."""
+
+    pip = Words(
+        Text("numpy==2.1.0", limit=1024, check=check_pip_line),
+        least=1,
+        limit=512,
+        example='["numpy==2.1.0"]',
+        required=True,
+        about="Requirement lines as pip reads them, markers included; no options.",
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Environment:
+        return Environment(**data)
+
+
+class ResourcesSchema(StrictSchema):
+    """`resources`."""
+
+    cpus = Cpus(
+        "a number of CPUs",
+        "2, 0.5 or 500m",
+        parse_cpus,
+        cpus_text,
+        pattern=r"^[0-9]+(m|\.[0-9]+)?$",
+        check=_positive("cpus", 1, "0.001 (1m)"),
+        attribute="amount.millicpus",
+        about="CPUs of the whole attempt; thousandths count. Default 1.",
+    )
+    memory = Parsed(
+        "a size",
+        "4GiB",
+        parse_size,
+        size_text,
+        pattern=r"^[0-9]+(\.[0-9]+)? ?([kKMGTP][iI]?)?[bB]$",
+        check=_positive("memory", MIN_MEMORY_BYTES, "1MiB"),
+        attribute="amount.memory_bytes",
+        about="Memory of the whole attempt. Default 1GiB.",
+    )
+    paradigm = Word(Paradigm, about="How the allocation spreads over nodes. Default SINGLE_NODE.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> ResourceSpec:
+        amount = data.get("amount", {})
+        return ResourceSpec(
+            Resources(
+                amount.get("millicpus", DEFAULT_RESOURCES.millicpus),
+                amount.get("memory_bytes", DEFAULT_RESOURCES.memory_bytes),
+            ),
+            data.get("paradigm", Paradigm.SINGLE_NODE),
+        )
+
+
+class LimitsSchema(StrictSchema):
+    """`limits`."""
+
+    time_ms = _duration("time", 1, data_key="time", about="Longest run; without it, no limit.")
+    grace_ms = _duration(
+        "grace", 0, data_key="grace", about="From SIGTERM to SIGKILL. Default 10s."
+    )
+    exclusive = Flag(about="Has effects outside its output: never two live attempts.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Limits:
+        return Limits(**data)
+
+
+class RetrySchema(StrictSchema):
+    """`retry`."""
+
+    limit = Whole(0, 100, about=f"Most new attempts. Default {DEFAULT_RETRY_LIMIT}.")
+    on = Words(
+        Word(sorted(RETRYABLE)),
+        limit=len(Cause),
+        unique=True,
+        example="[NODE_LOST, STAGING]",
+        about=f"Causes to retry for. Default {', '.join(sorted(NOT_THE_JOBS_FAULT))}.",
+    )
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> Retry:
+        if "on" in data:
+            data["on"] = frozenset(data["on"])
+        return Retry(**data)
+
+
+class InputSchema(StrictSchema):
+    """One of `inputs`; gives the keys, `build_input` joins them with the name."""
+
+    path = Text("./mine", about="A file or folder to upload and use; on the client only.")
+    category = Word(Category)
+    format = Text("PRMS_NETCDF", limit=64, check=check_format, about="Without it, any format.")
+    domain = Covers(about="What the data must cover.")
+
+    @validates_schema
+    def _either(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if "path" in data:
+            if len(data) > 1:
+                raise ValidationError("a path stands alone: no category, format or domain with it")
+        elif missing := sorted({"category", "domain"} - set(data)):
+            message = "this key is missing; an input has category and domain, or a path alone"
+            raise ValidationError({key: [message] for key in missing})
+
+
+def build_input(name: str, keys: dict[str, Any]) -> Requirement | PathInput:
+    """Join an input's name and keys; raises `InvalidName`, `InvalidInput`."""
+    if "path" in keys:
+        return PathInput(name, keys["path"])
+    return Requirement(name, keys["category"], keys.get("format"), keys["domain"])
+
+
+class OutputSchema(StrictSchema):
+    """One of `outputs`."""
+
+    category = Word(Category, about="Default OUTPUT.")
+    format = Text("TIMESERIES_NETCDF", limit=64, check=check_format, required=True)
+    domain = Covers(about="What can't be detected from the files; TIME and ids are.")
+
+
+def build_output(name: str, keys: dict[str, Any]) -> OutputSpec:
+    """Join an output's name and keys; raises `InvalidName`, `InvalidDomain`."""
+    return OutputSpec(
+        name, keys.get("category", Category.OUTPUT), keys["format"], keys.get("domain", Domain())
+    )
+
+
+class ArraySchema(StrictSchema):
+    """`array`: exactly one of count, items, matrix."""
+
+    count = Whole(1, MAX_TASKS, about="The number of tasks; {index} counts them from 0.")
+    items = Words(
+        Text("site-1", numbers=True),
+        least=1,
+        limit=100_000,
+        about="One task a member; it stands for {item}.",
+    )
+    matrix: Named[tuple[str, tuple[str, ...]]] = Named(
+        Words(Text("x", numbers=True), least=1, limit=100_000),
+        limit=16,
+        check_key=check_member_name("matrix axis"),
+        example="{a: [1, 2], b: [x, y]}",
+        make=lambda name, values: (name, values),
+        split=lambda pair: pair,
+        about="One task a combination; each axis is a placeholder.",
+    )
+
+    @validates_schema
+    def _exactly_one(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if len(data) != 1:
+            raise ValidationError("give exactly one of count, items and matrix")
+        if "matrix" in data and not data["matrix"]:
+            raise ValidationError({"matrix": ["is empty; write for example {a: [1, 2]}"]})
+        if ArraySpec(**data).tasks > MAX_TASKS:
+            raise ValidationError(f"comes to more than {MAX_TASKS:,} tasks")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> ArraySpec:
+        return ArraySpec(**data)
+
+    @post_dump
+    def _only_one(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        used = {key: each for key, each in data.items() if key != "count" and each}
+        return used or {"count": data["count"]}
+
+
+class JobSchema(StrictSchema):
+    """A job file, version 1."""
+
+    headrace = Whole(1, FILE_VERSION, required=True, about="The version of the file: 1.")
+    kind = Parsed(
+        "a kind",
+        "command",
+        lambda text: kind_named(text).name,
+        str,
+        required=True,
+        about=f"What runs it: {', '.join(KIND_NAMES)}.",
+    )
+    name = Text(
+        "delaware-prms",
+        limit=128,
+        check=lambda text: check_name(text, "job"),
+        about="A name for people; not unique. Default: the kind.",
+    )
+    image = Text("registry/name:1.2", limit=512, check=check_image, about="The container image.")
+    environment = Part(
+        EnvironmentSchema(), example='{pip: ["numpy==2.1.0"]}', about="Software to install first."
+    )
+    command = Words(
+        Text("--fast", limit=MAX_ARGUMENT, numbers=True),
+        limit=4096,
+        example='[python, run.py, "{output}"]',
+        about="Program and arguments, with placeholders.",
+    )
+    files = Words(
+        Content(), limit=64, example="[run.py]", about="Small files that travel with the job."
+    )
+    env: Named[tuple[str, str]] = Named(
+        Text("2", limit=MAX_ARGUMENT, numbers=True),
+        limit=512,
+        check_key=check_env_name,
+        example='{OMP_NUM_THREADS: "2"}',
+        make=lambda name, value: (name, value),
+        split=lambda pair: pair,
+        about="Environment variables, with placeholders.",
+    )
+    secrets = Words(
+        Text("usgs_token", limit=128, check=lambda text: check_name(text, "secret")),
+        limit=64,
+        unique=True,
+        about="Named secrets of the owner, mounted as files.",
+    )
+    resources = Part(ResourcesSchema(), example="{cpus: 2, memory: 4GiB}", about="What it needs.")
+    limits = Part(LimitsSchema(), example="{time: 30m}", about="Bounds on an attempt.")
+    retry = Part(RetrySchema(), example="{limit: 1, on: [NODE_LOST]}", about="When to try again.")
+    after = Words(
+        Parsed("a job id", "0123456789abcdef", parse_job_id, str, pattern="^[0-9a-z]{16}$"),
+        limit=1000,
+        unique=True,
+        about="Jobs that must complete first.",
+    )
+    start_not_before_ms: Parsed[Instant] = Parsed(
+        "a time in UTC",
+        "2026-01-31T06:00Z",
+        parse_instant,
+        format_instant,
+        data_key="start_not_before",
+        about="The earliest start.",
+    )
+    priority = Whole(0, 100, about=f"Higher runs earlier. Default {DEFAULT_PRIORITY}.")
+    inputs: Named[Requirement | PathInput] = Named(
+        Part(InputSchema(), example="{category: FORCING, domain: {…}} or {path: ./mine}"),
+        limit=256,
+        check_key=check_member_name("job's input"),
+        example="{forcing: {category: FORCING, domain: {…}}}",
+        make=build_input,
+        split=lambda each: (each.name, each),
+        about="Data it reads, by the name of its folder.",
+    )
+    outputs: Named[OutputSpec] = Named(
+        Part(OutputSchema(), example="{format: TIMESERIES_NETCDF}"),
+        limit=256,
+        check_key=check_member_name("job's output"),
+        example="{streamflow: {format: TIMESERIES_NETCDF}}",
+        make=build_output,
+        split=lambda each: (each.name, each),
+        about="Data it makes.",
+    )
+    array = Part(ArraySchema(), example="{count: 10}", about="Many tasks as one job.")
+
+    @post_load
+    def _make(self, data: dict[str, Any], **kwargs: Any) -> JobSpec:
+        data.pop("headrace")
+        return JobSpec(**({"name": data["kind"]} | data))
+
+    @post_dump
+    def _short(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        """Leave out what is empty, and the array of an ordinary job."""
+        if data["array"] == {"count": 1}:
+            del data["array"]
+        kept = {key: each for key, each in data.items() if each not in ([], {})}
+        return {"headrace": FILE_VERSION, **kept}

@@ -1,0 +1,162 @@
+"""Records in Redis and between services, as JSON texts with a version.
+
+A changed shape gets a new version here and a golden file beside it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from headrace_model.cause import Cause
+from headrace_model.dataset import Dataset
+from headrace_model.errors import InvalidInput
+from headrace_model.ids import JobId
+from headrace_model.job import Ask, Job, Need, NewJob
+from headrace_model.requirement import Fulfilment
+from headrace_model.resources import Allocation
+from headrace_model.status import Desired, Status
+from headrace_model.work import Fact, FactKind, Work
+from headrace_wire.schema import from_plain, to_plain
+
+T = TypeVar("T")
+VERSION = 1
+
+
+def compact(plain: object) -> str:
+    """JSON without spaces, keys in order."""
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def encode(record: Any) -> str:
+    """Write a record with its version."""
+    return compact({"v": VERSION, **to_plain(record)})
+
+
+def decode(record: type[T], text: str) -> T:
+    """Read what `encode` wrote; raises `InvalidInput` for another version or shape."""
+    try:
+        plain = json.loads(text)
+        version = plain.pop("v")
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise InvalidInput(f"this is no {record.__name__} record: {text[:80]!r}") from None
+    if version != VERSION:
+        raise InvalidInput(
+            f"{record.__name__} version {version!r} is not known here; this program knows "
+            f"{VERSION}: upgrade it"
+        )
+    return from_plain(record, plain)
+
+
+def encode_work(work: Work) -> str:
+    """Write a work record."""
+    return encode(work)
+
+
+def decode_work(text: str) -> Work:
+    """Read a work record."""
+    return decode(Work, text)
+
+
+def encode_fact(fact: Fact) -> str:
+    """Write a fact."""
+    return encode(fact)
+
+
+def decode_fact(text: str) -> Fact:
+    """Read a fact."""
+    return decode(Fact, text)
+
+
+def fact_field(job: JobId, attempt: int, kind: FactKind) -> str:
+    """The field of `hr:facts:<agent>` that holds one kind of fact of one attempt."""
+    return f"{job}.{attempt}:{kind}"
+
+
+def encode_dataset(dataset: Dataset) -> str:
+    """Write a catalogue entry."""
+    return encode(dataset)
+
+
+def decode_dataset(text: str) -> Dataset:
+    """Read a catalogue entry."""
+    return decode(Dataset, text)
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilments:
+    """How the requirements of a job are met; the links of `transition.lua` read `fulfilments`."""
+
+    fulfilments: tuple[Fulfilment, ...]
+
+
+def encode_fulfilments(fulfilments: tuple[Fulfilment, ...]) -> str:
+    """Write a job's fulfilments."""
+    return encode(Fulfilments(fulfilments))
+
+
+def decode_fulfilments(text: str) -> tuple[Fulfilment, ...]:
+    """Read a job's fulfilments; an empty text holds none."""
+    return decode(Fulfilments, text).fulfilments if text else ()
+
+
+def new_job_fields(new: NewJob, status: Status) -> dict[str, str]:
+    """The fields of `hr:job:<id>` that come from the request; the script adds times and rank.
+
+    What is empty is left out: a waiting job has to be small.
+    """
+    fields = {
+        "spec": new.spec,
+        "owner": new.owner,
+        "name": new.name,
+        "kind": new.kind,
+        "status": status.value,
+        "desired": new.desired.value,
+        "version": "1",
+        "attempt": "1",
+        "priority": str(new.priority),
+        "ask": encode(new.ask),
+        "needs": " ".join(sorted(new.needs)),
+        "after": " ".join(new.after),
+        "parents": " ".join(new.parents),
+        "origin": new.origin or "",
+        "request_id": new.request_id,
+    }
+    return {name: value for name, value in fields.items() if value}
+
+
+def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
+    """Read `hr:job:<id>`; raises `InvalidInput` for a hash that is not a job."""
+    try:
+        allocation, cause = fields.get("allocation"), fields.get("cause")
+        return Job(
+            id=job,
+            owner=fields["owner"],
+            name=fields["name"],
+            kind=fields["kind"],
+            spec=fields["spec"],
+            status=Status(fields["status"]),
+            desired=Desired(fields["desired"]),
+            version=int(fields["version"]),
+            attempt=int(fields["attempt"]),
+            retries=int(fields.get("retries", "0")),
+            priority=int(fields["priority"]),
+            rank=float(fields["rank"]),
+            created_ms=int(fields["created_ms"]),
+            entered_ms=int(fields["entered_ms"]),
+            ask=decode(Ask, fields["ask"]),
+            needs=frozenset(Need(need) for need in fields.get("needs", "").split()),
+            after=tuple(JobId(one) for one in fields.get("after", "").split()),
+            parents=tuple(JobId(one) for one in fields.get("parents", "").split()),
+            children=tuple(JobId(one) for one in fields.get("children", "").split()),
+            origin=JobId(fields["origin"]) if fields.get("origin") else None,
+            request_id=fields.get("request_id", ""),
+            allocation=decode(Allocation, allocation) if allocation else None,
+            cause=Cause(cause) if cause else None,
+            detail=fields.get("detail", ""),
+            exit_code=int(fields["exit_code"]) if fields.get("exit_code") else None,
+            fulfilments=fields.get("fulfilments", ""),
+            outputs=fields.get("outputs", ""),
+        )
+    except (KeyError, ValueError) as error:
+        raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

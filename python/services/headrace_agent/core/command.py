@@ -1,0 +1,88 @@
+"""What a worker runs and with which environment: a pure function of the job and its folders."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from headrace_kinds.base import WorkerTemplate
+from headrace_kinds.placeholders import render
+from headrace_model.work import Work
+
+# What a worker gets of the agent's own environment: where programs are found, the language, and
+# what package installers need to reach their index. Everything else stays with the agent.
+PASSED_ON: Final = frozenset(
+    {
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "LANG",
+        "LC_ALL",
+        "NO_PROXY",
+        "PATH",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_FILE",
+        "TZ",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    }
+)
+_PIP = "PIP_"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where an attempt lives on its node."""
+
+    datasets: PurePosixPath
+    output: PurePosixPath
+    work: PurePosixPath
+    tmp: PurePosixPath
+    home: PurePosixPath
+    job_file: PurePosixPath
+
+
+def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
+    """What the placeholders of command and environment stand for on this node."""
+    return {name: str(folders.datasets / name) for name in inputs} | {
+        "output": str(folders.output)
+    }
+
+
+def argv(template: WorkerTemplate, values: Mapping[str, str]) -> tuple[str, ...]:
+    """The command with its placeholders filled in."""
+    return tuple(render(word, values) for word in template.command)
+
+
+def environment(
+    template: WorkerTemplate,
+    work: Work,
+    folders: Folders,
+    values: Mapping[str, str],
+    inherited: Mapping[str, str],
+    programs: tuple[str, ...],
+) -> dict[str, str]:
+    """The whole environment of a worker; `programs` are folders put first on its PATH.
+
+    The job's own variables win, except for the HEADRACE_ ones, which a job file can't set.
+    """
+    passed = {
+        name: value
+        for name, value in inherited.items()
+        if name in PASSED_ON or name.startswith(_PIP)
+    }
+    path = ":".join((*programs, passed.get("PATH", "/usr/local/bin:/usr/bin:/bin")))
+    return {
+        **passed,
+        "PATH": path,
+        "HOME": str(folders.home),
+        "TMPDIR": str(folders.tmp),
+        **{name: render(value, values) for name, value in template.env},
+        "HEADRACE_ATTEMPT": str(work.attempt),
+        "HEADRACE_DATASETS": str(folders.datasets),
+        "HEADRACE_JOB": work.job,
+        "HEADRACE_JOB_FILE": str(folders.job_file),
+        "HEADRACE_OUTPUT": str(folders.output),
+        "HEADRACE_RANK": str(work.rank),
+        "HEADRACE_RANKS": str(work.ranks),
+    }

@@ -1,0 +1,54 @@
+"""How a worker's end becomes a fact, with a cause and a sentence that a user understands."""
+
+import signal as signals
+from typing import assert_never
+
+from headrace_model.cause import Cause
+from headrace_model.work import Fact, FactKind, Work
+from headrace_model.units import rough_size
+from headrace_ports.worker import ExitCause, WorkerExit
+
+
+def exit_fact(work: Work, ended: WorkerExit, *, watchdog: bool) -> Fact:
+    """The EXITED fact; `watchdog` tells that the agent itself killed an exclusive worker."""
+    cause, detail = _cause(work, ended)
+    if watchdog and ended.signal is not None:
+        cause, detail = Cause.ATTEMPT_LOST, "killed: exclusive, and Redis was out of reach"
+    return Fact(
+        node=work.node,
+        job=work.job,
+        attempt=work.attempt,
+        kind=FactKind.EXITED,
+        cause=cause,
+        detail=detail,
+        exit_code=ended.exit_code,
+        signal=ended.signal,
+        peak_memory_bytes=ended.peak_memory_bytes or None,
+        at_ms=ended.at_ms,
+    )
+
+
+def _cause(work: Work, ended: WorkerExit) -> tuple[Cause | None, str]:
+    who = f"worker {work.rank}"
+    match ended.cause:
+        case ExitCause.EXITED if ended.exit_code == 0:
+            return None, ""
+        case ExitCause.EXITED:
+            return Cause.EXIT_CODE, f"{who} left with exit code {ended.exit_code}"
+        case ExitCause.SIGNALED:
+            return Cause.EXIT_CODE, f"{who} was ended by {_signal_name(ended.signal)}"
+        case ExitCause.OOM:
+            asked = rough_size(work.resources.memory_bytes) if work.resources else "what it asked"
+            return Cause.OOM, f"{who} used more memory than {asked}: ask for more"
+        case ExitCause.NOT_STARTED:
+            return Cause.NOT_STARTED, f"{who} could not be started: {ended.message}"
+        case ExitCause.LOST:
+            return Cause.ATTEMPT_LOST, f"what watched over {who} died, so its end is not known"
+    assert_never(ended.cause)
+
+
+def _signal_name(number: int | None) -> str:
+    try:
+        return signals.Signals(number or 0).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,127 @@
+"""The folder of each attempt on this node. Blocking: call it in a thread."""
+
+import json
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace_agent.core.command import Folders
+from headrace_model.spec import FileSpec
+from headrace_model.work import Fact, FactKind, Work
+from headrace_wire.records import decode_fact, encode_fact
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFolder:
+    """`<state>/attempts/<job>.<attempt>/` and what lies in it."""
+
+    root: Path
+
+    @property
+    def run(self) -> str:
+        """`<job>.<attempt>`."""
+        return self.root.name
+
+    @property
+    def logs(self) -> Path:
+        """`<rank>.out` and `<rank>.err` of each worker."""
+        return self.root / "logs"
+
+    @property
+    def output(self) -> Path:
+        """What `{output}` stands for."""
+        return self.root / "output"
+
+    @property
+    def datasets(self) -> Path:
+        """One folder a requirement, read-only."""
+        return self.root / "datasets"
+
+    def folders(self) -> Folders:
+        """The paths that a worker is told."""
+        return Folders(
+            datasets=self.datasets,
+            output=self.output,
+            work=self.root / "work",
+            tmp=self.root / "tmp",
+            home=self.root / "home",
+            job_file=self.root / "job.json",
+        )
+
+    def make(self) -> None:
+        """Make the folders; success when they are there."""
+        for name in ("datasets", "output", "work", "tmp", "home", "logs"):
+            (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write_job(self, spec: str, files: tuple[FileSpec, ...]) -> None:
+        """Lay the job file and the files that travel with it beside the worker."""
+        (self.root / "job.json").write_text(spec)
+        for each in files:
+            (self.root / "work" / each.name).write_bytes(each.content)
+
+    def keep(self, fact: Fact) -> None:
+        """Keep a fact on disk until the transition that it causes has happened."""
+        path = self.root / f"{fact.kind}.json"
+        part = path.with_suffix(".part")
+        with part.open("w") as file:
+            file.write(encode_fact(fact))
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(path)
+
+    def kept(self, kind: FactKind) -> Fact | None:
+        """A fact that an earlier run of the agent kept."""
+        try:
+            return decode_fact((self.root / f"{kind}.json").read_text())
+        except FileNotFoundError:
+            return None
+
+    def remove(self) -> None:
+        """Remove all of it, read-only folders too; success when it is gone."""
+        remove_tree(self.root)
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a folder whatever a worker made of its modes; symlinks are not followed."""
+
+    def let_in(folder: str) -> None:
+        if not os.path.islink(folder):
+            os.chmod(folder, stat.S_IRWXU)
+
+    if not root.exists():
+        return
+    for folder, names, _ in os.walk(root):
+        let_in(folder)
+        for name in names:
+            let_in(os.path.join(folder, name))
+    shutil.rmtree(root)
+
+
+def attempt_folders(state: Path) -> dict[str, AttemptFolder]:
+    """The attempts that have a folder on this node."""
+    base = state / "attempts"
+    base.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {path.name: AttemptFolder(path) for path in base.iterdir() if path.is_dir()}
+
+
+def folder_of(state: Path, work: Work) -> AttemptFolder:
+    """The folder of the attempt of a work record."""
+    return AttemptFolder(state / "attempts" / f"{work.job}.{work.attempt}")
+
+
+def read_epoch(state: Path) -> str | None:
+    """The epoch of the Redis that this node's attempts belong to."""
+    try:
+        epoch: str = json.loads((state / "epoch.json").read_text())["epoch"]
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+    return epoch
+
+
+def write_epoch(state: Path, epoch: str) -> None:
+    """Remember the epoch."""
+    part = state / "epoch.part"
+    part.write_text(json.dumps({"epoch": epoch}))
+    part.rename(state / "epoch.json")

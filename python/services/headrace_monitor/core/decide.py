@@ -1,0 +1,151 @@
+"""What the monitor does with an attempt: facts in, one move out."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, replace
+
+from headrace_model.cause import RETRYABLE, Cause
+from headrace_model.ids import NodeId
+from headrace_model.job import Job, Need
+from headrace_model.move import Move, move_of
+from headrace_model.spec import Retry
+from headrace_model.status import HAS_ATTEMPT, Desired, Event, Role, Status
+from headrace_model.work import Fact, FactKind, Verb, Work
+
+Facts = Mapping[tuple[NodeId, FactKind], Fact]
+
+FIRST_BACK_OFF_MS = 1_000
+LONGEST_BACK_OFF_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that a decision about one attempt rests on."""
+
+    facts: Facts
+    lost: Set[NodeId]  # nodes that are called lost now
+    holding: Set[NodeId]  # nodes whose share of the attempt has not come back
+    retry: Retry
+    now_ms: int  # by the clock that timed `job.entered_ms`
+
+
+def decide(job: Job, seen: Seen) -> Move | None:
+    """The next move of `job`, or None while there is nothing to do."""
+    if job.status is Status.STOPPING:
+        return _while_stopping(job, seen)
+    if job.status not in HAS_ATTEMPT:
+        return None
+    return _bad_end(job, seen) or _good_step(job, seen)
+
+
+def _nodes(job: Job) -> tuple[NodeId, ...]:
+    return tuple(share.node for share in job.allocation.shares) if job.allocation else ()
+
+
+def _bad_end(job: Job, seen: Seen) -> Move | None:
+    match job.desired:
+        case Desired.CANCEL:
+            return _stop(job, Event.CANCEL, Cause.CANCELED, "canceled by its owner")
+        case Desired.STOP:
+            return _stop(job, Event.STOP, Cause.STOPPED, "stopped by its owner")
+        case Desired.RUN | Desired.HOLD:
+            pass
+    for node in _nodes(job):
+        for kind in FactKind:
+            fact = seen.facts.get((node, kind))
+            if fact and fact.cause:
+                lost = fact.cause is Cause.ATTEMPT_LOST
+                event = Event.ATTEMPT_LOST if lost else Event.FAILED
+                stopped = _stop(job, event, fact.cause, fact.detail)
+                return replace(stopped, exit_code=fact.exit_code)
+    for node in _nodes(job):
+        if node in seen.lost:
+            why = f"node {node} no longer answers"
+            return _stop(job, Event.ATTEMPT_LOST, Cause.NODE_LOST, why)
+    limit = job.ask.time_ms
+    if job.status is Status.RUNNING and limit and seen.now_ms - job.entered_ms >= limit:
+        why = f"it ran longer than its time limit of {limit / 1000:g} s"
+        return _stop(job, Event.FAILED, Cause.TIME_LIMIT, why)
+    return None
+
+
+def _stop(job: Job, event: Event, cause: Cause, detail: str) -> Move:
+    """Lead to STOPPING; each node gets a STOP record, a lost one for the case that it returns."""
+    nodes = _nodes(job)
+    return replace(
+        move_of(job, event, Role.MONITOR, cause=cause, detail=detail),
+        work=tuple(Work(node, job.id, job.attempt, Verb.STOP, spec=job.spec) for node in nodes),
+        consumes=tuple(
+            (node, kind) for node in nodes for kind in FactKind if kind is not FactKind.STOPPED
+        ),
+    )
+
+
+def _good_step(job: Job, seen: Seen) -> Move | None:
+    nodes = _nodes(job)
+
+    def all_have(kind: FactKind) -> bool:
+        return bool(nodes) and all((node, kind) in seen.facts for node in nodes)
+
+    match job.status:
+        case Status.SCHEDULED if all_have(FactKind.STARTED) or all_have(FactKind.EXITED):
+            consumed = tuple((node, FactKind.STARTED) for node in nodes)
+            return replace(move_of(job, Event.STARTED, Role.MONITOR), consumes=consumed)
+        case Status.RUNNING if all_have(FactKind.EXITED):
+            collect = Need.COLLECTION in job.needs
+            event = Event.NEEDS_COLLECTION if collect else Event.COMPLETED
+            verb = Verb.COLLECT if collect else Verb.CLEAN
+            spec = job.spec if collect else ""
+            return replace(
+                move_of(job, event, Role.MONITOR),
+                exit_code=0,
+                returns=nodes,
+                work=tuple(Work(node, job.id, job.attempt, verb, spec=spec) for node in nodes),
+                consumes=tuple(
+                    (node, kind) for node in nodes for kind in (FactKind.STARTED, FactKind.EXITED)
+                ),
+            )
+        case _:
+            return None
+
+
+def _while_stopping(job: Job, seen: Seen) -> Move | None:
+    nodes = _nodes(job)
+    gone = [n for n in nodes if n in seen.lost or (n, FactKind.STOPPED) in seen.facts]
+    if len(gone) == len(nodes):
+        return _end(job, seen)
+    back = tuple(node for node in gone if node in seen.holding)
+    if not back:
+        return None
+    share_returned = move_of(
+        job, Event.SHARE_RETURNED, Role.MONITOR, cause=job.cause, detail=job.detail
+    )
+    return replace(share_returned, returns=back, exit_code=job.exit_code)
+
+
+def _end(job: Job, seen: Seen) -> Move:
+    nodes = _nodes(job)
+    retried = (
+        job.cause in RETRYABLE and job.cause in seen.retry.on and job.retries < seen.retry.limit
+    )
+    match job.desired:
+        case Desired.CANCEL:
+            event = Event.END_CANCELED
+        case Desired.STOP:
+            event = Event.END_STOPPED
+        case _:
+            event = Event.RETRY if retried else Event.END_FAILED
+    end = replace(
+        move_of(job, event, Role.MONITOR, cause=job.cause, detail=job.detail),
+        exit_code=job.exit_code,
+        returns=nodes,
+        work=tuple(
+            Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes if node not in seen.lost
+        ),
+        forgets=tuple(node for node in nodes if node in seen.lost),
+        consumes=tuple((node, kind) for node in nodes for kind in FactKind),
+    )
+    if event is not Event.RETRY:
+        return end
+    pause = min(FIRST_BACK_OFF_MS << min(job.retries, 16), LONGEST_BACK_OFF_MS)
+    again = replace(job.ask, not_before_ms=seen.now_ms + pause)
+    return replace(end, opens=again, retries=job.retries + 1)

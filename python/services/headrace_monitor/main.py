@@ -1,0 +1,40 @@
+"""Wires the monitor; `python -m headrace_monitor.main` runs it alone."""
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_model.status import Role
+from headrace_monitor.service import Monitor
+from headrace_monitor.settings import Settings
+from headrace_service.http import InternalToken, make_app
+from headrace_service.leader import Leader
+from headrace_service.lifecycle import Service, main_of
+
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+def build(settings: Settings) -> Service:
+    """Make the monitor from its settings."""
+    redis = Redis(settings.redis_url)
+    leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
+    monitor = Monitor(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
+    token = InternalToken(settings.internal_token_file)
+    return Service(
+        name="monitor",
+        open=[redis.open],
+        loops=[monitor.run],
+        app=make_app(
+            "monitor",
+            ready=redis.ping,
+            authenticate=token.check,
+            body_limit_bytes=BODY_LIMIT_BYTES,
+        ),
+        listen=settings.listen,
+        close=[redis.close],
+    )
+
+
+if __name__ == "__main__":
+    main_of(Settings, build)

@@ -1,0 +1,158 @@
+"""The monitor's shell: reads facts, has the core decide, applies the move."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from headrace_model.errors import Fenced, NotFound, Stale
+from headrace_model.ids import JobId, NodeId
+from headrace_model.job import Job
+from headrace_model.node import NodeState
+from headrace_model.spec import Retry
+from headrace_model.status import HAS_ATTEMPT, Role, Status
+from headrace_monitor.core.decide import Seen, decide
+from headrace_monitor.core.lost import NodeWatch
+from headrace_monitor.settings import Settings
+from headrace_service.hints import Pending
+from headrace_service.leader import Leader
+from headrace_service.logs import logger
+from headrace_service.metrics import JOBS, NODES, REFUSALS, TRANSITIONS
+from headrace_wire.jobfile import load_jobtext
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.events import Events
+    from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.nodes import NodeRecord, NodeStore
+
+_WATCHED = (*HAS_ATTEMPT, Status.STOPPING)
+_LOOK_S = 1.0
+_AT_ONCE = 64  # jobs decided side by side, so that their scripts share round trips
+
+
+class Monitor:
+    """Watches attempts and nodes while it leads."""
+
+    def __init__(
+        self,
+        jobs: "JobStore",
+        nodes: "NodeStore",
+        events: "Events",
+        leader: Leader,
+        settings: Settings,
+    ) -> None:
+        self._jobs = jobs
+        self._nodes = nodes
+        self._events = events
+        self._leader = leader
+        self._settings = settings
+        self._log = logger(Role.MONITOR)
+        self._pending: Pending[JobId] = Pending()
+        self._lost: frozenset[NodeId] = frozenset()
+
+    async def run(self) -> None:
+        """Try to lead, and act while leading."""
+        await self._leader.run(self._act)
+
+    async def _act(self, term: int) -> None:
+        self._note_lost(await self._nodes.all())
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._sweep())
+            group.create_task(self._watch_nodes(term))
+            group.create_task(self._decide_all(term))
+
+    async def _listen(self) -> None:
+        async for hint in self._events.follow():
+            match hint.get("kind"):
+                case "job" | "fact":
+                    self._pending.add(JobId(hint["job"]))
+                case _:
+                    pass
+
+    async def _sweep(self) -> None:
+        """Find what hints missed, and jobs whose time limit is over."""
+        while True:
+            for status in _WATCHED:
+                self._pending.add(*await self._jobs.in_status(status))
+            for status, number in (await self._jobs.counts()).items():
+                JOBS.labels(status).set(number)
+            await asyncio.sleep(self._settings.sweep_s)
+
+    async def _watch_nodes(self, term: int) -> None:
+        watch = NodeWatch(self._settings.node_lost_s, longest_step_s=2 * _LOOK_S)
+        before = time.monotonic()
+        while True:
+            records = await self._nodes.all()
+            now = time.monotonic()
+            up = [(node.id, node.counter) for node in records if node.state is NodeState.UP]
+            still = watch.look(up, now - before)
+            before = now
+            counters = dict(up)
+            for node in still:
+                if await self._nodes.lose(node, counters[node], term):
+                    self._log.warning(f"node {node} is lost", action="node_lost", node=node)
+            if still:
+                records = await self._nodes.all()
+            self._note_lost(records)
+            await asyncio.sleep(_LOOK_S)
+
+    def _note_lost(self, records: "list[NodeRecord]") -> None:
+        known = frozenset(node.id for node in records if node.state is NodeState.LOST)
+        for node in records:
+            if node.id in known and node.id not in self._lost:
+                self._pending.add(*(JobId(run.rpartition(".")[0]) for run in node.held))
+        self._lost = known
+        for state in NodeState:
+            NODES.labels(state).set(sum(node.state is state for node in records))
+
+    async def _decide_all(self, term: int) -> None:
+        while True:
+            taken = sorted(await self._pending.take())
+            for first in range(0, len(taken), _AT_ONCE):
+                some = taken[first : first + _AT_ONCE]
+                async with asyncio.TaskGroup() as group:
+                    for job in await self._jobs.get_many(some):
+                        if job.status in _WATCHED:
+                            group.create_task(self._decide_one(job, term))
+
+    async def _decide_one(self, job: Job, term: int) -> None:
+        """Move one job on until there is nothing more to do now."""
+        try:
+            while move := decide(job, await self._look_at(job)):
+                await self._jobs.apply(move, term)
+                TRANSITIONS.labels(Role.MONITOR, move.event).inc()
+                self._log.info(
+                    f"{move.status}→{move.to}",
+                    action="transition",
+                    job=job.id,
+                    attempt=job.attempt,
+                    event=move.event,
+                    cause=move.cause,
+                )
+                if move.to not in _WATCHED:
+                    return
+                job = await self._jobs.get(job.id)
+        except Stale:
+            REFUSALS.labels(Role.MONITOR, Stale.code).inc()
+            self._pending.add(job.id)
+        except NotFound:
+            return
+        except Fenced:
+            raise
+        except Exception as error:
+            # One damaged job must not keep the others waiting; the sweep tries it again.
+            self._log.error(f"can't decide: {error!r}", action="decide", job=job.id, exc_info=True)
+
+    async def _look_at(self, job: Job) -> Seen:
+        nodes = [share.node for share in job.allocation.shares] if job.allocation else []
+        facts, now_ms = await asyncio.gather(
+            self._jobs.facts(job.id, job.attempt, nodes), self._jobs.now_ms()
+        )
+        stopping = job.status is Status.STOPPING
+        return Seen(
+            facts=facts,
+            lost=self._lost,
+            holding=await self._jobs.holders(job) if stopping else frozenset(),
+            retry=load_jobtext(job.spec).retry if stopping else Retry(),
+            now_ms=now_ms,
+        )

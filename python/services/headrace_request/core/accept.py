@@ -1,0 +1,96 @@
+"""From a checked spec to the job that is made durable."""
+
+from dataclasses import dataclass
+
+from headrace_model.errors import InvalidSpec
+from headrace_model.ids import JobId
+from headrace_model.job import Ask, Need, NewJob, first_step
+from headrace_model.spec import JobSpec
+from headrace_model.status import Event, Status, move
+
+PROCESS = "process"
+CONTAINER = "container"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that may be created, and the event that takes it to its first step with work."""
+
+    new: NewJob
+    first: Event
+
+    @property
+    def status(self) -> Status:
+        """The status that the job enters when it is created."""
+        return move(Status.ACCEPTED, self.first).to
+
+
+def refuse_unserved(spec: JobSpec) -> None:
+    """Raise `InvalidSpec` for what a job file may say but this release does not serve."""
+    if spec.kind == "derivation":
+        raise InvalidSpec(
+            "derivations are made by Headrace itself, when a job needs data that can be derived",
+            path="kind",
+            hint="submit the job that needs the data",
+        )
+    if spec.tasks > 1:
+        raise InvalidSpec(
+            f"arrays are not served yet, and this one has {spec.tasks:,} tasks",
+            path="array",
+            hint="submit a list of jobs for now; arrays come with the next release",
+        )
+    if spec.secrets:
+        raise InvalidSpec(
+            "named secrets are not served yet",
+            path="secrets",
+            hint="leave `secrets` out for now; they come with the next release",
+        )
+
+
+def ask_of(spec: JobSpec) -> Ask:
+    """What the first attempt of a spec asks for."""
+    return Ask(
+        resources=spec.resources.amount,
+        paradigm=spec.resources.paradigm,
+        backend=CONTAINER if spec.image else PROCESS,
+        time_ms=spec.limits.time_ms,
+        not_before_ms=spec.start_not_before_ms,
+    )
+
+
+def needs_of(spec: JobSpec) -> frozenset[Need]:
+    """The steps that a spec has work for."""
+    needs = set()
+    if spec.after:
+        needs.add(Need.PREREQUISITES)
+    if spec.requirements or spec.environment:
+        needs |= {Need.DATA_CHECK, Need.STAGING}
+    if spec.outputs:
+        needs.add(Need.COLLECTION)
+    return frozenset(needs)
+
+
+def accept(
+    spec: JobSpec,
+    text: str,
+    *,
+    job: JobId,
+    owner: str,
+    request_id: str = "",
+    origin: JobId | None = None,
+) -> Accepted:
+    """Make the new job of a spec that `refuse_unserved` let pass; `text` is its canonical JSON."""
+    new = NewJob(
+        id=job,
+        owner=owner,
+        name=spec.name,
+        kind=spec.kind,
+        spec=text,
+        priority=spec.priority,
+        ask=ask_of(spec),
+        needs=needs_of(spec),
+        after=spec.after,
+        origin=origin,
+        request_id=request_id,
+    )
+    return Accepted(new, first_step(new.needs))

@@ -1,0 +1,305 @@
+"""Where the resources of one attempt go, all or nothing (gang).
+
+A node can hold `c` of the `C` millicpus of a job that asks `M` bytes when it has `c` millicpus and
+at least `M * c / C` bytes free: memory goes with the CPUs. Shares are whole bytes: the part of
+each is its exact proportion rounded down or up, and all shares together are exactly what was
+asked. Since free memory is a whole number, rounding up never takes more than a node has.
+
+A job is cut between whole CPUs only (1000 millicpus); at most one share holds the fraction. Less
+than one CPU is never cut, whatever the paradigm, nor is a job that asks no CPU at all.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Set
+from enum import StrEnum
+
+from headrace_model.ids import NodeId
+from headrace_model.resources import Allocation, Paradigm, Resources, Share
+
+CPU = 1000  # millicpus
+
+
+class Reason(StrEnum):
+    """Why a job waits. `place` answers NO_NODE_UP or NO_ROOM; the others come from `plan`."""
+
+    HELD = "HELD"
+    NOT_BEFORE = "NOT_BEFORE"
+    BACK_OFF = "BACK_OFF"
+    NO_NODE_KNOWN = "NO_NODE_KNOWN"
+    NO_NODE_UP = "NO_NODE_UP"
+    NO_BACKEND = "NO_BACKEND"
+    TOO_LARGE = "TOO_LARGE"  # larger than all nodes that are up, even when they are empty
+    RESERVED = "RESERVED"  # first of the blocked jobs: room is kept for it
+    BEHIND_RESERVATION = "BEHIND_RESERVATION"
+    NO_ROOM = "NO_ROOM"
+    NEXT_PLAN = "NEXT_PLAN"  # this plan was full before the job's turn
+
+
+def undivided(asked: Resources, paradigm: Paradigm) -> bool:
+    """Tell whether the job goes to one node as a whole."""
+    return paradigm is Paradigm.SINGLE_NODE or asked.millicpus <= CPU
+
+
+def memory_with(asked: Resources, millicpus: int) -> int:
+    """Bytes that a node must have free for that part of the job's CPUs (rounded up)."""
+    return -(-asked.memory_bytes * millicpus // asked.millicpus) if asked.millicpus else 0
+
+
+def whole_cpus(asked: Resources, millicpus: int, memory_bytes: int) -> int:
+    """How many whole CPUs of the job, each with its memory, that much room can hold."""
+    if memory_bytes < 0:
+        return 0
+    by_cpu = millicpus // CPU
+    if asked.memory_bytes > 0:
+        by_cpu = min(by_cpu, memory_bytes * asked.millicpus // (asked.memory_bytes * CPU))
+    return max(by_cpu, 0)
+
+
+def pieces(asked: Resources, room: Resources) -> tuple[int, bool]:
+    """Whole CPUs that fit in the room, and whether the job's fraction fits beside them."""
+    whole = whole_cpus(asked, room.millicpus, room.memory_bytes)
+    fraction = asked.millicpus % CPU
+    with_fraction = whole * CPU + fraction
+    return whole, (
+        fraction > 0
+        and with_fraction <= room.millicpus
+        and memory_with(asked, with_fraction) <= room.memory_bytes
+    )
+
+
+def can_hold(asked: Resources, paradigm: Paradigm, rooms: Iterable[Resources]) -> bool:
+    """Tell whether `place` would find an allocation, without saying which."""
+    if undivided(asked, paradigm):
+        return any(asked.fits_in(room) for room in rooms)
+    wanted, fraction = divmod(asked.millicpus, CPU)
+    # A whole CPU's place also takes the fraction, unless some node has a corner left for it.
+    corner = fraction == 0
+    total = 0
+    for room in rooms:
+        whole, corner_here = pieces(asked, room)
+        total += whole
+        corner = corner or corner_here
+        if total > wanted or (corner and total == wanted):
+            return True
+    return False
+
+
+def place(
+    asked: Resources, paradigm: Paradigm, nodes_free: Mapping[NodeId, Resources]
+) -> Allocation | Reason:
+    """Find an allocation in what the nodes have free, or tell why there is none.
+
+    * SINGLE_NODE: the node that keeps the fewest free CPUs, then the least memory, then by id.
+    * FILL_NODES: the node with the most free CPUs is filled first, and so on; as soon as one node
+      can hold all the rest, the tightest such node takes it.
+    * ROUND_ROBIN: CPUs are dealt one by one, over and over, beginning with the node that has the
+      most free; a node that can take no more is passed over.
+
+    Total for every non-negative request; a node with negative room counts as full. An allocation
+    is found exactly if one exists, and doesn't depend on the order of `nodes_free`.
+    """
+    return Room(nodes_free).find(asked, paradigm)
+
+
+class Room:
+    """An index of free room for many searches: nodes ordered by free CPUs, memory, id.
+
+    What was not found is remembered until room grows, and what `holds` has found until room
+    shrinks, so that a queue of thousands of jobs that can't start costs little.
+    """
+
+    __slots__ = ("_free", "_no_cut", "_no_whole", "_order", "_yes_cut", "_yes_whole")
+
+    def __init__(self, nodes_free: Mapping[NodeId, Resources]) -> None:
+        self._free = {node: _usable(free) for node, free in nodes_free.items()}
+        self._order = sorted((cpus, memory, node) for node, (cpus, memory) in self._free.items())
+        self._no_whole: list[tuple[int, int]] = []
+        self._no_cut: list[tuple[int, int]] = []
+        self._yes_cut: list[tuple[int, int]] = []
+        self._yes_whole: list[tuple[int, int]] = []
+
+    def __contains__(self, node: NodeId) -> bool:
+        return node in self._free
+
+    def set(self, node: NodeId, free: Resources) -> None:
+        """Write what a node of this index has free now."""
+        cpus, memory = self._free[node]
+        now = _usable(free)
+        del self._order[bisect_left(self._order, (cpus, memory, node))]
+        insort(self._order, (*now, node))
+        self._free[node] = now
+        self._yes_cut.clear()
+        self._yes_whole.clear()
+        if now[0] > cpus or now[1] > memory:
+            self._no_whole.clear()
+            self._no_cut.clear()
+
+    def find(self, asked: Resources, paradigm: Paradigm) -> Allocation | Reason:
+        """Search as `place` does."""
+        if not self._order:
+            return Reason.NO_NODE_UP
+        cpus, memory = asked.millicpus, asked.memory_bytes
+        if undivided(asked, paradigm):
+            for no_cpus, no_memory in self._no_whole:
+                if no_cpus <= cpus and no_memory <= memory:
+                    return Reason.NO_ROOM
+            node = self._tightest(cpus, memory, ())
+            if node is None:
+                _remember(self._no_whole, asked)
+                return Reason.NO_ROOM
+            return Allocation((Share(node, asked),))
+        # At least as many CPUs with at least as much memory per CPU have no room either.
+        for no_cpus, no_memory in self._no_cut:
+            if no_cpus <= cpus and no_memory * cpus <= memory * no_cpus:
+                return Reason.NO_ROOM
+        parts = self._fill(asked) if paradigm is Paradigm.FILL_NODES else self._deal(asked)
+        if parts is None:
+            _remember(self._no_cut, asked)
+            return Reason.NO_ROOM
+        return _with_memory(asked, parts)
+
+    def holds(self, asked: Resources, paradigm: Paradigm) -> bool:
+        """Tell whether `find` would find an allocation; cheaper when asked again and again."""
+        cpus, memory = asked.millicpus, asked.memory_bytes
+        whole = undivided(asked, paradigm)
+        # What asks no more of each (a job that is cut: no more memory per CPU) has room too.
+        if whole:
+            for yes_cpus, yes_memory in self._yes_whole:
+                if cpus <= yes_cpus and memory <= yes_memory:
+                    return True
+        else:
+            for yes_cpus, yes_memory in self._yes_cut:
+                if cpus <= yes_cpus and memory * yes_cpus <= yes_memory * cpus:
+                    return True
+        found = isinstance(self.find(asked, paradigm), Allocation)
+        if found:
+            _remember(self._yes_whole if whole else self._yes_cut, asked)
+        return found
+
+    def _tightest(self, cpus: int, memory: int, taken: Set[NodeId] | tuple[()]) -> NodeId | None:
+        order = self._order
+        for position in range(bisect_left(order, (cpus,)), len(order)):
+            entry = order[position]
+            if entry[1] >= memory and entry[2] not in taken:
+                return entry[2]
+        return None
+
+    def _roomiest_first(self) -> Iterator[tuple[int, int, NodeId]]:
+        """Most CPUs, then most memory, then the lowest id; stops where no whole CPU is left."""
+        order = self._order
+        end = len(order)
+        while end:
+            cpus, memory, _ = order[end - 1]
+            if cpus < CPU:
+                return
+            begin = bisect_left(order, (cpus, memory), 0, end)
+            yield from order[begin:end]
+            end = begin
+
+    def _fill(self, asked: Resources) -> list[tuple[NodeId, int]] | None:
+        left, fraction = divmod(asked.millicpus, CPU)
+        parts: dict[NodeId, int] = {}
+        rest = 0
+        for cpus, memory, node in self._roomiest_first():
+            if left == 0:
+                break
+            if rest != left * CPU + fraction:
+                rest = left * CPU + fraction
+                last = self._tightest(rest, memory_with(asked, rest), parts.keys())
+                if last is not None:
+                    parts[last] = rest
+                    return list(parts.items())
+            whole = min(whole_cpus(asked, cpus, memory), left)
+            if whole:
+                parts[node] = whole * CPU
+                left -= whole
+        if left:
+            return None
+        return self._add_fraction(asked, parts, fraction, list(parts))
+
+    def _deal(self, asked: Resources) -> list[tuple[NodeId, int]] | None:
+        wanted, fraction = divmod(asked.millicpus, CPU)
+        nodes: list[NodeId] = []
+        limits: list[int] = []
+        for cpus, memory, node in self._roomiest_first():
+            whole = whole_cpus(asked, cpus, memory)
+            if whole:
+                nodes.append(node)
+                limits.append(whole)
+                if len(nodes) > wanted:  # each gets one at most; more nodes change nothing
+                    break
+        if sum(limits) < wanted:
+            return None
+        counts, following = _dealt(limits, wanted)
+        parts = {node: count * CPU for node, count in zip(nodes, counts, strict=True)}
+        in_turn = nodes[following:] + nodes[:following]
+        return self._add_fraction(asked, parts, fraction, in_turn)
+
+    def _add_fraction(
+        self,
+        asked: Resources,
+        parts: dict[NodeId, int],
+        fraction: int,
+        in_turn: list[NodeId],
+    ) -> list[tuple[NodeId, int]] | None:
+        """Give the fraction to the first of `in_turn` with a corner left, else to another node."""
+        if fraction:
+            for node in in_turn:
+                cpus, memory = self._free[node]
+                with_fraction = parts[node] + fraction
+                if with_fraction <= cpus and memory_with(asked, with_fraction) <= memory:
+                    parts[node] = with_fraction
+                    break
+            else:
+                other = self._tightest(fraction, memory_with(asked, fraction), parts.keys())
+                if other is None:
+                    return None
+                parts[other] = fraction
+        return [(node, cpus) for node, cpus in parts.items() if cpus]
+
+
+def _usable(free: Resources) -> tuple[int, int]:
+    """Millicpus and bytes; below 0 both, so that not even a request of 0 finds an overdrawn node."""
+    if free.millicpus < 0 or free.memory_bytes < 0:
+        return -1, -1
+    return free.millicpus, free.memory_bytes
+
+
+def _remember(answers: list[tuple[int, int]], asked: Resources) -> None:
+    """Keep an answer, but not so many that reading them costs more than a new search."""
+    if len(answers) < 128:
+        answers.append((asked.millicpus, asked.memory_bytes))
+
+
+def _dealt(limits: list[int], wanted: int) -> tuple[list[int], int]:
+    """Deal `wanted` (≤ the sum of limits) one by one; also who would be next (an index).
+
+    Whole rounds are dealt at once, so that the time depends on the nodes and not on the CPUs.
+    """
+    counts = [0] * len(limits)
+    active = list(range(len(limits)))
+    following = 0
+    while wanted:
+        rounds = min(wanted // len(active), min(limits[i] - counts[i] for i in active))
+        if rounds == 0:
+            for i in active[:wanted]:
+                counts[i] += 1
+            following = active[wanted]
+            break
+        for i in active:
+            counts[i] += rounds
+        wanted -= rounds * len(active)
+        active = [i for i in active if counts[i] < limits[i]]
+    return counts, following
+
+
+def _with_memory(asked: Resources, parts: list[tuple[NodeId, int]]) -> Allocation:
+    """Cut the memory at the running sums of CPUs, so that each part is exact to the byte."""
+    shares = []
+    cpus_before = memory_before = 0
+    for node, cpus in parts:
+        cpus_before += cpus
+        memory_until = asked.memory_bytes * cpus_before // asked.millicpus
+        shares.append(Share(node, Resources(cpus, memory_until - memory_before)))
+        memory_before = memory_until
+    return Allocation(tuple(shares))

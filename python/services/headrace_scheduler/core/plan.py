@@ -1,0 +1,201 @@
+"""The scheduler's decision: which waiting jobs start now, where, and why the others wait.
+
+The queue is taken in rank order and each job starts if it fits. The first that doesn't gets a
+reservation (`profile.py`); from then on a later job starts only if it can't delay that start
+(EASY backfill): it ends by then, or it fits beside what is reserved. One reservation a plan: the
+job behind the first blocked one gets its own when it is first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from headrace_model.ids import JobId, NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_scheduler.core.placement import Reason, Room, can_hold
+from headrace_scheduler.core.profile import Reservation, Return, reserve
+from headrace_scheduler.core.snapshot import Node, Snapshot, WaitingJob
+from headrace_scheduler.core.why import Why
+
+_NEXT_PLAN = Why(Reason.NEXT_PLAN)
+_NO_ROOM = Why(Reason.NO_ROOM)
+_HELD = Why(Reason.HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Start this attempt with this allocation; refused on apply if the job's version has moved."""
+
+    job: JobId
+    version: int
+    attempt: int
+    allocation: Allocation
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Placements in rank order, and a reason for each waiting job that was looked at."""
+
+    placements: tuple[Placement, ...]
+    reasons: Mapping[JobId, Why]
+
+    def why(self, job: JobId) -> Why:
+        """The reason of a waiting job without a placement, looked at or not."""
+        return self.reasons.get(job, _NEXT_PLAN)
+
+
+def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
+    """Decide. Pure, deterministic, and independent of the order of nodes and running jobs.
+
+    It ends after `limit` placements (apply takes no more a call); jobs after that have no entry
+    in `reasons`, see `Plan.why`. A job that the nodes which are up couldn't hold even when empty
+    gets no reservation, and so never blocks the queue.
+    """
+    desk = _Desk(snapshot, now_ms)
+    placements: list[Placement] = []
+    reasons: dict[JobId, Why] = {}
+    for job in snapshot.waiting:
+        if len(placements) >= limit:
+            break
+        answer = _gate(job, now_ms) or desk.decide(job)
+        if isinstance(answer, Allocation):
+            placements.append(Placement(job.id, job.version, job.attempt, answer))
+        else:
+            reasons[job.id] = answer
+    return Plan(tuple(placements), reasons)
+
+
+def _gate(job: WaitingJob, now_ms: int) -> Why | None:
+    """HOLD, start_not_before and back-off: the job isn't in the queue at all now."""
+    if job.held:
+        return _HELD
+    if job.not_before_ms is not None and job.not_before_ms > now_ms:
+        reason = Reason.BACK_OFF if job.attempt > 1 else Reason.NOT_BEFORE
+        return Why(reason, at_ms=job.not_before_ms)
+    return None
+
+
+class _Rooms:
+    """Free room of the nodes that are up, indexed for each backend that a job has asked for."""
+
+    __slots__ = ("_by_backend", "_nodes", "free")
+
+    def __init__(self, nodes: Sequence[Node], free: dict[NodeId, Resources]) -> None:
+        self._nodes = nodes
+        self.free = free
+        self._by_backend: dict[str, Room] = {}
+
+    def room(self, backend: str) -> Room:
+        room = self._by_backend.get(backend)
+        if room is None:
+            room = Room({n.id: self.free[n.id] for n in self._nodes if backend in n.backends})
+            self._by_backend[backend] = room
+        return room
+
+    def set(self, node: NodeId, free: Resources) -> None:
+        self.free[node] = free
+        for room in self._by_backend.values():
+            if node in room:
+                room.set(node, free)
+
+
+class _Desk:
+    """One plan in the making: what is free, what was taken, what is reserved."""
+
+    def __init__(self, snapshot: Snapshot, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self._known = bool(snapshot.nodes)
+        self._up = [node for node in snapshot.nodes if node.state is NodeState.UP]
+        self._rooms = _Rooms(self._up, {node.id: node.free for node in self._up})
+        self._running = snapshot.running
+        self._started: list[Return] = []
+        self._reservation: Reservation | None = None
+        self._spare: dict[NodeId, Resources] = {}
+        self._late_rooms = self._rooms  # for jobs that may run past the reservation
+        self._behind = _NO_ROOM
+        self._hopeless: dict[tuple[int, int, bool, str], Why | None] = {}
+
+    def decide(self, job: WaitingJob) -> Allocation | Why:
+        """Take the room of a job that may start; tell why another may not."""
+        in_time = self._ends_in_time(job)
+        rooms = self._rooms if in_time else self._late_rooms
+        found = rooms.room(job.backend).find(job.resources, job.paradigm)
+        if isinstance(found, Allocation):
+            self._take(job, found, in_time)
+            return found
+        if not in_time and self._rooms.room(job.backend).holds(job.resources, job.paradigm):
+            return self._behind
+        return self._blocked(job)
+
+    def _ends_in_time(self, job: WaitingJob) -> bool:
+        if self._reservation is None:
+            return True
+        at_ms = self._reservation.at_ms
+        return (
+            at_ms is not None
+            and job.time_limit_ms is not None
+            and self._now_ms + job.time_limit_ms <= at_ms
+        )
+
+    def _take(self, job: WaitingJob, allocation: Allocation, in_time: bool) -> None:
+        reserved = self._reservation is not None
+        for share in allocation.shares:
+            free = self._rooms.free[share.node] - share.resources
+            self._rooms.set(share.node, free)
+            if not reserved:
+                continue
+            spare = self._spare.get(share.node)
+            if spare is not None:
+                if not in_time:
+                    spare -= share.resources
+                    self._spare[share.node] = spare
+                free = _lesser(free, spare)
+            self._late_rooms.set(share.node, free)
+        if not reserved and job.time_limit_ms is not None:
+            self._started.append((self._now_ms + job.time_limit_ms, allocation))
+
+    def _blocked(self, job: WaitingJob) -> Why:
+        asked = job.resources
+        single = job.paradigm is Paradigm.SINGLE_NODE
+        shape = (asked.millicpus, asked.memory_bytes, single, job.backend)
+        if shape not in self._hopeless:
+            self._hopeless[shape] = self._why_hopeless(job)
+        hopeless = self._hopeless[shape]
+        if hopeless is not None:
+            return hopeless
+        if self._reservation is not None:
+            return _NO_ROOM
+        return self._reserve(job)
+
+    def _why_hopeless(self, job: WaitingJob) -> Why | None:
+        """The reason that only a change of the nodes can end, if there is one."""
+        if not self._known:
+            return Why(Reason.NO_NODE_KNOWN)
+        if not self._up:
+            return Why(Reason.NO_NODE_UP)
+        able = [node.capacity for node in self._up if job.backend in node.backends]
+        if not able:
+            return Why(Reason.NO_BACKEND)
+        if not can_hold(job.resources, job.paradigm, able):
+            return Why(Reason.TOO_LARGE)
+        return None
+
+    def _reserve(self, job: WaitingJob) -> Why:
+        free = self._rooms.free
+        able = [node for node in self._up if job.backend in node.backends]
+        returns = [(r.ends_ms, r.allocation) for r in self._running if r.ends_ms is not None]
+        returns += self._started
+        self._reservation = reserve(job, able, free, returns, self._now_ms)
+        self._spare = dict(self._reservation.spare)
+        late = dict(free)
+        for node, spare in self._spare.items():
+            late[node] = _lesser(free[node], spare)
+        self._late_rooms = _Rooms(self._up, late)
+        self._behind = Why(Reason.BEHIND_RESERVATION, job=job.id)
+        return Why(Reason.RESERVED, at_ms=self._reservation.at_ms, nodes=self._reservation.nodes)
+
+
+def _lesser(one: Resources, other: Resources) -> Resources:
+    return Resources(
+        min(one.millicpus, other.millicpus), min(one.memory_bytes, other.memory_bytes)
+    )

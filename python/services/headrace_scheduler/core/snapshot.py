@@ -1,0 +1,63 @@
+"""The facts that one call of `plan` decides from. Times are UTC in milliseconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace_model.ids import JobId, NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import Allocation, Paradigm, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A known node: `capacity` when it is empty, `free` now, and the backends that it offers."""
+
+    id: NodeId
+    capacity: Resources
+    free: Resources
+    state: NodeState
+    backends: frozenset[str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingJob:
+    """A job in AWAITING_ALLOCATION, and the attempt that would start.
+
+    `rank` is made of priority and age by the job store; the lower one starts first. `resources`
+    are those of this attempt (they may be above the spec's after an OOM). `time_limit_ms` is None
+    when the job may run for ever.
+    """
+
+    id: JobId
+    version: int
+    attempt: int
+    rank: float
+    resources: Resources
+    paradigm: Paradigm
+    backend: str
+    held: bool
+    not_before_ms: int | None
+    time_limit_ms: int | None
+    queued_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that holds an allocation; `ends_ms` is when it gives it back at the latest."""
+
+    id: JobId
+    allocation: Allocation
+    ends_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that one plan looks at. `waiting` is in rank order; nodes may come in any order.
+
+    `Node.free` is already without what `running` holds.
+    """
+
+    nodes: tuple[Node, ...]
+    waiting: tuple[WaitingJob, ...]
+    running: tuple[RunningJob, ...]

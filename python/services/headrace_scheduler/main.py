@@ -1,0 +1,42 @@
+"""Wires the scheduler; `python -m headrace_scheduler.main` runs it alone."""
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_model.status import Role
+from headrace_scheduler.api import add_routes
+from headrace_scheduler.service import Scheduler
+from headrace_scheduler.settings import Settings
+from headrace_service.http import InternalToken, make_app
+from headrace_service.leader import Leader
+from headrace_service.lifecycle import Service, main_of
+
+BODY_LIMIT_BYTES = 64 * 1024
+
+
+def build(settings: Settings) -> Service:
+    """Make the scheduler from its settings."""
+    redis = Redis(settings.redis_url)
+    leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
+    scheduler = Scheduler(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
+    app = make_app(
+        "scheduler",
+        ready=redis.ping,
+        authenticate=InternalToken(settings.internal_token_file).check,
+        body_limit_bytes=BODY_LIMIT_BYTES,
+    )
+    add_routes(app, scheduler)
+    return Service(
+        name="scheduler",
+        open=[redis.open],
+        loops=[scheduler.run],
+        app=app,
+        listen=settings.listen,
+        close=[redis.close],
+    )
+
+
+if __name__ == "__main__":
+    main_of(Settings, build)

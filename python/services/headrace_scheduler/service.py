@@ -1,0 +1,183 @@
+"""The scheduler's shell: keeps the queue, has the core plan, applies the plan."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from headrace_model.errors import Conflict, HeadraceError, NotFound, Stale
+from headrace_model.ids import JobId
+from headrace_model.job import Job
+from headrace_model.move import Move
+from headrace_model.resources import Allocation
+from headrace_model.status import Role, Status
+from headrace_scheduler.core.launch import after_prerequisites, launch, place
+from headrace_scheduler.core.plan import plan
+from headrace_scheduler.core.why import Explanation, explain
+from headrace_scheduler.queue import Queue, nodes_of
+from headrace_scheduler.settings import Settings
+from headrace_service.hints import Pending
+from headrace_service.leader import Leader
+from headrace_service.logs import logger
+from headrace_service.metrics import REFUSALS, TRANSITIONS
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.events import Events
+    from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.nodes import NodeStore
+
+_PLACED_AT_ONCE = 100
+_OFFSET_S = 5.0  # how often the clock of Redis is compared with ours
+
+
+class Scheduler:
+    """Places waiting jobs and launches staged ones while it leads."""
+
+    def __init__(
+        self,
+        jobs: "JobStore",
+        nodes: "NodeStore",
+        events: "Events",
+        leader: Leader,
+        settings: Settings,
+    ) -> None:
+        self._jobs = jobs
+        self._nodes = nodes
+        self._events = events
+        self._leader = leader
+        self._settings = settings
+        self._log = logger(Role.SCHEDULER)
+        self._changed: Pending[JobId | None] = Pending()  # None: nodes changed, or time came
+        self._clock_offset_ms = 0.0
+
+    async def run(self) -> None:
+        """Try to lead, and act while leading."""
+        await self._leader.run(self._act)
+
+    async def why(self, job_id: JobId) -> Explanation | None:
+        """Explain why a job in AWAITING_ALLOCATION waits; None: the next plan starts it.
+
+        Any replica can answer: it plans from what Redis holds now and applies nothing. Raises
+        `NotFound`, and `Conflict` where the job waits for no allocation.
+        """
+        job = await self._jobs.get(job_id)
+        if job.status is not Status.AWAITING_ALLOCATION:
+            raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
+        queue = Queue(self._jobs)
+        await queue.load()
+        snapshot = queue.snapshot(nodes_of(await self._nodes.all()))
+        waiting = next((each for each in snapshot.waiting if each.id == job_id), None)
+        if waiting is None:
+            return None
+        planned = plan(snapshot, await self._jobs.now_ms(), limit=len(snapshot.waiting))
+        if any(placement.job == job_id for placement in planned.placements):
+            return None
+        return explain(waiting, planned.why(job_id), snapshot.nodes)
+
+    async def _act(self, term: int) -> None:
+        queue = Queue(self._jobs)
+        await queue.load()
+        await self._set_clock()
+        self._changed.add(None)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            group.create_task(self._sweep(queue))
+            group.create_task(self._plan_all(queue, term))
+
+    async def _listen(self) -> None:
+        async for hint in self._events.follow():
+            match hint.get("kind"):
+                case "job":
+                    self._changed.add(JobId(hint["job"]))
+                case "node" | None:
+                    self._changed.add(None)
+                case _:
+                    pass
+
+    async def _sweep(self, queue: Queue) -> None:
+        """Find what hints missed."""
+        while True:
+            await asyncio.sleep(self._settings.sweep_s)
+            await self._set_clock()
+            await queue.load()
+            for status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_SCHEDULING):
+                self._changed.add(*await self._jobs.in_status(status))
+            self._changed.add(None)
+
+    async def _set_clock(self) -> None:
+        self._clock_offset_ms = await self._jobs.now_ms() - time.time() * 1000
+
+    def _now_ms(self) -> int:
+        return int(time.time() * 1000 + self._clock_offset_ms)
+
+    async def _plan_all(self, queue: Queue, term: int) -> None:
+        awaited: dict[JobId, frozenset[JobId]] = {}  # job → its prerequisites
+        while True:
+            start = queue.next_start_ms(self._now_ms())
+            pause_s = None if start is None else max(0.0, (start - self._now_ms()) / 1000)
+            changed = await self._changed.take(pause_s)
+            jobs = await queue.refresh(id for id in changed if id is not None)
+            dependents = {job for job, after in awaited.items() if after & changed}
+            jobs += await self._jobs.get_many(dependents - changed)
+            for job in jobs:
+                awaited.pop(job.id, None)
+                match job.status:
+                    case Status.AWAITING_PREREQUISITES:
+                        awaited[job.id] = frozenset(job.after)
+                        await self._check_prerequisites(job, term)
+                    case Status.AWAITING_SCHEDULING:
+                        await self._apply(job, launch(job), term)
+                    case _:
+                        pass
+            if len(queue):
+                await self._plan(queue, term)
+
+    async def _check_prerequisites(self, job: Job, term: int) -> None:
+        others = {each.id: each.status for each in await self._jobs.get_many(job.after)}
+        if move := after_prerequisites(job, others):
+            await self._apply(job, move, term)
+
+    async def _plan(self, queue: Queue, term: int) -> None:
+        """Plan and apply until nothing more can start now."""
+        snapshot = queue.snapshot(nodes_of(await self._nodes.all()))
+        planned = plan(snapshot, self._now_ms(), limit=_PLACED_AT_ONCE)
+        if not planned.placements:
+            return
+        allocations = {each.job: each.allocation for each in planned.placements}
+        jobs = await self._jobs.get_many(allocations)
+        versions = {each.job: each.version for each in planned.placements}
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                if job.version == versions[job.id]:
+                    group.create_task(self._place(job, allocations[job.id], term))
+        await queue.refresh(allocations)
+        if len(planned.placements) == _PLACED_AT_ONCE:
+            self._changed.add(None)
+
+    async def _place(self, job: Job, allocation: Allocation, term: int) -> None:
+        await self._apply(job, place(job, allocation), term)
+
+    async def _apply(self, job: Job, move: Move, term: int) -> None:
+        try:
+            await self._jobs.apply(move, term)
+        except (Stale, NotFound) as error:
+            self._refused(job, error)
+            return
+        except Conflict as error:
+            if error.code != "NO_ROOM":
+                raise
+            self._refused(job, error)
+            return
+        TRANSITIONS.labels(Role.SCHEDULER, move.event).inc()
+        self._log.info(
+            f"{move.status}→{move.to}",
+            action="transition",
+            job=job.id,
+            attempt=job.attempt,
+            event=move.event,
+            nodes=[share.node for share in move.takes.shares] if move.takes else None,
+        )
+
+    def _refused(self, job: Job, error: HeadraceError) -> None:
+        """Redis knows better than the snapshot: read the job again and plan anew."""
+        REFUSALS.labels(Role.SCHEDULER, error.code).inc()
+        self._changed.add(job.id)

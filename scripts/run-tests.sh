@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Runs the tests, group by group. CI runs this without an argument.
+set -uo pipefail
+
+project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=scripts/lib/venv.sh
+. "$project_root/scripts/lib/venv.sh"
+
+groups_known=(unit contract integration acceptance faults simulation swarm hydrology browser soak)
+groups_of_ci=(unit contract integration acceptance faults hydrology)
+
+usage() {
+  cat <<EOF
+Usage: scripts/run-tests.sh [-h] [--minutes N] [--seeds N] [GROUP...] [-- PYTEST-ARGUMENT...]
+
+GROUP: ${groups_known[*]}, or all.
+A group is the folder tests/GROUP; groups run one after the other. Without a group:
+scripts/check.sh, then ${groups_of_ci[*]}, as far as they have tests; this is what CI runs.
+
+  --minutes N  how long soak runs    (HEADRACE_SOAK_MINUTES for its tests)
+  --seeds N    how many seeds it tries (HEADRACE_SOAK_SEEDS)
+
+Under CI=true a skipped test fails the run unless tests/skips.txt names it. Some tests read
+sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
+"N passed, N failed, N skipped"; the exit code is 0 when nothing failed and some test ran.
+
+Examples: scripts/run-tests.sh unit -- -k status -x
+          scripts/run-tests.sh unit integration
+EOF
+}
+
+fail_usage() {
+  echo "run-tests.sh: $1" >&2
+  exit 2
+}
+
+# Sets `asked`, `with_check` and `pytest_arguments` from the command line.
+read_arguments() {
+  asked=() pytest_arguments=() with_check=
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help) usage; exit 0 ;;
+      --minutes | --seeds)
+        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail_usage "$1 needs a whole number above 0"
+        if [ "$1" = --minutes ]; then
+          export HEADRACE_SOAK_MINUTES=$2
+        else
+          export HEADRACE_SOAK_SEEDS=$2
+        fi
+        soak_options=$1
+        shift
+        ;;
+      --) shift; pytest_arguments=("$@"); break ;;
+      all) with_check=yes; asked=("${groups_known[@]}") ;;
+      *)
+        [[ " ${groups_known[*]} " == *" $1 "* ]] ||
+          fail_usage "unknown group '$1'; known are: ${groups_known[*]}, all"
+        asked+=("$1")
+        ;;
+    esac
+    shift
+  done
+  if [ ${#asked[@]} -eq 0 ]; then
+    with_check=yes
+    asked=("${groups_of_ci[@]}")
+  fi
+  [ -z "${soak_options:-}" ] || [[ " ${asked[*]} " == *" soak "* ]] ||
+    fail_usage "$soak_options is for the group soak"
+}
+
+# Keeps the result of one group for the table: name, exit code, seconds, outcomes file, note.
+keep() {
+  printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$results/groups.tsv"
+}
+
+run_check() {
+  local started=$SECONDS code=0 note="all hold"
+  echo "=== check"
+  "$project_root/scripts/check.sh" || code=$?
+  [ "$code" -eq 0 ] || note="scripts/check.sh fails: see above"
+  keep check "$code" $((SECONDS - started)) "" "$note"
+}
+
+# Runs the tests of one folder. CI also ends a group that hangs.
+run_group() {
+  local group=$1 started=$SECONDS code=0 note="" limit=()
+  local folder=tests/$group outcomes=$results/$1.jsonl
+  echo "=== $group"
+  if [ -z "$(find "$folder" -name 'test_*.py' -print -quit 2>/dev/null)" ]; then
+    note="no tests: $folder has no test_*.py"
+    [ -d "$folder" ] || note="no tests: there is no folder $folder"
+    echo "$note"
+    keep "$group" 0 0 "" "$note"
+    return
+  fi
+  [ "${CI:-}" != true ] || limit=(timeout --signal=INT --kill-after=30 1800)
+  HEADRACE_TEST_OUTCOMES=$outcomes "${limit[@]}" "$python" -m pytest -p tests.support.outcomes \
+    "$folder" "${pytest_arguments[@]}" || code=$?
+  case $code in
+    5)
+      note="pytest found no test to run in $folder"
+      # Arguments such as -k may well choose none in one of several groups.
+      [ ${#pytest_arguments[@]} -eq 0 ] || code=0
+      ;;
+    124 | 137) note="ended: it ran longer than 1800 s" ;;
+  esac
+  echo "=== $group took $((SECONDS - started)) s${note:+; $note}"
+  keep "$group" "$code" $((SECONDS - started)) "$outcomes" "$note"
+}
+
+read_arguments "$@"
+cd "$project_root" || exit 1
+venv_ensure || exit 1
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
+touch "$results/groups.tsv"
+
+[ -z "$with_check" ] || run_check
+for group in "${asked[@]}"; do
+  run_group "$group"
+done
+
+skips=()
+[ "${CI:-}" != true ] || skips=(--skips "$project_root/tests/skips.txt")
+"$python" "$project_root/scripts/lib/summary.py" "${skips[@]}" <"$results/groups.tsv"

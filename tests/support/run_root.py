@@ -1,0 +1,129 @@
+"""One folder per test run, and nothing left behind: neither files nor processes.
+
+A run's folder carries the run's process id and the start time of that process, which together
+name it until the machine restarts. Every process that the tests start inherits the folder's
+name in HEADRACE_TEST_ROOT; /proc/<pid>/environ keeps it, whoever adopts the process. So a
+later run finds what an aborted one left, and a run finds what its own tests leaked.
+"""
+
+import os
+import shutil
+import signal
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+
+PREFIX = "headrace-test-"
+VARIABLE = "HEADRACE_TEST_ROOT"
+
+# A unix socket's path may have 107 bytes; the rest is left to what lies below a run's folder.
+_LONGEST_TEMP_PATH = 32
+_GONE_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A process that outlived its test run."""
+
+    pid: int
+    command: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid}: {self.command}"
+
+
+def temp_folder() -> Path:
+    """The system's temporary folder, or /tmp where that one's path is too long for sockets."""
+    folder = Path(tempfile.gettempdir()).resolve()
+    return folder if len(bytes(folder)) <= _LONGEST_TEMP_PATH else Path("/tmp")  # noqa: S108 - the folder below it is made with mode 0700 and a name of its own
+
+
+def make_root(temp: Path) -> Path:
+    """Make this process's own folder in `temp`; raises FileExistsError when it is there."""
+    root = temp / f"{PREFIX}{os.getpid()}-{_start_time(os.getpid())}"
+    root.mkdir(mode=0o700)
+    return root
+
+
+def remove_stale_roots(temp: Path) -> list[Leftover]:
+    """Remove the folders of runs that are gone, first ending their processes; returns those."""
+    ended: list[Leftover] = []
+    for root in sorted(temp.glob(f"{PREFIX}*")):
+        if _is_ours(root) and not _owner_lives(root):
+            ended += end_leftovers(root)
+            remove_root(root)
+    return ended
+
+
+def remove_root(root: Path) -> None:
+    """Remove a run's folder; a folder that is gone, or another run is removing, is no error."""
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def end_leftovers(root: Path) -> list[Leftover]:
+    """SIGKILL every process of ours that names `root`, until none is left; returns them."""
+    ended: dict[int, Leftover] = {}
+    deadline = monotonic() + _GONE_WITHIN_S
+    while found := list(leftovers(root)):
+        if monotonic() > deadline:
+            raise RuntimeError(f"killed, but not gone: {', '.join(map(str, found))}")
+        for each in found:
+            ended[each.pid] = each
+            try:
+                os.kill(each.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        sleep(0.01)
+    return list(ended.values())
+
+
+def leftovers(root: Path) -> Iterator[Leftover]:
+    """The other processes of ours whose environment names exactly `root`; no zombies."""
+    wanted = f"{VARIABLE}={root}".encode()
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if entry.stat().st_uid != os.geteuid():
+                continue
+            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+                continue
+            command = (
+                (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue  # gone meanwhile, or not ours to read
+        yield Leftover(int(entry.name), command.strip())
+
+
+def _is_ours(root: Path) -> bool:
+    """True for a real folder of this user: the temporary folder is open to everybody."""
+    try:
+        found = root.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def _owner_lives(root: Path) -> bool:
+    """True while the process that made `root` lives, and for a name that names no process."""
+    pid, _, started = root.name.removeprefix(PREFIX).partition("-")
+    if not (pid.isdigit() and started.isdigit()):
+        return True
+    return _start_time(int(pid)) == int(started)
+
+
+def _start_time(pid: int) -> int | None:
+    """When process `pid` started, in clock ticks since the machine did; None when it is gone.
+
+    The 22nd field of /proc/<pid>/stat (proc(5)); the second, the command in parentheses, may
+    hold blanks and parentheses itself. A zombie counts as gone.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else int(fields[19])

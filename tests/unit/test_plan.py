@@ -1,0 +1,396 @@
+"""Which jobs start now: priority, gang, backfill that delays nobody, and no starvation."""
+
+import itertools
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace_model.ids import JobId, NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
+from headrace_scheduler.core.placement import Reason, can_hold, place
+from headrace_scheduler.core.plan import Plan, plan
+from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+
+PROCESS = frozenset({"process"})
+
+
+def node(name: str, cpus: int, free: int | None = None, memory: int = 1000) -> Node:
+    capacity = Resources(cpus * 1000, memory)
+    left = capacity if free is None else Resources(free * 1000, memory)
+    return Node(NodeId(name), capacity, left, NodeState.UP, PROCESS)
+
+
+def job(name: str, cpus: int, limit_ms: int | None = None, **other: object) -> WaitingJob:
+    base = WaitingJob(
+        id=JobId(name),
+        version=1,
+        attempt=1,
+        rank=0.0,
+        resources=Resources(cpus * 1000, cpus),
+        paradigm=Paradigm.SINGLE_NODE,
+        backend="process",
+        held=False,
+        not_before_ms=None,
+        time_limit_ms=limit_ms,
+        queued_ms=0,
+    )
+    return replace(base, **other)  # type: ignore[arg-type]  # test data by keyword
+
+
+def running(name: str, where: str, cpus: int, ends_ms: int | None) -> RunningJob:
+    share = Share(NodeId(where), Resources(cpus * 1000, 0))
+    return RunningJob(JobId(name), Allocation((share,)), ends_ms)
+
+
+def started(made: Plan) -> list[str]:
+    return [placement.job for placement in made.placements]
+
+
+def test_an_empty_cluster_and_an_empty_queue_make_an_empty_plan():
+    assert plan(Snapshot((), (), ()), 0) == Plan((), {})
+
+
+def test_without_nodes_every_job_has_a_reason():
+    made = plan(Snapshot((), (job("a", 1), job("b", 9)), ()), 0)
+    assert {why.reason for why in made.reasons.values()} == {Reason.NO_NODE_KNOWN}
+    assert len(made.reasons) == 2
+
+
+def test_drained_and_lost_nodes_get_nothing():
+    nodes = (
+        replace(node("a", 4), state=NodeState.DRAINED),
+        replace(node("b", 4), state=NodeState.LOST),
+    )
+    made = plan(Snapshot(nodes, (job("j", 1),), ()), 0)
+    assert made.why(JobId("j")).reason is Reason.NO_NODE_UP
+
+
+def test_a_job_goes_only_where_its_backend_is():
+    nodes = (node("a", 1), replace(node("b", 8), backends=frozenset({"docker"})))
+    jobs = (job("d", 1, backend="docker"), job("s", 1, backend="slurm"))
+    made = plan(Snapshot(nodes, jobs, ()), 0)
+    assert made.placements[0].allocation.shares[0].node == "b"
+    assert made.why(JobId("s")).reason is Reason.NO_BACKEND
+
+
+def test_a_node_with_two_backends_is_not_given_twice():
+    both = replace(node("a", 1), backends=frozenset({"process", "docker"}))
+    made = plan(Snapshot((both,), (job("p", 1), job("d", 1, backend="docker")), ()), 0)
+    assert started(made) == ["p"]
+
+
+def test_held_and_later_jobs_are_passed_over_and_hold_nobody_back():
+    jobs = (
+        job("held", 4, held=True),
+        job("later", 4, not_before_ms=11),
+        job("retry", 4, not_before_ms=11, attempt=2),
+        job("due", 4, not_before_ms=10),
+    )
+    made = plan(Snapshot((node("a", 4),), jobs, ()), 10)
+    assert started(made) == ["due"]
+    assert [why.reason for why in made.reasons.values()] == [
+        Reason.HELD,
+        Reason.NOT_BEFORE,
+        Reason.BACK_OFF,
+    ]
+
+
+def test_a_placement_carries_the_version_and_attempt_that_were_decided_on():
+    now = Snapshot((node("a", 4),), (job("j", 1, version=7, attempt=3),), ())
+    (placement,) = plan(now, 0).placements
+    assert (placement.job, placement.version, placement.attempt) == ("j", 7, 3)
+
+
+def test_a_job_larger_than_all_nodes_does_not_block_the_queue():
+    made = plan(Snapshot((node("a", 4, free=1),), (job("big", 5), job("small", 1)), ()), 0)
+    assert made.why(JobId("big")).reason is Reason.TOO_LARGE
+    assert started(made) == ["small"]
+
+
+def test_a_plan_ends_at_its_limit_and_the_rest_have_a_reason():
+    made = plan(Snapshot((node("a", 9),), (job("a", 1), job("b", 1), job("c", 1)), ()), 0, limit=2)
+    assert started(made) == ["a", "b"]
+    assert made.why(JobId("c")).reason is Reason.NEXT_PLAN
+
+
+def test_a_short_job_runs_in_the_shadow_of_the_reservation_and_a_long_one_does_not():
+    jobs = (job("head", 4), job("late", 1, 11), job("endless", 1), job("short", 1, 10))
+    now = Snapshot((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),))
+    made = plan(now, 100)
+    assert started(made) == ["short"]
+    assert made.why(JobId("head")).reason is Reason.RESERVED
+    assert made.why(JobId("head")).at_ms == 110
+    assert made.why(JobId("late")).reason is Reason.BEHIND_RESERVATION
+    assert made.why(JobId("late")).job == "head"
+
+
+def test_a_long_job_may_use_what_the_reserved_job_leaves():
+    jobs = (job("head", 3), job("one", 1), job("two", 1))
+    made = plan(Snapshot((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),)), 100)
+    assert started(made) == ["one"]
+
+
+def test_a_job_started_in_the_same_plan_counts_with_its_end():
+    made = plan(Snapshot((node("a", 4),), (job("first", 3, 50), job("head", 4)), ()), 100)
+    assert made.why(JobId("head")).at_ms == 150
+
+
+def test_a_node_is_cleared_when_no_known_end_makes_room():
+    nodes = (node("a", 4, free=1), node("b", 4, free=2), node("c", 2))
+    jobs = (job("head", 4), job("one", 1, 1), job("two", 2, 1))
+    busy = (running("r", "a", 3, None), running("s", "b", 2, None))
+    made = plan(Snapshot(nodes, jobs, busy), 100)
+    assert made.why(JobId("head")).nodes == ("b",)
+    assert made.why(JobId("head")).at_ms is None
+    assert {(p.job, p.allocation.shares[0].node) for p in made.placements} == {
+        ("one", "a"),
+        ("two", "c"),
+    }
+
+
+def test_an_end_that_has_passed_is_expected_any_moment():
+    made = plan(Snapshot((node("a", 1, 0),), (job("j", 1),), (running("r", "a", 1, 50),)), 100)
+    assert made.why(JobId("j")).at_ms == 101
+
+
+def test_all_that_comes_back_at_the_same_moment_counts():
+    jobs = (job("head", 2), job("endless", 1))
+    busy = (running("r", "a", 1, 110), running("s", "a", 1, 110))
+    made = plan(Snapshot((node("a", 3, free=1),), jobs, busy), 100)
+    assert made.why(JobId("head")).at_ms == 110
+    assert started(made) == ["endless"]
+
+
+# --- properties -------------------------------------------------------------------------------
+
+small_jobs = st.builds(
+    lambda cpus, half, memory, paradigm, limit, backend: {
+        "resources": Resources(cpus * 1000 + half * 500, memory),
+        "paradigm": paradigm,
+        "time_limit_ms": limit,
+        "backend": backend,
+    },
+    st.integers(0, 6),
+    st.integers(0, 1),
+    st.just(1) | st.integers(0, 12),
+    st.sampled_from(Paradigm),
+    st.none() | st.integers(1, 30),
+    st.sampled_from(["process", "process", "docker"]),
+)
+queues = st.lists(small_jobs, max_size=10).map(
+    lambda specs: tuple(job(f"j{i}", 1, **spec) for i, spec in enumerate(specs))
+)
+clusters = st.lists(
+    st.tuples(
+        st.integers(0, 5),
+        st.integers(0, 10),
+        st.sampled_from([PROCESS, frozenset({"docker"}), frozenset({"process", "docker"})]),
+    ),
+    max_size=4,
+).map(
+    lambda found: tuple(
+        replace(node(f"n{i}", cpus, memory=memory), backends=backends)
+        for i, (cpus, memory, backends) in enumerate(found)
+    )
+)
+# Per running job: node, CPUs, memory, end.
+loads = st.lists(
+    st.tuples(
+        st.integers(0, 3), st.integers(0, 3), st.integers(0, 4), st.none() | st.integers(90, 130)
+    ),
+    max_size=5,
+)
+
+
+def loaded(nodes: tuple[Node, ...], load: list, waiting: tuple[WaitingJob, ...]) -> Snapshot:
+    free = {n.id: n.free for n in nodes}
+    busy = []
+    for i, (position, cpus, memory, ends_ms) in enumerate(load):
+        if position < len(nodes):
+            part = Resources(cpus * 1000, memory)
+            name = nodes[position].id
+            if part.fits_in(free[name]):
+                free[name] -= part
+                busy.append(RunningJob(JobId(f"r{i}"), Allocation((Share(name, part),)), ends_ms))
+    return Snapshot(tuple(replace(n, free=free[n.id]) for n in nodes), waiting, tuple(busy))
+
+
+snapshots = st.builds(loaded, clusters, loads, queues)
+
+
+@given(snapshots)
+def test_a_plan_never_over_books_and_gives_each_job_all_or_nothing(now):
+    free = {n.id: n.free for n in now.nodes}
+    asked = {j.id: j for j in now.waiting}
+    made = plan(now, 100)
+    for placement in made.placements:
+        assert placement.allocation.total == asked[placement.job].resources
+        for share in placement.allocation.shares:
+            free[share.node] -= share.resources
+            offered = next(n.backends for n in now.nodes if n.id == share.node)
+            assert asked[placement.job].backend in offered
+    assert all(NOTHING.fits_in(left) for left in free.values())
+    assert set(started(made)).isdisjoint(made.reasons)
+    assert set(started(made)) | set(made.reasons) == set(asked)
+
+
+@given(snapshots, st.randoms())
+def test_the_order_of_nodes_and_running_jobs_changes_nothing(now, rng):
+    nodes, busy = list(now.nodes), list(now.running)
+    rng.shuffle(nodes)
+    rng.shuffle(busy)
+    assert plan(Snapshot(tuple(nodes), now.waiting, tuple(busy)), 100) == plan(now, 100)
+
+
+@given(snapshots)
+def test_a_job_waits_only_if_it_does_not_fit_or_would_use_a_reservation(now):
+    made = plan(now, 100)
+    placed = {p.job: p.allocation for p in made.placements}
+    free = {n.id: n.free for n in now.nodes}
+    head_seen = False
+    for waiting in now.waiting:
+        able = {n.id: free[n.id] for n in now.nodes if waiting.backend in n.backends}
+        fits = isinstance(place(waiting.resources, waiting.paradigm, able), Allocation)
+        if waiting.id in placed:
+            assert fits
+            for share in placed[waiting.id].shares:
+                free[share.node] -= share.resources
+            continue
+        reason = made.reasons[waiting.id].reason
+        assert fits == (reason is Reason.BEHIND_RESERVATION)
+        assert not fits or head_seen
+        capacity = [n.capacity for n in now.nodes if waiting.backend in n.backends]
+        hopeless = not can_hold(waiting.resources, waiting.paradigm, capacity)
+        assert (reason is Reason.RESERVED) == (not fits and not hopeless and not head_seen)
+        head_seen = head_seen or reason is Reason.RESERVED
+
+
+@given(st.builds(loaded, clusters, loads, queues.map(lambda found: found[:1])))
+def test_the_reservation_is_the_earliest_end_at_which_the_job_fits(now):
+    made = plan(now, 100)
+    heads = [why for why in made.reasons.values() if why.reason is Reason.RESERVED]
+    if not heads:
+        return
+    (head,) = now.waiting
+    moments = sorted({max(r.ends_ms, 101) for r in now.running if r.ends_ms is not None})
+    fits_at = []
+    for at_ms in moments:
+        free = {n.id: n.free for n in now.nodes if head.backend in n.backends}
+        for r in now.running:
+            share = r.allocation.shares[0]
+            if share.node in free and r.ends_ms is not None and max(r.ends_ms, 101) <= at_ms:
+                free[share.node] += share.resources
+        if isinstance(place(head.resources, head.paradigm, free), Allocation):
+            fits_at.append(at_ms)
+    assert heads[0].at_ms == (fits_at[0] if fits_at else None)
+
+
+def test_a_fraction_without_a_corner_is_not_taken_to_fit():
+    head = job("head", 1, resources=Resources(2500, 0), paradigm=Paradigm.FILL_NODES)
+    busy = (running("r", "a", 2, 110), running("s", "b", 1, 120))
+    made = plan(Snapshot((node("a", 2, free=0), node("b", 1, free=0)), (head,), busy), 100)
+    assert made.why(JobId("head")).at_ms == 120
+
+
+class Cluster:
+    """A cluster that is simulated: applies plans and ends jobs, on a clock of its own."""
+
+    def __init__(self, now: Snapshot, now_ms: int) -> None:
+        self.nodes = {n.id: n for n in now.nodes}
+        self.waiting = list(now.waiting)
+        self.live = {r.id: (r, r.ends_ms) for r in now.running}
+        self.now_ms = now_ms
+        self.started_ms: dict[JobId, int] = {}
+
+    def free(self) -> dict[NodeId, Resources]:
+        left = {name: n.capacity for name, n in self.nodes.items()}
+        for held, _ in self.live.values():
+            for share in held.allocation.shares:
+                left[share.node] -= share.resources
+        return left
+
+    def plan_and_apply(self, lasts_ms: dict[JobId, int]) -> Plan:
+        left = self.free()
+        nodes = tuple(replace(n, free=left[n.id]) for n in self.nodes.values())
+        busy = tuple(held for held, _ in self.live.values())
+        made = plan(Snapshot(nodes, tuple(self.waiting), busy), self.now_ms)
+        jobs = {j.id: j for j in self.waiting}
+        for p in made.placements:
+            limit = jobs[p.job].time_limit_ms
+            expected = None if limit is None else self.now_ms + limit
+            really = self.now_ms + lasts_ms[p.job]
+            self.live[p.job] = (RunningJob(p.job, p.allocation, expected), really)
+            self.started_ms[p.job] = self.now_ms
+        self.waiting = [j for j in self.waiting if j.id not in self.started_ms]
+        assert all(NOTHING.fits_in(room) for room in self.free().values())
+        return made
+
+    def go_to_next_end(self) -> bool:
+        ends = [end for _, end in self.live.values() if end is not None]
+        if not ends:
+            return False
+        self.now_ms = max(min(ends), self.now_ms)
+        self.live = {
+            name: (held, end)
+            for name, (held, end) in self.live.items()
+            if end is None or end > self.now_ms
+        }
+        return True
+
+
+@given(snapshots, st.lists(st.integers(0, 30), min_size=10, max_size=10))
+def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, early):
+    # Jobs end by their limit or before; those without a limit run for ever.
+    lasts = {
+        j.id: 10**9 if j.time_limit_ms is None else max(1, j.time_limit_ms - less)
+        for j, less in zip(now.waiting, early, strict=False)
+    }
+    cluster = Cluster(
+        replace(now, running=tuple(r for r in now.running if (r.ends_ms or 101) > 100)), 100
+    )
+    promised: dict[JobId, int] = {}
+    while True:
+        made = cluster.plan_and_apply(lasts)
+        for name, why in made.reasons.items():
+            if why.reason is Reason.RESERVED and why.at_ms is not None:
+                assert why.at_ms > cluster.now_ms
+                promised[name] = min(why.at_ms, promised.get(name, why.at_ms))
+        if not cluster.waiting or not cluster.go_to_next_end() or cluster.now_ms > 10**8:
+            break
+    for name, by_ms in promised.items():
+        assert cluster.started_ms[name] <= by_ms
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    st.sampled_from(Paradigm),
+    st.integers(1, 8),
+    st.lists(st.integers(1, 9), min_size=8, max_size=8),
+    st.booleans(),
+)
+def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
+    sizes, paradigm, cpus, durations, limited
+):
+    nodes = tuple(node(f"n{i}", size) for i, size in enumerate(sizes))
+    limit = 1 if limited else None
+    names = (JobId(f"small{i:06}") for i in itertools.count())
+    lasts = itertools.cycle([1] if limited else durations)
+
+    # Small jobs without a known end fill the cluster first, each ending at another time.
+    first = tuple(job(next(names), 1) for _ in range(sum(sizes)))
+    cluster = Cluster(Snapshot(nodes, first, ()), 0)
+    cluster.plan_and_apply(dict(zip([j.id for j in first], durations * 2, strict=False)))
+    head = job("head", cpus, paradigm=paradigm)
+    if not can_hold(head.resources, paradigm, [n.capacity for n in nodes]):
+        return
+    cluster.waiting = [head]
+    # Nodes displace each other at most once per CPU and node; each time takes one longest job.
+    by_ms = 9 * (sum(sizes) + 1) * len(sizes)
+    while head.id not in cluster.started_ms:
+        assert cluster.now_ms <= by_ms
+        cluster.waiting += [job(next(names), 1, limit) for _ in range(3)]
+        cluster.plan_and_apply({head.id: 1} | {j.id: next(lasts) for j in cluster.waiting[1:]})
+        cluster.waiting = [head, *cluster.waiting[-6:]] if head in cluster.waiting else []
+        cluster.go_to_next_end()
