@@ -33,6 +33,8 @@ from tests.support.process_bench import (
 )
 from tests.support.wait import wait_until
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
 pytestmark = pytest.mark.usefixtures("no_blocking")
 
 
@@ -129,7 +131,7 @@ async def test_a_nest_dead_between_the_fork_and_the_journal_leaves_nothing(bench
     key = f"{bench.job}.3.0"
     intent = {
         "key": key,
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "boot": BOOT_ID,
         "memory": None,
         "exclusive": False,
     }

@@ -93,7 +93,14 @@ def names() -> st.SearchStrategy[str]:
     )
 
 
-TEXT = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), max_size=12)
+TEXT = st.text(
+    st.characters(
+        codec="utf-8",
+        exclude_categories=["Cc", "Zl", "Zp"],
+        exclude_characters="\ufeff\ufffe\uffff",
+    ),
+    max_size=12,
+)
 LITERAL = TEXT.map(lambda text: text.replace("{", "{{").replace("}", "}}"))
 DOMAINS = st.dictionaries(
     st.sampled_from([each for each in Index if each is not Index.TIME]),

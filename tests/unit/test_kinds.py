@@ -130,6 +130,13 @@ def test_an_environments_key_tells_contents_apart_and_nothing_else() -> None:
     assert len(others | {key}) == 5
 
 
+def test_an_environments_key_is_the_same_in_every_process() -> None:
+    # The order of a set changes with the process: only a fixed value shows that ours does not.
+    assert environment_key(tuple("hgfedcba"), "3.11", "linux_x86_64") == (
+        "5a90f6b2b3feb140728f1c9a86e8b053fd4cdd67aaa23d1b9bc056511c20d4be"
+    )
+
+
 def test_one_output_lies_in_the_root_and_several_in_folders_of_their_names() -> None:
     one = OutputSpec("flow", Category.OUTPUT, "CSV", Domain())
     two = OutputSpec("state", Category.OUTPUT, "CSV", Domain())

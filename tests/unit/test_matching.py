@@ -8,7 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from headrace_data.core.entry import dataset_entry
 from headrace_data.core.matching import Matcher
+from headrace_data.core.timeline import Timeline
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, union
 from headrace_model.errors import Conflict
@@ -406,10 +408,60 @@ def test_a_crowd_of_equal_datasets_does_not_hide_the_one_that_serves() -> None:
         for at in range(200)
     ]
     last = dataset("x", {**DRB, "TIME": ["1979-01-01", "1981-01-01"]}, created_ms=-1)
-    found = matcher(*crowd, last).match(
-        wanting({**DRB, "TIME": ["1979-01-01", "1980-07-01"]}), NOW
+    held = matcher(*crowd, last)
+    for end in ("1980-07-01", "1981-01-01"):
+        found = held.match(wanting({**DRB, "TIME": ["1979-01-01", end]}), NOW)
+        assert ids(found) == ["x"]
+        assert isinstance(found, Fulfilment)
+        assert found.over is None
+    later = wanting({**DRB, "TIME": ["1979-01-01", "1981-01-02"]})
+    assert isinstance(held.match(later, NOW), Miss)
+
+
+def test_a_part_that_later_parts_make_idle_is_dropped() -> None:
+    held = matcher(
+        dataset("large", {"GAUGE_ID": ["1", "2", "3", "4"]}),
+        dataset("left", {"GAUGE_ID": ["1", "2", "5"]}),
+        dataset("right", {"GAUGE_ID": ["3", "4", "6"]}),
     )
-    assert ids(found) == ["x"]
+    every = wanting({"GAUGE_ID": ["1", "2", "3", "4", "5", "6"]})
+    assert ids(held.match(every, NOW)) == ["left", "right"]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 40)), max_size=12),
+    st.integers(-45, 85),
+)
+@example([(1, 2)], 2)
+@example([(-9, 9)], -1)
+def test_the_timeline_finds_exactly_who_covers_an_instant(
+    spans: list[tuple[int, int]], instant: int
+) -> None:
+    entries = [
+        dataset_entry(
+            dataset(
+                str(place),
+                Domain.of(
+                    {Index.TIME: Continuous.of([(Instant(begin), Instant(begin + length))])}
+                ),
+            )
+        )
+        for place, (begin, length) in enumerate(spans)
+    ]
+    timeline = Timeline()
+    for entry in entries:
+        timeline.add(entry)
+    found = [entry.key for _, same in timeline.at(Instant(instant)) for _, entry in same.pairs()]
+    covering = [
+        entry.key for entry in entries if entry.intervals[0][0] <= instant < entry.intervals[0][1]
+    ]
+    assert sorted(found) == sorted(covering)
+    later = [begin for begin, _ in spans if begin > instant]
+    assert timeline.next_begin(Instant(instant)) == min(later, default=None)
+    for entry in entries:
+        timeline.remove(entry)
+    assert timeline.at(Instant(instant)) == []
 
 
 def test_more_names_than_stand_under_each_name_are_found_too() -> None:

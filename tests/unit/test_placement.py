@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_model.ids import NodeId
@@ -50,6 +50,7 @@ def exists_by_brute_force(
 
 
 @given(asks, paradigms, clusters)
+@settings(deadline=None)  # its time depends on the example, not only on the code
 def test_a_place_is_found_exactly_if_brute_force_finds_one(asked, paradigm, free):
     exists = exists_by_brute_force(asked, paradigm, free)
     assert isinstance(place(asked, paradigm, free), Allocation) == exists

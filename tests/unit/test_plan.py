@@ -3,7 +3,7 @@
 import itertools
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_model.ids import JobId, NodeId
@@ -341,6 +341,7 @@ class Cluster:
 
 
 @given(snapshots, st.lists(st.integers(0, 30), min_size=10, max_size=10))
+@settings(deadline=None)  # its time depends on the example, not only on the code
 def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, early):
     # Jobs end by their limit or before; those without a limit run for ever.
     lasts = {
@@ -370,6 +371,7 @@ def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, ear
     st.lists(st.integers(1, 9), min_size=8, max_size=8),
     st.booleans(),
 )
+@settings(deadline=None)  # its time depends on the example, not only on the code
 def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
     sizes, paradigm, cpus, durations, limited
 ):

@@ -17,8 +17,9 @@ from headrace_model.nearest import did_you_mean
 T = TypeVar("T")
 E = TypeVar("E", bound=Enum)
 
-# What a process can't take (NUL) or a terminal and a log must not get; tab and newline may pass.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# What a process can't take (NUL), a terminal and a log must not get, and YAML can't hold; tab and
+# newline may pass.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 def found(value: object) -> str:

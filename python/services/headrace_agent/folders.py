@@ -42,12 +42,12 @@ class AttemptFolder:
     def folders(self) -> Folders:
         """The paths that a worker is told."""
         return Folders(
-            datasets=self.datasets,
-            output=self.output,
-            work=self.root / "work",
-            tmp=self.root / "tmp",
-            home=self.root / "home",
-            job_file=self.root / "job.json",
+            datasets=str(self.datasets),
+            output=str(self.output),
+            work=str(self.root / "work"),
+            tmp=str(self.root / "tmp"),
+            home=str(self.root / "home"),
+            job_file=str(self.root / "job.json"),
         )
 
     def make(self) -> None:

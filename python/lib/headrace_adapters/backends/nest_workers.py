@@ -101,7 +101,9 @@ class Workers:
         if grace_s > 0 and first:
             living = self._members()
             for worker in first:
-                pids = [stat.pid for stat in living.get(worker.key, ())]
+                stats = living.get(worker.key, [])
+                # Parents before children, for the reason told in _kill.
+                pids = [s.pid for s in sorted(stats, key=lambda s: (s.start_time, s.pid))]
                 _signal(pids, signal.SIGTERM)
                 _signal(pids, signal.SIGCONT)  # a stopped process can't act on a signal
         self._end_at = 0.0
@@ -352,13 +354,16 @@ class Workers:
         as anything is left.
         """
         pids = proc_tree.with_descendants(table, (stat.pid for stat in left)) - {os.getpid()}
-        _signal(pids, signal.SIGKILL)
+        # The main process first: it must not see a child die and end "well" before its turn.
+        if worker.running and worker.pid is not None:
+            _signal([worker.pid], signal.SIGKILL)
         if not worker.lost:
             # A group is hit at one blow, between the forks of a process that forks and ends.
             # Those of a lost worker may be known by a marker alone, which proves less.
             for group in {table[pid].group for pid in pids} - {os.getpgrp()}:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(group, signal.SIGKILL)
+        _signal(pids, signal.SIGKILL)
 
     def _finish(self, worker: Worker, cause: str = "", message: str = "") -> None:
         """Note a worker's end in the journal, then tell about it."""

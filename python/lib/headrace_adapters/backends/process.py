@@ -30,6 +30,7 @@ from headrace_model.ids import JobId
 _REPLY_S: Final = 30.0
 _TRIES: Final = 4
 _AGAIN_S: Final = 0.5
+_DYING_S: Final = 0.05
 _PAGE: Final = 500
 
 _Attempt = tuple[JobId, int]
@@ -204,21 +205,7 @@ class ProcessBackend:
             if self._link is not None and not self._link.lost.is_set():
                 return self._link
             earlier = set(self._exits)
-            link = await connect_or_start(
-                self._folder, self._python, self._use_cgroups, self._on_push
-            )
-            try:
-                # Subscribed first: what ends between the two is heard twice rather than never.
-                await asyncio.wait_for(link.call("subscribe"), _REPLY_S)
-                states = await self._list(link)
-            except (LinkLost, TimeoutError) as error:
-                await link.close()
-                raise Unavailable("the nest went away while it was asked for its workers") from (
-                    error
-                )
-            except BaseException:
-                await link.close()
-                raise
+            link, states = await self._fresh_link()
             self._link = link
         exits = {state.key: state for state in states if isinstance(state, WorkerExit)}
         self._forget([str(key) for key in earlier - exits.keys()])
@@ -227,6 +214,30 @@ class ProcessBackend:
         for events in self._news.values():
             _wake(events)
         return link
+
+    async def _fresh_link(self) -> tuple[NestLink, tuple[WorkerState, ...]]:
+        """Connect and hear of all workers; again where the nest was just dying."""
+        for _ in range(_TRIES):
+            link = await connect_or_start(
+                self._folder, self._python, self._use_cgroups, self._on_push
+            )
+            try:
+                # Subscribed first: what ends between the two is heard twice rather than never.
+                await asyncio.wait_for(link.call("subscribe"), _REPLY_S)
+                return link, await self._list(link)
+            except LinkLost:
+                await link.close()
+                await asyncio.sleep(_DYING_S)
+            except TimeoutError as error:
+                await link.close()
+                raise Unavailable(f"the nest has not answered for {_REPLY_S:g} s") from error
+            except BaseException:
+                await link.close()
+                raise
+        raise Unavailable(
+            f"the nest in {self._folder} died {_TRIES} times while it was asked for its workers",
+            hint=f"look at {self._folder / 'log'}",
+        )
 
     async def _list(self, link: NestLink | None) -> tuple[WorkerState, ...]:
         states: list[WorkerState] = []

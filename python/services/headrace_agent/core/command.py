@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from headrace_kinds.base import WorkerTemplate
@@ -34,19 +33,17 @@ _PIP = "PIP_"
 class Folders:
     """Where an attempt lives on its node."""
 
-    datasets: PurePosixPath
-    output: PurePosixPath
-    work: PurePosixPath
-    tmp: PurePosixPath
-    home: PurePosixPath
-    job_file: PurePosixPath
+    datasets: str
+    output: str
+    work: str
+    tmp: str
+    home: str
+    job_file: str
 
 
 def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
     """What the placeholders of command and environment stand for on this node."""
-    return {name: str(folders.datasets / name) for name in inputs} | {
-        "output": str(folders.output)
-    }
+    return {name: f"{folders.datasets}/{name}" for name in inputs} | {"output": folders.output}
 
 
 def argv(template: WorkerTemplate, values: Mapping[str, str]) -> tuple[str, ...]:
@@ -75,14 +72,14 @@ def environment(
     return {
         **passed,
         "PATH": path,
-        "HOME": str(folders.home),
-        "TMPDIR": str(folders.tmp),
+        "HOME": folders.home,
+        "TMPDIR": folders.tmp,
         **{name: render(value, values) for name, value in template.env},
         "HEADRACE_ATTEMPT": str(work.attempt),
-        "HEADRACE_DATASETS": str(folders.datasets),
+        "HEADRACE_DATASETS": folders.datasets,
         "HEADRACE_JOB": work.job,
-        "HEADRACE_JOB_FILE": str(folders.job_file),
-        "HEADRACE_OUTPUT": str(folders.output),
+        "HEADRACE_JOB_FILE": folders.job_file,
+        "HEADRACE_OUTPUT": folders.output,
         "HEADRACE_RANK": str(work.rank),
         "HEADRACE_RANKS": str(work.ranks),
     }

@@ -1,6 +1,5 @@
 """How a worker's end becomes a fact, with a cause and a sentence that a user understands."""
 
-import signal as signals
 from typing import assert_never
 
 from headrace_model.cause import Cause
@@ -47,8 +46,25 @@ def _cause(work: Work, ended: WorkerExit) -> tuple[Cause | None, str]:
     assert_never(ended.cause)
 
 
+# The signals that end a worker in practice, by their numbers on Linux (signal(7)).
+_SIGNALS = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    14: "SIGALRM",
+    15: "SIGTERM",
+    24: "SIGXCPU",
+    25: "SIGXFSZ",
+    31: "SIGSYS",
+}
+
+
 def _signal_name(number: int | None) -> str:
-    try:
-        return signals.Signals(number or 0).name
-    except ValueError:
-        return f"signal {number}"
+    return _SIGNALS.get(number or 0, f"signal {number}")

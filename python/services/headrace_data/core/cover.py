@@ -60,8 +60,9 @@ class Search:
                 return entry
         if time is None or len(facet) <= _TRY_BEST:
             return None
-        # Whoever covers all of the time covers its first instant.
-        found = [self._first(same) for _, same in facet.timeline.at(time.intervals[0][0])]
+        # Whoever covers all of the time covers its first interval by one of its own.
+        begin, end = time.intervals[0]
+        found = [self._first(same) for until, same in facet.timeline.at(begin) if until >= end]
         return min((entry for entry in found if entry), key=lambda e: e.rank, default=None)
 
     def _first(self, ranked: Ranked, besides: Index | None = None) -> Entry | None:

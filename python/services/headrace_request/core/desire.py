@@ -166,9 +166,7 @@ def _over(job: Job) -> Refusal:
 
 
 def _stopped(job: Job) -> Refusal:
-    return Refusal(
-        f"job {job.id} is stopped", f"start it again: `headrace jobs restart {job.id}`"
-    )
+    return Refusal(f"job {job.id} is stopped", f"start it again: `headrace jobs restart {job.id}`")
 
 
 def _being_canceled(job: Job) -> Refusal:

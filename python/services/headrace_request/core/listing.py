@@ -84,7 +84,9 @@ def statuses_named(names: Iterable[str]) -> tuple[Status, ...]:
         key = name.strip().upper().replace("-", "_")
         found = [s for s in Status if key in (s.value, *s.value.split(":"))]
         if not found:
-            steps = ", ".join(s.value.partition(":")[2] for s in Status if s is not Status.ACCEPTED)
+            steps = ", ".join(
+                s.value.partition(":")[2] for s in Status if s is not Status.ACCEPTED
+            )
             raise InvalidInput(f"{name[:60]!r} is not a status; known are {steps}")
         wanted.update(dict.fromkeys(found))
     return tuple(wanted or Status)

@@ -259,7 +259,7 @@ class Room:
 
 
 def _usable(free: Resources) -> tuple[int, int]:
-    """Millicpus and bytes; below 0 both, so that not even a request of 0 finds an overdrawn node."""
+    """Millicpus and bytes; an overdrawn node is below 0, so that not even 0 fits."""
     if free.millicpus < 0 or free.memory_bytes < 0:
         return -1, -1
     return free.millicpus, free.memory_bytes

@@ -1,32 +1,41 @@
 -- Makes an OPEN dataset, or a new version of a name.
--- Arguments: epoch; id; name; version (0: the next); doc (JSON without a version); txn.
--- Writes: hr:dataset:<id>, hr:names, hr:open (index of OPEN datasets), hr:events, hr:commits.
--- Reply: {'OK', id, version}; a repeat of the same id gets the same answer.
---   Refuses CONFLICT: an OPEN dataset has that name already.
--- Invariant: at most one OPEN version a name; versions rise by one.
+-- Arguments: epoch; id; name; new_version (bool: the name may be taken); doc (JSON; its version
+--   and time of creation don't count, the hash has them).
+-- Writes: hr:dataset:<id>, hr:names, hr:versions (name → highest version ever, so that a number
+--   never comes back with other contents), hr:open (index of OPEN datasets), hr:events, hr:commits.
+-- Reply: {'OK', 1 made or 0 there already}; a repeat of the same id makes nothing.
+--   Refuses CONFLICT: the name is taken, or an OPEN dataset has it, or the id is another name's.
+-- Invariant: at most one OPEN version a name; versions rise.
 local key = 'hr:dataset:' .. args.id
 expect(key, 'hash')
 expect('hr:names', 'hash')
+expect('hr:versions', 'hash')
 expect('hr:open', 'zset')
 local newest = nil
 if not problem then newest = redis.call('HGET', 'hr:names', args.name) end
 if newest then expect('hr:dataset:' .. newest, 'hash') end
 if problem then return problem end
-local there = redis.call('HGET', key, 'version')
-if there then return {'OK', args.id, there} end
-local version = 1
+local there = redis.call('HGET', key, 'name')
+if there == args.name then return {'OK', 0} end
+if there then return refuse('CONFLICT', 'the id ' .. args.id .. ' is of dataset ' .. there) end
+local version = tonumber(redis.call('HGET', 'hr:versions', args.name) or '0') + 1
 if newest then
-  local old = redis.call('HMGET', 'hr:dataset:' .. newest, 'state', 'version')
-  if old[1] == 'OPEN' then
-    return refuse('CONFLICT', 'dataset ' .. args.name .. ' is being written (version '
-      .. old[2] .. '): seal or delete that version first')
+  if redis.call('HGET', 'hr:dataset:' .. newest, 'state') == 'OPEN' then
+    return refuse('CONFLICT', 'dataset ' .. args.name .. ' has a version that is being written: '
+      .. 'seal or delete it first')
   end
-  version = tonumber(old[2] or '0') + 1
+  if not args.new_version then
+    return refuse('CONFLICT', 'there is a dataset ' .. args.name .. ' already: say '
+      .. '"version: new" to add a version to it, or take another name')
+  end
+  -- A name that a job's output took has no line in hr:versions: its version is 1.
+  version = math.max(version, 2)
 end
 redis.call('HSET', key, 'state', 'OPEN', 'version', text(version), 'name', args.name,
-  'doc', args.doc, 'created_ms', text(now))
+  'doc', args.doc, 'created_ms', text(now), 'changes', '0')
 redis.call('HSET', 'hr:names', args.name, args.id, args.name .. '@' .. text(version), args.id)
+redis.call('HSET', 'hr:versions', args.name, text(version))
 redis.call('ZADD', 'hr:open', now, args.id)
 hint('kind', 'dataset', 'dataset', args.id, 'state', 'OPEN')
 commit()
-return {'OK', args.id, text(version)}
+return {'OK', 1}

@@ -1,7 +1,9 @@
 -- Marks a dataset as deleted; its files may be removed from the store afterwards.
--- Arguments: epoch; id; index.
--- Writes: hr:dataset:<id>, index, hr:open, hr:names, hr:items:<id>, hr:tombstones, hr:events, hr:commits.
--- Reply: {'OK', 1}; {'OK', 0} it was deleted already. Refuses NOT_FOUND, LINKED (with the jobs).
+-- Arguments: epoch; id; doc (it was decided from); name; version; index (that a SEALED one is in).
+-- Writes: hr:dataset:<id>, index, hr:open, hr:unmarked, hr:names, hr:items:<id>, hr:tombstones,
+--   hr:events, hr:commits.
+-- Reply: {'OK', 1}; {'OK', 0} it was deleted already.
+--   Refuses NOT_FOUND, LINKED (with the jobs), STALE (sealed, or its expiry changed, since).
 -- Invariant: a dataset that a live job uses is never deleted.
 local key, links, items = 'hr:dataset:' .. args.id, 'hr:links:' .. args.id, 'hr:items:' .. args.id
 expect(key, 'hash')
@@ -9,26 +11,32 @@ expect(links, 'set')
 expect(items, 'hash')
 expect(args.index, 'set')
 expect('hr:open', 'zset')
+expect('hr:unmarked', 'zset')
 expect('hr:names', 'hash')
+expect('hr:versions', 'hash')
 expect('hr:tombstones', 'zset')
 if problem then return problem end
-local at = redis.call('HMGET', key, 'state', 'name', 'version')
+local at = redis.call('HMGET', key, 'state', 'doc')
 if not at[1] then return refuse('NOT_FOUND', 'there is no dataset ' .. args.id) end
 if at[1] == 'TOMBSTONED' then return {'OK', 0} end
+if at[2] ~= args.doc then return refuse('STALE', 'the dataset changed meanwhile') end
 local users = redis.call('SMEMBERS', links)
 if #users > 0 then return refuse('LINKED', table.concat(users, ' ')) end
 redis.call('ZREM', 'hr:open', args.id)
+redis.call('ZREM', 'hr:unmarked', args.id)
 redis.call('SREM', args.index, args.id)
 redis.call('DEL', items)
-redis.call('HDEL', 'hr:names', at[2] .. '@' .. at[3])
-if redis.call('HGET', 'hr:names', at[2]) == args.id then
+if redis.call('HGET', 'hr:names', args.name .. '@' .. text(args.version)) == args.id then
+  redis.call('HDEL', 'hr:names', args.name .. '@' .. text(args.version))
+end
+if redis.call('HGET', 'hr:names', args.name) == args.id then
   local older = nil
-  for version = tonumber(at[3]) - 1, 1, -1 do
-    older = redis.call('HGET', 'hr:names', at[2] .. '@' .. text(version))
+  for version = args.version - 1, 1, -1 do
+    older = redis.call('HGET', 'hr:names', args.name .. '@' .. text(version))
     if older then break end
   end
-  if older then redis.call('HSET', 'hr:names', at[2], older)
-  else redis.call('HDEL', 'hr:names', at[2]) end
+  if older then redis.call('HSET', 'hr:names', args.name, older)
+  else redis.call('HDEL', 'hr:names', args.name) end
 end
 redis.call('HSET', key, 'state', 'TOMBSTONED')
 redis.call('ZADD', 'hr:tombstones', now, args.id)

@@ -1,0 +1,355 @@
+"""An object store in a directory: what S3 is elsewhere, on one machine's disk.
+
+The guarantees in the docstrings are those of every object store here; the suite
+tests/contract/test_object_store.py holds each adapter to them:
+
+* An object is there whole or not at all: after a crash at any point a key gives its old bytes,
+  its new bytes, or nothing, never a part. What a returned `put_*` wrote survives a power cut.
+* Every method may be repeated: putting the same bytes again, and deleting what is gone, succeed.
+* Keys are relative paths as `check_item_path` allows them, and never end in `.part`. Symbolic
+  links inside the store are not followed: an object behind one is refused.
+* Raises `InvalidName` (a bad key), `NotFound`, `Conflict` (one key can't be an object and a
+  folder of others), `Unavailable` (disk full, folder gone; may be repeated later).
+"""
+
+import asyncio
+import errno
+import os
+import shutil
+import stat as modes
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from hashlib import sha256 as new_sha256
+from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
+
+from headrace_model.dataset import check_item_path
+from headrace_model.errors import (
+    Conflict,
+    HeadraceError,
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+
+T = TypeVar("T")
+_PART = ".part"  # what a writer has not finished yet; agents use the same ending
+_CHUNK = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# No object is ever opened for writing, so it may as well say that.
+_MODE = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a store knows of an object without reading it."""
+
+    size_bytes: int
+
+
+class DirectoryStore:
+    """Objects as files below `root`, which is made if it is missing. Safe across processes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    async def put_file(
+        self, key: str, source: Path, *, sha256: str | None = None, move: bool = False
+    ) -> None:
+        """Put a file's bytes; a hard link where `move` says that `source` is given away.
+
+        With `move` the source is gone after success, and may or may not be after a failure.
+        With `sha256` (hex) other bytes are refused with `InvalidInput` and nothing is written.
+        """
+        await self._do(key, lambda at: self._put_file(at, source, sha256, move))
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """Put bytes from memory."""
+        await self._do(key, lambda at: self._put(at, lambda fd: _write_all(fd, data)))
+
+    async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
+        """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
+        return await self._do(key, lambda at: self._get(at, limit_bytes))
+
+    async def stream(
+        self, key: str, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes from `offset` on, at most `length`; nothing beyond the end.
+
+        An object that is replaced or deleted meanwhile is read to its end as it was.
+        """
+        fd = await self._do(key, self._open)
+        try:
+            left = length
+            while left is None or left > 0:
+                size = _CHUNK if left is None else min(_CHUNK, left)
+                data = await asyncio.to_thread(os.pread, fd, size, offset)
+                if not data:
+                    return
+                offset += len(data)
+                left = None if left is None else left - len(data)
+                yield data
+        finally:
+            os.close(fd)
+
+    async def stat(self, key: str) -> Stat | None:
+        """Look at an object; None if there is none."""
+        with suppress(NotFound):
+            return await self._do(key, self._stat)
+        return None
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
+        return await self._do(prefix, self._keys)
+
+    async def delete(self, prefix: str) -> None:
+        """Delete the object `prefix` and all below the folder `prefix`; success if none is there.
+
+        A crash in between leaves some of them: repeat it.
+        """
+        await self._do(prefix, self._delete)
+
+    async def fetch(self, key: str, to: Path) -> None:
+        """Make a file at `to` (which must not exist) that has the object's bytes.
+
+        It may share its bytes with the store (a hard link): it must not be written.
+        """
+        await self._do(key, lambda at: self._fetch(at, to))
+
+    async def grant_get(self, key: str) -> dict[str, str]:
+        """Let another program on this machine read an object; raises `NotFound`."""
+        await self._do(key, self._stat)
+        return {"path": str(self._root / key)}
+
+    async def grant_put(self, key: str) -> dict[str, str]:
+        """Let another program on this machine write an object.
+
+        It writes `<path>.<random>.part`, syncs it, renames it to the path and syncs the folder.
+        """
+
+        def folder(at: tuple[str, ...]) -> None:
+            with self._folder(at[:-1], make=True):
+                pass
+
+        await self._do(key, folder)
+        return {"path": str(self._root / key)}
+
+    async def free_bytes(self) -> int:
+        """The room that is left on the store's disk."""
+
+        def free() -> int:
+            self._root.mkdir(parents=True, exist_ok=True)
+            return shutil.disk_usage(self._root).free
+
+        return await asyncio.to_thread(free)
+
+    async def sweep_parts(self, older_than_s: float = 86_400.0) -> int:
+        """Remove what writers left unfinished for so long; returns how many files."""
+        return await asyncio.to_thread(self._sweep_parts, time.time() - older_than_s)
+
+    async def _do(self, key: str, work: Callable[[tuple[str, ...]], T]) -> T:
+        """Check a key and do blocking work on its parts in a thread."""
+        check_item_path(key)
+        if key.endswith(_PART):
+            raise InvalidName(f"{key[:80]!r} can't be a key: {_PART} marks unfinished writes")
+        try:
+            return await asyncio.to_thread(work, tuple(key.split("/")))
+        except OSError as error:
+            raise _said(key, error) from error
+
+    @contextmanager
+    def _folder(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
+        """Open a folder of the store, part by part, so that no symbolic link is followed."""
+        if make:
+            self._root.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for part in parts:
+                if make:
+                    with suppress(FileExistsError):
+                        os.mkdir(part, 0o755, dir_fd=fd)
+                        os.fsync(fd)
+                below = os.open(part, _FOLDER, dir_fd=fd)
+                os.close(fd)
+                fd = below
+            yield fd
+        finally:
+            os.close(fd)
+
+    def _put(self, at: tuple[str, ...], fill: Callable[[int], None]) -> None:
+        with self._folder(at[:-1], make=True) as folder:
+            part = f"{token_hex(8)}{_PART}"
+            try:
+                fd = os.open(
+                    part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE, dir_fd=folder
+                )
+                try:
+                    fill(fd)
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+                os.rename(part, at[-1], src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            finally:
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=folder)
+
+    def _put_file(self, at: tuple[str, ...], source: Path, sha256: str | None, move: bool) -> None:
+        if not (move and self._link(at, source, sha256)):
+            with open(source, "rb") as read:
+
+                def copy(fd: int) -> None:
+                    digest = new_sha256()
+                    while data := read.read(_CHUNK):
+                        digest.update(data)
+                        _write_all(fd, data)
+                    _check(sha256, digest.hexdigest())
+
+                self._put(at, copy)
+        if move:
+            source.unlink(missing_ok=True)
+
+    def _link(self, at: tuple[str, ...], source: Path, sha256: str | None) -> bool:
+        """Put by a hard link; False where the source lies on another disk."""
+        fd = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if sha256 is not None:
+                with open(fd, "rb", closefd=False) as read:
+                    _check(sha256, _digest(read.read))
+            os.fchmod(fd, _MODE)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        with self._folder(at[:-1], make=True) as folder:
+            part = f"{token_hex(8)}{_PART}"
+            try:
+                os.link(source, part, dst_dir_fd=folder, follow_symlinks=False)
+                os.rename(part, at[-1], src_dir_fd=folder, dst_dir_fd=folder)
+                os.fsync(folder)
+            except OSError as error:
+                if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    return False
+                raise
+            finally:
+                # A rename between two links of one file does nothing: the part is still there.
+                with suppress(FileNotFoundError):
+                    os.unlink(part, dir_fd=folder)
+        return True
+
+    def _open(self, at: tuple[str, ...]) -> int:
+        with self._folder(at[:-1]) as folder:
+            fd = os.open(
+                at[-1],
+                os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC,
+                dir_fd=folder,
+            )
+        if not modes.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise NotFound(f"the store has no object {'/'.join(at)}")
+        return fd
+
+    def _stat(self, at: tuple[str, ...]) -> Stat:
+        fd = self._open(at)
+        try:
+            return Stat(os.fstat(fd).st_size)
+        finally:
+            os.close(fd)
+
+    def _get(self, at: tuple[str, ...], limit_bytes: int) -> bytes:
+        fd = self._open(at)
+        with open(fd, "rb") as read:
+            data = read.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise TooLarge(f"the object {'/'.join(at)} has more than {limit_bytes:,} bytes")
+        return data
+
+    def _fetch(self, at: tuple[str, ...], to: Path) -> None:
+        fd = self._open(at)
+        try:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with self._folder(at[:-1]) as folder:
+                    os.link(at[-1], to, src_dir_fd=folder, follow_symlinks=False)
+            except OSError as error:
+                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                    raise
+                with open(fd, "rb", closefd=False) as read, open(to, "xb") as write:
+                    shutil.copyfileobj(read, write, _CHUNK)
+        finally:
+            os.close(fd)
+
+    def _keys(self, at: tuple[str, ...]) -> list[str]:
+        found: list[str] = []
+        try:
+            with self._folder(at) as folder:
+                for path, _, files, _ in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
+                    below = "/".join((*at, *Path(path).parts))
+                    found += [f"{below}/{name}" for name in files if not name.endswith(_PART)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(found)
+
+    def _delete(self, at: tuple[str, ...]) -> None:
+        try:
+            with self._folder(at[:-1]) as folder:
+                try:
+                    os.unlink(at[-1], dir_fd=folder)
+                except (IsADirectoryError, PermissionError):
+                    shutil.rmtree(at[-1], dir_fd=folder)
+                os.fsync(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+
+    def _sweep_parts(self, before: float) -> int:
+        removed = 0
+        self._root.mkdir(parents=True, exist_ok=True)
+        for _, _, files, folder in os.fwalk(self._root, follow_symlinks=False):
+            for name in files:
+                if not name.endswith(_PART):
+                    continue
+                with suppress(FileNotFoundError):
+                    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < before:
+                        os.unlink(name, dir_fd=folder)
+                        removed += 1
+        return removed
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _digest(read: Callable[[int], bytes]) -> str:
+    digest = new_sha256()
+    while data := read(_CHUNK):
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _check(wanted: str | None, found: str) -> None:
+    if wanted is not None and found != wanted:
+        raise InvalidInput(f"the file has SHA-256 {found}, not {wanted} as was said")
+
+
+def _said(key: str, error: OSError) -> HeadraceError:
+    """Say an error of the operating system in our words."""
+    match error.errno:
+        case errno.ENOENT:
+            return NotFound(f"the store has no object {key}")
+        case errno.ENOTDIR | errno.EISDIR | errno.ENOTEMPTY | errno.EEXIST:
+            return Conflict(f"{key}: one key can't be an object and a folder of others")
+        case errno.ELOOP:
+            return Conflict(f"{key} lies behind a symbolic link, which the store doesn't follow")
+        case errno.ENOSPC | errno.EDQUOT:
+            return Unavailable(
+                "the disk of the object store is full",
+                hint="delete datasets, or let some expire; then try again",
+            )
+        case _:
+            return Unavailable(f"the object store can't do this now: {error.strerror}")

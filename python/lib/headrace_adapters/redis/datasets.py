@@ -1,0 +1,209 @@
+"""The catalogue of datasets in Redis: make, fill, seal, describe, delete, restore, read."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from headrace_adapters.redis.connection import Redis
+from headrace_model.dataset import Category, Dataset, DatasetState, Item
+from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.ids import DatasetId, JobId
+from headrace_wire.datasets import read_entry
+from headrace_wire.records import compact, encode_dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A dataset as the catalogue holds it: `doc` is what scripts compare it by.
+
+    `changes` counts the changes of an OPEN dataset's items.
+    """
+
+    dataset: Dataset
+    doc: str
+    changes: int
+
+
+class DatasetStore:
+    """All that the services do with datasets in Redis. Every method may be repeated."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def create(self, dataset: Dataset, *, new_version: bool) -> bool:
+        """Make an OPEN dataset; Redis gives version and time. False: this id was made before.
+
+        Raises `Conflict`: the name is taken and `new_version` is false, or is being written.
+        """
+        args = {
+            "id": dataset.id,
+            "name": dataset.name,
+            "new_version": new_version,
+            "doc": encode_dataset(dataset),
+        }
+        (made,) = await self._redis.script("create_dataset", args)
+        return bool(made)
+
+    async def put_item(self, dataset: DatasetId, item: Item) -> bool:
+        """Add or replace an item of an OPEN dataset; False: it was there just so.
+
+        Raises `NotFound`, `Conflict` (not OPEN).
+        """
+        text = _item_text(item)
+        args = {"id": dataset, "path": item.path, "item": text}
+        (old,) = await self._redis.script("put_item", args)
+        return bool(old != text)
+
+    async def remove_item(self, dataset: DatasetId, path: str) -> bool:
+        """Remove an item of an OPEN dataset; False: there was none."""
+        (old,) = await self._redis.script("put_item", {"id": dataset, "path": path})
+        return bool(old)
+
+    async def seal(self, entry: Entry, sealed: Dataset) -> bool:
+        """Seal what `entry` says; False: it was SEALED already.
+
+        Raises `Stale` where items or description changed since, `NotFound`, `Conflict`.
+        """
+        args = {
+            "id": sealed.id,
+            "doc": encode_dataset(sealed),
+            "old": entry.doc,
+            "index": index_key(sealed.category, sealed.format),
+            "changes": entry.changes,
+        }
+        (done,) = await self._redis.script("seal_dataset", args)
+        return bool(done)
+
+    async def describe(self, entry: Entry, described: Dataset) -> None:
+        """Change description or expiry. Raises `Stale`, `NotFound`."""
+        doc = encode_dataset(described)
+        if doc != entry.doc:
+            args = {"id": described.id, "old": entry.doc, "doc": doc}
+            await self._redis.script("describe_dataset", args)
+
+    async def marked(self, dataset: DatasetId, doc: str) -> bool:
+        """Note that the marker in the store says `doc`; False: it has to be written again."""
+        (done,) = await self._redis.script("mark_dataset", {"id": dataset, "doc": doc})
+        return bool(done)
+
+    async def unmarked(self) -> list[DatasetId]:
+        """SEALED datasets whose marker is missing or says what was before."""
+        return [
+            DatasetId(one) for one in await self._redis.command("ZRANGE", "hr:unmarked", 0, -1)
+        ]
+
+    async def tombstone(self, entry: Entry) -> bool:
+        """Mark as deleted; False: it was before. Raises `Linked`, `Stale`, `NotFound`."""
+        dataset = entry.dataset
+        args = {
+            "id": dataset.id,
+            "doc": entry.doc,
+            "name": dataset.name,
+            "version": dataset.version,
+            "index": index_key(dataset.category, dataset.format),
+        }
+        (done,) = await self._redis.script("tombstone_dataset", args)
+        return bool(done)
+
+    async def tombstones(self) -> list[DatasetId]:
+        """Deleted datasets whose files may still be in the store, the oldest first."""
+        ids = await self._redis.command("ZRANGE", "hr:tombstones", 0, -1)
+        return [DatasetId(one) for one in ids]
+
+    async def forget(self, dataset: DatasetId) -> None:
+        """Drop a TOMBSTONED dataset whose files are gone."""
+        await self._redis.script("forget_dataset", {"id": dataset})
+
+    async def restore(self, dataset: Dataset) -> bool:
+        """Bring a SEALED dataset back that the catalogue lost; False: it knows better."""
+        args = {
+            "id": dataset.id,
+            "name": dataset.name,
+            "version": dataset.version,
+            "doc": encode_dataset(dataset),
+            "index": index_key(dataset.category, dataset.format),
+        }
+        (done,) = await self._redis.script("restore_dataset", args)
+        return bool(done)
+
+    async def get(self, dataset: DatasetId) -> Entry:
+        """Read one dataset, in any state; raises `NotFound`."""
+        fields = await self._redis.command("HGETALL", f"hr:dataset:{dataset}")
+        if not fields:
+            raise NotFound(f"there is no dataset {dataset}")
+        return _entry(dataset, fields)
+
+    async def get_many(self, datasets: Iterable[DatasetId]) -> list[Entry]:
+        """Read several; those that are gone are left out."""
+        ids = list(datasets)
+        replies = await self._redis.commands([("HGETALL", f"hr:dataset:{one}") for one in ids])
+        return [_entry(one, fields) for one, fields in zip(ids, replies, strict=True) if fields]
+
+    async def named(self, name: str) -> DatasetId:
+        """The dataset of `name` (its newest version), `name@N`, or of an id; raises `NotFound`."""
+        found = await self._redis.command("HGET", "hr:names", name)
+        if found:
+            return DatasetId(found)
+        state = await self._redis.command("HGET", f"hr:dataset:{name}", "state")
+        if state and state != DatasetState.TOMBSTONED:
+            return DatasetId(name)
+        raise NotFound(
+            f"there is no dataset {name[:140]!r}", hint="`headrace datasets list` shows all"
+        )
+
+    async def ids(self) -> set[DatasetId]:
+        """Every dataset that has a name: OPEN and SEALED ones."""
+        return {DatasetId(one) for one in await self._redis.command("HVALS", "hr:names")}
+
+    async def sealed_ids(self, category: Category, format_: str) -> set[DatasetId]:
+        """Every SEALED dataset of a category and format."""
+        found = await self._redis.command("SMEMBERS", index_key(category, format_))
+        return {DatasetId(one) for one in found}
+
+    async def items(self, dataset: DatasetId) -> tuple[Item, ...]:
+        """The items of an OPEN dataset, sorted by path; none of a SEALED one."""
+        found: Mapping[str, str] = await self._redis.command("HGETALL", f"hr:items:{dataset}")
+        return tuple(_item(path, found[path]) for path in sorted(found))
+
+    async def item(self, dataset: DatasetId, path: str) -> Item | None:
+        """One item of an OPEN dataset."""
+        text = await self._redis.command("HGET", f"hr:items:{dataset}", path)
+        return _item(path, text) if text else None
+
+    async def item_count(self, dataset: DatasetId) -> int:
+        """The number of items of an OPEN dataset."""
+        return int(await self._redis.command("HLEN", f"hr:items:{dataset}"))
+
+    async def links(self, dataset: DatasetId) -> list[JobId]:
+        """The jobs that use a dataset and are not final."""
+        users = await self._redis.command("SMEMBERS", f"hr:links:{dataset}")
+        return [JobId(job) for job in sorted(users)]
+
+
+def index_key(category: Category, format_: str) -> str:
+    """The set of all SEALED datasets of a category and format."""
+    return f"hr:datasets:{category}:{format_}"
+
+
+def _entry(dataset: DatasetId, fields: Mapping[str, str]) -> Entry:
+    """The hash has the last word on state, version and time: the doc was made before these."""
+    try:
+        read = read_entry(fields["doc"])
+        known = replace(
+            read,
+            state=DatasetState(fields["state"]),
+            version=int(fields.get("version", read.version)),
+            created_ms=int(fields.get("created_ms", read.created_ms)),
+        )
+        return Entry(known, fields["doc"], int(fields.get("changes", "0")))
+    except (KeyError, ValueError, InvalidInput) as error:
+        raise InvalidInput(f"hr:dataset:{dataset} is damaged: {error!r}") from None
+
+
+def _item_text(item: Item) -> str:
+    return compact({"size_bytes": item.size_bytes, "sha256": item.sha256, "key": item.key})
+
+
+def _item(path: str, text: str) -> Item:
+    plain = json.loads(text)
+    return Item(path, plain["size_bytes"], plain["sha256"], plain["key"])

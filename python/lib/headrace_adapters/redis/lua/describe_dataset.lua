@@ -1,0 +1,20 @@
+-- Changes the description or expiry of a dataset.
+-- Arguments: epoch; id; old (the doc it was decided from); doc (the new one).
+-- Writes: hr:dataset:<id>, hr:unmarked (of a SEALED one: its marker says the old), hr:events,
+--   hr:commits.
+-- Reply: {'OK', 1}. Refuses NOT_FOUND, STALE (changed since, or deleted).
+-- Invariant: no change is lost to a later one that did not know of it.
+local key = 'hr:dataset:' .. args.id
+expect(key, 'hash')
+expect('hr:unmarked', 'zset')
+if problem then return problem end
+local at = redis.call('HMGET', key, 'state', 'doc')
+if not at[1] then return refuse('NOT_FOUND', 'there is no dataset ' .. args.id) end
+if at[2] ~= args.old or at[1] == 'TOMBSTONED' then
+  return refuse('STALE', 'the dataset changed meanwhile')
+end
+redis.call('HSET', key, 'doc', args.doc)
+if at[1] == 'SEALED' then redis.call('ZADD', 'hr:unmarked', now, args.id) end
+hint('kind', 'dataset', 'dataset', args.id, 'state', at[1])
+commit()
+return {'OK', 1}

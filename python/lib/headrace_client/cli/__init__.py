@@ -1,0 +1,89 @@
+"""The command `headrace`. Commands are imported when they are used, so that help is quick."""
+
+import os
+import sys
+from typing import Final
+
+import click
+
+from headrace_client.cli import exits
+from headrace_client.cli.base import Asked, Late, Words
+from headrace_model.errors import HeadraceError
+
+_COMMANDS: Final = {
+    "exec": Late("headrace_client.cli.execute:group", "Run jobs: run, from_file, validate."),
+    "jobs": Late("headrace_client.cli.jobs:group", "See and steer jobs."),
+    "nodes": Late("headrace_client.cli.nodes:group", "See the nodes."),
+    "dataset": Late("headrace_client.cli.dataset:group", "Upload, find and download data."),
+}
+
+
+@click.group(
+    cls=Words,
+    late=_COMMANDS,
+    plugins=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=exits.TABLE,
+)
+@click.option("--url", metavar="URL", help="The server, for example http://127.0.0.1:8470.")
+@click.option("--token-file", metavar="FILE", help="The file with your token.")
+@click.version_option(package_name="headrace", message="headrace %(version)s")
+@click.pass_context
+def headrace(ctx: click.Context, url: str | None, token_file: str | None) -> None:
+    """Bring data to models: ask for a model run, get a described result.
+
+    \b
+    Try:
+      headrace local up
+      headrace exec run --follow -- echo hello
+      headrace jobs list
+
+    The server and token come from --url and --token-file, else from HEADRACE_URL and
+    HEADRACE_TOKEN_FILE (or HEADRACE_TOKEN), else from the Headrace on this machine.
+    """
+    ctx.obj = Asked(url, token_file)
+
+
+def main() -> None:
+    """Run `headrace` as a program: every error is a sentence and an exit code."""
+    try:
+        code = run_cli(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read our output has left (`| head`). Python flushes again at exit: give it nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.OK
+    sys.exit(code)
+
+
+def run_cli(words: list[str]) -> int:
+    """Run one command line and give its exit code; errors are said on standard error."""
+    try:
+        answer = headrace.main(args=words, prog_name="headrace", standalone_mode=False)
+        return answer if isinstance(answer, int) else exits.OK
+    except click.exceptions.Abort:
+        return exits.DETACHED
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.ClickException as error:
+        usage = isinstance(error, click.UsageError)
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        exits.print_error(
+            error.format_message(), f"`{where or 'headrace'} -h` shows how" if usage else None
+        )
+        return exits.USAGE
+    except exits.Detached as detached:
+        exits.print_error(
+            "detached; the job goes on", f"follow it again with `{detached.command}`"
+        )
+        return exits.DETACHED
+    except HeadraceError as error:
+        exits.say(error)
+        return exits.code_of(error)
+    except KeyboardInterrupt:
+        return exits.DETACHED
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        exits.print_error(f"{error.filename or 'a file'}: {error.strerror or error}", None)
+        return exits.REFUSED

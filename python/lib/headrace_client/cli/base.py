@@ -1,0 +1,135 @@
+"""What all commands share: groups that load late, the connection, the -o option."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from headrace_model.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from headrace_client.api import Client
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+# Commands of other packages: the client must not import services.
+PLUGINS: Final = "headrace.commands"
+_PLUGIN_HELP: Final = {"local": "Headrace on this machine: up, down, status, reset."}
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A command that is imported when it is used: `module:attribute`, and its line of help."""
+
+    where: str
+    help: str
+
+    def load(self) -> click.Command:
+        """Import it."""
+        module, _, name = self.where.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+class Words(click.Group):
+    """A group: a dash and an underscore are alike in its commands' names; some load late."""
+
+    def __init__(
+        self,
+        *args: Any,
+        late: Mapping[str, Late] | None = None,
+        plugins: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._late = dict(late or {})
+        self._plugins = plugins
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, those of plug-ins too."""
+        return sorted({*self.commands, *self._late, *self._found()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Find and, where needed, import a command."""
+        name = cmd_name.replace("-", "_")
+        if name in self.commands:
+            return self.commands[name]
+        if name in self._late:
+            return self._late[name].load()
+        entry = self._found().get(name)
+        if entry is None:
+            return None
+        command: click.Command = entry.load()
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the nearest known command for one that is not known."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"{args[0]!r} is not a command; {near}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing them."""
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._late:
+                rows.append((name, self._late[name].help))
+            elif name in self.commands:
+                rows.append((name, self.commands[name].get_short_help_str(80)))
+            else:
+                rows.append((name, _PLUGIN_HELP.get(name, "A command of an installed package.")))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _found(self) -> dict[str, Any]:
+        if not self._plugins:
+            return {}
+        return {entry.name: entry for entry in entry_points(group=PLUGINS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of `headrace` itself."""
+
+    url: str | None
+    token_file: str | None
+
+
+def run(work: "Callable[[Client], Awaitable[T]]", *, patience_s: float = 60.0) -> T:
+    """Run `work` with a client connected as the options say."""
+    # Imported here: `headrace --help` must not wait for an HTTP library.
+    from headrace_client.api import Client
+    from headrace_client.connection import find_connection
+
+    asked = click.get_current_context().find_object(Asked) or Asked(None, None)
+    found = find_connection(asked.url, asked.token_file, os.environ)
+
+    async def with_client() -> T:
+        async with Client(found.url, found.token, patience_s=patience_s) as client:
+            return await work(client)
+
+    return asyncio.run(with_client())
+
+
+def output_option(command: F) -> F:
+    """Add `-o table|json|yaml`."""
+    return click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(["table", "json", "yaml"]),
+        default="table",
+        show_default=True,
+        help="How the answer is written.",
+    )(command)
+
+
+job_argument = click.argument("job", metavar="JOB")

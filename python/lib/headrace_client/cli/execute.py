@@ -1,0 +1,164 @@
+"""`headrace exec`: run jobs."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headrace_client.api import Client
+from headrace_client.cli import exits
+from headrace_client.cli.base import Words, output_option, run
+from headrace_client.cli.follow import follow, say_end
+from headrace_client.cli.show import note, pairs, show, write
+from headrace_client.inputs import upload_inputs
+from headrace_model.spec import JobSpec
+from headrace_wire.api import AcceptedView, JobView
+from headrace_wire.jobfile import dump, load_jobfile
+from headrace_wire.jsontext import parse_json
+
+_follow = click.option(
+    "-f", "--follow", "following", is_flag=True, help="Show its logs; end as the job ends."
+)
+
+
+@click.group(cls=Words, name="exec")
+def group() -> None:
+    """Run jobs.
+
+    \b
+    Example: headrace exec run --follow -- echo hello
+    """
+
+
+@group.command(name="run", context_settings={"ignore_unknown_options": False})
+@click.option("--name", default="command", show_default=True, help="A name for people.")
+@click.option("--cpus", metavar="N", help="CPUs, for example 2 or 500m. [default: 1]")
+@click.option("--memory", metavar="SIZE", help="Memory, for example 4GiB. [default: 1GiB]")
+@click.option("--time", "time_limit", metavar="TIME", help="Longest run, for example 30m.")
+@click.option("--env", multiple=True, metavar="NAME=VALUE", help="A variable; may be repeated.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=PATH",
+    help="Upload a file or folder; it is {NAME} in the command. May be repeated.",
+)
+@_follow
+@output_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run_command(
+    name: str,
+    cpus: str | None,
+    memory: str | None,
+    time_limit: str | None,
+    env: tuple[str, ...],
+    inputs: tuple[str, ...],
+    following: bool,
+    form: str,
+    command: tuple[str, ...],
+) -> int:
+    """Run a command as a job. Write it after `--`.
+
+    \b
+    Example: headrace exec run --cpus 2 --input data=./mine -f -- wc -l {data}/a.csv
+
+    {output} is the folder of the job's results; for braces themselves write {{ and }}.
+    """
+    resources = {key: value for key, value in (("cpus", cpus), ("memory", memory)) if value}
+    job: dict[str, Any] = {"headrace": 1, "kind": "command", "name": name}
+    job["command"] = list(command)
+    if resources:
+        job["resources"] = resources
+    if time_limit:
+        job["limits"] = {"time": time_limit}
+    if env:
+        job["env"] = dict(_pair("--env", each) for each in env)
+    if inputs:
+        job["inputs"] = {
+            key: {"path": path} for key, path in (_pair("--input", i) for i in inputs)
+        }
+    return _submit(load_jobfile(job), Path.cwd(), following, form)
+
+
+@group.command(name="from_file")
+@click.argument("file", metavar="FILE")
+@_follow
+@output_option
+def from_file(file: str, following: bool, form: str) -> int:
+    """Run the job that a YAML job file describes (`-`: standard input).
+
+    \b
+    Example: headrace exec from_file examples/delaware/prms.yaml --follow
+    """
+    spec, folder = _load(file, as_json=False)
+    return _submit(spec, folder, following, form)
+
+
+@group.command(name="from_json")
+@click.argument("file", metavar="FILE")
+@_follow
+@output_option
+def from_json(file: str, following: bool, form: str) -> int:
+    """Run the job that a JSON job file describes (`-`: standard input).
+
+    \b
+    Example: headrace exec from_json job.json
+    """
+    spec, folder = _load(file, as_json=True)
+    return _submit(spec, folder, following, form)
+
+
+@group.command(name="validate")
+@click.argument("file", metavar="FILE")
+@output_option
+def validate(file: str, form: str) -> None:
+    """Check a job file on this machine, and show all that is wrong.
+
+    \b
+    Example: headrace exec validate job.yaml -o yaml
+    """
+    spec, _ = _load(file, as_json=False)
+    show(form, dump(spec), lambda: write(f"{file} is a valid job file: kind {spec.kind}"))
+
+
+def _load(file: str, *, as_json: bool) -> tuple[JobSpec, Path]:
+    """Read a job file, and the small files that it names; gives its folder too."""
+    text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    folder = Path.cwd() if file == "-" else Path(file).resolve().parent
+    source: Any = parse_json(text, what="job file") if as_json else text
+    return load_jobfile(source, read_file=lambda name: (folder / name).read_bytes()), folder
+
+
+def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
+    accepted = run(lambda client: _send(client, spec, folder))
+    if not following:
+        show(form, accepted, lambda: write(accepted.id))
+        if sys.stdout.isatty() and form == "table":
+            note(f"follow it with `headrace jobs logs {accepted.id} --follow`")
+        return exits.OK
+    note(f"headrace: job {accepted.id}")
+    return follow_job(accepted.id, form)
+
+
+async def _send(client: Client, spec: JobSpec, folder: Path) -> AcceptedView:
+    return await client.submit(dump(await upload_inputs(client.datasets, spec, folder)))
+
+
+def follow_job(job: str, form: str = "table", rank: int = 0) -> int:
+    """Follow a job to its end; gives the exit code that stands for it."""
+    try:
+        view: JobView = run(lambda client: follow(client, job, rank=rank))
+    except KeyboardInterrupt:
+        raise exits.Detached(f"headrace jobs logs {job} --follow") from None
+    say_end(view)
+    if form != "table":
+        show(form, view, lambda: pairs([]))
+    return exits.code_of_job(view)
+
+
+def _pair(option: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise click.UsageError(f"{option} {text!r}: NAME=… is expected")
+    return name, value

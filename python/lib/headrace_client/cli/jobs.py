@@ -1,0 +1,272 @@
+"""`headrace jobs`: see and steer jobs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from headrace_client.api import Client
+from headrace_client.cli import exits
+from headrace_client.cli.base import Words, job_argument, output_option, run
+from headrace_client.cli.execute import follow_job
+from headrace_client.cli.follow import say_end
+from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_model.units import rough_size
+from headrace_wire.api import JobView
+
+
+@click.group(cls=Words, name="jobs")
+def group() -> None:
+    """See and steer jobs.
+
+    \b
+    Example: headrace jobs list --status RUNNING
+    """
+
+
+@group.command(name="list")
+@click.option("--status", multiple=True, help="A status, phase or step; may be repeated.")
+@click.option("--kind", default="", help="Only this kind.")
+@click.option("--owner", default="", help="Only this user's.")
+@click.option("-q", "--query", default="", help="Part of the name or id.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@output_option
+def list_jobs(
+    status: tuple[str, ...], kind: str, owner: str, query: str, limit: int, form: str
+) -> None:
+    """List jobs, the last that moved first.
+
+    \b
+    Example: headrace jobs list --status RUNNING --status QUEUED -q delaware
+    """
+
+    async def read(client: Client) -> list[JobView]:
+        found: list[JobView] = []
+        cursor: str | None = ""
+        while cursor is not None and len(found) < limit:
+            page = await client.jobs(
+                status=status,
+                kind=kind,
+                owner=owner,
+                q=query,
+                limit=min(limit - len(found), 1000),
+                cursor=cursor,
+            )
+            found.extend(page.jobs)
+            cursor = page.cursor
+        return found
+
+    jobs = run(read)
+    heads = ("ID", "NAME", "STATUS", "SINCE", "TRY", "CAUSE", "OWNER")
+    lines = [
+        (j.id, j.name[:28], _status(j), age(j.entered), j.attempt, j.cause, j.owner) for j in jobs
+    ]
+    show(form, jobs, lambda: rows(heads, lines, "no job fits"))
+
+
+@group.command(name="info")
+@job_argument
+@output_option
+def info(job: str, form: str) -> None:
+    """Show one job.
+
+    \b
+    Example: headrace jobs info 0123456789abcdef -o yaml
+    """
+    view = run(lambda client: client.job(job))
+    show(form, view, lambda: _info(view))
+
+
+@group.command(name="history")
+@job_argument
+@output_option
+def history(job: str, form: str) -> None:
+    """Show the way of a job, from the beginning.
+
+    \b
+    Example: headrace jobs history 0123456789abcdef
+    """
+    way = run(lambda client: client.history(job))
+    heads = ("AT", "BY", "EVENT", "TO", "TRY", "CAUSE", "DETAIL")
+    lines = [
+        (h.at[:19], h.by, h.event, step(h.to), h.attempt, h.cause, h.detail[:120]) for h in way
+    ]
+    show(form, way, lambda: rows(heads, lines, "nothing happened yet"))
+
+
+@group.command(name="logs")
+@job_argument
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the job is over.")
+@click.option("--stream", type=click.Choice(["out", "err", "both"]), default="both")
+@click.option("--rank", default=0, show_default=True, help="Which worker of a parallel job.")
+@click.option("--attempt", type=int, help="Which attempt. [default: the current one]")
+def logs(job: str, following: bool, stream: str, rank: int, attempt: int | None) -> int:
+    """Show what a job's worker wrote.
+
+    With --follow its output goes to standard output, its errors to standard error, and headrace
+    ends as the job ends. Ctrl-C ends only the following.
+
+    \b
+    Example: headrace jobs logs 0123456789abcdef --follow
+    """
+    if following and attempt is None and stream == "both":
+        return follow_job(job, rank=rank)
+
+    async def copy(client: Client) -> None:
+        async for part in client.log(
+            job, stream=stream, rank=rank, attempt=attempt, follow=following
+        ):
+            sys.stdout.buffer.write(part)
+            sys.stdout.buffer.flush()
+
+    try:
+        run(copy)
+    except KeyboardInterrupt:
+        raise exits.Detached(f"headrace jobs logs {job} --follow") from None
+    return exits.OK
+
+
+@group.command(name="why")
+@job_argument
+@output_option
+def why(job: str, form: str) -> None:
+    """Tell why a job is where it is, and what to do.
+
+    \b
+    Example: headrace jobs why 0123456789abcdef
+    """
+    view = run(lambda client: client.why(job))
+    lines = [("status", step(view.status)), ("why", view.sentence), ("next", view.hint)]
+    show(form, view, lambda: pairs(lines))
+
+
+@group.command(name="watch")
+@job_argument
+def watch(job: str) -> int:
+    """Write each change of a job until it is over, and end as it ends.
+
+    \b
+    Example: headrace jobs watch 0123456789abcdef
+    """
+
+    async def until_closed(client: Client) -> JobView:
+        view = await client.job(job)
+        shown = 0
+        while True:
+            if view.version > shown:
+                write(f"{view.entered[:19]}  {_status(view)}  {view.detail}".rstrip())
+                sys.stdout.flush()
+                shown = view.version
+            if view.status.closed:
+                return view
+            view = await client.changed(view)
+
+    try:
+        view = run(until_closed)
+    except KeyboardInterrupt:
+        raise exits.Detached(f"headrace jobs watch {job}") from None
+    say_end(view)
+    return exits.code_of_job(view)
+
+
+@group.command(name="retry")
+@job_argument
+@output_option
+def retry(job: str, form: str) -> None:
+    """Run a job that is over anew, as another job.
+
+    \b
+    Example: headrace jobs retry 0123456789abcdef
+    """
+    accepted = run(lambda client: client.retry(job))
+    show(form, accepted, lambda: write(accepted.id))
+
+
+@group.command(name="outputs")
+@job_argument
+@click.option("--download", "folder", metavar="DIR", type=click.Path(file_okay=False))
+@output_option
+def outputs(job: str, folder: str | None, form: str) -> None:
+    """Name the datasets that a job made, or download them into DIR/OUTPUT.
+
+    \b
+    Example: headrace jobs outputs 0123456789abcdef --download results
+    """
+
+    async def read(client: Client) -> list[dict[str, object]]:
+        found = []
+        for name, dataset in (await client.outputs(job)).items():
+            view = await client.datasets.get(dataset)
+            line: dict[str, object] = {"output": name, **view}
+            if folder is not None:
+                await client.datasets.download(dataset, Path(folder) / name)
+                line["downloaded"] = str(Path(folder) / name)
+            found.append(line)
+        return found
+
+    found = run(read)
+    heads = ("OUTPUT", "DATASET", "FORMAT", "FILES", "SIZE", *(["IN"] if folder else []))
+    lines = [
+        (
+            each["output"], each["title"], each["format"], each["item_count"],
+            rough_size(int(str(each["size_bytes"]))), *([each["downloaded"]] if folder else []),
+        )
+        for each in found
+    ]  # fmt: skip
+    show(form, found, lambda: rows(heads, lines, "this job has no sealed output"))
+
+
+def _verb(name: str, sentence: str, example: str) -> None:
+    def command(jobs: tuple[str, ...], form: str) -> None:
+        async def ask(client: Client) -> list[JobView]:
+            return [await client.desire(job, name) for job in jobs]
+
+        views = run(ask)
+        lines = [(view.id, view.name[:40], _status(view)) for view in views]
+        show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
+
+    text = f"{sentence}\n\n    \b\n    Example: headrace jobs {name} {example}\n"
+    jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+    group.command(name=name, help=text)(jobs_argument(output_option(command)))
+
+
+_ID = "0123456789abcdef"
+_verb("stop", "Stop jobs. A stopped job can be restarted.", _ID)
+_verb("restart", "Restart stopped jobs, as a further attempt.", _ID)
+_verb("cancel", "Cancel jobs, for good.", f"{_ID} 0123456789abcdeg")
+_verb("hold", "Hold jobs back that have no nodes yet.", _ID)
+_verb("release", "Release held jobs.", _ID)
+
+
+def _status(view: JobView) -> str:
+    wish = "" if view.status.closed or view.desired == "RUN" else f" ({view.desired})"
+    return step(view.status) + wish
+
+
+def _info(view: JobView) -> None:
+    shares = "\n".join(
+        f"{s.node}: {s.cpus:g} CPU, {rough_size(s.memory)}" for s in view.allocation
+    )
+    asked = f"{view.resources.cpus:g} CPU, {rough_size(view.resources.memory)}"
+    pairs(
+        [
+            ("id", view.id),
+            ("name", view.name),
+            ("kind", view.kind),
+            ("owner", view.owner),
+            ("status", f"{view.status.value} since {view.entered}"),
+            ("desired", view.desired.value),
+            ("cause", view.cause.value if view.cause else ""),
+            ("detail", view.detail),
+            ("exit code", view.exit_code),
+            ("attempt", f"{view.attempt} (retries {view.retries})"),
+            ("created", view.created),
+            ("asks", asked),
+            ("nodes", shares),
+            ("after", " ".join(view.after)),
+            ("repeats", view.origin),
+            ("outputs", "\n".join(f"{k}: {v}" for k, v in view.outputs.items())),
+        ]
+    )
+    if not view.status.closed:
+        note(f"`headrace jobs why {view.id}` tells what it waits for")

@@ -1,0 +1,141 @@
+"""HTTP to a Headrace server: problems become exceptions, and what may be repeated is repeated."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import (
+    ClientConnectionError,
+    ClientError,
+    ClientPayloadError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+)
+from yarl import URL
+
+from headrace_client.connection import Connection
+from headrace_client.errors import Unreachable, error_of
+from headrace_model.errors import HeadraceError, Unavailable
+
+ROOT = "/api/v1"
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
+_FIRST_CONTACT_S = 3.0
+GONE = (ClientConnectionError, ClientPayloadError, ConnectionError, TimeoutError)
+
+
+class Http:
+    """One session with a server. `patience_s`: how long a server that went away is waited for.
+
+    A server that never answered is given up sooner: it is probably not there at all.
+    """
+
+    def __init__(self, connection: Connection, *, patience_s: float = 60.0) -> None:
+        self._connection = connection
+        self._patience_s = patience_s
+        self._session: ClientSession | None = None
+        self._met = False
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(
+            headers={"Authorization": f"Bearer {self._connection.token}"},
+            timeout=ClientTimeout(total=None, sock_connect=10.0, sock_read=300.0),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def json(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Call and read a JSON answer (None when empty), again until the server answers.
+
+        Only for calls that may be repeated: reads, verbs, and what carries an Idempotency-Key.
+        Raises the error that the server's problem means; `Unreachable`.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json"} if data is not None else {}
+        async for last in self.tries():
+            try:
+                async with self.open(
+                    method, path, query=query, headers={**sent, **(headers or {})}, data=data
+                ) as answer:
+                    text = await answer.read()
+                    return json.loads(text) if text else None
+            except Unavailable:
+                if last:
+                    raise
+            except GONE as error:
+                if last:
+                    raise self.unreachable(error) from None
+        raise AssertionError("tries() ends with a last one")
+
+    async def tries(self) -> AsyncIterator[bool]:
+        """Yield for each try, after growing pauses; True for the last one."""
+        loop = asyncio.get_running_loop()
+        started, pause_s = loop.time(), _FIRST_PAUSE_S
+        while True:
+            patience_s = self._patience_s if self._met else min(self._patience_s, _FIRST_CONTACT_S)
+            last = loop.time() - started >= patience_s
+            yield last
+            if last:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    @asynccontextmanager
+    async def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        takes: tuple[int, ...] = (),
+    ) -> AsyncIterator[ClientResponse]:
+        """Call once and give the answer; one of 400 or above, unless in `takes`, is raised."""
+        if self._session is None:
+            raise AssertionError("use the client as `async with Client(…) as client`")
+        url = URL(self._connection.url + ROOT + path, encoded=True)
+        if query:
+            url = url.with_query(query)
+        async with self._session.request(
+            method, url, headers=headers, data=data, allow_redirects=False
+        ) as answer:
+            self._met = True
+            if answer.status >= 300 and answer.status not in takes:
+                raise await _problem(answer)
+            yield answer
+
+    def unreachable(self, error: Exception) -> Unreachable:
+        """Say that no server answers."""
+        why = f"{error}" or type(error).__name__
+        return Unreachable(
+            f"no Headrace answers at {self._connection.url}: {why}",
+            hint="is it running? `headrace local status` tells for the one on this machine",
+        )
+
+
+async def _problem(answer: ClientResponse) -> HeadraceError:
+    try:
+        plain = json.loads(await answer.content.read(1 << 20))
+    except (ValueError, ClientError):
+        plain = None
+    return error_of(answer.status, plain)

@@ -1,0 +1,47 @@
+"""Inputs that are local paths: uploaded before the job is sent, once for the same content."""
+
+import asyncio
+from pathlib import Path
+
+from headrace_client.datasets import Datasets, content_hash, files_below, hash_of
+from headrace_model.dataset import Category
+from headrace_model.domain import Discrete, Domain, Index
+from headrace_model.requirement import PathInput, Requirement
+from headrace_model.spec import JobSpec
+
+_HASH_LETTERS = 16
+_NAME_LETTERS = 128
+
+
+async def upload_inputs(datasets: Datasets, spec: JobSpec, folder: Path) -> JobSpec:
+    """Upload the path inputs of a spec and give the spec that asks for the datasets instead.
+
+    Relative paths count from `folder`, that of the job file. The dataset is named after job,
+    input and content: the same content is not sent twice.
+    """
+    for each in spec.path_inputs:
+        spec = spec.with_requirement(await _upload(datasets, spec.name, each, folder))
+    return spec
+
+
+def _source(folder: Path, path: str) -> Path:
+    return folder / Path(path).expanduser()
+
+
+async def _upload(datasets: Datasets, job: str, given: PathInput, folder: Path) -> Requirement:
+    source = await asyncio.to_thread(_source, folder, given.path)
+    files = await asyncio.to_thread(files_below, source)
+    hashes = [(each.item, await asyncio.to_thread(hash_of, each.path)) for each in files]
+    ending = f"-{content_hash(hashes)[:_HASH_LETTERS]}"
+    name = f"{job}-{given.name}"[: _NAME_LETTERS - len(ending)].rstrip(".-_") + ending
+    domain = Domain.of({Index.DATA_ID: Discrete(frozenset({name}))})
+    await datasets.upload_once(
+        name,
+        files,
+        {
+            "category": Category.CONFIG,
+            "domain": domain.to_plain(),
+            "description": f"input {given.name} of job {job}, uploaded with it",
+        },
+    )
+    return Requirement(given.name, Category.CONFIG, None, domain)

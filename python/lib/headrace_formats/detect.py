@@ -1,0 +1,240 @@
+"""Detect the format and the domain of a file or of the files of a dataset.
+
+This reads strangers' files in the calling process: services call `runner.detect_folder`, which
+does the same in a limited one.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from headrace_formats import netcdf
+from headrace_formats.base import FileDomain, Format, read_head
+from headrace_formats.combine import combine
+from headrace_formats.errors import FormatError
+from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
+from headrace_model.domain import Domain
+
+_DOCUMENTATION: Final = (
+    *("readme*", "license*", "changelog*"),
+    *("*.txt", "*.md", "*.rst", "*.json", "*.png"),
+)
+_MOST_FILES: Final = 1_000_000
+_MOST_NOTES: Final = 50
+_NOTE_LENGTH: Final = 500
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetection:
+    """One file: its format, what it covers, and why it is not of a format it looked like."""
+
+    path: str
+    format: str
+    found: FileDomain = field(default_factory=FileDomain)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """The files of a dataset: their common format, their domain, notes for people."""
+
+    format: str
+    domain: Domain
+    notes: tuple[str, ...] = ()
+    files: tuple[FileDetection, ...] = ()
+
+
+def describe_all() -> tuple[Format, ...]:
+    """Return all known formats, in the order in which they are tried."""
+    return all_formats()
+
+
+def detect_file(path: Path, format: str | None = None, *, name: str = "") -> FileDetection:
+    """Detect one regular file, called `name` in messages. Raises `FormatError` only.
+
+    Without `format` a file that no format fits is GENERIC. With it, a file of another format is
+    an error.
+    """
+    name = name or path.name
+    wanted = format_named(format) if format is not None else None
+    try:
+        head = read_head(path)
+    except OSError as error:
+        raise FormatError(f"{name}: it can't be read: {error.strerror}") from None
+    if wanted is not None:
+        return FileDetection(name, wanted.name, _read(wanted, path, name))
+    problems: list[str] = []
+    for candidate in all_formats():
+        if candidate.sniff(head, path):
+            try:
+                return FileDetection(
+                    name, candidate.name, _read(candidate, path, name), tuple(problems)
+                )
+            except FormatError as error:
+                problems.append(str(error))
+    raise FormatError(f"{name}: no format fits, not even {GENERIC.name}")
+
+
+def _read(candidate: Format, path: Path, name: str) -> FileDomain:
+    try:
+        return candidate.read(path)
+    except FormatError as error:
+        message = f"{name}: {error.message}"
+        if candidate.name not in message:
+            message = f"{name} can't be read as {candidate.name}: {error.message}"
+        raise FormatError(_short(message), hint=error.hint) from None
+    except MemoryError:
+        raise FormatError(
+            f"{name}: reading it as {candidate.name} needs too much memory"
+        ) from None
+    except Exception as error:  # libraries and plug-ins raise anything for a damaged file
+        raise FormatError(
+            _short(f"{name} can't be read as {candidate.name}: {error!r}"),
+            hint="is the file complete?",
+        ) from None
+
+
+def detect_folder(
+    folder: Path, format: str | None = None, progress: Progress = lambda _name: None
+) -> Detection:
+    """Detect the files below `folder` as one dataset; a path of one file is a dataset of it.
+
+    `progress` is told the name of each file before it is read. With `format`, each file that is
+    not plain documentation must be readable as it. Raises `FormatError`, naming the file and
+    what is wrong. Links and devices are left out, with a note.
+    """
+    files, notes = walk(folder)
+    return detect_files(files, format, notes, progress)
+
+
+def detect_files(
+    files: Sequence[tuple[str, Path]],
+    format: str | None,
+    notes: Sequence[str] = (),
+    progress: Progress = lambda _name: None,
+) -> Detection:
+    """Detect files, given as (name, path), as one dataset; see `detect_folder`."""
+    wanted = format_named(format) if format is not None else None
+    if wanted is GENERIC or (wanted is EMPTY and not files):
+        return Detection(wanted.name, Domain(), _limited(notes))
+    if not files:
+        if wanted is None:
+            return Detection(EMPTY.name, Domain(), _limited(notes))
+        raise FormatError(
+            f"there is no file of the format {wanted.name}: the dataset is empty",
+            hint="were the files written where the dataset is read from?",
+        )
+    if wanted is EMPTY:
+        raise FormatError(f"{files[0][0]}: a dataset of the format EMPTY holds no file")
+    found: list[FileDetection] = []
+    for name, path in files:
+        progress(name)
+        if wanted is None or (is_documentation(name) and not _looks_like(wanted, path)):
+            found.append(detect_file(path, name=name))
+        else:
+            found.append(detect_file(path, wanted.name, name=name))
+    return _together(found, wanted, notes)
+
+
+def _looks_like(wanted: Format, path: Path) -> bool:
+    try:
+        return wanted.sniff(read_head(path), path)
+    except OSError:
+        return False
+
+
+def _together(
+    found: Sequence[FileDetection], wanted: Format | None, before: Sequence[str]
+) -> Detection:
+    data = [
+        file
+        for file in found
+        if file.format != GENERIC.name and (wanted is None or file.format == wanted.name)
+    ]
+    left = [file for file in found if file not in data] if len(data) < len(found) else []
+    others = [file for file in left if not is_documentation(file.path)]
+    notes = [*before, *(f"{file.path}: {w}" for file in data for w in file.found.warnings)]
+    if wanted is not None and not data:
+        raise FormatError(
+            f"there is no file of the format {wanted.name}, only documentation: "
+            f"{', '.join(file.path for file in left[:5])}"
+        )
+    formats = sorted({file.format for file in data})
+    if len(formats) == 1 and not others:
+        domain, said = combine(file.found for file in data)
+        return Detection(formats[0], domain, _limited((*notes, *said)), tuple(found))
+    notes = [*before, *(problem for file in others for problem in file.problems)]
+    if formats:
+        mixed = {file.format: file.path for file in reversed((*data, *others))}
+        shown = ", ".join(f"{path} is {name}" for name, path in sorted(mixed.items()))
+        notes.insert(0, f"the files are of different formats: {shown}")
+    return Detection(GENERIC.name, Domain(), _limited(notes), tuple(found))
+
+
+def is_documentation(name: str) -> bool:
+    """Tell whether a file is named like documentation, so that it may stand beside data."""
+    last = name.rpartition("/")[2].lower()
+    return any(fnmatchcase(last, pattern) for pattern in _DOCUMENTATION)
+
+
+def walk(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Return the regular files below a folder as (name, path), sorted by name, and notes.
+
+    A path of one file gives that file. Nothing else is followed. Raises `FormatError`.
+    """
+    try:
+        if folder.is_file():
+            return [(folder.name, folder)], []
+        left_out: list[str] = []
+        files = sorted(_below(folder, "", left_out))
+    except OSError as error:
+        raise FormatError(f"{folder} can't be read: {error.strerror}") from None
+    notes = [f"{name} is neither a file nor a folder: left out" for name in sorted(left_out)]
+    return files, notes
+
+
+def _below(folder: Path, prefix: str, left_out: list[str]) -> Iterator[tuple[str, Path]]:
+    pending = [(folder, prefix)]
+    count = 0
+    while pending:
+        at, before = pending.pop()
+        with os.scandir(at) as entries:
+            for entry in entries:
+                name = before + entry.name
+                count += 1
+                if count > _MOST_FILES:
+                    raise FormatError(f"there are more than {_MOST_FILES:,} files")
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((Path(entry.path), f"{name}/"))
+                elif entry.is_file(follow_symlinks=False):
+                    yield name, Path(entry.path)
+                else:
+                    left_out.append(name)
+
+
+def needs_netcdf(files: Sequence[tuple[str, Path]]) -> bool:
+    """Tell whether a file begins as NetCDF does, so that netCDF4 will be imported."""
+    for _, path in files:
+        try:
+            if netcdf.is_netcdf(read_head(path), path):
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _limited(notes: Sequence[str]) -> tuple[str, ...]:
+    shown = tuple(_short(note) for note in notes[:_MOST_NOTES])
+    more = len(notes) - len(shown)
+    return (*shown, f"and {more:,} more notes") if more else shown
+
+
+def _short(text: str) -> str:
+    """Keep a note readable: a stranger's file name or attribute may be long or unprintable."""
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return plain if len(plain) <= _NOTE_LENGTH else plain[:_NOTE_LENGTH] + "…"

@@ -1,0 +1,123 @@
+"""Workers as every backend speaks of them: what is launched, how it is found again, how it ended.
+
+No word of a container engine or of a batch system is used here, so that all backends share it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+from headrace_model.ids import JobId
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class WorkerKey:
+    """Names one worker: the job, the attempt (from 1) and the rank in the attempt (from 0)."""
+
+    job: JobId
+    attempt: int
+    rank: int
+
+    def __str__(self) -> str:
+        return f"{self.job}.{self.attempt}.{self.rank}"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLaunch:
+    """All that a backend needs to start one worker.
+
+    `env` is the whole environment, nothing is inherited. `stdout` and `stderr` are files that
+    are appended to and made where missing. `memory_bytes` None means no limit. `exclusive`
+    marks a worker with side effects outside its output.
+    """
+
+    key: WorkerKey
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    stdout: Path
+    stderr: Path
+    memory_bytes: int | None = None
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Names a process for ever: a pid comes back, but not with the same boot and start time.
+
+    `start_time` counts clock ticks since boot (field 22 of `/proc/<pid>/stat`, proc(5)).
+    """
+
+    boot_id: str
+    pid: int
+    start_time: int
+
+
+class ExitCause(StrEnum):
+    """Why a worker is no longer there."""
+
+    EXITED = "EXITED"
+    """It ended by itself; `exit_code` is set."""
+    SIGNALED = "SIGNALED"
+    """A signal ended it; `signal` is set."""
+    OOM = "OOM"
+    """It went over its memory limit and was killed."""
+    NOT_STARTED = "NOT_STARTED"
+    """It could not be executed; `message` says why."""
+    LOST = "LOST"
+    """What watched over it died first: it is gone, and nobody can know its exit code."""
+
+
+class MemoryLimitBy(StrEnum):
+    """What enforces a worker's memory limit."""
+
+    CGROUP_V2 = "CGROUP_V2"
+    CGROUP_V1 = "CGROUP_V1"
+    SAMPLED = "SAMPLED"
+    """Resident memory summed over the tree some times a second: a quick burst can pass it."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExit:
+    """The end of a worker: its process and everything that it started are gone.
+
+    `peak_memory_bytes` is the highest use known, 0 where nothing was measured; `at_ms` is the
+    wall clock when the end was noted, in ms since 1970.
+    """
+
+    key: WorkerKey
+    handle: Handle | None
+    cause: ExitCause
+    exit_code: int | None
+    signal: int | None
+    peak_memory_bytes: int
+    at_ms: int
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningWorker:
+    """A worker whose process, or something that it started, is still there.
+
+    `handle` is None for the remains of a worker whose start was never seen to succeed.
+    """
+
+    key: WorkerKey
+    handle: Handle | None
+    exclusive: bool
+    memory_limit_by: MemoryLimitBy | None
+
+
+WorkerState: TypeAlias = RunningWorker | WorkerExit
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUsage:
+    """What a running worker's whole tree has used: CPU seconds so far, resident bytes now."""
+
+    key: WorkerKey
+    cpu_s: float
+    rss_bytes: int
+    processes: int

@@ -1,0 +1,205 @@
+"""What the public REST API says: views of jobs, their histories and nodes.
+
+Every view has all of its keys, null or empty where there is nothing to say. A reader ignores keys
+that it does not know: a client may be older than its server.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeVar
+
+from headrace_model.cause import Cause
+from headrace_model.errors import InvalidInput
+from headrace_model.ids import JobId
+from headrace_model.job import Job
+from headrace_model.node import NodeState
+from headrace_model.resources import Resources
+from headrace_model.status import Desired, Status
+from headrace_model.times import Instant, format_instant
+from headrace_wire.schema import from_plain
+
+T = TypeVar("T")
+# How the monitor says a worker's exit code in a job's detail.
+_EXIT_CODE: Final = re.compile(r"\bcode (-?\d{1,10})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareView:
+    """A node's share of a job's attempt."""
+
+    node: str
+    cpus: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesView:
+    """CPUs and memory (bytes)."""
+
+    cpus: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as the API shows it. Times are ISO 8601 in UTC, to the millisecond.
+
+    `outputs` holds the dataset (its id) of each output that is sealed. `spec` is the canonical
+    job file; None in lists.
+    """
+
+    id: str
+    name: str
+    kind: str
+    owner: str
+    status: Status
+    desired: Desired
+    version: int
+    attempt: int
+    retries: int
+    priority: int
+    created: str
+    entered: str
+    cause: Cause | None
+    detail: str
+    exit_code: int | None
+    resources: ResourcesView
+    allocation: tuple[ShareView, ...]
+    outputs: Mapping[str, object]
+    after: tuple[str, ...]
+    origin: str | None
+    spec: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedView:
+    """The answer to a submit."""
+
+    id: str
+    name: str
+    status: Status
+    created: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryView:
+    """One transition of a job."""
+
+    at: str
+    by: str
+    event: str
+    to: str
+    version: int
+    attempt: int
+    from_: str = ""
+    cause: str = ""
+    detail: str = ""
+    desired: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node. `free` is None while it takes no work; `jobs` are "<job>.<attempt>"."""
+
+    id: str
+    state: NodeState
+    capacity: ResourcesView
+    free: ResourcesView | None
+    backends: tuple[str, ...]
+    jobs: tuple[str, ...] = field(default=())
+
+
+def iso(at_ms: int) -> str:
+    """Write milliseconds since 1970 as ISO 8601 with milliseconds: `2026-01-31T06:00:00.000Z`."""
+    whole_s, rest_ms = divmod(at_ms, 1000)
+    day_s = whole_s % 86_400
+    date = format_instant(Instant((whole_s - day_s) * 1000))
+    clock = f"{day_s // 3600:02}:{day_s // 60 % 60:02}:{day_s % 60:02}"
+    return f"{date}T{clock}.{rest_ms:03}Z"
+
+
+def amount(resources: Resources) -> dict[str, Any]:
+    """Write resources as CPUs and bytes."""
+    return {"cpus": resources.millicpus / 1000, "memory": resources.memory_bytes}
+
+
+def exit_code_of(job: Job) -> int | None:
+    """The exit code that ended the job's workers, where one did."""
+    if job.status is Status.COMPLETED:
+        return 0
+    found = _EXIT_CODE.search(job.detail) if job.cause is Cause.EXIT_CODE else None
+    return int(found[1]) if found else None
+
+
+def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
+    """Show a job; `spec`: with its canonical job file."""
+    shares = job.allocation.shares if job.allocation else ()
+    view = {
+        "id": job.id,
+        "name": job.name,
+        "kind": job.kind,
+        "owner": job.owner,
+        "status": job.status,
+        "desired": job.desired,
+        "version": job.version,
+        "attempt": job.attempt,
+        "retries": job.retries,
+        "priority": job.priority,
+        "created": iso(job.created_ms),
+        "entered": iso(job.entered_ms),
+        "cause": job.cause,
+        "detail": job.detail,
+        "exit_code": exit_code_of(job),
+        "resources": amount(job.ask.resources),
+        "allocation": [{"node": share.node, **amount(share.resources)} for share in shares],
+        "outputs": json.loads(job.outputs) if job.outputs else {},
+        "after": list(job.after),
+        "origin": job.origin,
+    }
+    return view | {"spec": json.loads(job.spec)} if spec else view
+
+
+def accepted_view(job: JobId, name: str, status: Status, created_ms: int) -> dict[str, Any]:
+    """Show the answer to a submit."""
+    return {"id": job, "name": name, "status": status, "created": iso(created_ms)}
+
+
+def history_view(line: str) -> dict[str, Any]:
+    """Show one line of a job's history, without what only Headrace itself needs."""
+    entry = json.loads(line)
+    entry.pop("txn", None)
+    return {**entry, "at": iso(int(entry["at"]))}
+
+
+def node_view(
+    node: str,
+    state: NodeState,
+    capacity: Resources,
+    free: Resources | None,
+    backends: frozenset[str],
+    held: tuple[str, ...],
+) -> dict[str, Any]:
+    """Show a node."""
+    return {
+        "id": node,
+        "state": state,
+        "capacity": amount(capacity),
+        "free": amount(free) if free else None,
+        "backends": sorted(backends),
+        "jobs": sorted(held),
+    }
+
+
+def read_history(plain: Mapping[str, Any]) -> HistoryView:
+    """Read what `history_view` wrote."""
+    return read_view(HistoryView, {**plain, "from_": plain.get("from", "")})
+
+
+def read_view(kind: type[T], plain: object) -> T:
+    """Read a view; raises `InvalidInput` when it is not one."""
+    if not isinstance(plain, Mapping):
+        raise InvalidInput(f"the server's answer is no {kind.__name__}")
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type] # views are dataclasses
+    return from_plain(kind, {key: value for key, value in plain.items() if key in known})

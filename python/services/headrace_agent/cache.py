@@ -1,0 +1,147 @@
+"""Inputs beside the workers: a cache keyed by SHA-256, and read-only views of it.
+
+A worker of the process backend runs as the same user as the agent, so read-only modes keep it
+from writing by mistake, not by intent; an entry whose size or time changed is fetched again.
+"""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from headrace_model.dataset import check_item_path
+from headrace_model.errors import HeadraceError, InvalidInput
+
+_CHUNK_BYTES = 1 << 20
+_READ_ONLY = 0o444
+
+
+class CorruptItem(HeadraceError):
+    """What came from the store is not what its manifest says."""
+
+    code = "CORRUPT_ITEM"
+
+
+@dataclass(frozen=True, slots=True)
+class StagedItem:
+    """One file to put beside a worker: where to find it, and what it must be."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    grant: str  # an absolute path in a directory store
+
+
+class Cache:
+    """`<state>/cache/sha256/`: one file a content, removed least recently used first."""
+
+    def __init__(self, root: Path, limit_bytes: int) -> None:
+        self._root = root
+        self._limit_bytes = limit_bytes
+        self._fetching: dict[str, asyncio.Lock] = {}
+
+    async def stage(self, items: Sequence[StagedItem], folder: Path) -> None:
+        """Make `folder` a read-only view of the items; repeating it is success.
+
+        Raises `CorruptItem` and `InvalidInput`; a missing store raises `OSError`.
+        """
+        for item in items:
+            check_item_path(item.path)
+            lock = self._fetching.setdefault(item.sha256, asyncio.Lock())
+            async with lock:
+                cached = await asyncio.to_thread(self._fetch, item)
+            await asyncio.to_thread(_link, cached, folder / item.path)
+        await asyncio.to_thread(_make_read_only, folder)
+
+    async def trim(self) -> int:
+        """Remove what was used least recently and nobody uses, down to the limit.
+
+        Returns the bytes removed. A file that an attempt views has more than one link.
+        """
+        return await asyncio.to_thread(self._trim)
+
+    def _fetch(self, item: StagedItem) -> Path:
+        cached = self._root / item.sha256[:2] / item.sha256
+        try:
+            known = cached.stat()
+        except FileNotFoundError:
+            known = None
+        if known and known.st_size == item.size_bytes and known.st_mtime_ns == 0:
+            os.utime(cached, ns=(time.time_ns(), 0))  # the access time tells when it was used last
+            return cached
+        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = cached.parent / f"{item.sha256}.{token_hex(4)}.part"
+        try:
+            found = _copy(Path(item.grant), part)
+            if found != item.sha256:
+                raise CorruptItem(
+                    f"{item.path} has SHA-256 {found[:12]}…, its manifest says {item.sha256[:12]}…",
+                    hint="the stored file is damaged: upload the data again as a new version",
+                )
+            # A time of zero marks a complete file: whoever writes into it changes the time.
+            os.utime(part, ns=(time.time_ns(), 0))
+            part.chmod(_READ_ONLY)
+            part.rename(cached)
+        finally:
+            part.unlink(missing_ok=True)
+        return cached
+
+    def _trim(self) -> int:
+        entries = []
+        for path in self._root.glob("??/*"):
+            try:
+                entries.append((path.stat(), path))
+            except FileNotFoundError:
+                continue
+        total = sum(known.st_size for known, _ in entries)
+        removed = 0
+        for known, path in sorted(entries, key=lambda entry: entry[0].st_atime_ns):
+            if total - removed <= self._limit_bytes:
+                break
+            if known.st_nlink == 1 and path.suffix != ".part":
+                path.unlink(missing_ok=True)
+                removed += known.st_size
+        return removed
+
+
+def _copy(source: Path, target: Path) -> str:
+    """Copy and hash; the copy is on disk when it returns."""
+    digest = hashlib.sha256()
+    with source.open("rb") as reader, target.open("xb") as writer:
+        while chunk := reader.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return digest.hexdigest()
+
+
+def _link(cached: Path, target: Path) -> None:
+    """Let `target` be the cached file: by hard link, or by copy on another file system."""
+    if target.exists():
+        return
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        os.link(cached, target)
+    except OSError:
+        part = target.with_name(f"{target.name}.{token_hex(4)}.part")
+        shutil.copyfile(cached, part)
+        part.chmod(_READ_ONLY)
+        part.rename(target)
+
+
+def _make_read_only(folder: Path) -> None:
+    for root, _, _ in os.walk(folder, topdown=False):
+        os.chmod(root, 0o555)
+
+
+def safe_folder(base: Path, requirement: str) -> Path:
+    """The folder of a requirement; raises `InvalidInput` for a name that leaves `base`."""
+    if "/" in requirement or requirement in ("", ".", ".."):
+        raise InvalidInput(f"{requirement!r} can't be the name of a requirement")
+    return base / requirement

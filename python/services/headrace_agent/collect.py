@@ -1,0 +1,136 @@
+"""Finding what a worker wrote: regular files below the output root only. Blocking."""
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace_model.dataset import check_item_path
+from headrace_model.errors import HeadraceError, InvalidName
+
+_CHUNK_BYTES = 1 << 20
+
+
+class BadOutput(HeadraceError):
+    """The output folder holds what can't be kept."""
+
+    code = "BAD_OUTPUT"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file of an output, by its path in the output."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+def find_files(root: Path, limit_items: int) -> tuple[FoundFile, ...]:
+    """Hash every file below `root`, in order of path; a missing folder holds none.
+
+    No symlink is followed, nothing but regular files with one link is read: a worker can't have
+    us read a file of somebody else. Raises `BadOutput` that names the file and the reason.
+    """
+    found: list[FoundFile] = []
+    try:
+        base = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise BadOutput(f"the output folder can't be read: {error.strerror}") from None
+    try:
+        for folder, names, files, folder_fd in os.fwalk(dir_fd=base, follow_symlinks=False):
+            names.sort()
+            inside = os.path.normpath(folder)
+            prefix = "" if inside == "." else inside + "/"
+            links = [name for name in names if _is_link(name, folder_fd)]
+            for name in sorted((*files, *links)):
+                if len(found) >= limit_items:
+                    raise BadOutput(f"the output holds more than {limit_items:,} files")
+                found.append(_read(prefix + name, name, folder_fd))
+    finally:
+        os.close(base)
+    return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _is_link(name: str, folder_fd: int) -> bool:
+    return stat.S_ISLNK(os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode)
+
+
+def _read(path: str, name: str, folder_fd: int) -> FoundFile:
+    try:
+        check_item_path(path)
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
+    except InvalidName as error:
+        raise BadOutput(f"the output can't be kept: {error.message}") from None
+    except OSError as error:
+        raise BadOutput(
+            f"{path!r} in the output can't be kept: it is a symbolic link or can't be read "
+            f"({error.strerror}); write regular files",
+        ) from None
+    try:
+        known = os.fstat(file)
+        if not stat.S_ISREG(known.st_mode) or known.st_nlink != 1:
+            raise BadOutput(f"{path!r} in the output is not a regular file with one link")
+        digest = hashlib.sha256()
+        size = 0
+        while chunk := os.read(file, _CHUNK_BYTES):
+            digest.update(chunk)
+            size += len(chunk)
+        return FoundFile(path, size, digest.hexdigest())
+    finally:
+        os.close(file)
+
+
+def put_file(root: Path, found: FoundFile, grant: Path, nonce: str) -> None:
+    """Copy one found file to the place that a directory store granted; repeating is success.
+
+    The bytes are hashed again on the way, so what is kept is what was reported. Raises
+    `BadOutput` when the file changed meanwhile.
+    """
+    try:
+        if grant.stat().st_size == found.size_bytes and _digest(grant) == found.sha256:
+            return
+    except FileNotFoundError:
+        grant.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = grant.with_name(f"{grant.name}.{nonce}.part")
+    digest = hashlib.sha256()
+    try:
+        source = _open_inside(root, found.path)
+        with os.fdopen(source, "rb") as reader, part.open("xb") as writer:
+            while chunk := reader.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())
+        if digest.hexdigest() != found.sha256:
+            raise BadOutput(f"{found.path!r} in the output changed while it was collected")
+        part.rename(grant)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(grant.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _open_inside(root: Path, path: str) -> int:
+    """Open a file below `root` without following a symlink at any step."""
+    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    *folders, name = path.split("/")
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = inner
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at)
+    finally:
+        os.close(at)

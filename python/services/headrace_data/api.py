@@ -1,0 +1,288 @@
+"""The public addresses of datasets below /api/v1; the request service passes them on."""
+
+import re
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from headrace_data.core.naming import Filter, page
+from headrace_data.errors import WrongOffset
+from headrace_data.library import Library
+from headrace_data.spool import Piece
+from headrace_model.dataset import Category, Dataset, DatasetState, Item
+from headrace_model.errors import InvalidInput
+from headrace_model.nearest import did_you_mean
+from headrace_service.http import USER, problem
+from headrace_wire.datasets import (
+    MatchRequest,
+    NewDataset,
+    dataset_view,
+    item_view,
+    match_view,
+    read_body,
+    read_change,
+    read_seal,
+)
+from headrace_wire.schema import from_plain
+
+E = TypeVar("E", bound=StrEnum)
+_ROOT: Final = "/api/v1/datasets"
+_ONE: Final = _ROOT + "/{name:[^/:]+}"
+_ITEM: Final = _ONE + "/items/{path:.+}"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
+_FILTERS: Final = frozenset(
+    {"category", "format", "state", "owner", "name", "job", "q", "limit", "cursor"}
+)
+
+CHECKSUM: Final = "X-Content-SHA256"
+OFFSET: Final = "Upload-Offset"
+COMPLETE: Final = "Upload-Complete"
+
+
+class DatasetsApi:
+    """Decodes requests, calls the library, encodes its answers."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the addresses of datasets."""
+        routes: list[tuple[str, str, Callable[[web.Request], Awaitable[web.StreamResponse]]]] = [
+            ("POST", f"{_ROOT}:match", self._match),
+            ("POST", _ROOT, self._create),
+            ("GET", _ROOT, self._list),
+            ("POST", f"{_ONE}:seal", self._seal),
+            ("GET", _ONE, self._show),
+            ("PATCH", _ONE, self._change),
+            ("DELETE", _ONE, self._delete),
+            ("GET", f"{_ONE}/versions", self._versions),
+            ("GET", f"{_ONE}/items", self._items),
+            ("PUT", _ITEM, self._put),
+            ("GET", _ITEM, self._get),
+            ("HEAD", _ITEM, self._head),
+            ("DELETE", _ITEM, self._remove),
+        ]
+        for method, path, handler in routes:
+            app.router.add_route(method, path, handler)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        asked = from_plain(NewDataset, read_body(await request.read()))
+        key = request.headers.get("Idempotency-Key", "")
+        dataset, made = await self._library.create(asked, _user(request), key)
+        return web.json_response(await self._whole(dataset), status=201 if made else 200)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        query = request.query
+        if unknown := sorted(set(query) - _FILTERS):
+            raise InvalidInput(
+                f"{unknown[0][:80]!r} is not known here; {did_you_mean(unknown[0], _FILTERS)}"
+            )
+        wanted = Filter(
+            category=_word(Category, query.get("category", "")),
+            format=query.get("format", ""),
+            state=_word(DatasetState, query.get("state", "")),
+            owner=query.get("owner", ""),
+            name=query.get("name", ""),
+            job=query.get("job", ""),
+            text=query.get("q", ""),
+        )
+        datasets = self._library.catalogue.all()
+        found, cursor = page(
+            datasets, wanted, _limit(request, 100, 1_000), query.get("cursor", "")
+        )
+        return web.json_response({"datasets": self._views(found), "cursor": cursor})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        return web.json_response(await self._whole(await self._library.find(_name(request))))
+
+    async def _versions(self, request: web.Request) -> web.Response:
+        found = await self._library.versions(_name(request))
+        return web.json_response({"datasets": self._views(found)})
+
+    async def _change(self, request: web.Request) -> web.Response:
+        asked = read_change(read_body(await request.read()))
+        dataset = await self._library.change(_name(request), _user(request), asked)
+        return web.json_response(await self._whole(dataset))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        await self._library.delete(_name(request), _user(request))
+        return web.Response(status=204)
+
+    async def _seal(self, request: web.Request) -> web.Response:
+        asked = read_seal(read_body(await request.read()))
+        dataset, notes = await self._library.seal(_name(request), _user(request), asked)
+        return web.json_response({**await self._whole(dataset), "notes": list(notes)})
+
+    async def _match(self, request: web.Request) -> web.Response:
+        wanted = from_plain(MatchRequest, read_body(await request.read())).requirement
+        found = await self._library.catalogue.match(wanted)
+        return web.json_response(match_view(found, self._library.catalogue.get))
+
+    async def _items(self, request: web.Request) -> web.Response:
+        items, cursor = await self._library.items(
+            _name(request), _limit(request, 1_000, 10_000), request.query.get("cursor", "")
+        )
+        return web.json_response({"items": [item_view(each) for each in items], "cursor": cursor})
+
+    async def _put(self, request: web.Request) -> web.Response:
+        digest = _checksum(request)
+        if digest is None:
+            raise InvalidInput(
+                f"the header {CHECKSUM} is missing",
+                hint="send the SHA-256 of the whole file in hexadecimal; `headrace datasets "
+                "upload` does so, `sha256sum FILE` prints it",
+            )
+        piece = _piece(request)
+        file = (_path(request), digest)
+        try:
+            item, there = await self._library.put(
+                _name(request), _user(request), file, piece, request.content.iter_any()
+            )
+        except WrongOffset as error:
+            answer = problem(error, request["request_id"])
+            answer.headers[OFFSET] = str(error.offset)
+            return answer
+        if item is None:
+            return web.json_response(
+                {"path": file[0], "upload_offset": piece.end},
+                status=202,
+                headers={OFFSET: str(piece.end), COMPLETE: "?0"},
+            )
+        return web.json_response(
+            item_view(item),
+            status=200 if there else 201,
+            headers={OFFSET: str(item.size_bytes), COMPLETE: "?1"},
+        )
+
+    async def _head(self, request: web.Request) -> web.Response:
+        digest = _checksum(request)
+        if digest is None:
+            item = await self._library.item(_name(request), _path(request))
+            return web.Response(headers=_headers(item) | {"Content-Length": str(item.size_bytes)})
+        offset, complete = await self._library.offset(_name(request), _path(request), digest)
+        return web.Response(
+            headers={
+                OFFSET: str(offset),
+                COMPLETE: "?1" if complete else "?0",
+                "Cache-Control": "no-store",
+            }
+        )
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        item = await self._library.item(_name(request), _path(request))
+        headers = _headers(item)
+        if request.headers.get("If-None-Match") in (headers["ETag"], "*"):
+            return web.Response(status=304, headers=headers)
+        begin, end = 0, item.size_bytes
+        # A range of another version of the file would be glued to this one.
+        if request.headers.get("If-Range") in (None, headers["ETag"]):
+            asked = _range(request.headers.get("Range", ""), item.size_bytes)
+            if asked is None:
+                headers["Content-Range"] = f"bytes */{item.size_bytes}"
+                return web.Response(status=416, headers=headers)
+            begin, end = asked
+        partial = (begin, end) != (0, item.size_bytes)
+        if partial:
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{item.size_bytes}"
+        response = web.StreamResponse(status=206 if partial else 200, headers=headers)
+        response.content_length = end - begin
+        response.content_type = "application/octet-stream"
+        stream = self._library.store.stream(item.key, begin, end - begin)
+        # The first bytes are read before the answer begins: a lost object is an error, not 200.
+        first = await anext(stream, b"")
+        await response.prepare(request)
+        await response.write(first)
+        async for data in stream:
+            await response.write(data)
+        await response.write_eof()
+        return response
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        await self._library.remove_item(_name(request), _user(request), _path(request))
+        return web.Response(status=204)
+
+    async def _whole(self, dataset: Dataset) -> dict[str, object]:
+        size, items = await self._library.size(dataset)
+        return dataset_view(dataset, self._library.catalogue.get, size_bytes=size, items=items)
+
+    def _views(self, datasets: list[Dataset]) -> list[dict[str, object]]:
+        return [dataset_view(each, self._library.catalogue.get) for each in datasets]
+
+
+def _user(request: web.Request) -> str:
+    user = request.headers.get(USER, "")
+    if not user:
+        raise InvalidInput(f"the header {USER} is missing: the request service sets it")
+    return user
+
+
+def _name(request: web.Request) -> str:
+    return request.match_info["name"]
+
+
+def _path(request: web.Request) -> str:
+    return request.match_info["path"]
+
+
+def _checksum(request: web.Request) -> str | None:
+    text = request.headers.get(CHECKSUM)
+    if text is not None and not _SHA256.fullmatch(text):
+        raise InvalidInput(f"{CHECKSUM} is {text[:80]!r}, not 64 hexadecimal digits in lower case")
+    return text
+
+
+def _piece(request: web.Request) -> Piece:
+    """Which bytes of the file the body holds; raises `InvalidInput`."""
+    length = request.content_length
+    text = request.headers.get("Content-Range")
+    if text is None:
+        return Piece(0, length, length)
+    found = _CONTENT_RANGE.fullmatch(text)
+    if not found:
+        raise InvalidInput(f"Content-Range is {text[:80]!r}, not `bytes FIRST-LAST/TOTAL`")
+    first, last, total = (int(number) for number in found.groups())
+    if not first <= last < total or (length is not None and length != last + 1 - first):
+        raise InvalidInput(f"Content-Range {text!r} contradicts itself or the Content-Length")
+    return Piece(first, last + 1, total)
+
+
+def _range(text: str, size: int) -> tuple[int, int] | None:
+    """Begin and end of a `Range`; all for none, several, or another unit; None: outside."""
+    found = _RANGE.fullmatch(text)
+    if not found:
+        return 0, size
+    first, last, suffix = found.groups()
+    if suffix is not None:
+        return (max(0, size - int(suffix)), size) if int(suffix) and size else None
+    begin, end = int(first), min(size, int(last) + 1 if last else size)
+    return (begin, end) if begin < end else None
+
+
+def _headers(item: Item) -> dict[str, str]:
+    return {
+        "ETag": f'"{item.sha256}"',
+        CHECKSUM: item.sha256,
+        "Accept-Ranges": "bytes",
+        # Nobody's upload may act as a page of ours in a browser.
+        "Content-Disposition": "attachment",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _limit(request: web.Request, usual: int, most: int) -> int:
+    text = request.query.get("limit", str(usual))
+    if not text.isdigit() or not 1 <= int(text[:9]) <= most:
+        raise InvalidInput(f"limit is {text[:20]!r}, not a number from 1 to {most:,}")
+    return int(text)
+
+
+def _word(words: type[E], text: str) -> E | None:
+    if not text:
+        return None
+    if text not in list(words):
+        raise InvalidInput(f"{text[:80]!r} is not known here; {did_you_mean(text, list(words))}")
+    return words(text)

@@ -1,0 +1,235 @@
+"""The catalogue in memory: every dataset, and what live jobs promise, ready to be matched.
+
+Filled from Redis at the start, kept by events, and read again whole now and then. Each replica
+has one; Redis stays the truth.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from headrace_data.core.describing import fabric_ids
+from headrace_data.core.matching import Matcher
+from headrace_kinds.base import Expansion, Target
+from headrace_kinds.registry import kind_named
+from headrace_model.dataset import Category, Dataset, DatasetState
+from headrace_model.domain import Discrete, Index
+from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.ids import DatasetId, JobId
+from headrace_model.job import Job, Need
+from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
+from headrace_model.status import Status
+from headrace_service.logs import logger
+from headrace_wire.jobfile import load_jobtext
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.datasets import DatasetStore
+    from headrace_adapters.redis.events import Events
+    from headrace_adapters.redis.jobs import JobStore
+
+_AT_ONCE = 200
+_LIVE = tuple(status for status in Status if not status.closed)
+_FABRIC_INDEXES = (Index.HYDROFABRIC_ID, Index.HYDROFABRIC_DATA_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class JobHint:
+    """A job moved; `to` is None where only a fact of it came."""
+
+    job: JobId
+    to: Status | None
+
+
+Listener = Callable[[JobHint], None]
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Reads Redis, writes nothing. `ready` is set once everything was read."""
+
+    store: "DatasetStore"
+    jobs: "JobStore"
+    events: "Events"
+    target: Target
+    sweep_s: float
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    _matcher: Matcher = field(default_factory=Matcher)
+    _datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
+    _promising: set[JobId] = field(default_factory=set)
+    _listeners: list[Listener] = field(default_factory=list)
+    _ordered: list[Dataset] | None = None  # what `all` answers, until a dataset changes
+
+    def listen(self, listener: Listener) -> None:
+        """Have `listener` called for each job that moved, after the catalogue knows of it."""
+        self._listeners.append(listener)
+
+    def get(self, dataset: DatasetId) -> Dataset | None:
+        """A dataset as last read."""
+        return self._datasets.get(dataset)
+
+    def all(self) -> list[Dataset]:
+        """Every OPEN or SEALED dataset, the newest first."""
+        if self._ordered is None:
+            self._ordered = sorted(
+                self._datasets.values(), key=lambda each: (each.created_ms, each.id), reverse=True
+            )
+        return self._ordered
+
+    def promises(self, job: JobId) -> bool:
+        """Tell whether a live job is known that promises outputs."""
+        return job in self._promising
+
+    async def run(self) -> None:
+        """Follow the events for ever; everything is read again where some were missed."""
+        again = asyncio.create_task(self._again())
+        try:
+            async for hint in self.events.follow():
+                await self._on(dict(hint))
+        finally:
+            again.cancel()
+
+    async def match(
+        self, wanted: Requirement, for_job: JobId | None = None
+    ) -> Fulfilment | Promised | Miss:
+        """Meet a requirement, or tell why not; a miss is checked against Redis first."""
+        now = await self.jobs.now_ms()
+        found = self._matcher.match(wanted, now, for_job)
+        if isinstance(found, Miss) and await self._catch_up(wanted.category, wanted.format):
+            found = self._matcher.match(wanted, now, for_job)
+        return found
+
+    async def refresh(self, datasets: Iterable[DatasetId]) -> None:
+        """Read some datasets again."""
+        ids = list(datasets)
+        for start in range(0, len(ids), _AT_ONCE):
+            chunk = ids[start : start + _AT_ONCE]
+            for one, dataset in (await self._read(chunk)).items():
+                self._hold(one, dataset)
+
+    async def reload(self) -> None:
+        """Read everything again."""
+        ids = await self.store.ids()
+        for gone in self._datasets.keys() - ids:
+            self._hold(gone, None)
+        await self.refresh(ids)
+        live = {job for status in _LIVE for job in await self.jobs.in_status(status)}
+        for closed in self._promising - live:
+            self._withdraw(closed)
+        await self._promise(live - self._promising)
+        self.ready.set()
+
+    def expand(self, job: Job) -> Expansion:
+        """What a job asks for and promises; raises `InvalidSpec`."""
+        spec = load_jobtext(job.spec)
+        return kind_named(spec.kind).expand(spec, self.target)
+
+    async def _again(self) -> None:
+        while True:
+            await asyncio.sleep(self.sweep_s)
+            await self.reload()
+
+    async def _catch_up(self, category: Category, format_: str | None) -> bool:
+        """Read what Redis has by now and no event told yet; tells whether there was any."""
+        if format_ is None:
+            ids = await self.store.ids()
+        else:
+            ids = await self.store.sealed_ids(category, format_)
+        new = [one for one in ids if not self._is_sealed(one)]
+        await self.refresh(new)
+        return any(self._is_sealed(one) for one in new)
+
+    async def _read(self, ids: list[DatasetId]) -> dict[DatasetId, Dataset | None]:
+        """Read some entries; None for those that are gone, or that nobody can read."""
+        read: dict[DatasetId, Dataset | None] = dict.fromkeys(ids)
+        try:
+            for entry in await self.store.get_many(ids):
+                read[entry.dataset.id] = entry.dataset
+        except InvalidInput as error:
+            if len(ids) > 1:  # one damaged entry must not take the others with it
+                for one in ids:
+                    read |= await self._read([one])
+            else:
+                logger("data").error(f"{error}", action="read", dataset=ids[0])
+        return read
+
+    def _is_sealed(self, dataset: DatasetId) -> bool:
+        known = self._datasets.get(dataset)
+        return known is not None and known.state is DatasetState.SEALED
+
+    async def _on(self, hint: dict[str, str]) -> None:
+        match hint.get("kind"):
+            case None:
+                await self.reload()
+            case "dataset":
+                await self.refresh([DatasetId(hint["dataset"])])
+            case "job":
+                await self._on_job(JobId(hint["job"]), hint["from"], Status(hint["to"]))
+            case "fact":
+                self._tell(JobHint(JobId(hint["job"]), None))
+            case _:
+                pass
+
+    async def _on_job(self, job: JobId, came_from: str, to: Status) -> None:
+        if to.closed:
+            self._withdraw(job)
+        elif came_from in ("", Status.STOPPED):
+            await self._promise([job])
+        self._tell(JobHint(job, to))
+
+    def _tell(self, hint: JobHint) -> None:
+        for listener in self._listeners:
+            listener(hint)
+
+    def _withdraw(self, job: JobId) -> None:
+        if job in self._promising:
+            self._promising.discard(job)
+            self._matcher.withdraw(job)
+
+    async def _promise(self, jobs: Iterable[JobId]) -> None:
+        ids = sorted(jobs)
+        for start in range(0, len(ids), _AT_ONCE):
+            for job in await self.jobs.get_many(ids[start : start + _AT_ONCE]):
+                if Need.COLLECTION not in job.needs or job.status.closed:
+                    continue
+                self._promise_outputs(job)
+                # A long list is read while requests wait for their answers.
+                await asyncio.sleep(0)
+
+    def _promise_outputs(self, job: Job) -> None:
+        try:
+            outputs = self.expand(job).outputs
+        except HeadraceError as error:
+            logger("data").warning(
+                f"the outputs of a job can't be read: {error}", action="promise", job=job.id
+            )
+            return
+        self._promising.add(job.id)
+        for each in outputs:
+            self._matcher.promise(
+                Promise(job.id, each.name, each.category, each.format, each.domain)
+            )
+
+    def _hold(self, dataset: DatasetId, known: Dataset | None) -> None:
+        if known is None or known.state is DatasetState.TOMBSTONED:
+            if self._datasets.pop(dataset, None) is not None:
+                self._ordered = None
+            self._matcher.remove(dataset)
+            return
+        if self._datasets.get(dataset) == known:
+            return
+        self._datasets[dataset] = known
+        self._ordered = None
+        if known.state is DatasetState.SEALED:
+            self._matcher.add(known)
+            self._learn_fabric(known)
+
+    def _learn_fabric(self, dataset: Dataset) -> None:
+        ids = fabric_ids(dataset.domain)
+        if dataset.category is not Category.HYDROFABRIC or not ids:
+            return
+        for index in _FABRIC_INDEXES:
+            names = dataset.domain.get(index)
+            if isinstance(names, Discrete) and len(names.values) == 1:
+                (name,) = names.values
+                self._matcher.learn_fabric(index, name, ids)

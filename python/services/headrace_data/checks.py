@@ -1,0 +1,129 @@
+"""The data check of jobs, and the derivations that make what is missing."""
+
+from dataclasses import dataclass, field
+from secrets import randbits
+from typing import TYPE_CHECKING
+
+from headrace_data.catalogue import Catalogue
+from headrace_data.core.checking import (
+    Matched,
+    awaited,
+    broken,
+    decide,
+    failed_child,
+    to_derive,
+)
+from headrace_data.core.keys import log_key
+from headrace_kinds.derivation import DERIVATION, derivation_key, environment_job
+from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.ids import JobId, job_id
+from headrace_model.job import Ask, Job, Need, NewJob, first_step
+from headrace_model.move import Derivation, Move
+from headrace_model.requirement import Requirement
+from headrace_model.status import Status
+from headrace_wire.jobfile import dump_text, load_jobtext
+
+if TYPE_CHECKING:
+    from headrace_adapters.files.store import DirectoryStore
+    from headrace_adapters.redis.jobs import JobStore
+
+_LOG_TAIL_BYTES = 1_500
+# A node ships the logs of a failed job after the job has closed.
+_LOG_PATIENCE_MS = 15_000
+
+
+@dataclass(slots=True)
+class DataChecks:
+    """Decides for jobs in AWAITING_DATA_CHECK and AWAITING_DERIVATION; writes nothing itself."""
+
+    catalogue: Catalogue
+    jobs: "JobStore"
+    store: "DirectoryStore"
+    lock_script: bytes  # what a derivation of an environment runs
+    _waits: dict[JobId, frozenset[JobId]] = field(default_factory=dict)
+
+    async def check(self, job: Job) -> Move | None:
+        """Match every requirement of a job; None: it goes on waiting for a promised output."""
+        try:
+            matched = await self._match(job)
+        except InvalidInput as error:
+            return broken(job, f"what the job asks for can't be read: {error}")
+        if waits := awaited(matched):
+            self._waits[job.id] = waits
+        else:
+            self._waits.pop(job.id, None)
+        children = [
+            self._derivation(job, wanted, await self.jobs.now_ms())
+            for wanted in to_derive(job, matched)
+        ]
+        return decide(job, matched, children)
+
+    async def after_derivation(self, job: Job) -> Move | None:
+        """Go on once every child is closed; None: some still work, or a log is on its way."""
+        children = await self.jobs.get_many(job.children)
+        if any(not child.status.closed for child in children):
+            return None
+        for child in children:
+            if child.status is not Status.COMPLETED:
+                log = await self._log_tail(child)
+                return None if log is None else broken(job, failed_child(child, log))
+        return await self.check(job)
+
+    def waiting_for(self, closed: JobId) -> list[JobId]:
+        """The jobs that wait for an output of `closed`."""
+        return [job for job, waits in self._waits.items() if closed in waits]
+
+    def is_waiting(self, job: JobId) -> bool:
+        """Tell whether a job waits for promises that may still be kept."""
+        waits = self._waits.get(job)
+        return bool(waits) and all(self.catalogue.promises(each) for each in waits or ())
+
+    def left(self, job: JobId) -> None:
+        """Note that a job waits no longer."""
+        self._waits.pop(job, None)
+
+    async def _match(self, job: Job) -> list[Matched]:
+        wanted = self.catalogue.expand(job).requirements
+        return [await self.catalogue.match(each, job.id) for each in wanted]
+
+    def _derivation(self, job: Job, wanted: Requirement, now_ms: int) -> Derivation:
+        """The job that makes a lock list: the parent's owner, priority and backend."""
+        environment = load_jobtext(job.spec).environment
+        if environment is None:
+            raise InvalidInput(f"input {wanted.name}: a {wanted.format} can't be derived")
+        spec = environment_job(environment, wanted, self.lock_script, job.priority)
+        needs = frozenset({Need.COLLECTION})
+        new = NewJob(
+            id=job_id(now_ms, randbits(30)),
+            owner=job.owner,
+            name=spec.name,
+            kind=DERIVATION,
+            spec=dump_text(spec),
+            priority=job.priority,
+            ask=Ask(
+                resources=spec.resources.amount,
+                paradigm=spec.resources.paradigm,
+                backend=job.ask.backend,
+                time_ms=spec.limits.time_ms,
+            ),
+            needs=needs,
+            parents=(job.id,),
+            request_id=job.request_id,
+        )
+        return Derivation(derivation_key(wanted), new, first_step(needs))
+
+    async def _log_tail(self, child: Job) -> str | None:
+        """The end of a failed child's error log; None: it may still come."""
+        if child.allocation is None:
+            return ""
+        try:
+            key = log_key(child.id, child.attempt, "0.err")
+            known = await self.store.stat(key)
+            if known is None:
+                waited_ms = await self.jobs.now_ms() - child.entered_ms
+                return "" if waited_ms > _LOG_PATIENCE_MS else None
+            start = max(0, known.size_bytes - _LOG_TAIL_BYTES)
+            parts = [data async for data in self.store.stream(key, start)]
+        except HeadraceError:
+            return ""  # the log is a comfort: without it the detail is shorter
+        return b"".join(parts).decode(errors="replace").strip()

@@ -1,0 +1,121 @@
+"""Outputs of jobs become datasets: grants for their files, manifests, seals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from headrace_data.catalogue import Catalogue
+from headrace_data.core.collecting import Refused, manifests
+from headrace_data.core.keys import manifest_key, output_key
+from headrace_model.cause import Cause
+from headrace_model.dataset import Item, Manifest
+from headrace_model.errors import Conflict, InvalidInput
+from headrace_model.ids import NodeId
+from headrace_model.job import Job
+from headrace_model.move import Move, move_of
+from headrace_model.status import Event, Role, Status
+from headrace_model.work import Fact, FactKind, Verb, Work
+from headrace_wire.datasets import OutputFile
+from headrace_wire.records import decode_fulfilments
+
+if TYPE_CHECKING:
+    from headrace_adapters.files.store import DirectoryStore
+    from headrace_adapters.redis.jobs import JobStore
+
+
+@dataclass(slots=True)
+class Collection:
+    """Collects jobs in AWAITING_COLLECTION."""
+
+    catalogue: Catalogue
+    jobs: "JobStore"
+    store: "DirectoryStore"
+
+    async def collect(self, job: Job) -> Move | None:
+        """COMPLETED with seals once every node has collected; None: not yet, or refused.
+
+        The manifests are in the store before the move is decided. A refusal is told to the
+        monitor, which ends the attempt.
+        """
+        facts = await self._facts(job)
+        if facts is None:
+            return None
+        try:
+            declared = self.catalogue.expand(job).outputs
+            made = manifests(job, declared, facts, decode_fulfilments(job.fulfilments))
+            for manifest in made:
+                await self._check(manifest, facts)
+        except Refused as error:
+            await self._refuse(job, error.node, error.detail)
+            return None
+        except InvalidInput as error:
+            await self._refuse(job, facts[0].node, f"the outputs can't be sealed: {error}")
+            return None
+        for manifest in made:
+            key = manifest_key(manifest.dataset, manifest.sha256)
+            await self.store.put_bytes(key, manifest.canonical_bytes)
+        now = await self.jobs.now_ms()
+        nodes = [fact.node for fact in facts]
+        return replace(
+            move_of(job, Event.COMPLETED, Role.DATA),
+            work=tuple(Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes),
+            consumes=tuple((node, FactKind.COLLECTED) for node in nodes),
+            seals=tuple(manifest.sealed(now) for manifest in made),
+        )
+
+    async def grants(
+        self, job: Job, attempt: int, node: NodeId, files: Sequence[OutputFile]
+    ) -> list[dict[str, object]]:
+        """Where a node puts the files of outputs; raises `Conflict`, `InvalidInput`."""
+        check_current(job, attempt, node, frozenset({Status.AWAITING_COLLECTION}))
+        names = {output.name for output in self.catalogue.expand(job).outputs}
+        granted: list[dict[str, object]] = []
+        for file in files:
+            if file.output not in names:
+                raise InvalidInput(f"job {job.id} declares no output {file.output[:80]!r}")
+            key = output_key(job.id, attempt, file.output, file.sha256)
+            Item(file.path, file.size_bytes, file.sha256, key)  # refuses tricks before any grant
+            grant = await self.store.grant_put(key)
+            granted.append({"output": file.output, "path": file.path, "key": key, "grant": grant})
+        return granted
+
+    async def _facts(self, job: Job) -> list[Fact] | None:
+        """What every node collected; None while one is missing, or went wrong (the monitor's)."""
+        nodes = [share.node for share in job.allocation.shares] if job.allocation else []
+        known = await self.jobs.facts(job.id, job.attempt, nodes)
+        facts = [known.get((node, FactKind.COLLECTED)) for node in nodes]
+        good = [fact for fact in facts if fact is not None and fact.cause is None]
+        return good if good and len(good) == len(nodes) else None
+
+    async def _check(self, manifest: Manifest, facts: Sequence[Fact]) -> None:
+        """Raise `Refused` unless the store holds each item in its full size."""
+        for item in manifest.items:
+            known = await self.store.stat(item.key)
+            if known is None or known.size_bytes != item.size_bytes:
+                has = "nothing" if known is None else f"{known.size_bytes:,} bytes"
+                raise Refused(
+                    _writer(item, facts),
+                    f"output {manifest.dataset.output!r}: of {item.path!r} the store holds {has}, "
+                    f"not {item.size_bytes:,} bytes as was reported; start the job again",
+                )
+
+    async def _refuse(self, job: Job, node: NodeId, detail: str) -> None:
+        await self.jobs.reject(job, node, FactKind.COLLECTED, Cause.COLLECTION, detail[:2_000])
+
+
+def check_current(job: Job, attempt: int, node: NodeId, among: frozenset[Status]) -> None:
+    """Raise `Conflict` unless `attempt` is the job's, on `node`, and in one of these steps."""
+    held = [share.node for share in job.allocation.shares] if job.allocation else []
+    if job.attempt != attempt or job.status not in among or node not in held:
+        raise Conflict(
+            f"job {job.id} is in {job.status} with attempt {job.attempt}: nothing is granted to "
+            f"attempt {attempt} on node {node[:80]}"
+        )
+
+
+def _writer(item: Item, facts: Sequence[Fact]) -> NodeId:
+    """The node that reported an item."""
+    for fact in facts:
+        if any(found.key == item.key for output in fact.outputs for found in output.items):
+            return fact.node
+    return facts[0].node

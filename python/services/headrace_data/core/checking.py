@@ -1,0 +1,88 @@
+"""The data check: from how each requirement is met to the job's next move."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from headrace_kinds.command import ENVIRONMENT_FORMAT
+from headrace_model.dataset import Category
+from headrace_model.ids import JobId
+from headrace_model.job import Job, step_after_data
+from headrace_model.move import Derivation, Move, move_of
+from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
+from headrace_model.status import Event, Role, Status
+
+Matched = Fulfilment | Promised | Miss
+DETAIL_CHARACTERS = 2_000
+
+
+def is_derivable(requirement: Requirement) -> bool:
+    """Tell whether a job can make the data: the lock list of a software environment."""
+    return requirement.category is Category.CONFIG and requirement.format == ENVIRONMENT_FORMAT
+
+
+def lost(matched: Sequence[Matched]) -> tuple[Miss, ...]:
+    """The misses that nothing can help."""
+    return tuple(
+        each for each in matched if isinstance(each, Miss) and not is_derivable(each.requirement)
+    )
+
+
+def to_derive(job: Job, matched: Sequence[Matched]) -> tuple[Requirement, ...]:
+    """What a derivation has to make before the job can go on; empty while it waits or fails."""
+    if lost(matched) or awaited(matched) or job.status is not Status.AWAITING_DATA_CHECK:
+        return ()
+    return tuple(each.requirement for each in matched if isinstance(each, Miss))
+
+
+def awaited(matched: Sequence[Matched]) -> frozenset[JobId]:
+    """The live jobs whose outputs are waited for."""
+    return frozenset(each.promise.job for each in matched if isinstance(each, Promised))
+
+
+def decide(
+    job: Job, matched: Sequence[Matched], derivations: Sequence[Derivation] = ()
+) -> Move | None:
+    """The move of a job in AWAITING_DATA_CHECK, or in AWAITING_DERIVATION when its children
+    completed; None: it stays until the jobs close that it waits for.
+    """
+    misses = [each for each in matched if isinstance(each, Miss)]
+    deriving = job.status is Status.AWAITING_DERIVATION
+    hopeless = misses if deriving else lost(matched)
+    if hopeless:
+        event = Event.DERIVATION_FAILED if deriving else Event.UNPROVIDEABLE
+        return move_of(job, event, Role.DATA, detail=_said(hopeless))
+    if awaited(matched):
+        return None
+    if misses:
+        change = move_of(job, Event.NEEDS_DERIVATION, Role.DATA)
+        return replace(change, children=tuple(derivations))
+    met = tuple(each for each in matched if isinstance(each, Fulfilment))
+    return replace(move_of(job, step_after_data(job.needs), Role.DATA), fulfilments=met)
+
+
+def broken(job: Job, detail: str) -> Move:
+    """End a job whose data can't even be asked for, or whose derivation failed."""
+    derives = job.status is Status.AWAITING_DERIVATION
+    event = Event.DERIVATION_FAILED if derives else Event.UNPROVIDEABLE
+    return move_of(job, event, Role.DATA, detail=shortened(detail))
+
+
+def failed_child(child: Job, log: str) -> str:
+    """Say why a derivation failed, with the end of its log where that is known."""
+    text = f"job {child.id} ({child.name}), which makes missing data, ended {child.status}"
+    if child.detail:
+        text += f": {child.detail}"
+    return f"{text}; its log ends:\n{log}" if log else text
+
+
+def shortened(text: str) -> str:
+    """Keep the start and the end of a long detail: both matter in a log."""
+    if len(text) <= DETAIL_CHARACTERS:
+        return text
+    half = DETAIL_CHARACTERS // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
+def _said(misses: Sequence[Miss]) -> str:
+    sentences = (f"input {each.requirement.name}: {each.sentence}" for each in misses)
+    return shortened("; ".join(sentences))

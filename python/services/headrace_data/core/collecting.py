@@ -1,0 +1,122 @@
+"""Collection: from what the agents found in the output folders to datasets, or to a refusal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace_data.core.describing import merged_domain, merged_format, united_domain
+from headrace_data.core.keys import output_dataset, output_key, output_name
+from headrace_data.errors import DomainMismatch
+from headrace_model.dataset import Dataset, Item, Manifest, Origin
+from headrace_model.domain import Domain
+from headrace_model.errors import HeadraceError
+from headrace_model.ids import DatasetId, NodeId
+from headrace_model.job import Job
+from headrace_model.requirement import Fulfilment
+from headrace_model.spec import OutputSpec
+from headrace_model.work import CollectedItem, CollectedOutput, Fact
+
+
+class Refused(Exception):
+    """The outputs can't become datasets: the node to blame, and a sentence with a next step."""
+
+    def __init__(self, node: NodeId, detail: str) -> None:
+        super().__init__(detail)
+        self.node = node
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    node: NodeId
+    found: CollectedOutput
+
+
+def manifests(
+    job: Job,
+    declared: Sequence[OutputSpec],
+    facts: Sequence[Fact],
+    fulfilments: Sequence[Fulfilment],
+) -> tuple[Manifest, ...]:
+    """One manifest a declared output, the same whenever they are made; raises `Refused`."""
+    sources = tuple(sorted({one for each in fulfilments for one in each.datasets}))
+    return tuple(_manifest(job, output, facts, sources) for output in declared)
+
+
+def _manifest(
+    job: Job, output: OutputSpec, facts: Sequence[Fact], sources: tuple[DatasetId, ...]
+) -> Manifest:
+    parts = [
+        _Part(fact.node, found)
+        for fact in facts
+        for found in fact.outputs
+        if found.name == output.name and found.items
+    ]
+    if not parts:
+        raise Refused(facts[0].node, f"output {output.name!r} has no file; {_others(facts)}")
+    items = _items(job, output, parts)
+    try:
+        detected = united_domain([Domain.from_plain(part.found.domain) for part in parts])
+        for part in parts:
+            merged_format(output.format, part.found.format)
+        dataset = Dataset(
+            id=output_dataset(job.id, job.attempt, output.name),
+            name=output_name(job.name, output.name, job.id),
+            version=1,
+            category=output.category,
+            format=merged_format(output.format, parts[0].found.format),
+            domain=merged_domain(output.domain, detected),
+            owner=job.owner,
+            created_ms=job.entered_ms,
+            origin=Origin(job.id, job.attempt),
+            output=output.name,
+            derived_from=sources,
+        )
+        return Manifest.of(dataset, items)
+    except DomainMismatch as error:
+        raise Refused(
+            parts[0].node,
+            f"output {output.name!r}: {error.message} (correct the output's domain or format in "
+            "the job file, or what the command writes)",
+        ) from None
+    except HeadraceError as error:
+        raise Refused(parts[0].node, f"output {output.name!r}: {error}") from None
+
+
+def _items(job: Job, output: OutputSpec, parts: Sequence[_Part]) -> list[Item]:
+    items: dict[str, Item] = {}
+    wrote: dict[str, NodeId] = {}
+    for part in parts:
+        for found in part.found.items:
+            if found.path in wrote:
+                raise Refused(
+                    part.node,
+                    f"output {output.name!r}: nodes {wrote[found.path]} and {part.node} both "
+                    f"wrote {found.path!r}; have each rank write a file name of its own",
+                )
+            wrote[found.path] = part.node
+            items[found.path] = _item(job, output, part.node, found)
+    return list(items.values())
+
+
+def _item(job: Job, output: OutputSpec, node: NodeId, found: CollectedItem) -> Item:
+    try:
+        item = Item(found.path, found.size_bytes, found.sha256, found.key)
+    except HeadraceError as error:
+        raise Refused(node, f"output {output.name!r}: {error}") from None
+    if item.key != output_key(job.id, job.attempt, output.name, item.sha256):
+        raise Refused(
+            node, f"output {output.name!r}: {found.path!r} was not put where it was granted"
+        )
+    return item
+
+
+def _others(facts: Sequence[Fact]) -> str:
+    """What was found instead, for the sentence about an empty output."""
+    counts: dict[str, int] = {}
+    for fact in facts:
+        for found in fact.outputs:
+            counts[found.name] = counts.get(found.name, 0) + len(found.items)
+    written = [f"{name!r} has {count}" for name, count in sorted(counts.items()) if count]
+    if written:
+        return f"of the other outputs, {', '.join(written)}: write the files into its folder"
+    return "nothing was written below {output}: have the command write its files there"

@@ -1,0 +1,70 @@
+"""Where things lie in the object store.
+
+`datasets/<id>/<version>/<who made it>/<sha256>` are items, named by their contents: writing one
+again, by whomever and after whatever crash, writes the same bytes, and no path that a stranger
+chose is ever a key. `sealed/<id>` is the SEALED marker, `tombstones/<id>` marks a deletion that
+goes on, `logs/<job>/<attempt>/<name>` is a shipped log.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from headrace_model.dataset import Dataset, check_item_path
+from headrace_model.ids import DatasetId, JobId, check_name
+
+DATASETS: Final = "datasets"
+MARKERS: Final = "sealed"
+TOMBSTONES: Final = "tombstones"
+_NAME: Final = 128
+_ID: Final = 16
+
+
+def folder(dataset: DatasetId) -> str:
+    """All that the store holds of a dataset, but for its marker."""
+    return check_item_path(f"{DATASETS}/{dataset}")
+
+
+def upload_key(dataset: Dataset, digest: str) -> str:
+    """An item that came by an upload."""
+    return f"{folder(dataset.id)}/{dataset.version}/upload/{digest}"
+
+
+def output_key(job: JobId, attempt: int, output: str, digest: str) -> str:
+    """An item that an attempt made."""
+    return f"{folder(output_dataset(job, attempt, output))}/1/{job}.{attempt}/{digest}"
+
+
+def manifest_key(dataset: Dataset, digest: str) -> str:
+    """The manifest. Its name holds its SHA-256: of two that try to seal, neither can overwrite
+    what the other one sealed.
+    """
+    return f"{folder(dataset.id)}/{dataset.version}/manifest-{digest}.json"
+
+
+def marker_key(dataset: DatasetId) -> str:
+    """The SEALED marker."""
+    return f"{MARKERS}/{dataset}"
+
+
+def tombstone_key(dataset: DatasetId) -> str:
+    """The mark of a deletion that goes on."""
+    return f"{TOMBSTONES}/{dataset}"
+
+
+def log_key(job: JobId, attempt: int, name: str) -> str:
+    """A shipped log; raises `InvalidName`."""
+    return f"logs/{job}/{attempt}/{check_name(name, 'log')}"
+
+
+def output_dataset(job: JobId, attempt: int, output: str) -> DatasetId:
+    """The id of the dataset that an output becomes: known before there is one."""
+    return DatasetId(f"{job}.{attempt}.{output}")
+
+
+def output_name(job_name: str, output: str, job: JobId) -> str:
+    """`<job name>-<output>-<job id>`, the first two cut where the name would be too long."""
+    room = _NAME - _ID - 1
+    if len(output) > room:
+        output = f"{output[: room - 9]}-{sha256(output.encode()).hexdigest()[:8]}"
+    start = job_name[: max(0, room - len(output) - 1)].rstrip("._-")
+    return f"{start}-{output}-{job}" if start else f"{output}-{job}"

@@ -1,0 +1,79 @@
+"""The addresses that node agents use: what to stage, where to put outputs and logs."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from headrace_data.collection import Collection
+from headrace_data.core.keys import log_key
+from headrace_data.staging import Staging
+from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.ids import JobId, NodeId, parse_job_id
+from headrace_wire.datasets import LogsRequest, NodeRequest, OutputsRequest, read_body
+from headrace_wire.schema import from_plain
+
+if TYPE_CHECKING:
+    from headrace_adapters.files.store import DirectoryStore
+    from headrace_adapters.redis.jobs import JobStore
+
+
+class InternalApi:
+    """Answers agents; who asks is already authenticated by the internal token."""
+
+    def __init__(
+        self,
+        jobs: "JobStore",
+        store: "DirectoryStore",
+        staging: Staging,
+        collection: Collection,
+    ) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._staging = staging
+        self._collection = collection
+
+    def add_routes(self, app: web.Application) -> None:
+        """Add the internal addresses."""
+        app.router.add_post("/internal/staging", self._stage)
+        app.router.add_post("/internal/outputs", self._outputs)
+        app.router.add_post("/internal/logs", self._logs)
+        app.router.add_get(
+            "/internal/logs/{job}/{attempt:[0-9]{1,9}}/{name}", self._log, allow_head=False
+        )
+
+    async def _stage(self, request: web.Request) -> web.Response:
+        asked = from_plain(NodeRequest, read_body(await request.read()))
+        job = await self._jobs.get(parse_job_id(asked.job))
+        answer = await self._staging.answer(job, asked.attempt, NodeId(asked.node))
+        return web.json_response({"requirements": answer})
+
+    async def _outputs(self, request: web.Request) -> web.Response:
+        asked = from_plain(OutputsRequest, read_body(await request.read()))
+        job = await self._jobs.get(parse_job_id(asked.job))
+        granted = await self._collection.grants(
+            job, asked.attempt, NodeId(asked.node), asked.items
+        )
+        return web.json_response({"items": granted})
+
+    async def _logs(self, request: web.Request) -> web.Response:
+        asked = from_plain(LogsRequest, read_body(await request.read()))
+        job = await self._jobs.get(parse_job_id(asked.job))
+        granted = await self._staging.log_grants(job, asked.attempt, asked.files)
+        return web.json_response({"files": granted})
+
+    async def _log(self, request: web.Request) -> web.StreamResponse:
+        job: JobId = parse_job_id(request.match_info["job"])
+        key = log_key(job, int(request.match_info["attempt"]), request.match_info["name"])
+        offset = request.query.get("offset", "0")
+        if not offset.isdigit() or len(offset) > 18:
+            raise InvalidInput(f"offset is {offset[:20]!r}, not a number of bytes")
+        known = await self._store.stat(key)
+        if known is None:
+            raise NotFound("this log is not in the store (yet)")
+        response = web.StreamResponse(headers={"X-Total-Size": str(known.size_bytes)})
+        response.content_type = "text/plain"
+        await response.prepare(request)
+        async for data in self._store.stream(key, int(offset)):
+            await response.write(data)
+        await response.write_eof()
+        return response

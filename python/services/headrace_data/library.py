@@ -1,0 +1,312 @@
+"""What people do with datasets: make, fill, seal, describe, delete, list, read."""
+
+import asyncio
+import shutil
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from secrets import randbits, token_hex
+from typing import TYPE_CHECKING, Protocol
+
+from headrace_data.catalogue import Catalogue
+from headrace_data.core.describing import GENERIC, merged_domain, merged_format
+from headrace_data.core.keys import manifest_key, upload_key
+from headrace_data.core.naming import check_new_name
+from headrace_data.spool import Piece, Spool, Upload
+from headrace_data.staging import Manifests
+from headrace_data.upkeep import Upkeep
+from headrace_model.dataset import Dataset, DatasetState, Item, Manifest
+from headrace_model.domain import Domain
+from headrace_model.errors import Conflict, Forbidden, NotFound, Stale, TooLarge, Unavailable
+from headrace_model.ids import DatasetId, job_id
+from headrace_wire.datasets import DatasetChange, NewDataset, SealRequest
+
+if TYPE_CHECKING:
+    from headrace_adapters.files.store import DirectoryStore
+    from headrace_adapters.redis.datasets import DatasetStore, Entry
+    from headrace_adapters.redis.jobs import JobStore
+
+_LINKED = "LINKED"
+_DETECT_SIDE_BY_SIDE = 2
+
+
+class Detected(Protocol):
+    """What the files of a folder are (`headrace_formats.runner` makes it)."""
+
+    @property
+    def format(self) -> str: ...
+    @property
+    def domain(self) -> Domain: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+
+Detect = Callable[[Path, str | None], Awaitable[Detected]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What uploads may take."""
+
+    dataset_items: int
+    free_bytes: int
+
+
+@dataclass(slots=True)
+class Library:
+    """Every method that changes a dataset raises `Forbidden` for others than its owner."""
+
+    catalogue: Catalogue
+    datasets: "DatasetStore"
+    jobs: "JobStore"
+    store: "DirectoryStore"
+    manifests: Manifests
+    upkeep: Upkeep
+    spool: Spool
+    detect: Detect
+    scratch: Path  # for the folders that a seal reads
+    bounds: Bounds
+    _detecting: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_DETECT_SIDE_BY_SIDE)
+    )
+
+    async def create(self, asked: NewDataset, user: str, key: str) -> tuple[Dataset, bool]:
+        """Make an OPEN dataset; a repeat with the same idempotency `key` finds it (False).
+
+        Raises `Conflict` (name taken), `InvalidName`, `InvalidInput`.
+        """
+        check_new_name(asked.name)
+        now = await self.jobs.now_ms()
+        if key:
+            number = int.from_bytes(sha256(f"{user}\0{key}".encode()).digest()[:10])
+            id_ = DatasetId(job_id(number >> 35, number))
+        else:
+            id_ = DatasetId(job_id(now, randbits(30)))
+        after = asked.expires_after_ms
+        dataset = Dataset(
+            id=id_,
+            name=asked.name,
+            version=1,
+            category=asked.category,
+            format=asked.format or GENERIC,
+            domain=asked.domain,
+            owner=user,
+            created_ms=now,
+            expires_ms=None if after is None else now + after,
+            description=asked.description,
+        )
+        newest = [each for each in self.catalogue.all() if each.name == asked.name][:1]
+        if newest and newest[0].owner != user:
+            raise Forbidden(
+                f"dataset {asked.name} belongs to {newest[0].owner}", hint="take another name"
+            )
+        made = await self.datasets.create(dataset, new_version=asked.version == "new")
+        await self.catalogue.refresh([id_])
+        return (await self.datasets.get(id_)).dataset, made
+
+    async def find(self, name: str) -> Dataset:
+        """The dataset of a name, `name@N` or id; raises `NotFound`."""
+        return (await self._entry(name)).dataset
+
+    async def size(self, dataset: Dataset) -> tuple[int, int]:
+        """Bytes and number of the items, also while OPEN."""
+        if dataset.state is DatasetState.SEALED:
+            return dataset.size_bytes, dataset.item_count
+        items = await self.datasets.items(dataset.id)
+        return sum(item.size_bytes for item in items), len(items)
+
+    async def versions(self, name: str) -> list[Dataset]:
+        """All versions of a name, the newest first; raises `NotFound`."""
+        wanted = (await self.find(name)).name
+        found = [each for each in self.catalogue.all() if each.name == wanted]
+        return sorted(found, key=lambda each: -each.version)
+
+    async def change(self, name: str, user: str, asked: DatasetChange) -> Dataset:
+        """Change description or expiry; raises `Stale` where another change came first."""
+        entry = await self._owned(name, user)
+        dataset = entry.dataset
+        if asked.description is not None:
+            dataset = replace(dataset, description=asked.description)
+        if asked.keeps:
+            dataset = replace(dataset, expires_ms=None)
+        if asked.expires_after_ms is not None:
+            until = await self.jobs.now_ms() + asked.expires_after_ms
+            dataset = replace(dataset, expires_ms=until)
+        await self.datasets.describe(entry, dataset)
+        if dataset.state is DatasetState.SEALED:
+            await self.upkeep.mark(dataset.id)
+        await self.catalogue.refresh([dataset.id])
+        return dataset
+
+    async def delete(self, name: str, user: str) -> None:
+        """Delete one version; raises `Conflict` that names the jobs which use it."""
+        entry = await self._owned(name, user)
+        try:
+            await self.upkeep.delete(entry.dataset.id)
+        except Conflict as error:
+            if error.code != _LINKED:
+                raise
+            jobs = error.message.split()
+            raise Conflict(
+                f"dataset {entry.dataset.title} is used by {', '.join(jobs[:10])}"
+                + (f" and {len(jobs) - 10} more jobs" if len(jobs) > 10 else ""),
+                hint="cancel those jobs, or wait until they have ended",
+            ) from None
+
+    async def offset(self, name: str, path: str, digest: str) -> tuple[int, bool]:
+        """How many bytes of a file are kept, and whether the item is there already."""
+        dataset = await self.find(name)
+        item = await self._item(dataset, path)
+        if item is not None and item.sha256 == digest:
+            return item.size_bytes, True
+        return await self.spool.offset(Upload(dataset.id, path, digest)), False
+
+    async def put(
+        self, name: str, user: str, file: tuple[str, str], piece: Piece, body: AsyncIterator[bytes]
+    ) -> tuple[Item | None, bool]:
+        """Take the bytes of an item, `file` being its path and SHA-256.
+
+        Returns the item once it is whole, and whether it was there just so already. Errors as
+        `Spool.receive`; `Conflict` where the dataset is not OPEN.
+        """
+        entry = await self._owned(name, user)
+        dataset = entry.dataset
+        upload = Upload(dataset.id, *file)
+        known = await self._item(dataset, upload.path)
+        if known is not None and known.sha256 == upload.sha256:
+            async for _ in body:  # a client that does not ask first sends them all the same
+                pass
+            return known, True
+        if dataset.state is not DatasetState.OPEN:
+            raise Conflict(
+                f"dataset {dataset.title} is {dataset.state}: it can't change any more",
+                hint="make a new version of it: POST /api/v1/datasets with `version: new`",
+            )
+        await self._check_room(dataset, (piece.total or 0) - piece.first, is_new=known is None)
+        whole = await self.spool.receive(upload, piece, body)
+        if whole is None:
+            return None, False
+        key = upload_key(dataset, upload.sha256)
+        size = (await asyncio.to_thread(whole.stat)).st_size
+        await self.store.put_file(key, whole, move=True)
+        item = Item(upload.path, size, upload.sha256, key)
+        await self.datasets.put_item(dataset.id, item)
+        return item, False
+
+    async def remove_item(self, name: str, user: str, path: str) -> None:
+        """Remove an item of an OPEN dataset; success if there is none."""
+        entry = await self._owned(name, user)
+        await self.datasets.remove_item(entry.dataset.id, path)
+
+    async def items(
+        self, name: str, limit: int, cursor: str
+    ) -> tuple[tuple[Item, ...], str | None]:
+        """A page of items in order of their paths, and the cursor of the next page."""
+        dataset = await self.find(name)
+        items = await self._items(dataset)
+        start = bisect_left(items, cursor + "\0", key=lambda item: item.path) if cursor else 0
+        page = items[start : start + limit]
+        more = start + limit < len(items)
+        return page, page[-1].path if more else None
+
+    async def item(self, name: str, path: str) -> Item:
+        """One item; raises `NotFound`."""
+        dataset = await self.find(name)
+        found = await self._item(dataset, path)
+        if found is None:
+            raise NotFound(
+                f"dataset {dataset.title} has no item {path[:200]!r}",
+                hint=f"`headrace datasets items {dataset.name}` lists them",
+            )
+        return found
+
+    async def seal(
+        self, name: str, user: str, asked: SealRequest
+    ) -> tuple[Dataset, tuple[str, ...]]:
+        """Make a dataset immutable, described by what its files hold; a repeat is success.
+
+        Returns it with the notes of the readers. Raises `DomainMismatch` (it stays OPEN), and
+        `Conflict`: it is empty, or changed while it was read.
+        """
+        entry = await self._owned(name, user)
+        dataset = entry.dataset
+        if dataset.state is DatasetState.SEALED:
+            return dataset, ()
+        items = await self.datasets.items(dataset.id)
+        if not items:
+            raise Conflict(
+                f"dataset {dataset.title} has no item", hint="upload a file, then seal it"
+            )
+        declared = asked.format or dataset.format
+        found = await self._detect(items, None if declared == GENERIC else declared)
+        described = replace(
+            dataset,
+            format=merged_format(declared, found.format),
+            domain=merged_domain(
+                dataset.domain if asked.domain is None else asked.domain, found.domain
+            ),
+        )
+        manifest = Manifest.of(described, items)
+        await self.store.put_bytes(
+            manifest_key(described, manifest.sha256), manifest.canonical_bytes
+        )
+        sealed = manifest.sealed(await self.jobs.now_ms())
+        try:
+            await self.datasets.seal(entry, sealed)
+        except Stale:
+            raise Conflict(
+                f"dataset {dataset.title} changed while it was read; it is still OPEN",
+                hint="seal it when all uploads are done",
+            ) from None
+        await self.upkeep.mark(dataset.id)
+        await self.catalogue.refresh([dataset.id])
+        return (await self.datasets.get(dataset.id)).dataset, tuple(found.notes)
+
+    async def _detect(self, items: Sequence[Item], format_: str | None) -> Detected:
+        """Lay the items out as a folder and have it read."""
+        folder = self.scratch / token_hex(8)
+        async with self._detecting:
+            try:
+                for item in items:
+                    await self.store.fetch(item.key, folder / item.path)
+                return await self.detect(folder, format_)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _entry(self, name: str) -> "Entry":
+        return await self.datasets.get(await self.datasets.named(name))
+
+    async def _owned(self, name: str, user: str) -> "Entry":
+        entry = await self._entry(name)
+        if entry.dataset.owner != user:
+            raise Forbidden(
+                f"dataset {entry.dataset.title} belongs to {entry.dataset.owner}",
+                hint="only its owner may change it",
+            )
+        return entry
+
+    async def _items(self, dataset: Dataset) -> tuple[Item, ...]:
+        if dataset.state is DatasetState.SEALED:
+            return (await self.manifests.of(dataset)).items
+        return await self.datasets.items(dataset.id)
+
+    async def _item(self, dataset: Dataset, path: str) -> Item | None:
+        if dataset.state is not DatasetState.SEALED:
+            return await self.datasets.item(dataset.id, path)
+        items = (await self.manifests.of(dataset)).items
+        at = bisect_left(items, path, key=lambda item: item.path)
+        return items[at] if at < len(items) and items[at].path == path else None
+
+    async def _check_room(self, dataset: Dataset, coming_bytes: int, *, is_new: bool) -> None:
+        if is_new and await self.datasets.item_count(dataset.id) >= self.bounds.dataset_items:
+            raise TooLarge(
+                f"dataset {dataset.title} has {self.bounds.dataset_items:,} items, the limit",
+                hint="pack small files together, or make several datasets",
+            )
+        if await self.store.free_bytes() - coming_bytes < self.bounds.free_bytes:
+            raise Unavailable(
+                "the disk of the object store has too little room for this file",
+                hint="delete datasets, or let some expire; then try again",
+            )

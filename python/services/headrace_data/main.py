@@ -1,0 +1,129 @@
+"""Wires the data service; `python -m headrace_data.main` runs it alone."""
+
+import asyncio
+import sys
+import sysconfig
+from importlib.resources import files
+from pathlib import Path
+
+from headrace_adapters.files.store import DirectoryStore
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.datasets import DatasetStore
+from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_data.api import DatasetsApi
+from headrace_data.catalogue import Catalogue
+from headrace_data.checks import DataChecks
+from headrace_data.collection import Collection
+from headrace_data.internal_api import InternalApi
+from headrace_data.library import Bounds, Detect, Detected, Library
+from headrace_data.service import DataService
+from headrace_data.settings import Settings
+from headrace_data.spool import Spool
+from headrace_data.staging import Manifests, Staging
+from headrace_data.upkeep import Upkeep
+from headrace_kinds.base import Target
+from headrace_model.errors import Unavailable
+from headrace_model.status import Role
+from headrace_service.http import InternalToken, make_app
+from headrace_service.leader import Leader
+from headrace_service.lifecycle import Service, main_of
+
+# A list of 100,000 outputs of one attempt is a long text.
+BODY_LIMIT_BYTES = 64 * 2**20
+_SPOOL_EVERY_S = 600.0
+_READY_WITHIN_S = 5.0
+
+
+def build(settings: Settings, detect: Detect | None = None) -> Service:
+    """Make the data service from its settings; `detect` reads folders, as `headrace_formats`."""
+    redis = Redis(settings.redis_url)
+    jobs, datasets = JobStore(redis), DatasetStore(redis)
+    store = DirectoryStore(settings.store_dir)
+    manifests = Manifests(store)
+    catalogue = Catalogue(
+        datasets, jobs, Events(redis), _target(settings), settings.catalogue_sweep_s
+    )
+    upkeep = Upkeep(catalogue, datasets, jobs, store, manifests)
+    staging = Staging(catalogue, jobs, store, manifests)
+    collection = Collection(catalogue, jobs, store)
+    spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes)
+    script = (files("headrace_data") / "pip_lock_script.py").read_bytes()
+    service = DataService(
+        catalogue=catalogue,
+        jobs=jobs,
+        store=store,
+        checks=DataChecks(catalogue, jobs, store, script),
+        staging=staging,
+        collection=collection,
+        upkeep=upkeep,
+        leader=Leader(LeaseStore(redis), Role.DATA, settings.lease_s, redis.open),
+        sweep_s=settings.sweep_s,
+    )
+    library = Library(
+        catalogue=catalogue,
+        datasets=datasets,
+        jobs=jobs,
+        store=store,
+        manifests=manifests,
+        upkeep=upkeep,
+        spool=spool,
+        detect=detect or _detect_folder(),
+        scratch=settings.state_dir / "reading",
+        bounds=Bounds(settings.dataset_limit_items, settings.free_limit_bytes),
+    )
+
+    async def ready() -> None:
+        await redis.ping()
+        try:
+            await asyncio.wait_for(catalogue.ready.wait(), _READY_WITHIN_S)
+        except TimeoutError:
+            raise Unavailable("the catalogue is still being read") from None
+
+    async def keep_spool() -> None:
+        """Each replica has a spool of its own, whether it leads or not."""
+        await catalogue.ready.wait()
+        while True:
+            open_ids = {each.id for each in catalogue.all() if each.sealed_ms is None}
+            await spool.sweep(open_ids, settings.spool_keep_s)
+            await asyncio.sleep(_SPOOL_EVERY_S)
+
+    app = make_app(
+        "data",
+        ready=ready,
+        authenticate=InternalToken(settings.internal_token_file).check,
+        body_limit_bytes=BODY_LIMIT_BYTES,
+    )
+    DatasetsApi(library).add_routes(app)
+    InternalApi(jobs, store, staging, collection).add_routes(app)
+    return Service(
+        name="data",
+        open=[redis.open],
+        loops=[catalogue.run, service.run, keep_spool],
+        app=app,
+        listen=settings.listen,
+        close=[redis.close],
+    )
+
+
+def _detect_folder() -> Detect:
+    """The readers of formats, imported when they are used: they bring heavy libraries."""
+
+    async def detect(folder: Path, format_: str | None) -> Detected:
+        from headrace_formats.runner import detect_folder
+
+        return await detect_folder(folder, format_)
+
+    return detect
+
+
+def _target(settings: Settings) -> Target:
+    """What environments are resolved for: this interpreter's kind, unless settings say another."""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+    return Target(settings.node_python or own, settings.node_platform or platform)
+
+
+if __name__ == "__main__":
+    main_of(Settings, build)

@@ -1,0 +1,240 @@
+"""Unfinished uploads: files in `<state>/spool` that survive a restart and can be resumed."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace_data.errors import WrongChecksum, WrongOffset
+from headrace_model.dataset import check_item_path
+from headrace_model.errors import Conflict, InvalidInput, TooLarge, Unavailable
+from headrace_model.ids import DatasetId
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+_CHUNK = 1 << 20
+_SILENCE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file on its way: for which dataset and path, and the SHA-256 of the whole file."""
+
+    dataset: DatasetId
+    path: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_item_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The bytes of one request: `first` is their place in the file; `end` where they end, and
+    `total` the size of the whole file, where these are known.
+    """
+
+    first: int = 0
+    end: int | None = None
+    total: int | None = None
+
+
+@dataclass(slots=True)
+class _Part:
+    """An open part file; its methods block."""
+
+    fd: int
+    digest: "_Hash"
+    size: int
+
+    @classmethod
+    def open(cls, path: Path, first: int) -> "_Part":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        fd = os.open(path, flags, 0o600)
+        try:
+            kept = os.fstat(fd).st_size
+            if first not in (0, kept):
+                raise _wrong_offset(first, kept)
+            os.ftruncate(fd, first)
+            digest = sha256()
+            while data := os.read(fd, _CHUNK):
+                digest.update(data)
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(fd, digest, first)
+
+    def append(self, data: bytes) -> None:
+        self.digest.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self.fd, rest) :]
+        self.size += len(data)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+@dataclass(slots=True)
+class Spool:
+    """Receives files piece by piece. Only one request at a time writes a part: a newer one takes
+    the place of an older one, whose client may be long gone.
+    """
+
+    root: Path
+    item_limit_bytes: int
+    _writing: dict[Path, "asyncio.Task[Path | None]"] = field(default_factory=dict)
+
+    async def offset(self, upload: Upload) -> int:
+        """How many bytes of a file are kept."""
+
+        def size() -> int:
+            with suppress(FileNotFoundError):
+                return self._path(upload).stat().st_size
+            return 0
+
+        return await asyncio.to_thread(size)
+
+    async def receive(
+        self, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
+    ) -> Path | None:
+        """Keep the bytes of one request; the file's path once it is whole and right, else None.
+
+        What came before a connection broke is kept. Raises `WrongOffset`, `WrongChecksum` (the
+        part is thrown away), `TooLarge`, `InvalidInput`, `Conflict`, `Unavailable`.
+        """
+        if piece.total is not None and piece.total > self.item_limit_bytes:
+            raise self._too_large(upload)
+        path = self._path(upload)
+        if (older := self._writing.get(path)) is not None:
+            older.cancel()
+            await asyncio.wait([older])
+        task = asyncio.ensure_future(self._receive(path, upload, piece, body))
+        self._writing[path] = task
+        try:
+            await asyncio.wait([task])
+        finally:
+            task.cancel()
+            if self._writing.get(path) is task:
+                del self._writing[path]
+        if task.cancelled():
+            raise Conflict(
+                f"another upload of {upload.path!r} took this one's place",
+                hint="upload one file once at a time",
+            )
+        return task.result()
+
+    async def drop(self, path: Path) -> None:
+        """Remove a part; success if it is gone."""
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def sweep(self, open_datasets: set[DatasetId], keep_s: float) -> None:
+        """Remove parts of datasets that are no longer OPEN, and those that nobody resumed."""
+        await asyncio.to_thread(self._sweep, open_datasets, time.time() - keep_s)
+
+    async def _receive(
+        self, path: Path, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
+    ) -> Path | None:
+        try:
+            part = await asyncio.to_thread(_Part.open, path, piece.first)
+            try:
+                await self._fill(part, upload, piece, body)
+                return await self._finish(part, path, upload, piece)
+            finally:
+                part.close()
+        except OSError as error:
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise
+            raise Unavailable(
+                f"the upload can't be kept now: {error.strerror}",
+                hint="the disk may be full; the part that came is kept: resume later",
+            ) from error
+
+    async def _fill(
+        self, part: _Part, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
+    ) -> None:
+        waiting = bytearray()
+        try:
+            while True:
+                async with asyncio.timeout(_SILENCE_S):
+                    data = await anext(body, b"")
+                waiting += data
+                size = part.size + len(waiting)
+                if piece.end is not None and size > piece.end:
+                    del waiting[piece.end - part.size :]
+                    raise InvalidInput(
+                        f"more bytes came for {upload.path!r} than Content-Range announced"
+                    )
+                if size > self.item_limit_bytes:
+                    raise self._too_large(upload)
+                if len(waiting) >= _CHUNK or (not data and waiting):
+                    full, waiting = bytes(waiting), bytearray()
+                    await asyncio.to_thread(part.append, full)
+                if not data:
+                    return
+        except TimeoutError:
+            raise InvalidInput(
+                f"no byte of {upload.path!r} came for {_SILENCE_S:g} s",
+                hint="what came is kept: ask for the Upload-Offset with HEAD and resume",
+            ) from None
+        finally:
+            # Also when the client is gone or this request was cancelled: so it can resume.
+            if waiting:
+                await asyncio.shield(asyncio.to_thread(part.append, bytes(waiting)))
+
+    async def _finish(self, part: _Part, path: Path, upload: Upload, piece: Piece) -> Path | None:
+        if piece.total is not None and part.size < piece.total:
+            if piece.end is not None and part.size < piece.end:
+                raise InvalidInput(
+                    f"{upload.path!r} was cut off at byte {part.size:,} of {piece.end:,}",
+                    hint="what came is kept: ask for the Upload-Offset with HEAD and resume",
+                )
+            return None
+        await asyncio.to_thread(os.fsync, part.fd)
+        if (found := part.digest.hexdigest()) != upload.sha256:
+            await self.drop(path)
+            raise WrongChecksum(
+                f"what came for {upload.path!r} has SHA-256 {found}, not {upload.sha256} as "
+                "X-Content-SHA256 says; it was not kept",
+                hint="the file changed while it was read, or was damaged on the way: upload it "
+                "again from the start",
+            )
+        return path
+
+    def _path(self, upload: Upload) -> Path:
+        name = sha256(upload.path.encode()).hexdigest()[:32]
+        return self.root / upload.dataset / f"{name}-{upload.sha256}"
+
+    def _too_large(self, upload: Upload) -> TooLarge:
+        return TooLarge(
+            f"{upload.path!r} is larger than the limit of {self.item_limit_bytes:,} bytes",
+            hint="split it, or have the operator raise HEADRACE_ITEM_LIMIT_BYTES",
+        )
+
+    def _sweep(self, open_datasets: set[DatasetId], before: float) -> None:
+        if not self.root.is_dir():
+            return
+        for folder in self.root.iterdir():
+            if folder.name not in open_datasets:
+                shutil.rmtree(folder, ignore_errors=True)
+                continue
+            for part in folder.iterdir():
+                with suppress(FileNotFoundError):
+                    if part.stat().st_mtime < before and part not in self._writing:
+                        part.unlink()
+
+
+def _wrong_offset(first: int, kept: int) -> WrongOffset:
+    return WrongOffset(
+        f"the upload goes on at byte {kept:,}, not at {first:,}",
+        offset=kept,
+        hint="send the bytes from the Upload-Offset on, or all of them without Content-Range",
+    )

@@ -1,0 +1,258 @@
+"""The command group `headrace local`: Headrace on this machine, without root or Docker."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+import click
+
+from headrace_local import power
+from headrace_local.config import Config, load
+from headrace_local.folders import find_home, remove
+from headrace_local.layout import Home
+from headrace_local.supervisor import BUSY_STATUS
+from headrace_model.errors import HeadraceError
+from headrace_model.units import parse_cpus, parse_size, rough_size
+
+STOPPED_STATUS: Final = 3
+_STOP_JOBS_WITHIN_S: Final = 120.0
+_WORKER_GRACE_S: Final = 10.0
+_HELP: Final = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(context_settings=_HELP)
+def local() -> None:
+    """Run Headrace on this machine: all services, a private Redis, one state folder.
+
+    The folder is ~/.local/share/headrace, or what HEADRACE_HOME names.
+    """
+
+
+@contextmanager
+def _errors_said() -> Iterator[None]:
+    """Say errors as sentences, with exit code 1."""
+    try:
+        yield
+    except HeadraceError as error:
+        click.echo(f"Error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"Next: {error.hint}", err=True)
+        sys.exit(1)
+    except (OSError, TimeoutError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+def _cpus(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_cpus(text) / 1000
+    except HeadraceError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None:
+    try:
+        return None if text is None else parse_size(text)
+    except HeadraceError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+@local.command(context_settings=_HELP)
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1 (first: 8378).")
+@click.option("--cpus", callback=_cpus, help="CPUs for jobs, for example 2 (first: all).")
+@click.option("--memory", callback=_size, help="Memory for jobs, for example 4GiB (first: 9/10).")
+@click.option("-F", "--foreground", is_flag=True, help="Stay until Ctrl-C, then stop.")
+def up(port: int | None, cpus: float | None, memory: int | None, foreground: bool) -> None:
+    """Start Headrace and wait until it is ready; nothing to do when it is up.
+
+    Port, CPUs and memory are remembered. Workers of an earlier run are adopted.
+    """
+    wish = power.Wish(port, cpus, memory)
+    began = time.monotonic()
+    with _errors_said():
+        home = find_home()
+        if power.running(home):
+            config = load(home)
+            power.check_unchanged(config, wish)
+            power.wait_ready(home, config, None, _say)
+            click.echo(f"Headrace is already up: {config.url}")
+            return
+        config = power.configure(home, wish)
+        _say(f"starting Headrace in {home.root}")
+        with _ended_on_interrupt(home):
+            supervisor = power.spawn(home)
+            try:
+                power.wait_ready(home, config, supervisor, _say)
+            except HeadraceError:
+                if supervisor.poll() != BUSY_STATUS:  # else it is another `up` that goes on
+                    power.stop(home)
+                raise
+            click.echo(f"Headrace is up: {config.url} ({time.monotonic() - began:.1f} s)")
+            _say_next()
+            if foreground:
+                _stay(supervisor)
+
+
+@contextmanager
+def _ended_on_interrupt(home: Home) -> Iterator[None]:
+    """Stop what was started when the user or a service manager says so."""
+
+    def interrupt(_: int, __: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    except KeyboardInterrupt:
+        _say("stopping")
+        power.stop(home)
+        _say_workers(home)
+        sys.exit(130)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stay(supervisor: subprocess.Popen[bytes]) -> None:
+    status = supervisor.wait()
+    if status != 0:
+        raise HeadraceError(f"the supervisor ended with status {status}")
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"… {sentence}", err=True)
+
+
+def _say_next() -> None:
+    click.echo("Next: `headrace run -- echo hello` runs a first job, `headrace jobs list` lists")
+    click.echo("      jobs, `headrace local down` stops Headrace and keeps all data.")
+
+
+def _say_workers(home: Home) -> None:
+    from headrace_local.workers import living
+
+    if left := living(home):
+        click.echo(
+            f"{_many(len(left), 'worker')} of running jobs live on; `headrace local up` adopts "
+            "them, `headrace local down --stop-workers` ends them."
+        )
+
+
+@local.command(context_settings=_HELP)
+@click.option("--stop-workers", is_flag=True, help="Stop the running jobs first.")
+def down(stop_workers: bool) -> None:
+    """Stop the services and Redis; all data stays.
+
+    Workers of running jobs live on, and the next `up` adopts them. With --stop-workers running
+    jobs, and what would start in their place, are stopped first; `restart` runs them again.
+    """
+    from headrace_local import workers
+
+    with _errors_said():
+        home = find_home()
+        config = load(home)
+        if stop_workers and power.running(home):
+            _stop_jobs(home, config)
+        was_up = power.stop(home)
+        if stop_workers:
+            workers.end_all(home, _WORKER_GRACE_S)
+        else:
+            workers.end_idle_nest(home)
+        click.echo("Headrace is down." if was_up else "Headrace was not up.")
+        _say_workers(home)
+
+
+def _stop_jobs(home: Home, config: Config) -> None:
+    """Stop jobs until none is under way; what resists is left to the nest."""
+    from headrace_local.health import post
+    from headrace_local.jobs import with_attempt
+
+    deadline = time.monotonic() + _STOP_JOBS_WITHIN_S
+    told: set[str] = set()
+    try:
+        while (under_way := with_attempt(home)) and time.monotonic() < deadline:
+            for job in set(under_way) - told:
+                _say(f"stopping job {job}")
+                post(home, config, f"/jobs/{job}:stop", {})
+                told.add(job)
+            time.sleep(0.05)
+    except HeadraceError as error:
+        _say(f"the jobs can't be stopped in order, their workers are ended instead: {error}")
+
+
+@local.command(context_settings=_HELP)
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+def status(output: str) -> None:
+    """Show processes, workers, jobs and disk; exit code 3 when Headrace is not up."""
+    from headrace_local import report
+
+    with _errors_said():
+        home = find_home()
+        if not home.config.exists():
+            click.echo(
+                f"There is no local Headrace in {home.root}; `headrace local up` makes one."
+            )
+            sys.exit(STOPPED_STATUS)
+        found = report.make(home, load(home))
+    match output:
+        case "json":
+            click.echo(json.dumps(found.document(), indent=2))
+        case "yaml":
+            import yaml
+
+            click.echo(yaml.safe_dump(found.document(), sort_keys=False), nl=False)
+        case _:
+            _show(found)
+    sys.exit(0 if found.ready else STOPPED_STATUS)
+
+
+def _show(found: Any) -> None:
+    state = "up" if found.ready else "not ready" if found.running else "down"
+    click.echo(f"Headrace   {state}  {found.url}")
+    click.echo(f"folder     {found.home}")
+    disk = f"{rough_size(found.used_bytes)} used, {rough_size(found.free_bytes)} free"
+    click.echo(f"disk       {disk}")
+    for each in found.processes:
+        how = f"running, pid {each.pid}, up {_span(each.uptime_s)}" if each.pid else "stopped"
+        click.echo(f"{each.name:<10} {how}")
+    click.echo(f"workers    {len(found.workers)}")
+    if found.jobs is None:
+        click.echo("jobs       unknown: Redis does not answer")
+    else:
+        by_status = [f"{count} {status}" for status, count in sorted(found.jobs.items())]
+        click.echo(f"jobs       {', '.join(by_status) or 'none'}")
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+@local.command(context_settings=_HELP)
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def reset(yes: bool) -> None:
+    """Stop everything, workers too, and remove the state folder: jobs, datasets, tokens."""
+    from headrace_local import workers
+
+    with _errors_said():
+        home = find_home()
+        power.check_home(home)
+        if not yes:
+            click.confirm(f"Remove {home.root} with all jobs and datasets?", abort=True)
+        power.stop(home)
+        workers.end_all(home, 0.0)
+        remove(home)
+        click.echo(f"{home.root} is removed.")

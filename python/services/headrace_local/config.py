@@ -1,0 +1,68 @@
+"""What `up` was told and what it chose: `config.json`."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace_local.folders import write_private
+from headrace_local.layout import Home
+from headrace_model.errors import InvalidInput
+
+VERSION = 1
+DEFAULT_PORT = 8378
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One local Headrace. Zeros mean: what the machine has."""
+
+    port: int = DEFAULT_PORT
+    cpus: float = 0.0
+    memory_bytes: int = 0
+    redis_memory_bytes: int = 2**30
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """More settings, for every service that has them: {"log_level": "debug"}."""
+
+    @property
+    def url(self) -> str:
+        """Where the request service listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+def load(home: Home) -> Config:
+    """Read `config.json`, the defaults where there is none. Raises `InvalidInput`."""
+    try:
+        text = home.config.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    try:
+        found = json.loads(text)
+        version = found.pop("version")
+        if version != VERSION:
+            raise ValueError(f"version {version} is not {VERSION}")
+        return _checked(Config(**found))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidInput(
+            f"{home.config} is damaged: {error}",
+            hint="mend it, or remove it: the next `headrace local up` writes a new one",
+        ) from error
+
+
+def save(home: Home, config: Config) -> None:
+    """Write `config.json` and `client.json`."""
+    document = {"version": VERSION, **dataclasses.asdict(config)}
+    write_private(home.config, json.dumps(document, indent=2) + "\n")
+    client = {"url": config.url, "token_file": str(home.admin_token)}
+    write_private(home.client, json.dumps(client, indent=2) + "\n")
+
+
+def _checked(config: Config) -> Config:
+    numbers = (config.port, config.memory_bytes, config.redis_memory_bytes)
+    if not all(type(number) is int and number >= 0 for number in numbers):
+        raise ValueError("port, memory_bytes and redis_memory_bytes are whole numbers")
+    if not isinstance(config.cpus, int | float) or config.cpus < 0:
+        raise ValueError("cpus is a number")
+    if not all(isinstance(value, str) for value in config.settings.values()):
+        raise ValueError("settings are texts")
+    return config

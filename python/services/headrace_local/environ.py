@@ -1,0 +1,52 @@
+"""The settings of each service, as the environment that it reads them from.
+
+The one source for all services in one process (`services.py`) and for each as its own process.
+"""
+
+from urllib.parse import quote
+
+from headrace_local.config import Config
+from headrace_local.layout import Home
+from headrace_service.settings import PREFIX
+
+NODE = "local"
+"""The one node's name: the same after the machine got another host name."""
+
+
+def environ_for(home: Home, config: Config, service: str, replica: int = 1) -> dict[str, str]:
+    """All `HEADRACE_*` variables of a service; `config.settings` wins over what we choose."""
+    chosen = {
+        "state_dir": str(home.state_of(service, replica)),
+        "redis_url": redis_url(home),
+        "internal_token_file": str(home.internal_token),
+        "listen": f"unix:{home.socket(service, replica)}",
+        "data_url": f"unix:{home.socket('data')}",
+        **_own(home, config, service),
+        **config.settings,
+    }
+    return {PREFIX + name.upper(): value for name, value in chosen.items()}
+
+
+def _own(home: Home, config: Config, service: str) -> dict[str, str]:
+    match service:
+        case "request":
+            return {
+                "listen": f"127.0.0.1:{config.port}",
+                "scheduler_url": f"unix:{home.socket('scheduler')}",
+                "disk_path": str(home.redis),
+            }
+        case "data":
+            return {"store_dir": str(home.store)}
+        case "agent":
+            return {
+                "node": NODE,
+                "cpus": f"{config.cpus:g}",
+                "memory_bytes": str(config.memory_bytes),
+            }
+        case _:
+            return {}
+
+
+def redis_url(home: Home) -> str:
+    """The URL of the home's Redis; blanks and the like in the path are quoted."""
+    return f"unix://{quote(str(home.redis_socket))}"

@@ -1,0 +1,69 @@
+"""Asking the request service over HTTP, from programs without an event loop."""
+
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.request
+from typing import Any, Final
+
+from headrace_local.config import Config
+from headrace_local.layout import Home
+from headrace_model.errors import HeadraceError, NotFound, Unavailable
+
+# No proxy of the environment: the service listens on this machine.
+_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_GONE: Final = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
+
+
+def is_ready(config: Config, timeout_s: float = 2.0) -> bool:
+    """Tell whether our request service answers on the port and is ready."""
+    try:
+        with _OPENER.open(f"{config.url}/health/ready", timeout=timeout_s) as answer:
+            said = json.load(answer)
+    except _GONE:
+        return False
+    return isinstance(said, dict) and said.get("service") == "request"
+
+
+def post(home: Home, config: Config, path: str, body: dict[str, Any]) -> None:
+    """POST to the public API as the first admin.
+
+    Raises `Unavailable` where nobody answers, `NotFound`, `HeadraceError` for other refusals.
+    """
+    try:
+        token = home.admin_token.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise NotFound(f"{home.admin_token} is missing") from None
+    request = urllib.request.Request(  # noqa: S310 - http to a port of this machine
+        f"{config.url}/api/v1{path}",
+        data=json.dumps(body).encode(),
+        headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        method="POST",
+    )
+    try:
+        with _OPENER.open(request, timeout=10.0):
+            return
+    except urllib.error.HTTPError as error:
+        raise HeadraceError(f"{path} was refused with HTTP status {error.code}") from error
+    except _GONE as error:
+        raise Unavailable(f"{config.url} does not answer: {error}") from error
+
+
+def is_free(port: int) -> bool:
+    """Tell whether this machine's address can be listened on at this port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def any_free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

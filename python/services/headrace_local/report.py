@@ -1,0 +1,105 @@
+"""What `headrace local status` tells."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace_local import jobs, processes, workers
+from headrace_local.config import Config
+from headrace_local.health import is_ready
+from headrace_local.layout import Home
+from headrace_model.errors import HeadraceError
+
+PROCESSES = ("supervisor", "redis", "services", "nest")
+_BLOCK_BYTES = 512  # the unit of st_blocks, stat(2)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessReport:
+    """One process; `pid` and `uptime_s` are None while it is stopped."""
+
+    name: str
+    pid: int | None
+    uptime_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A home as it is now. `jobs` is None where Redis does not answer."""
+
+    home: Path
+    url: str
+    ready: bool
+    processes: tuple[ProcessReport, ...]
+    workers: tuple[str, ...]
+    jobs: dict[str, int] | None
+    used_bytes: int
+    free_bytes: int
+
+    @property
+    def running(self) -> bool:
+        """Tell whether all processes run."""
+        return all(process.pid is not None for process in self.processes)
+
+    def document(self) -> dict[str, object]:
+        """The report as JSON and YAML show it."""
+        return {
+            "home": str(self.home),
+            "url": self.url,
+            "ready": self.ready,
+            "running": self.running,
+            "processes": [
+                {"name": each.name, "pid": each.pid, "uptime_s": each.uptime_s}
+                for each in self.processes
+            ],
+            "workers": list(self.workers),
+            "jobs": self.jobs,
+            "disk": {"used_bytes": self.used_bytes, "free_bytes": self.free_bytes},
+        }
+
+
+def make(home: Home, config: Config) -> Report:
+    """Look at everything."""
+    found = {each.name: each for each in processes.find(home.id, *PROCESSES)}
+    for nest in processes.find_nests(home.id):
+        found["nest"] = nest
+    return Report(
+        home=home.root,
+        url=config.url,
+        ready="services" in found and is_ready(config),
+        processes=tuple(_process(name, found.get(name)) for name in PROCESSES),
+        workers=tuple(workers.living(home)),
+        jobs=_jobs(home) if "redis" in found else None,
+        used_bytes=_used_bytes(home.root),
+        free_bytes=shutil.disk_usage(home.root).free,
+    )
+
+
+def _process(name: str, found: processes.Found | None) -> ProcessReport:
+    if found is None:
+        return ProcessReport(name, None, None)
+    return ProcessReport(name, found.pid, round(found.uptime_s, 1))
+
+
+def _jobs(home: Home) -> dict[str, int] | None:
+    try:
+        return {str(status): count for status, count in jobs.counts(home).items() if count}
+    except HeadraceError:
+        return None
+
+
+def _used_bytes(root: Path) -> int:
+    """What the files below a folder take, each once; what vanishes meanwhile is left out."""
+    total = 0
+    seen: set[int] = set()
+    for folder, _, names in os.walk(root):
+        for name in names:
+            try:
+                stat = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue
+            if stat.st_ino not in seen:  # the cache is linked into the folders of attempts
+                seen.add(stat.st_ino)
+                total += stat.st_blocks * _BLOCK_BYTES
+    return total

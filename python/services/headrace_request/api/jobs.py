@@ -1,0 +1,191 @@
+"""The public addresses of jobs."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
+from headrace_model.job import Job
+from headrace_model.status import Status
+from headrace_model.times import parse_instant
+from headrace_request.api.requests import (
+    job_of,
+    key_of,
+    number,
+    read_json,
+    user_of,
+)
+from headrace_request.core.accept import ask_of, needs_of
+from headrace_request.core.desire import DesireVerb
+from headrace_request.core.listing import Filter, read_cursor, statuses_named, write_cursor
+from headrace_request.core.waits import waits_for
+from headrace_request.service.jobs import JobDesk, Submitted
+from headrace_request.service.lister import Lister
+from headrace_request.service.peers import Peer
+from headrace_request.settings import Settings
+from headrace_wire.api import accepted_view, amount, history_view, job_view
+from headrace_wire.jobfile import dump
+
+ROOT: Final = "/api/v1"
+_LONGEST_WAIT_S: Final = 30
+
+
+class JobRoutes:
+    """Decodes requests about jobs, calls the shell, encodes its answers."""
+
+    def __init__(self, desk: JobDesk, lister: Lister, scheduler: Peer, settings: Settings) -> None:
+        self._desk = desk
+        self._lister = lister
+        self._scheduler = scheduler
+        self._settings = settings
+
+    def add_to(self, app: web.Application) -> None:
+        """Add the routes."""
+        one = ROOT + "/jobs/{job:[^/:]+}"
+        app.router.add_post(f"{ROOT}/jobs", self.submit)
+        app.router.add_post(f"{ROOT}/jobs:validate", self.validate)
+        app.router.add_post(f"{ROOT}/jobs:plan", self.plan)
+        app.router.add_get(f"{ROOT}/jobs", self.list)
+        app.router.add_get(one, self.get)
+        app.router.add_get(f"{one}/history", self.history)
+        app.router.add_get(f"{one}/why", self.why)
+        app.router.add_get(f"{one}/outputs", self.outputs)
+        app.router.add_post(f"{one}:retry", self.retry)
+        app.router.add_post(one + ":{verb:[a-z]+}", self.verb)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Take in one job, or a list: all of it, or (when one is wrong) none of it."""
+        body = await read_json(request, self._settings.json_limit_bytes)
+        plains = body if isinstance(body, list) else [body]
+        if not plains:
+            raise InvalidInput("the list of jobs is empty")
+        if len(plains) > self._settings.jobs_limit:
+            raise TooLarge(
+                f"{len(plains):,} jobs in one list; at most {self._settings.jobs_limit:,}",
+                hint="send several lists",
+            )
+        done = await self._desk.submit(
+            plains, user_of(request), key_of(request), request["request_id"]
+        )
+        views = [_accepted(each) for each in done]
+        if isinstance(body, list):
+            return web.json_response({"jobs": views}, status=201)
+        where = {"Location": f"{ROOT}/jobs/{done[0].id}"}
+        return web.json_response(views[0], status=201, headers=where)
+
+    async def validate(self, request: web.Request) -> web.Response:
+        """Check a job as a submit would, and answer its canonical form."""
+        body = await read_json(request, self._settings.json_limit_bytes)
+        spec = await self._desk.check(body, user_of(request))
+        return web.json_response({"valid": True, "spec": dump(spec)})
+
+    async def plan(self, request: web.Request) -> web.Response:
+        """Tell what a submit would lead to, without submitting."""
+        body = await read_json(request, self._settings.json_limit_bytes)
+        spec = await self._desk.check(body, user_of(request))
+        ask = ask_of(spec)
+        return web.json_response(
+            {
+                "needs": sorted(needs_of(spec)),
+                "resources": amount(ask.resources),
+                "paradigm": ask.paradigm,
+                "backend": ask.backend,
+                "spec": dump(spec),
+            }
+        )
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List jobs, the last that moved first."""
+        query = request.query
+        since = query.get("since")
+        kind = query.get("kind")
+        page = await self._lister.page(
+            user_of(request),
+            statuses_named(
+                name for text in query.getall("status", []) for name in text.split(",")
+            ),
+            Filter(
+                kind=kind.replace("_", "-") if kind else None,
+                owner=query.get("owner") or None,
+                q=query.get("q", ""),
+                since_ms=parse_instant(since) if since else None,
+            ),
+            limit=number(request, "limit", 100, 1, 1000),
+            after=read_cursor(query["cursor"]) if query.get("cursor") else None,
+        )
+        return web.json_response(
+            {
+                "jobs": [job_view(job, spec=False) for job in page.jobs],
+                "cursor": write_cursor(page.go_on) if page.go_on else None,
+            }
+        )
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Show a job; with `after_version` and `wait`, as soon as it is newer than that."""
+        job, user = job_of(request), user_of(request)
+        if "wait" in request.query:
+            found = await self._desk.changed(
+                job,
+                user,
+                number(request, "after_version", 0),
+                number(request, "wait", 0, 0, _LONGEST_WAIT_S),
+            )
+        else:
+            found = await self._desk.get(job, user)
+        return _shown(found)
+
+    async def history(self, request: web.Request) -> web.Response:
+        """Show a job's history, oldest first."""
+        lines = await self._desk.history(job_of(request), user_of(request))
+        return web.json_response({"history": [history_view(line) for line in lines]})
+
+    async def why(self, request: web.Request) -> web.Response:
+        """Tell why a job is where it is, and what to do."""
+        job, user = job_of(request), user_of(request)
+        found = await self._desk.get(job, user)
+        said: dict[str, Any] | None = None
+        if found.status is Status.AWAITING_ALLOCATION:
+            try:
+                said = await self._scheduler.json(f"/internal/why/{job}")
+            except HeadraceError as error:
+                said = {"sentence": f"It waits in the queue; {error.message}.", "hint": error.hint}
+        if said is None:
+            others = await self._desk.named_by(found)
+            reason = waits_for(found, others)
+            said = {"sentence": reason.sentence, "hint": reason.next_step}
+        return web.json_response({"job": job, "status": found.status, **said})
+
+    async def outputs(self, request: web.Request) -> web.Response:
+        """Name the datasets that a job has made, by output."""
+        found = await self._desk.get(job_of(request), user_of(request))
+        view = job_view(found, spec=False)
+        return web.json_response(
+            {"job": found.id, "status": found.status, "outputs": view["outputs"]}
+        )
+
+    async def verb(self, request: web.Request) -> web.Response:
+        """Do what the verb after the colon says."""
+        name = request.match_info["verb"]
+        try:
+            verb = DesireVerb(name)
+        except ValueError:
+            known = ", ".join([*DesireVerb, "retry"])
+            raise InvalidInput(
+                f"{name[:40]!r} is not a verb for a job; known are {known}"
+            ) from None
+        return _shown(await self._desk.desire(job_of(request), verb, user_of(request)))
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """Submit the spec of a closed job as a new job."""
+        done = await self._desk.retry(
+            job_of(request), user_of(request), key_of(request), request["request_id"]
+        )
+        return web.json_response(_accepted(done), status=201)
+
+
+def _accepted(done: Submitted) -> dict[str, Any]:
+    return accepted_view(done.id, done.accepted.new.name, done.accepted.status, done.created_ms)
+
+
+def _shown(job: Job) -> web.Response:
+    return web.json_response(job_view(job, spec=True), headers={"ETag": f'"{job.version}"'})

@@ -1,0 +1,70 @@
+"""Reading requests: who asks, and their parameters and bodies within limits."""
+
+import asyncio
+import re
+from typing import Any, Final
+
+from aiohttp import web
+
+from headrace_model.errors import InvalidInput, TooLarge
+from headrace_model.ids import JobId, parse_job_id
+from headrace_request.core.access import User
+from headrace_wire.jsontext import TextLimits, parse_json
+
+_KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_LARGE_BYTES: Final = 256 * 1024
+USER_KEY: Final = "user"
+
+
+def user_of(request: web.Request) -> User:
+    """Who asks; set when the request was authenticated."""
+    user: User = request[USER_KEY]
+    return user
+
+
+def job_of(request: web.Request) -> JobId:
+    """The job in the address; raises `InvalidName`."""
+    return parse_job_id(request.match_info["job"])
+
+
+def key_of(request: web.Request) -> str | None:
+    """The Idempotency-Key; raises `InvalidInput` for a strange one."""
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidInput(
+            "an Idempotency-Key has 1 to 128 letters, digits and '.', '_', ':', '-'"
+        )
+    return key
+
+
+def number(
+    request: web.Request, name: str, default: int, least: int = 0, most: int = 2**53
+) -> int:
+    """A whole number in the query; raises `InvalidInput` outside least…most."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,16}", text) or not least <= int(text) <= most:
+        raise InvalidInput(f"{name}={text[:20]!r}: a whole number from {least} to {most}")
+    return int(text)
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """A yes or no in the query; raises `InvalidInput` for anything else."""
+    text = request.query.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise InvalidInput(f"{name}={text[:20]!r}: true or false is expected")
+    return text in ("true", "1")
+
+
+async def read_json(request: web.Request, limit_bytes: int) -> Any:
+    """Read a JSON body; raises `TooLarge`, `InvalidInput`."""
+    if request.content_length is not None and request.content_length > limit_bytes:
+        raise TooLarge(f"the body is over {limit_bytes:,} bytes")
+    body = await request.read()
+    if not body:
+        raise InvalidInput("a JSON body is expected, and there is none")
+    limits = TextLimits(max_bytes=limit_bytes)
+    if len(body) > _LARGE_BYTES:
+        return await asyncio.to_thread(parse_json, body, limits, what="body")
+    return parse_json(body, limits, what="body")

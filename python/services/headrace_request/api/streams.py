@@ -1,0 +1,149 @@
+"""The public addresses that answer with streams: logs and datasets; and the list of nodes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.job import Job
+from headrace_request.api.jobs import ROOT
+from headrace_request.api.requests import flag, job_of, number, user_of
+from headrace_request.service.cached import Cached
+from headrace_request.service.jobs import JobDesk
+from headrace_request.service.logs import LogFile, LogReader
+from headrace_request.service.peers import Peer
+from headrace_wire.api import node_view
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.nodes import NodeRecord
+
+_LINES_WAITING = 256
+
+
+def add_logs(app: web.Application, desk: JobDesk, reader: LogReader) -> None:
+    """Add the route that streams a worker's log."""
+
+    async def logs(request: web.Request) -> web.StreamResponse:
+        job_id, user = job_of(request), user_of(request)
+        stream = request.query.get("stream", "both")
+        if stream not in ("out", "err", "both"):
+            raise InvalidInput(f"stream={stream[:20]!r}: out, err or both is expected")
+        follow, rank = flag(request, "follow"), number(request, "rank", 0, 0, 10_000)
+        job = await desk.get(job_id, user)
+        attempt = number(request, "attempt", job.attempt, 1)
+        if attempt > job.attempt:
+            raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
+
+        async def read_job() -> Job:
+            return await desk.get(job_id, user)
+
+        def parts(name: str) -> AsyncIterator[bytes]:
+            return reader.stream(
+                read_job,
+                LogFile(job_id, attempt, rank, name),
+                follow=follow,
+                offset=number(request, "offset", 0),
+                onwards="attempt" not in request.query,
+            )
+
+        text = parts(stream) if stream != "both" else _interleaved(parts("out"), parts("err"))
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/plain; charset=utf-8",
+                "Cache-Control": "no-store",
+                "X-Accel-Buffering": "no",
+                "X-Request-ID": request["request_id"],
+                "X-Headrace-Attempt": str(attempt),
+            }
+        )
+        async with aclosing(text):  # type: ignore[type-var] # both are async generators
+            started = False
+            # The first part is asked for before the answer begins: till then errors can be said.
+            async for part in _with_start(text):
+                if not started:
+                    await response.prepare(request)
+                    started = True
+                if part:
+                    await response.write(part)
+            await response.write_eof()
+        return response
+
+    app.router.add_get(ROOT + "/jobs/{job:[^/:]+}/logs", logs)
+
+
+async def _with_start(text: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give the parts, and an empty one first when none comes soon."""
+    first = asyncio.ensure_future(anext(text, None))
+    try:
+        await asyncio.wait({first}, timeout=0.5)
+        if not first.done():
+            yield b""
+        part = await first
+    finally:
+        first.cancel()
+    yield part or b""
+    if part is not None:
+        async for part in text:
+            yield part
+
+
+async def _interleaved(*texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Merge streams line by line, in the order in which lines come."""
+    lines: asyncio.Queue[bytes | None] = asyncio.Queue(_LINES_WAITING)
+
+    async def pump(text: AsyncIterator[bytes]) -> None:
+        rest = b""
+        async for part in text:
+            whole, newline, rest = (rest + part).rpartition(b"\n")
+            if newline:
+                await lines.put(whole + newline)
+            elif len(rest) > 64 * 1024:
+                await lines.put(rest)
+                rest = b""
+        if rest:
+            await lines.put(rest + b"\n")
+
+    async def ended(text: AsyncIterator[bytes]) -> None:
+        try:
+            await pump(text)
+        finally:
+            await lines.put(None)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(ended(text)) for text in texts]
+        try:
+            for _ in texts:
+                while (line := await lines.get()) is not None:
+                    yield line
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def add_datasets(app: web.Application, data: Peer) -> None:
+    """Pass everything about datasets through to the data service."""
+
+    async def pass_on(request: web.Request) -> web.StreamResponse:
+        return await data.pass_on(request, user_of(request))
+
+    for path in ("/datasets", "/datasets:{verb:[a-z]+}", "/datasets/{rest:.+}"):
+        app.router.add_route("*", ROOT + path, pass_on)
+
+
+def add_nodes(app: web.Application, nodes: "Cached[list[NodeRecord]]") -> None:
+    """Add the list of nodes."""
+
+    async def list_nodes(_: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "nodes": [
+                    node_view(n.id, n.state, n.capacity, n.free, n.backends, n.held)
+                    for n in await nodes.get()
+                ]
+            }
+        )
+
+    app.router.add_get(ROOT + "/nodes", list_nodes)

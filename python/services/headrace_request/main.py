@@ -1,0 +1,101 @@
+"""Wires the request service; `python -m headrace_request.main` runs it alone."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.jobs import Idempotency, JobStore
+from headrace_adapters.redis.log_replies import LogReplies
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.users import UserStore
+from headrace_model.ids import JobId
+from headrace_model.resources import Allocation
+from headrace_request.api.jobs import JobRoutes
+from headrace_request.api.requests import USER_KEY
+from headrace_request.api.streams import add_datasets, add_logs, add_nodes
+from headrace_request.api.traffic import limit_requests
+from headrace_request.core.room import Watermarks
+from headrace_request.service.cached import Cached
+from headrace_request.service.doorman import Doorman
+from headrace_request.service.jobs import JobDesk
+from headrace_request.service.lister import Lister
+from headrace_request.service.logs import LogReader, ReadAllocation
+from headrace_request.service.peers import Peer
+from headrace_request.service.room import Room
+from headrace_request.service.waiters import Waiters
+from headrace_request.settings import Settings
+from headrace_service.http import InternalToken, make_app
+from headrace_service.lifecycle import Service, main_of
+from headrace_wire.records import decode
+
+_REMEMBER_S = 1.0
+
+
+def build(settings: Settings) -> Service:
+    """Make the request service from its settings."""
+    redis = Redis(settings.redis_url)
+    store = JobStore(redis)
+    token = InternalToken(settings.internal_token_file)
+    data = Peer("data", settings.data_url, token)
+    scheduler = Peer("scheduler", settings.scheduler_url, token)
+    nodes = Cached(NodeStore(redis).all, _REMEMBER_S)
+    waiters = Waiters(Events(redis), nodes_changed=nodes.forget)
+    desk = JobDesk(store, nodes, Cached(_room(redis, settings).look, _REMEMBER_S), waiters,
+                   Idempotency)  # fmt: skip
+    reader = LogReader(
+        LogReplies(redis), waiters, data.shipped_log, _allocations(redis), settings.logs_limit
+    )
+    app = _app(redis, settings)
+    JobRoutes(desk, Lister(store), scheduler, settings).add_to(app)
+    add_logs(app, desk, reader)
+    add_datasets(app, data)
+    add_nodes(app, nodes)
+    return Service(
+        name="request",
+        open=[redis.open, data.open, scheduler.open],
+        loops=[waiters.run, reader.run],
+        app=app,
+        listen=settings.listen,
+        close=[data.close, scheduler.close, redis.close],
+    )
+
+
+def _app(redis: Redis, settings: Settings) -> web.Application:
+    doorman = Doorman(UserStore(redis), settings.token_cache_s)
+
+    async def authenticate(request: web.Request) -> None:
+        request[USER_KEY] = await doorman.user_of(request.headers.get("Authorization", ""))
+
+    app = make_app(
+        "request",
+        ready=redis.ping,
+        authenticate=authenticate,
+        body_limit_bytes=settings.json_limit_bytes,
+    )
+    limit_requests(app, settings.requests_limit)
+    return app
+
+
+def _room(redis: Redis, settings: Settings) -> Room:
+    async def info() -> Mapping[str, Any]:
+        found: Mapping[str, Any] = await redis.command("INFO", "memory")
+        return found
+
+    marks = Watermarks(settings.memory_percent, settings.disk_percent, settings.disk_spare_bytes)
+    return Room(info, Path(settings.disk_path or settings.state_dir), marks)
+
+
+def _allocations(redis: Redis) -> ReadAllocation:
+    async def allocation(job: JobId, attempt: int) -> Allocation | None:
+        text = await redis.command("HGET", f"hr:attempt:{job}.{attempt}", "allocation")
+        return decode(Allocation, text) if text else None
+
+    return allocation
+
+
+if __name__ == "__main__":
+    main_of(Settings, build)

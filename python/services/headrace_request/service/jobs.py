@@ -1,0 +1,213 @@
+"""The shell around the pure core: takes jobs in, passes wishes on, reads and lists."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from secrets import randbits
+from typing import TYPE_CHECKING, Any
+
+from headrace_model.fit import never_fits
+
+from headrace_model.errors import (
+    Conflict,
+    HeadraceError,
+    InvalidInput,
+    NeverFits,
+    NotFound,
+    Stale,
+    Unavailable,
+)
+from headrace_model.ids import JobId, job_id
+from headrace_model.job import Job
+from headrace_model.move import Move
+from headrace_model.spec import JobSpec
+from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
+from headrace_request.core.access import User, may_see
+from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
+from headrace_request.core.room import Full
+from headrace_request.service.cached import Cached
+from headrace_request.service.waiters import Waiters, woken
+from headrace_service.logs import logger
+from headrace_service.metrics import REFUSALS, TRANSITIONS
+from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.jobs import Idempotency, JobStore
+    from headrace_adapters.redis.nodes import NodeRecord
+
+_DECISIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What a submit answered: the job, and when it was created (ms since 1970)."""
+
+    accepted: Accepted
+    id: JobId
+    created_ms: int
+
+
+class JobDesk:
+    """All that the public API does with jobs, but for listing and logs."""
+
+    def __init__(
+        self,
+        store: "JobStore",
+        nodes: Cached[list["NodeRecord"]],
+        room: Cached[Full | None],
+        waiters: Waiters,
+        once: "type[Idempotency]",
+    ) -> None:
+        self._store = store
+        self._nodes = nodes
+        self._room = room
+        self._waiters = waiters
+        self._once = once
+        self._log = logger("request")
+
+    async def check(self, plain: Any, user: User) -> JobSpec:
+        """Check a job as a submit would; raises what keeps it from being taken."""
+        if not isinstance(plain, dict):
+            raise InvalidInput("a job is a JSON object, for example {\"headrace\": 1, …}")
+        spec = load_jobfile(plain, sent=True)
+        refuse_unserved(spec)
+        ask = ask_of(spec)
+        nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
+        if refusal := never_fits(ask.resources, ask.paradigm, ask.backend, nodes):
+            raise NeverFits(
+                refusal, hint="ask for less in `resources`, or join a node that has it"
+            )
+        if spec.after:
+            there = {job.id for job in await self._store.get_many(spec.after)
+                     if may_see(user, job.owner)}  # fmt: skip
+            for job in spec.after:
+                if job not in there:
+                    raise NotFound(f"after: there is no job {job}")
+        return spec
+
+    async def submit(
+        self, plains: Sequence[Any], user: User, key: str | None, request_id: str
+    ) -> list[Submitted]:
+        """Take jobs in, all checked before the first is created.
+
+        With an idempotency key (of this user) a repeat gets the first answers.
+        """
+        await self.refuse_when_full()
+        specs = []
+        for place, plain in enumerate(plains):
+            try:
+                specs.append(await self.check(plain, user))
+            except HeadraceError as error:
+                if len(plains) > 1:
+                    error.message = f"job {place} of the list: {error.message}"
+                raise
+        made = [
+            self._create(spec, user, _part(key, place, len(specs)), request_id)
+            for place, spec in enumerate(specs)
+        ]
+        return list(await asyncio.gather(*made))
+
+    async def retry(self, job: JobId, user: User, key: str | None, request_id: str) -> Submitted:
+        """Submit the spec of a closed job anew, with the old job as its origin."""
+        await self.refuse_when_full()
+        old = await self.get(job, user)
+        if not old.status.closed:
+            raise Conflict(
+                f"job {job} is not over: it is in {old.status}",
+                hint=f"stop it (`headrace jobs stop {job}`), or wait for its end",
+            )
+        spec = load_jobtext(old.spec)
+        return await self._create(spec, user, key, request_id, origin=job)
+
+    async def _create(
+        self,
+        spec: JobSpec,
+        user: User,
+        key: str | None,
+        request_id: str,
+        origin: JobId | None = None,
+    ) -> Submitted:
+        text = dump_text(spec)
+        accepted = accept(
+            spec,
+            text,
+            job=job_id(int(time.time() * 1000), randbits(30)),
+            owner=user.name,
+            request_id=request_id,
+            origin=origin,
+        )
+        once = None
+        if key is not None:
+            fingerprint = sha256(f"{origin or ''}\n{text}".encode()).hexdigest()
+            once = self._once(f"{user.name}:{key}", fingerprint)
+        job, created_ms = await self._store.create(accepted.new, accepted.first, once)
+        if job == accepted.new.id:
+            TRANSITIONS.labels("request", accepted.first).inc()
+            self._log.info(f"accepted→{accepted.status}", action="accept", job=job, kind=spec.kind)
+        return Submitted(accepted, job, created_ms)
+
+    async def refuse_when_full(self) -> None:
+        """Raise `Unavailable` when there is no room for new work."""
+        if no := await self._room.get():
+            raise Unavailable(no.sentence, hint=no.next_step)
+
+    async def get(self, job: JobId, user: User) -> Job:
+        """Read a job that the user may see; raises `NotFound`."""
+        found = await self._store.get(job)
+        if not may_see(user, found.owner):
+            raise NotFound(
+                f"there is no job {job}", hint="`headrace jobs list` shows the jobs you may see"
+            )
+        return found
+
+    async def changed(self, job: JobId, user: User, after_version: int, wait_s: float) -> Job:
+        """Read a job as soon as its version is above `after_version`, or `wait_s` have passed."""
+        deadline = time.monotonic() + wait_s
+        with self._waiters.watch(job) as change:
+            while True:
+                found = await self.get(job, user)
+                left_s = deadline - time.monotonic()
+                if found.version > after_version or left_s <= 0:
+                    return found
+                await woken(change, left_s)
+
+    async def named_by(self, job: Job) -> list[Job]:
+        """Read the jobs that a job names: those in its `after`."""
+        return await self._store.get_many(job.after) if job.after else []
+
+    async def history(self, job: JobId, user: User) -> list[str]:
+        """Read a job's history, oldest first."""
+        await self.get(job, user)
+        return await self._store.history(job)
+
+    async def desire(self, job: JobId, verb: DesireVerb, user: User) -> Job:
+        """Do what a verb asks; a job that moved meanwhile is decided anew."""
+        for _ in range(_DECISIONS):
+            found = await self.get(job, user)
+            match desire(found, verb):
+                case Done():
+                    return found
+                case Refusal(sentence, next_step):
+                    raise Conflict(sentence, hint=next_step)
+                case Move() as change:
+                    try:
+                        await self._store.apply(change)
+                    except Stale as error:
+                        REFUSALS.labels("request", error.code).inc()
+                        continue
+                    TRANSITIONS.labels("request", change.event or "DESIRE").inc()
+                    self._log.info(
+                        f"{change.status}→{change.to}, desired {change.desired}",
+                        action=verb,
+                        job=job,
+                        attempt=change.attempt,
+                    )
+                    return await self.get(job, user)
+        raise Unavailable(f"job {job} moves too fast to be told", hint="try again")
+
+
+def _part(key: str | None, place: int, count: int) -> str | None:
+    """The idempotency key of one job of a submit."""
+    return key if key is None or count == 1 else f"{key}.{place}"

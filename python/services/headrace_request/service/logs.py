@@ -1,0 +1,267 @@
+"""Logs of workers: live from the node while it has them, else from the store."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from headrace_model.errors import InvalidInput, Unavailable
+from headrace_model.ids import JobId, NodeId
+from headrace_model.job import Job
+from headrace_model.resources import Allocation
+from headrace_model.status import Status
+from headrace_request.core.logpiece import Piece, gap_mark, join, read_piece
+from headrace_request.service.waiters import Waiters, woken
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.log_replies import LogReplies
+
+_ANSWER_S = 2.0  # how long an agent may take before the store is asked
+_LEASE_MS = 9_000
+_RENEW_S = 3.0
+_INBOX_BYTES = 1 << 20
+
+ReadStore = Callable[[JobId, int, str, int], AsyncIterator[bytes]]
+ReadAllocation = Callable[[JobId, int], Awaitable[Allocation | None]]
+ReadJob = Callable[[], Awaitable[Job]]
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One worker's output: `name` is "<rank>.out" or "<rank>.err"."""
+
+    job: JobId
+    attempt: int
+    rank: int
+    stream: str
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+        return f"{self.rank}.{self.stream}"
+
+
+class _Inbox:
+    """What an agent answered and the reader has not taken: bounded, the newest is dropped."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Piece] = deque()
+        self._held = 0
+        self.filled = asyncio.Event()
+
+    def put(self, piece: Piece) -> None:
+        # A dropped piece shows as a gap before the next: `join` sees it by the offsets.
+        if self._held + len(piece.data) <= _INBOX_BYTES or not self._pieces:
+            self._pieces.append(piece)
+            self._held += len(piece.data)
+            self.filled.set()
+
+    def take(self) -> Piece | None:
+        if not self._pieces:
+            self.filled.clear()
+            return None
+        piece = self._pieces.popleft()
+        self._held -= len(piece.data)
+        return piece
+
+
+class LogReader:
+    """Reads and follows log files; one for the whole service."""
+
+    def __init__(
+        self,
+        replies: "LogReplies",
+        waiters: Waiters,
+        store: ReadStore,
+        allocation: ReadAllocation,
+        limit: int,
+    ) -> None:
+        self._replies = replies
+        self._waiters = waiters
+        self._store = store
+        self._allocation = allocation
+        self._limit = limit
+        self._inboxes: dict[str, _Inbox] = {}
+        self._numbers = count(1)
+        self._listening = asyncio.Event()
+
+    async def run(self) -> None:
+        """Hand the agents' answers to their readers, for ever."""
+        async for reader, text in self._replies.follow():
+            if not reader:
+                self._listening.set()
+            elif inbox := self._inboxes.get(reader):
+                try:
+                    inbox.put(read_piece(text))
+                except InvalidInput:
+                    continue  # an agent of another version; its reader turns to the store
+
+    async def stream(
+        self, read_job: ReadJob, file: LogFile, *, follow: bool, offset: int, onwards: bool
+    ) -> AsyncIterator[bytes]:
+        """Yield the text of a log file from byte `offset`; UTF-8, a part of it at a time.
+
+        `follow`: until its attempt is over, and with `onwards` then the next attempt's, until
+        the job is. A job that has not started is waited for.
+        """
+        at = offset
+        while True:
+            async for piece in self._attempt(read_job, file, at, follow=follow):
+                yield piece
+            if not (follow and onwards):
+                return
+            job = await self._after(read_job, file)
+            if job.attempt <= file.attempt:
+                return
+            file = LogFile(file.job, job.attempt, file.rank, file.stream)
+            yield f"[headrace: attempt {job.attempt}]\n".encode()
+            at = 0
+
+    async def _after(self, read_job: ReadJob, file: LogFile) -> Job:
+        """Wait until the job is closed or opens another attempt."""
+        with self._waiters.watch(file.job) as change:
+            while True:
+                job = await read_job()
+                if job.status.closed or job.attempt > file.attempt:
+                    return job
+                await woken(change, _RENEW_S)
+
+    async def _attempt(
+        self, read_job: ReadJob, file: LogFile, at: int, *, follow: bool
+    ) -> AsyncIterator[bytes]:
+        with self._waiters.watch(file.job) as change:
+            while True:
+                job = await read_job()
+                live = _may_write(job, file.attempt)
+                node = await self._node(job, file)
+                whole = False
+                if node is not None:
+                    async for text, at_now, ended in self._ask(
+                        file, node, at, change, follow=follow and live
+                    ):
+                        at, whole = at_now, ended
+                        if text:
+                            yield text.encode()
+                    if not whole:
+                        async for part in self._store(file.job, file.attempt, file.name, at):
+                            at, whole = at + len(part), True
+                            yield part
+                if not follow or not live:
+                    return
+                await woken(change, _RENEW_S if node is None or whole else 1.0)
+
+    async def _node(self, job: Job, file: LogFile) -> NodeId | None:
+        """The node of a rank; None while the attempt has no nodes."""
+        held = job.allocation if job.attempt == file.attempt else None
+        held = held or await self._allocation(file.job, file.attempt)
+        if held is None:
+            return None
+        if file.rank >= len(held.shares):
+            raise InvalidInput(
+                f"job {file.job} has {len(held.shares)} worker(s): ranks count from 0"
+            )
+        return held.shares[file.rank].node
+
+    async def _ask(
+        self, file: LogFile, node: NodeId, at: int, change: asyncio.Event, *, follow: bool
+    ) -> AsyncIterator[tuple[str, int, bool]]:
+        """Yield (text, read up to, the end was reached) as the node's agent answers.
+
+        Ends at the end of the file; when the node has no such file; when it does not answer; and
+        while following when the job changes, so that the caller looks at it again.
+        """
+        while True:
+            reached, again = at, False
+            with self._inbox() as (reader, inbox):
+                async for piece in self._answers(file, node, at, reader, inbox, change, follow):
+                    joined = join(at, piece)
+                    if joined.skipped and not follow:
+                        again = True  # fell behind: ask once more from where we are
+                        break
+                    if joined.skipped:
+                        yield gap_mark(joined.skipped), at, False
+                    at = joined.at
+                    yield joined.data, at, piece.eof
+            if not again or at == reached:
+                return
+
+    async def _answers(
+        self,
+        file: LogFile,
+        node: NodeId,
+        at: int,
+        reader: str,
+        inbox: _Inbox,
+        change: asyncio.Event,
+        follow: bool,
+    ) -> AsyncIterator[Piece]:
+        async with asyncio.timeout(5.0):
+            await self._listening.wait()
+        want = {
+            "job": file.job,
+            "attempt": file.attempt,
+            "node": node,
+            "name": file.name,
+            "offset": at,
+            "reply": self._replies.channel(reader),
+            "follow": follow,
+            "lease_ms": _LEASE_MS,
+        }
+        change.clear()
+        loop = asyncio.get_running_loop()
+        await self._replies.ask(json.dumps(want))
+        asked_s, answered = loop.time(), False
+        while True:
+            while piece := inbox.take():
+                answered = True
+                if piece.gone:
+                    return
+                yield piece
+                if piece.eof:
+                    return
+            now_s = loop.time()
+            if not answered and now_s - asked_s >= _ANSWER_S:
+                return
+            if follow and change.is_set():
+                return
+            if now_s - asked_s >= _RENEW_S:
+                if not follow:
+                    return
+                await self._replies.ask(json.dumps(want))
+                asked_s = now_s
+            await _either(inbox.filled, change if follow else None, 0.5)
+
+    @contextmanager
+    def _inbox(self) -> Iterator[tuple[str, _Inbox]]:
+        if len(self._inboxes) >= self._limit:
+            raise Unavailable(
+                f"{self._limit} logs are being read already", hint="try again in a moment"
+            )
+        reader, inbox = str(next(self._numbers)), _Inbox()
+        self._inboxes[reader] = inbox
+        try:
+            yield reader, inbox
+        finally:
+            del self._inboxes[reader]
+
+
+def _may_write(job: Job, attempt: int) -> bool:
+    """Tell whether an attempt's workers may still write, or have not begun to."""
+    return (
+        job.attempt == attempt
+        and not job.status.closed
+        and job.status is not Status.AWAITING_COLLECTION
+    )
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event | None, within_s: float) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in (one, other) if event]
+    try:
+        await asyncio.wait(waits, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waits:
+            each.cancel()

@@ -1,0 +1,121 @@
+"""Calls to the other services: datasets pass through as streams, logs and reasons are read."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from aiohttp import ClientError, ClientSession, web
+from yarl import URL
+
+from headrace_model.errors import InvalidName, NotFound, Unavailable
+from headrace_model.ids import JobId
+from headrace_request.core.access import User
+from headrace_service.http import REQUEST_ID, USER, InternalToken, internal_session
+
+_PIECE_BYTES = 128 * 1024
+# Hop-by-hop (RFC 9110, 7.6.1), and what we say ourselves.
+_NOT_PASSED: Final = frozenset(
+    {
+        "authorization", "connection", "cookie", "host", "keep-alive", "proxy-authenticate",
+        "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "expect",
+        USER.lower(), REQUEST_ID.lower(),
+    }
+)  # fmt: skip
+
+
+class Peer:
+    """One other service. Opened once the event loop runs."""
+
+    def __init__(self, name: str, url: str, token: InternalToken) -> None:
+        self._name = name
+        self._url = url
+        self._token = token
+        self._session: ClientSession | None = None
+        self._base = ""
+
+    async def open(self) -> None:
+        """Make the session; no connection is made yet."""
+        if self._url:
+            self._session, self._base = internal_session(self._url, self._token)
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session:
+            await self._session.close()
+
+    @property
+    def session(self) -> ClientSession:
+        """The session; raises `Unavailable` when no address is set."""
+        if self._session is None:
+            raise Unavailable(f"this Headrace runs without the {self._name} service")
+        return self._session
+
+    def down(self, error: Exception) -> Unavailable:
+        """Say that the service does not answer."""
+        return Unavailable(
+            f"the {self._name} service does not answer ({type(error).__name__})",
+            hint="it is started again by itself; try again in a moment",
+        )
+
+    async def pass_on(self, request: web.Request, user: User) -> web.StreamResponse:
+        """Hand a request to the service and its answer back, a piece at a time both ways."""
+        if any(part in (".", "..") for part in request.path.split("/")):
+            raise InvalidName("the path of a request may not hold '.' or '..'")
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in _NOT_PASSED}
+        headers |= {USER: user.name, REQUEST_ID: request["request_id"]}
+        body = request.content if request.body_exists else None
+        url = URL(self._base + request.raw_path, encoded=True)
+        try:
+            answer = await self.session.request(
+                request.method,
+                url,
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type", "User-Agent"),
+                auto_decompress=False,
+            )
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
+        async with answer:
+            passed = web.StreamResponse(status=answer.status, reason=answer.reason)
+            for key, value in answer.headers.items():
+                if key.lower() not in _NOT_PASSED:
+                    passed.headers.add(key, value)
+            passed.headers[REQUEST_ID] = request["request_id"]
+            await passed.prepare(request)
+            try:
+                async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+                    await passed.write(piece)
+            except (ClientError, OSError) as error:
+                # Cut ours as well, so that nobody takes half a file for a whole one.
+                raise ConnectionResetError(f"{self._name}: {error}") from None
+            await passed.write_eof()
+        return passed
+
+    async def json(self, path: str) -> Any:
+        """GET a small JSON answer; raises `Unavailable`, `NotFound`."""
+        try:
+            async with self.session.get(self._base + path) as answer:
+                if answer.status == 404:
+                    raise NotFound(f"the {self._name} service does not know it")
+                if answer.status != 200:
+                    raise Unavailable(f"the {self._name} service answered {answer.status}")
+                return await answer.json()
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
+
+    async def shipped_log(
+        self, job: JobId, attempt: int, name: str, offset: int
+    ) -> AsyncIterator[bytes]:
+        """Yield a log from the store, from byte `offset`; nothing when it was not shipped."""
+        path = f"{self._base}/internal/logs/{job}/{attempt}/{name}"
+        try:
+            async with self.session.get(path, params={"offset": str(offset)}) as answer:
+                if answer.status == 404:
+                    return
+                if answer.status != 200:
+                    raise Unavailable(f"the {self._name} service answered {answer.status}")
+                async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+                    yield piece
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None

@@ -1,0 +1,64 @@
+"""Who waits for a job to change: woken by events, without asking Redis again and again."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from headrace_model.ids import JobId
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.events import Events
+
+
+class Waiters:
+    """Wakes waiters of a job when an event names it, and all when some may have been missed."""
+
+    def __init__(self, events: "Events", *, nodes_changed: Callable[[], None]) -> None:
+        self._events = events
+        self._nodes_changed = nodes_changed
+        self._waiting: dict[JobId, set[asyncio.Event]] = {}
+
+    async def run(self) -> None:
+        """Follow the events for ever."""
+        async for event in self._events.follow():
+            self._on(event)
+
+    @contextmanager
+    def watch(self, job: JobId) -> Iterator[asyncio.Event]:
+        """Give an event that is set whenever the job may have changed; the waiter clears it."""
+        changed = asyncio.Event()
+        self._waiting.setdefault(job, set()).add(changed)
+        try:
+            yield changed
+        finally:
+            here = self._waiting[job]
+            here.discard(changed)
+            if not here:
+                del self._waiting[job]
+
+    def _on(self, event: Mapping[str, str]) -> None:
+        if not event:
+            self._nodes_changed()
+            for waiting in self._waiting.values():
+                _set(waiting)
+        elif event.get("kind") == "job":
+            _set(self._waiting.get(JobId(event.get("job", "")), set()))
+        elif event.get("kind") == "node":
+            self._nodes_changed()
+
+
+def _set(waiting: set[asyncio.Event]) -> None:
+    for changed in waiting:
+        changed.set()
+
+
+async def woken(changed: asyncio.Event, within_s: float) -> bool:
+    """Wait for a change and clear it; False when `within_s` passed without one."""
+    try:
+        async with asyncio.timeout(within_s):
+            await changed.wait()
+    except TimeoutError:
+        return False
+    changed.clear()
+    return True

@@ -1,0 +1,423 @@
+"""The request service over HTTP, with a real Redis; the data service and an agent are stand-ins."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, UnixConnector, web
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.users import UserStore
+from headrace_model.ids import JobId, NodeId
+from headrace_model.job import Job
+from headrace_model.move import Move, move_of
+from headrace_model.resources import Allocation, Resources, Share
+from headrace_model.status import Desired, Event, Role, Status
+from headrace_request.main import build
+from headrace_request.settings import Settings
+from tests.support.redis_server import RedisServer
+from tests.support.wait import wait_until
+
+NODE = NodeId("n1")
+JOB: dict[str, Any] = {"headrace": 1, "kind": "command", "command": ["true"]}
+
+
+class Desk:
+    """A running request service, and what stands around it."""
+
+    def __init__(self, session: ClientSession, redis: Redis, folder: Path) -> None:
+        self.session = session
+        self.redis = redis
+        self.store = JobStore(redis)
+        self.folder = folder
+
+    async def call(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, Any]:
+        async with self.session.request(
+            method, f"http://request/api/v1{path}", json=body, headers=headers
+        ) as answer:
+            text = await answer.read()
+            return answer.status, json.loads(text) if text else None
+
+    async def submit(self, **keys: Any) -> JobId:
+        status, said = await self.call("POST", "/jobs", {**JOB, **keys})
+        assert status == 201, said
+        return JobId(said["id"])
+
+    async def launch(self, job: JobId) -> Job:
+        """What scheduler and monitor do until a job runs on the node."""
+        found = await self.store.get(job)
+        share = Allocation((Share(NODE, found.ask.resources),))
+        await self.store.apply(
+            replace(move_of(found, Event.LAUNCHED, Role.SCHEDULER), takes=share)
+        )
+        return await self.step(job, Event.STARTED, Role.MONITOR)
+
+    async def step(self, job: JobId, event: Event, writer: Role, **changes: Any) -> Job:
+        found = await self.store.get(job)
+        change: Move = replace(move_of(found, event, writer), **changes)
+        await self.store.apply(change)
+        return await self.store.get(job)
+
+
+def _data_service(folder: Path) -> web.Application:
+    """A stand-in for the data service: keeps bytes, tells what it was shown."""
+    kept: dict[str, bytes] = {}
+
+    async def put(request: web.Request) -> web.Response:
+        kept[request.path] = await request.read()
+        return web.json_response(
+            {"user": request.headers["X-Headrace-User"], "auth": request.headers["Authorization"]},
+            status=201,
+        )
+
+    async def get(request: web.Request) -> web.StreamResponse:
+        if request.path not in kept:
+            raise web.HTTPNotFound
+        part = request.http_range
+        data = kept[request.path][part]
+        headers = {"Content-Range": f"bytes {part.start}-"} if part.start else {}
+        return web.Response(body=data, status=206 if part.start else 200, headers=headers)
+
+    async def log(request: web.Request) -> web.Response:
+        path = folder / "shipped" / request.match_info["name"]
+        if not path.exists():
+            raise web.HTTPNotFound
+        return web.Response(body=path.read_bytes()[int(request.query["offset"]) :])
+
+    app = web.Application(client_max_size=1 << 30)
+    app.router.add_put("/api/v1/datasets/{rest:.+}", put)
+    app.router.add_get("/api/v1/datasets/{rest:.+}", get)
+    app.router.add_get("/internal/logs/{job}/{attempt}/{name}", log)
+    return app
+
+
+def _settings(state_dir: Path, redis_url: str, **keys: Any) -> Settings:
+    token_file = state_dir / "internal"
+    token_file.write_text("i" * 40)
+    return Settings(
+        state_dir=state_dir,
+        redis_url=redis_url,
+        internal_token_file=token_file,
+        listen=f"unix:{state_dir}/request.sock",
+        data_url=f"unix:{state_dir}/data.sock",
+        **{"disk_percent": 100, "token_cache_s": 0.0, **keys},
+    )
+
+
+@contextlib.asynccontextmanager
+async def _served(app: web.Application, socket: Path) -> AsyncIterator[None]:
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _desk(state_dir: Path, redis_url: str, **keys: Any) -> AsyncIterator[Desk]:
+    service = await asyncio.to_thread(build, _settings(state_dir, redis_url, **keys))
+    assert service.app is not None
+    for step in service.open:
+        await step()
+    loops = [asyncio.ensure_future(loop()) for loop in service.loops]
+    redis = await asyncio.to_thread(Redis, redis_url)
+    await redis.open()
+    users = UserStore(redis)
+    await users.create_user("ann")
+    token = await users.create_token("ann")
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        _served(_data_service(state_dir), state_dir / "data.sock"),
+        _served(service.app, state_dir / "request.sock"),
+        ClientSession(
+            connector=UnixConnector(str(state_dir / "request.sock")), headers=headers
+        ) as session,
+    ):
+        try:
+            yield Desk(session, redis, state_dir)
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+    for step in service.close:
+        await step()
+    await redis.close()
+
+
+@pytest.fixture
+async def desk(state_dir: Path, redis_server: RedisServer) -> AsyncIterator[Desk]:
+    async with _desk(state_dir, redis_server.url) as made:
+        yield made
+
+
+async def _join_node(desk: Desk, cpus: int = 4) -> None:
+    await NodeStore(desk.redis).register(
+        NODE, "i1", Resources(cpus * 1000, 8 * 2**30), frozenset({"process"}), has_state_lock=True
+    )
+
+
+async def test_a_job_that_is_accepted_can_be_read(desk: Desk) -> None:
+    status, said = await desk.call("POST", "/jobs", {**JOB, "name": "first"})
+    assert status == 201
+    assert said["status"] == Status.AWAITING_ALLOCATION
+    status, view = await desk.call("GET", f"/jobs/{said['id']}")
+    assert (status, view["name"], view["owner"]) == (200, "first", "ann")
+    assert view["spec"]["command"] == ["true"]
+    _, history = await desk.call("GET", f"/jobs/{said['id']}/history")
+    assert [entry["event"] for entry in history["history"]] == ["SUBMIT", "NEEDS_ALLOCATION"]
+
+
+async def test_without_a_known_token_nothing_is_told(desk: Desk) -> None:
+    for shown in ("", "Bearer hrt_wrong", "Basic abc"):
+        status, said = await desk.call("GET", "/jobs", None, Authorization=shown)
+        assert (status, said["code"]) == (401, "UNAUTHORIZED")
+
+
+async def test_an_expired_token_is_refused(desk: Desk) -> None:
+    token = await UserStore(desk.redis).create_token("ann", expires_ms=1)
+    status, said = await desk.call("GET", "/jobs", None, Authorization=f"Bearer {token}")
+    assert (status, said["detail"]) == (401, "this token has expired")
+
+
+async def test_a_repeated_submit_with_its_key_makes_one_job(desk: Desk) -> None:
+    first = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})
+    again = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})
+    assert first == again
+    other = {**JOB, "command": ["false"]}
+    status, said = await desk.call("POST", "/jobs", other, **{"Idempotency-Key": "k1"})
+    assert (status, said["code"]) == (409, "CONFLICT")
+
+
+async def test_a_list_with_one_wrong_job_is_refused_as_a_whole(desk: Desk) -> None:
+    status, said = await desk.call("POST", "/jobs", [JOB, {**JOB, "command": []}])
+    assert status == 422
+    assert said["detail"].startswith("job 1 of the list: ")
+    assert (await desk.call("GET", "/jobs"))[1]["jobs"] == []
+    status, said = await desk.call("POST", "/jobs", [JOB, JOB])
+    assert status == 201
+    assert len({each["id"] for each in said["jobs"]}) == 2
+
+
+@pytest.mark.parametrize("body", [[], [1], "x", 3, None, {"headrace": 1}, {"kind": {}}])
+async def test_what_is_no_job_is_a_problem_and_never_a_crash(desk: Desk, body: object) -> None:
+    status, said = await desk.call("POST", "/jobs", body)
+    assert status == 422, said
+    assert said["detail"]
+
+
+async def test_what_no_node_could_ever_hold_is_refused(desk: Desk) -> None:
+    await _join_node(desk)
+    big = {**JOB, "resources": {"cpus": 64}}
+    status, said = await desk.call("POST", "/jobs", big)
+    assert (status, said["code"]) == (422, "NEVER_FITS")
+    assert (await desk.call("POST", "/jobs:plan", JOB))[1]["backend"] == "process"
+
+
+async def test_arrays_and_secrets_are_refused_with_a_next_step(desk: Desk) -> None:
+    for extra in ({"array": {"count": 2}}, {"secrets": ["key"]}):
+        status, said = await desk.call("POST", "/jobs", {**JOB, **extra})
+        assert status == 422
+        assert "next release" in said["hint"]
+
+
+async def test_a_full_disk_takes_no_new_job(state_dir: Path, redis_server: RedisServer) -> None:
+    async with _desk(
+        state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62
+    ) as desk:
+        status, said = await desk.call("POST", "/jobs", JOB)
+        assert (status, said["code"], said["retryable"]) == (503, "UNAVAILABLE", True)
+
+
+async def test_a_full_redis_takes_no_new_job(desk: Desk) -> None:
+    await desk.redis.command("CONFIG", "SET", "maxmemory", 1_000_000)
+    try:
+        status, said = await desk.call("POST", "/jobs", JOB)
+    finally:
+        await desk.redis.command("CONFIG", "SET", "maxmemory", 0)
+    assert (status, said["code"]) == (503, "UNAVAILABLE")
+
+
+async def test_verbs_act_at_once_on_a_job_that_holds_nothing(desk: Desk) -> None:
+    job = await desk.submit()
+    for verb, desired, status in (
+        ("hold", "HOLD", Status.AWAITING_ALLOCATION),
+        ("hold", "HOLD", Status.AWAITING_ALLOCATION),
+        ("release", "RUN", Status.AWAITING_ALLOCATION),
+        ("stop", "STOP", Status.STOPPED),
+        ("stop", "STOP", Status.STOPPED),
+        ("restart", "RUN", Status.AWAITING_ALLOCATION),
+        ("cancel", "CANCEL", Status.CANCELED),
+    ):
+        code, view = await desk.call("POST", f"/jobs/{job}:{verb}")
+        assert (code, view["desired"], view["status"]) == (200, desired, status), verb
+    assert view["attempt"] == 2
+    code, said = await desk.call("POST", f"/jobs/{job}:restart")
+    assert code == 409
+    assert "retry" in said["hint"]
+    code, said = await desk.call("POST", f"/jobs/{job}:retry")
+    assert code == 201
+    assert (await desk.store.get(JobId(said["id"]))).origin == job
+
+
+async def test_stopping_a_running_job_is_a_wish_for_the_monitor(desk: Desk) -> None:
+    await _join_node(desk)
+    job = await desk.submit()
+    await desk.launch(job)
+    code, view = await desk.call("POST", f"/jobs/{job}:stop")
+    assert (code, view["status"], view["desired"]) == (200, Status.RUNNING, Desired.STOP)
+    code, said = await desk.call("POST", f"/jobs/{job}:hold")
+    assert (code, "use stop" in said["hint"]) == (409, True)
+
+
+async def test_a_long_poll_answers_when_the_job_changes(desk: Desk) -> None:
+    job = await desk.submit()
+    waiting = asyncio.ensure_future(desk.call("GET", f"/jobs/{job}?after_version=1&wait=20"))
+    soon = await desk.call("GET", f"/jobs/{job}?after_version=0&wait=20")
+    assert soon[1]["version"] == 1
+    await desk.call("POST", f"/jobs/{job}:hold")
+    async with asyncio.timeout(5):
+        status, view = await waiting
+    assert (status, view["version"], view["desired"]) == (200, 2, "HOLD")
+
+
+async def test_lists_page_by_cursor_over_all_statuses(desk: Desk) -> None:
+    jobs = [await desk.submit(name=f"job-{number}") for number in range(7)]
+    await desk.call("POST", f"/jobs/{jobs[2]}:cancel")
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        _, page = await desk.call("GET", f"/jobs?limit=3&cursor={cursor}")
+        seen += [job["id"] for job in page["jobs"]]
+        cursor = page["cursor"]
+    assert seen[0] == jobs[2]
+    assert sorted(seen) == sorted(jobs)
+    _, page = await desk.call("GET", "/jobs?status=canceled")
+    assert [job["id"] for job in page["jobs"]] == [jobs[2]]
+    _, page = await desk.call("GET", "/jobs?q=job-5")
+    assert [job["id"] for job in page["jobs"]] == [jobs[5]]
+    assert (await desk.call("GET", "/jobs?cursor=xx"))[0] == 422
+
+
+async def test_why_says_what_a_job_waits_for(desk: Desk) -> None:
+    first = await desk.submit()
+    after = await desk.submit(after=[first])
+    _, said = await desk.call("GET", f"/jobs/{after}/why")
+    assert said["sentence"] == f"It waits for job {first} to complete."
+    status, said = await desk.call("POST", "/jobs", {**JOB, "after": ["0" * 16]})
+    assert (status, said["code"]) == (404, "NOT_FOUND")
+
+
+async def test_datasets_pass_through_with_the_user_and_ranges(desk: Desk) -> None:
+    body = bytes(range(256)) * 5000
+    url = "http://request/api/v1/datasets/x/items/a%20b/c"
+    async with desk.session.put(url, data=body, headers={"X-Headrace-User": "eve"}) as answer:
+        assert answer.status == 201
+        assert await answer.json() == {"user": "ann", "auth": "Bearer " + "i" * 40}
+    async with desk.session.get(url, headers={"Range": "bytes=1000-"}) as answer:
+        assert (answer.status, await answer.read()) == (206, body[1000:])
+    async with desk.session.head(url) as answer:
+        assert answer.headers["Content-Length"] == str(len(body))
+    async with desk.session.get("http://request/api/v1/datasets/none") as answer:
+        assert answer.status == 404
+
+
+Answer = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
+
+
+@contextlib.asynccontextmanager
+async def _agent(redis_url: str, files: dict[str, bytes]) -> AsyncIterator[None]:
+    """A stand-in for an agent: answers each want with what a file holds now."""
+    redis = await asyncio.to_thread(Redis, redis_url)
+    pubsub = redis.client.pubsub()
+    await pubsub.subscribe("hr:logs:want")
+
+    async def serve() -> None:
+        async for message in pubsub.listen():
+            if message["type"] != "message":
+                continue
+            want = json.loads(message["data"])
+            data = files.get(want["name"])
+            piece = {"offset": want["offset"], "data": "", "eof": True, "state": "running"}
+            if data is None:
+                piece["state"] = "gone"
+            else:
+                piece["data"] = data[want["offset"] :].decode()
+            await redis.client.publish(want["reply"], json.dumps(piece))
+
+    serving = asyncio.ensure_future(serve())
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await pubsub.aclose()
+        await redis.close()
+
+
+async def test_a_followed_log_ends_when_the_job_does(
+    desk: Desk, redis_server: RedisServer
+) -> None:
+    await _join_node(desk)
+    job = await desk.submit()
+    files = {"0.out": b"one\n"}
+    async with _agent(redis_server.url, files):
+        url = f"http://request/api/v1/jobs/{job}/logs?stream=out&follow=true"
+        async with desk.session.get(url) as answer:
+            assert answer.status == 200
+            await desk.launch(job)
+            assert await answer.content.readline() == b"one\n"
+            files["0.out"] += b"two\n"
+            await desk.step(job, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
+            async with asyncio.timeout(10):
+                assert await answer.content.read() == b"two\n"
+
+
+async def test_a_log_that_the_node_has_no_more_comes_from_the_store(
+    desk: Desk, redis_server: RedisServer
+) -> None:
+    await _join_node(desk)
+    job = await desk.submit()
+    await desk.launch(job)
+    await desk.step(job, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
+    shipped = desk.folder / "shipped"
+    shipped.mkdir()
+    (shipped / "0.out").write_bytes(b"kept\n")
+    (shipped / "0.err").write_bytes(b"bad\n")
+    async with _agent(redis_server.url, {}):
+        async with desk.session.get(f"http://request/api/v1/jobs/{job}/logs") as answer:
+            assert sorted((await answer.read()).splitlines()) == [b"bad", b"kept"]
+        url = f"http://request/api/v1/jobs/{job}/logs?stream=out&offset=2"
+        async with desk.session.get(url) as answer:
+            assert await answer.read() == b"pt\n"
+
+
+async def test_a_submit_is_kept_when_redis_restarts_meanwhile(
+    desk: Desk, redis_server: RedisServer
+) -> None:
+    await desk.submit()
+    redis_server.kill9()
+    waiting = asyncio.ensure_future(desk.call("POST", "/jobs", JOB))
+    redis_server.start()
+    async with asyncio.timeout(20):
+        status, said = await waiting
+    assert status == 201
+    await wait_until(lambda: desk.store.get(JobId(said["id"])), "the job in Redis")
+
+
+async def test_health_and_metrics_need_no_token(desk: Desk) -> None:
+    for path in ("/health/live", "/health/ready", "/metrics"):
+        async with desk.session.get(
+            f"http://request{path}", headers={"Authorization": ""}
+        ) as answer:
+            assert answer.status == 200
