@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.backends.worker import WorkerKey, WorkerLaunch
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.users import UserStore
 from headrace_local import processes
@@ -24,6 +23,7 @@ from headrace_local.environ import redis_url
 from headrace_local.folders import find_home
 from headrace_local.layout import Home
 from headrace_model.ids import JobId
+from headrace_model.worker import WorkerKey, WorkerLaunch
 from tests.support.wait import T, wait_until
 
 _CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from headrace_adapters.redis.events import Events
+from headrace_data.catalogue import Catalogue
 from headrace_data.service import DataService
+from headrace_kinds.base import Target
 from headrace_model.cause import Cause
+from headrace_model.dataset import Category
+from headrace_model.domain import Domain
 from headrace_model.ids import NodeId
 from headrace_model.job import Need
+from headrace_model.requirement import Fulfilment, Requirement
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_wire.jobfile import load_jobtext
@@ -76,6 +82,20 @@ async def test_data_that_was_sealed_just_before_is_never_missed(all_: World) -> 
             wants = {"category": "FORCING", "domain": domain}
             job = await all_.submit({CHECK}, {"command": ["true"], "inputs": {"forcing": wants}})
             await all_.until(job, Status.AWAITING_ALLOCATION)
+
+
+async def test_a_catalogue_that_heard_no_event_asks_redis_before_it_misses(all_: World) -> None:
+    target = Target("3.11", "linux_x86_64")
+    deaf = Catalogue(all_.datasets, all_.jobs, Events(all_.redis), target, 600.0)
+    await deaf.reload()
+    async with all_.data() as data:
+        view = await data.make("drb", {"a": b"1"}, domain=DRB)
+    for format_ in ("GENERIC", None):
+        wanted = Requirement("f", Category.FORCING, format_, Domain.from_plain(DRB))
+        met = await deaf.match(wanted)
+        assert isinstance(met, Fulfilment)
+        assert met.datasets == (view["id"],)
+        deaf = Catalogue(all_.datasets, all_.jobs, Events(all_.redis), target, 600.0)
 
 
 async def test_a_node_is_told_each_file_and_where_to_read_it(all_: World) -> None:
@@ -200,7 +220,7 @@ async def test_a_file_that_never_reached_the_store_is_not_sealed(all_: World) ->
 
 
 async def test_a_job_waits_for_the_promised_output_of_an_older_one(all_: World) -> None:
-    async with all_.data() as data:
+    async with all_.data(sweep_s=600.0) as data:  # hints alone must do
         maker = await all_.submit({COLLECTION}, MAKES)
         wants = {"category": "OUTPUT", "domain": {"DATA_ID": "delaware"}}
         match = await data.api("POST", "/datasets:match", json=wants)
@@ -215,7 +235,7 @@ async def test_a_job_waits_for_the_promised_output_of_an_older_one(all_: World) 
 
 
 async def test_a_job_whose_promise_is_broken_is_told_so(all_: World) -> None:
-    async with all_.data():
+    async with all_.data(sweep_s=600.0):
         maker = await all_.submit({COLLECTION}, MAKES)
         wants = {"category": "OUTPUT", "domain": {"DATA_ID": "delaware"}}
         reader = await all_.submit({CHECK}, {"command": ["true"], "inputs": {"flow": wants}})
@@ -288,6 +308,22 @@ async def test_nothing_is_granted_before_or_after_the_collection(all_: World) ->
         for change in ({"path": "../q"}, {"sha256": "../x"}, {"output": "other"}):
             wrong = {**asked, "items": [{**item, **change}]}
             assert (await data.ask("POST", "/internal/outputs", json=wrong)).status == 422
+
+
+async def test_what_a_failed_attempt_put_leaves_the_store(all_: World) -> None:
+    async with all_.data() as data:
+        job = await all_.submit({COLLECTION}, MAKES)
+        await all_.allocate(job)
+        await all_.exited(job)
+        await all_.collect(data, job, {"flow": {"q": b"1"}})
+        assert len(await all_.store.keys(f"datasets/{job}.1.flow")) == 1
+        await all_.write(job, Event.FAILED, Role.MONITOR, cause=Cause.COLLECTION)
+        await all_.write(job, Event.END_FAILED, Role.MONITOR, cause=Cause.COLLECTION)
+
+        async def gone() -> bool:
+            return not await all_.store.keys(f"datasets/{job}.1.flow")
+
+        await wait_until(gone, "the files of the attempt to go")
 
 
 async def test_markers_that_a_kill_prevented_follow(

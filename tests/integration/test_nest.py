@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.backends.worker import (
+from headrace_model.worker import (
     ExitCause,
     RunningWorker,
 )
@@ -63,7 +63,7 @@ async def test_workers_outlive_a_killed_client_and_are_adopted(bench: Bench) -> 
 import asyncio
 from pathlib import Path
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.backends.worker import WorkerKey, WorkerLaunch
+from headrace_model.worker import WorkerKey, WorkerLaunch
 async def main():
     backend = ProcessBackend(Path({str(bench.nest)!r}))
     await backend.open()

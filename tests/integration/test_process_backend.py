@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.backends.worker import (
+from headrace_model.worker import (
     ExitCause,
     MemoryLimitBy,
     RunningWorker,

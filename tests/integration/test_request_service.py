@@ -1,9 +1,10 @@
-"""The request service over HTTP, with a real Redis; the data service and an agent are stand-ins."""
+"""The request service over HTTP, with a real Redis; data service and agent are stand-ins."""
 
 import asyncio
 import contextlib
+import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -232,9 +233,7 @@ async def test_arrays_and_secrets_are_refused_with_a_next_step(desk: Desk) -> No
 
 
 async def test_a_full_disk_takes_no_new_job(state_dir: Path, redis_server: RedisServer) -> None:
-    async with _desk(
-        state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62
-    ) as desk:
+    async with _desk(state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62) as desk:
         status, said = await desk.call("POST", "/jobs", JOB)
         assert (status, said["code"], said["retryable"]) == (503, "UNAVAILABLE", True)
 
@@ -321,7 +320,9 @@ async def test_why_says_what_a_job_waits_for(desk: Desk) -> None:
 async def test_datasets_pass_through_with_the_user_and_ranges(desk: Desk) -> None:
     body = bytes(range(256)) * 5000
     url = "http://request/api/v1/datasets/x/items/a%20b/c"
-    async with desk.session.put(url, data=body, headers={"X-Headrace-User": "eve"}) as answer:
+    async with desk.session.put(
+        url, data=io.BytesIO(body), headers={"X-Headrace-User": "eve"}
+    ) as answer:
         assert answer.status == 201
         assert await answer.json() == {"user": "ann", "auth": "Bearer " + "i" * 40}
     async with desk.session.get(url, headers={"Range": "bytes=1000-"}) as answer:
@@ -330,9 +331,6 @@ async def test_datasets_pass_through_with_the_user_and_ranges(desk: Desk) -> Non
         assert answer.headers["Content-Length"] == str(len(body))
     async with desk.session.get("http://request/api/v1/datasets/none") as answer:
         assert answer.status == 404
-
-
-Answer = Callable[[dict[str, Any]], Awaitable[list[dict[str, Any]]]]
 
 
 @contextlib.asynccontextmanager

@@ -188,10 +188,13 @@ class World:
     _numbers: int = 0
 
     @asynccontextmanager
-    async def data(self, detect: Detects | None = reads_nothing) -> AsyncIterator[DataHarness]:
+    async def data(
+        self, detect: Detects | None = reads_nothing, sweep_s: float = 0.2
+    ) -> AsyncIterator[DataHarness]:
         """A running data service."""
         self._numbers += 1
         harness = DataHarness(self.state, self._url, self._numbers, detect)
+        harness.settings = replace(harness.settings, sweep_s=sweep_s)
         await harness.start()
         try:
             yield harness

@@ -20,6 +20,7 @@ from typing import Any, Self
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_client.api import Client
 from headrace_local import config as configs
 from headrace_local import folders, health, processes, redis_server, workers
 from headrace_local.admin import ensure_admin, ensure_internal_token
@@ -107,7 +108,16 @@ class Stack:
         await self.stop()
 
     async def start(self) -> None:
-        """Start what does not run and wait until all answer."""
+        """Start what does not run and wait until all answer; a failed start ends everything."""
+        try:
+            await self._start_all()
+        except BaseException:
+            await self.stop()
+            raise
+        if self._keep_alive and self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+
+    async def _start_all(self) -> None:
         folders.prepare(self.home)
         configs.save(self.home, self.config)
         ensure_internal_token(self.home)
@@ -118,8 +128,6 @@ class Stack:
             self._start(name)
         for name in _PROGRAMS:
             await self._wait_ready(name)
-        if self._keep_alive and self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
         """End everything, workers and nest too; the files stay."""
@@ -181,10 +189,8 @@ class Stack:
 
     # ---- what tests ask
 
-    def client(self) -> Any:
+    def client(self) -> Client:
         """A client of the public API with the first admin's token."""
-        from headrace_client.api import Client
-
         return Client(self.url, self.token)
 
     @contextlib.asynccontextmanager

@@ -126,7 +126,8 @@ class Http:
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Say that no server answers."""
-        why = f"{error}" or type(error).__name__
+        cause = getattr(error, "os_error", error)
+        why = getattr(cause, "strerror", None) or f"{cause}" or type(cause).__name__
         return Unreachable(
             f"no Headrace answers at {self._connection.url}: {why}",
             hint="is it running? `headrace local status` tells for the one on this machine",

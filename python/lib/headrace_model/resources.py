@@ -26,14 +26,10 @@ class Resources:
     memory_bytes: int
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(
-            self.millicpus + other.millicpus, self.memory_bytes + other.memory_bytes
-        )
+        return Resources(self.millicpus + other.millicpus, self.memory_bytes + other.memory_bytes)
 
     def __sub__(self, other: "Resources") -> "Resources":
-        return Resources(
-            self.millicpus - other.millicpus, self.memory_bytes - other.memory_bytes
-        )
+        return Resources(self.millicpus - other.millicpus, self.memory_bytes - other.memory_bytes)
 
     def fits_in(self, room: "Resources") -> bool:
         """Tell whether `room` holds at least this much of each."""

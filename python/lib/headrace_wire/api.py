@@ -5,10 +5,9 @@ that it does not know: a client may be older than its server.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from headrace_model.cause import Cause
 from headrace_model.errors import InvalidInput
@@ -21,8 +20,6 @@ from headrace_model.times import Instant, format_instant
 from headrace_wire.schema import from_plain
 
 T = TypeVar("T")
-# How the monitor says a worker's exit code in a job's detail.
-_EXIT_CODE: Final = re.compile(r"\bcode (-?\d{1,10})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +122,6 @@ def amount(resources: Resources) -> dict[str, Any]:
     return {"cpus": resources.millicpus / 1000, "memory": resources.memory_bytes}
 
 
-def exit_code_of(job: Job) -> int | None:
-    """The exit code that ended the job's workers, where one did."""
-    if job.status is Status.COMPLETED:
-        return 0
-    found = _EXIT_CODE.search(job.detail) if job.cause is Cause.EXIT_CODE else None
-    return int(found[1]) if found else None
-
-
 def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
     """Show a job; `spec`: with its canonical job file."""
     shares = job.allocation.shares if job.allocation else ()
@@ -151,7 +140,7 @@ def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
         "entered": iso(job.entered_ms),
         "cause": job.cause,
         "detail": job.detail,
-        "exit_code": exit_code_of(job),
+        "exit_code": 0 if job.status is Status.COMPLETED else job.exit_code,
         "resources": amount(job.ask.resources),
         "allocation": [{"node": share.node, **amount(share.resources)} for share in shares],
         "outputs": json.loads(job.outputs) if job.outputs else {},

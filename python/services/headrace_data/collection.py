@@ -1,17 +1,18 @@
 """Outputs of jobs become datasets: grants for their files, manifests, seals."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.collecting import Refused, manifests
-from headrace_data.core.keys import manifest_key, output_key
+from headrace_data.core.keys import folder, manifest_key, output_dataset, output_key
 from headrace_model.cause import Cause
 from headrace_model.dataset import Item, Manifest
 from headrace_model.errors import Conflict, InvalidInput
 from headrace_model.ids import NodeId
-from headrace_model.job import Job
+from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
@@ -78,6 +79,17 @@ class Collection:
             grant = await self.store.grant_put(key)
             granted.append({"output": file.output, "path": file.path, "key": key, "grant": grant})
         return granted
+
+    async def tidy(self, job: Job) -> None:
+        """Remove what attempts of a final job put into the store and no seal took."""
+        if Need.COLLECTION not in job.needs or not job.status.final or job.allocation is None:
+            return
+        sealed = set(json.loads(job.outputs or "{}").values())
+        for output in self.catalogue.expand(job).outputs:
+            for attempt in range(1, job.attempt + 1):
+                one = output_dataset(job.id, attempt, output.name)
+                if one not in sealed:
+                    await self.store.delete(folder(one))
 
     async def _facts(self, job: Job) -> list[Fact] | None:
         """What every node collected; None while one is missing, or went wrong (the monitor's)."""

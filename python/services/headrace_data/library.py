@@ -72,6 +72,10 @@ class Library:
         default_factory=lambda: asyncio.Semaphore(_DETECT_SIDE_BY_SIDE)
     )
 
+    async def open(self) -> None:
+        """Remove the folders that a killed service was reading."""
+        await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
+
     async def create(self, asked: NewDataset, user: str, key: str) -> tuple[Dataset, bool]:
         """Make an OPEN dataset; a repeat with the same idempotency `key` finds it (False).
 

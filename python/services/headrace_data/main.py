@@ -99,7 +99,7 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
     InternalApi(jobs, store, staging, collection).add_routes(app)
     return Service(
         name="data",
-        open=[redis.open],
+        open=[redis.open, library.open],
         loops=[catalogue.run, service.run, keep_spool],
         app=app,
         listen=settings.listen,

@@ -104,6 +104,7 @@ class DataService:
         job = await self.jobs.get(job_id)
         if job.status.closed:
             self._named.add(*job.parents)
+            await self.collection.tidy(job)
             return
         change = await self._decide(job)
         if change is None:

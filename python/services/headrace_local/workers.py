@@ -3,10 +3,10 @@
 import asyncio
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.backends.worker import RunningWorker
 from headrace_local import processes
 from headrace_local.layout import Home
 from headrace_model.errors import HeadraceError
+from headrace_model.worker import RunningWorker
 
 
 def living(home: Home) -> list[str]:

@@ -13,7 +13,9 @@ from typing import Final
 
 from headrace_adapters.backends.nest_link import LinkLost, NestLink, connect_or_start
 from headrace_adapters.backends.nest_wire import Message, split_key
-from headrace_adapters.backends.worker import (
+from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.ids import JobId
+from headrace_model.worker import (
     ExitCause,
     Handle,
     MemoryLimitBy,
@@ -24,8 +26,6 @@ from headrace_adapters.backends.worker import (
     WorkerState,
     WorkerUsage,
 )
-from headrace_model.errors import HeadraceError, Unavailable
-from headrace_model.ids import JobId
 
 _REPLY_S: Final = 30.0
 _TRIES: Final = 4

@@ -3,9 +3,9 @@
 from typing import assert_never
 
 from headrace_model.cause import Cause
-from headrace_model.work import Fact, FactKind, Work
 from headrace_model.units import rough_size
-from headrace_ports.worker import ExitCause, WorkerExit
+from headrace_model.work import Fact, FactKind, Work
+from headrace_model.worker import ExitCause, WorkerExit
 
 
 def exit_fact(work: Work, ended: WorkerExit, *, watchdog: bool) -> Fact:

@@ -13,13 +13,12 @@ from headrace_wire.jsontext import TextLimits, parse_json
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LARGE_BYTES: Final = 256 * 1024
-USER_KEY: Final = "user"
+USER_KEY: Final = web.RequestKey("user", User)
 
 
 def user_of(request: web.Request) -> User:
     """Who asks; set when the request was authenticated."""
-    user: User = request[USER_KEY]
-    return user
+    return request[USER_KEY]
 
 
 def job_of(request: web.Request) -> JobId:

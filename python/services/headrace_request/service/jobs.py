@@ -70,7 +70,7 @@ class JobDesk:
     async def check(self, plain: Any, user: User) -> JobSpec:
         """Check a job as a submit would; raises what keeps it from being taken."""
         if not isinstance(plain, dict):
-            raise InvalidInput("a job is a JSON object, for example {\"headrace\": 1, …}")
+            raise InvalidInput('a job is a JSON object, for example {"headrace": 1, …}')
         spec = load_jobfile(plain, sent=True)
         refuse_unserved(spec)
         ask = ask_of(spec)

@@ -6,7 +6,6 @@ No word of a container engine or of a batch system is used here, so that all bac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import TypeAlias
 
 from headrace_model.ids import JobId
@@ -36,9 +35,9 @@ class WorkerLaunch:
     key: WorkerKey
     argv: tuple[str, ...]
     env: Mapping[str, str]
-    cwd: Path
-    stdout: Path
-    stderr: Path
+    cwd: str
+    stdout: str
+    stderr: str
     memory_bytes: int | None = None
     exclusive: bool = False
 

@@ -1,0 +1,288 @@
+"""`headrace dataset`: upload, find, describe and download data."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headrace_client.api import Client
+from headrace_client.cli.base import Late, Words, output_option, run
+from headrace_client.cli.show import age, note, pairs, rows, show, write
+from headrace_client.datasets import files_below
+from headrace_model.dataset import Category
+from headrace_model.units import rough_size
+from headrace_wire.yamlfile import parse_yaml
+
+_category = click.option(
+    "--category", type=click.Choice([c.value for c in Category], case_sensitive=False)
+)
+_format = click.option("--format", "format_", metavar="FORMAT", help="Default: detected.")
+_domain = click.option(
+    "--domain",
+    metavar="YAML",
+    help="What it covers and the files don't tell: '{HYDROFABRIC_DATA_ID: drb}'.",
+)
+_name = click.argument("name", metavar="DATASET")
+
+
+@click.group(
+    cls=Words,
+    name="dataset",
+    late={
+        "domain": Late("headrace_client.cli.domain:group", "See what files on this disk cover.")
+    },
+)
+def group() -> None:
+    """Upload, find and download data. DATASET is a name, name@version or an id.
+
+    \b
+    Example: headrace dataset create drb --category FORCING --upload ./forcing
+    """
+
+
+@group.command(name="create")
+@click.argument("name", metavar="NAME")
+@_category
+@_format
+@_domain
+@click.option("--description", default="", help="A sentence for people.")
+@click.option("--new-version", is_flag=True, help="Make a further version of the name.")
+@click.option("--upload", "source", metavar="PATH", help="Upload a file or folder, and seal it.")
+@output_option
+def create(
+    name: str,
+    category: str | None,
+    format_: str | None,
+    domain: str | None,
+    description: str,
+    new_version: bool,
+    source: str | None,
+    form: str,
+) -> None:
+    """Make a dataset; with --upload fill and seal it in one step.
+
+    \b
+    Example: headrace dataset create drb --category FORCING --upload ./forcing \\
+               --domain '{HYDROFABRIC_DATA_ID: drb}'
+    """
+    if category is None:
+        raise click.UsageError(f"--category is missing: one of {', '.join(Category)}")
+    asked = {
+        "name": name,
+        "category": category.upper(),
+        "format": format_,
+        "domain": _plain_domain(domain),
+        "description": description,
+        "version": "new" if new_version else None,
+    }
+    files = files_below(Path(source)) if source is not None else ()
+
+    async def make(client: Client) -> Mapping[str, Any]:
+        view = await client.datasets.create({k: v for k, v in asked.items() if v})
+        if source is None:
+            return view
+        await client.datasets.upload(view["id"], files)
+        return await client.datasets.seal(view["id"])
+
+    _show_one(form, run(make))
+
+
+@group.command(name="upload")
+@_name
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--seal", is_flag=True, help="Seal the dataset afterwards.")
+def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
+    """Upload files and folders into an OPEN dataset; a broken upload is taken up again.
+
+    \b
+    Example: headrace dataset upload drb ./forcing --seal
+    """
+    files = [file for path in paths for file in files_below(Path(path))]
+
+    async def send(client: Client) -> int:
+        size = await client.datasets.upload(name, files)
+        if seal:
+            await client.datasets.seal(name)
+        return size
+
+    size = run(send)
+    write(f"{len(files)} file(s), {rough_size(size)}" + (", sealed" if seal else ""))
+
+
+@group.command(name="download")
+@_name
+@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
+def download(name: str, folder: str) -> None:
+    """Download all files of a dataset into DIR; what is there already is not fetched again.
+
+    \b
+    Example: headrace dataset download drb ./data
+    """
+    size = run(lambda client: client.datasets.download(name, Path(folder)))
+    write(f"{rough_size(size)} in {folder}")
+
+
+@group.command(name="list")
+@_category
+@click.option("--format", "format_", default="", metavar="FORMAT")
+@click.option("--state", type=click.Choice(["OPEN", "SEALED"], case_sensitive=False))
+@click.option("--job", default="", help="Only what this job made.")
+@click.option("-q", "--query", default="", help="Part of the name or description.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
+@output_option
+def list_datasets(
+    category: str | None,
+    format_: str,
+    state: str | None,
+    job: str,
+    query: str,
+    limit: int,
+    form: str,
+) -> None:
+    """List datasets, the newest first.
+
+    \b
+    Example: headrace dataset list --category FORCING
+    """
+    page = run(
+        lambda client: client.datasets.list(
+            category=(category or "").upper(),
+            format=format_,
+            state=(state or "").upper(),
+            job=job,
+            q=query,
+            limit=limit,
+        )
+    )
+    found = page["datasets"]
+    heads = ("NAME", "STATE", "CATEGORY", "FORMAT", "SIZE", "FILES", "AGE", "OWNER")
+    lines = [
+        (
+            f"{d['name']}@{d['version']}", d["state"], d["category"], d["format"],
+            rough_size(d["size_bytes"]), d["item_count"], age(d["created"]), d["owner"],
+        )
+        for d in found
+    ]  # fmt: skip
+    show(form, found, lambda: rows(heads, lines, "no dataset fits"))
+    if page["cursor"] and form == "table":
+        note(f"there are more: see --limit, now {limit}")
+
+
+@group.command(name="items")
+@_name
+@output_option
+def items(name: str, form: str) -> None:
+    """List the files of a dataset.
+
+    \b
+    Example: headrace dataset items drb
+    """
+
+    async def read(client: Client) -> list[Mapping[str, Any]]:
+        return [item async for item in client.datasets.items(name)]
+
+    found = run(read)
+    lines = [(i["path"], rough_size(i["size_bytes"]), i["sha256"][:16]) for i in found]
+    show(form, found, lambda: rows(("PATH", "SIZE", "SHA-256"), lines, "it holds no file"))
+
+
+@group.command(name="info")
+@_name
+@output_option
+def info(name: str, form: str) -> None:
+    """Show one dataset: what it is, covers and comes from.
+
+    \b
+    Example: headrace dataset info drb@2
+    """
+    _show_one(form, run(lambda client: client.datasets.get(name)))
+
+
+@group.command(name="seal")
+@_name
+@_format
+@_domain
+@output_option
+def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
+    """Seal a dataset: from then on it never changes, and jobs find it.
+
+    \b
+    Example: headrace dataset seal drb
+    """
+    said = {"format": format_, "domain": _plain_domain(domain)}
+    view = run(lambda client: client.datasets.seal(name, {k: v for k, v in said.items() if v}))
+    _show_one(form, view)
+
+
+@group.command(name="delete")
+@_name
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete a dataset that no job uses, for good.
+
+    \b
+    Example: headrace dataset delete drb@1 --yes
+    """
+    if not yes:
+        click.confirm(f"Delete {name} for good?", abort=True, err=True)
+    run(lambda client: client.datasets.delete(name))
+    write(f"{name} is deleted")
+
+
+@group.command(name="match")
+@click.option("--format", "format_", metavar="FORMAT", help="Default: any.")
+@_category
+@_domain
+@output_option
+def match(category: str | None, format_: str | None, domain: str | None, form: str) -> None:
+    """Tell which data would fulfil an input of a job, or what is missing.
+
+    \b
+    Example: headrace dataset match --category FORCING --domain '{TIME: [1979-01-01, 1981-01-01]}'
+    """
+    if category is None:
+        raise click.UsageError(f"--category is missing: one of {', '.join(Category)}")
+    said = {"category": category.upper(), "format": format_, "domain": _plain_domain(domain)}
+    view = run(lambda client: client.datasets.match({k: v for k, v in said.items() if v}))
+    names = ", ".join(f"{d['name']}@{d['version']}" for d in view.get("datasets", ()))
+    near = "\n".join(f"{n['title']}: {n['why']}" for n in view.get("nearest", ()))
+    shown = [
+        ("result", view["result"]),
+        ("datasets", names),
+        ("job", view.get("job")),
+        ("why", view.get("why")),
+        ("nearest", near),
+    ]
+    show(form, view, lambda: pairs(shown))
+
+
+def _plain_domain(text: str | None) -> Any:
+    return None if text is None else parse_yaml(text, what="domain").value
+
+
+def _show_one(form: str, view: Mapping[str, Any]) -> None:
+    origin = view.get("origin")
+    shown = [
+        ("name", f"{view['name']}@{view['version']}"),
+        ("id", view["id"]),
+        ("state", view["state"]),
+        ("category", view["category"]),
+        ("format", view["format"]),
+        ("covers", "\n".join(f"{k}: {_short(v)}" for k, v in view["domain"].items())),
+        ("files", view["item_count"]),
+        ("size", rough_size(view["size_bytes"])),
+        ("owner", view["owner"]),
+        ("made by", f"job {origin['job']}, attempt {origin['attempt']}" if origin else ""),
+        ("about", view["description"]),
+        ("created", view["created"]),
+        ("expires", view["expires"]),
+        ("notes", "\n".join(view.get("notes", ()))),
+    ]
+    show(form, view, lambda: pairs(shown))
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:70]}… ({text.count(',') + 1} values)"

@@ -1,0 +1,58 @@
+"""`headrace dataset domain`: what files on this disk cover, without a server."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from headrace_client.cli.base import Words, output_option
+from headrace_client.cli.show import pairs, rows, show
+
+
+def _formats() -> Any:
+    # By name: readers of formats and the client are neighbours that don't import each other.
+    return import_module("headrace_formats.detect")
+
+
+@click.group(cls=Words, name="domain")
+def group() -> None:
+    """See what files on this disk cover.
+
+    \b
+    Example: headrace dataset domain detect ./forcing
+    """
+
+
+@group.command(name="detect")
+@click.argument("path", metavar="PATH", type=click.Path(exists=True, path_type=Path))
+@click.option("--format", "format_", metavar="FORMAT", help="Check that the files are of it.")
+@output_option
+def detect(path: Path, format_: str | None, form: str) -> None:
+    """Detect the format and domain of a file or folder.
+
+    \b
+    Example: headrace dataset domain detect ./forcing -o yaml
+    """
+    found = _formats().detect_folder(path, format_)
+    domain = found.domain.to_plain()
+    answer = {"format": found.format, "domain": domain, "notes": list(found.notes)}
+    covers = "\n".join(f"{index}: {str(value)[:200]}" for index, value in domain.items())
+    shown = [("format", found.format), ("covers", covers), ("notes", "\n".join(found.notes))]
+    show(form, answer, lambda: pairs(shown))
+
+
+@group.command(name="list_detectors")
+@output_option
+def list_detectors(form: str) -> None:
+    """List the formats that can be detected.
+
+    \b
+    Example: headrace dataset domain list_detectors
+    """
+    formats = [
+        {"name": each.name, "summary": each.summary, "categories": list(each.categories)}
+        for each in _formats().describe_all()
+    ]
+    lines = [(each["name"], each["summary"], " ".join(each["categories"])) for each in formats]
+    show(form, formats, lambda: rows(("FORMAT", "WHAT", "CATEGORIES"), lines, "none"))

@@ -1,0 +1,216 @@
+"""One attempt on this node: each verb of its work record, done so that repeating it is success."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from headrace_agent.cache import Cache, safe_folder
+from headrace_agent.collect import BadOutput, FoundFile, find_files, put_file
+from headrace_agent.core.command import argv, environment, placeholders
+from headrace_agent.core.ends import exit_fact
+from headrace_agent.data_client import DataClient
+from headrace_agent.environments import Environments
+from headrace_agent.folders import AttemptFolder
+from headrace_agent.settings import Settings
+from headrace_kinds.base import OutputSpec, WorkerTemplate, output_folder
+from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
+from headrace_model.cause import Cause
+from headrace_model.errors import Conflict, HeadraceError
+from headrace_model.spec import JobSpec
+from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
+from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
+from headrace_wire.jobfile import load_jobtext
+
+if TYPE_CHECKING:
+    from headrace_adapters.backends.process import ProcessBackend
+
+Report = Callable[[Fact], Awaitable[bool]]
+# (folder, format) → (format, plain domain); raises `HeadraceError` for what can't be read.
+Detect = Callable[[Path, str | None], Awaitable[tuple[str, dict[str, object]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every attempt on the node works with."""
+
+    backend: "ProcessBackend"
+    cache: Cache
+    environments: Environments
+    data: DataClient
+    detect: Detect
+    report: Report
+    settings: Settings
+
+
+class AttemptOnNode:
+    """Does what the attempt's work record says. `exited` is set when a worker's end is known."""
+
+    def __init__(self, folder: AttemptFolder, tools: Tools) -> None:
+        self.folder = folder
+        self._tools = tools
+        self._ended: WorkerExit | None = None
+        self._exited = asyncio.Event()
+        self.watchdog = False  # set when the agent itself killed the worker
+
+    def on_exit(self, ended: WorkerExit) -> None:
+        """Learn how the worker ended."""
+        self._ended = ended
+        self._exited.set()
+
+    async def do(self, work: Work) -> None:
+        """Do one verb to its end; may be cancelled at any point and done again.
+
+        `Unavailable` and `OSError` mean: try again later.
+        """
+        match work.verb:
+            case Verb.STAGE:
+                await self._once(work, FactKind.STAGED, self._stage)
+            case Verb.LAUNCH:
+                await self._launch(work)
+            case Verb.STOP:
+                await self._stop(work)
+            case Verb.COLLECT:
+                await self._once(work, FactKind.COLLECTED, self._collect)
+            case Verb.CLEAN:
+                await self._clean(work)
+
+    async def _once(
+        self, work: Work, kind: FactKind, act: Callable[[Work], Awaitable[Fact]]
+    ) -> None:
+        """Act unless an earlier run of the agent did, and report the fact either way."""
+        fact = await asyncio.to_thread(self.folder.kept, kind)
+        if fact is None:
+            await asyncio.to_thread(self.folder.make)
+            fact = await act(work)
+            await asyncio.to_thread(self.folder.keep, fact)
+        await self._tools.report(fact)
+
+    async def _stage(self, work: Work) -> Fact:
+        try:
+            staged = await self._tools.data.staging(work)
+            for name, items in staged.items():
+                folder = safe_folder(self.folder.datasets, name)
+                await self._tools.cache.stage(items, folder)
+            if ENVIRONMENT_REQUIREMENT in staged:
+                await self._tools.environments.build(await asyncio.to_thread(self._lock))
+        except HeadraceError as error:
+            if error.retryable:
+                raise
+            return _fact(work, FactKind.STAGED, Cause.STAGING, str(error))
+        return _fact(work, FactKind.STAGED)
+
+    def _lock(self) -> bytes:
+        (lock,) = (self.folder.datasets / ENVIRONMENT_REQUIREMENT).glob("**/*.txt")
+        return lock.read_bytes()
+
+    async def _launch(self, work: Work) -> None:
+        key = WorkerKey(work.job, work.attempt, work.rank)
+        spec = load_jobtext(work.spec)
+        try:
+            await asyncio.to_thread(self._prepare, work, spec)
+            programs = [str(Path(sys.executable).parent)]
+            if spec.environment:
+                lock = await asyncio.to_thread(self._lock)
+                programs.insert(0, str(await self._tools.environments.build(lock)))
+        except (OSError, ValueError) as error:
+            await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
+            return
+        started = await self._tools.backend.start(self._worker(key, work, spec, tuple(programs)))
+        if isinstance(started, WorkerExit):
+            self.on_exit(started)
+        await self._tools.report(_fact(work, FactKind.STARTED))
+        await self._exited.wait()
+        if self._ended is None:
+            raise AssertionError("a worker's exit was announced without its end")
+        await self._tools.report(exit_fact(work, self._ended, watchdog=self.watchdog))
+
+    def _prepare(self, work: Work, spec: JobSpec) -> None:
+        self.folder.make()
+        self.folder.write_job(work.spec, spec.files)
+
+    def _worker(
+        self, key: WorkerKey, work: Work, spec: JobSpec, programs: tuple[str, ...]
+    ) -> WorkerLaunch:
+        folders = self.folder.folders()
+        template = WorkerTemplate(spec.command, spec.env)
+        values = placeholders(folders, tuple(each.name for each in spec.inputs))
+        return WorkerLaunch(
+            key=key,
+            argv=argv(template, values),
+            env=environment(template, work, folders, values, os.environ, programs),
+            cwd=folders.work,
+            stdout=str(self.folder.logs / f"{work.rank}.out"),
+            stderr=str(self.folder.logs / f"{work.rank}.err"),
+            memory_bytes=work.resources.memory_bytes if work.resources else None,
+            exclusive=spec.limits.exclusive,
+        )
+
+    async def _stop(self, work: Work) -> None:
+        grace_s = load_jobtext(work.spec).limits.grace_ms / 1000
+        await self._tools.backend.stop(work.job, work.attempt, grace_s)
+        await self._tools.report(_fact(work, FactKind.STOPPED))
+
+    async def _collect(self, work: Work) -> Fact:
+        spec = load_jobtext(work.spec)
+        try:
+            outputs = [await self._collect_one(work, spec, each) for each in spec.outputs]
+        except Conflict:
+            raise  # the attempt is over: its record will be replaced
+        except HeadraceError as error:
+            if error.retryable:
+                raise
+            return _fact(work, FactKind.COLLECTED, Cause.COLLECTION, str(error))
+        fact = _fact(work, FactKind.COLLECTED)
+        return Fact(fact.node, fact.job, fact.attempt, fact.kind, outputs=tuple(outputs))
+
+    async def _collect_one(self, work: Work, spec: JobSpec, output: OutputSpec) -> CollectedOutput:
+        root = self.folder.output
+        if inner := output_folder(spec.outputs, output.name):
+            root = root / inner
+        limit = self._tools.settings.output_limit_items
+        found = await asyncio.to_thread(find_files, root, limit)
+        if not found:
+            return CollectedOutput(output.name, (), output.format or "EMPTY")
+        # Described before anything is uploaded: what can't be kept costs no transfer.
+        try:
+            format_, domain = await self._tools.detect(root, output.format)
+        except HeadraceError as error:
+            if error.retryable:
+                raise
+            raise BadOutput(f"output {output.name!r}: {error.message}", hint=error.hint) from None
+        grants = await self._tools.data.outputs(work, [(output.name, file) for file in found])
+        items = []
+        for file, grant in zip(found, grants, strict=True):
+            await asyncio.to_thread(put_file, root, file, grant.path, token_hex(4))
+            items.append(CollectedItem(file.path, file.size_bytes, file.sha256, grant.key))
+        return CollectedOutput(output.name, tuple(items), format_, domain)
+
+    async def _clean(self, work: Work) -> None:
+        """Ship the logs, then leave nothing of the attempt on this node."""
+        await self._tools.backend.stop(work.job, work.attempt, 0.0)
+        limit = self._tools.settings.log_limit_bytes
+        logs = await asyncio.to_thread(_logs, self.folder.logs, limit)
+        if logs:
+            paths = await self._tools.data.logs(work, [(log.path, log.size_bytes) for log in logs])
+            for log, path in zip(logs, paths, strict=True):
+                await asyncio.to_thread(put_file, self.folder.logs, log, path, token_hex(4))
+        await self._tools.backend.clean(work.job, work.attempt)
+        await asyncio.to_thread(self.folder.remove)
+
+
+def _logs(folder: Path, limit_bytes: int) -> tuple[FoundFile, ...]:
+    """The log files, cut to their limit first: a worker may have written without end."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if path.stat().st_size > limit_bytes:
+                os.truncate(path, limit_bytes)
+    return tuple(file for file in find_files(folder, 10_000) if file.size_bytes)
+
+
+def _fact(work: Work, kind: FactKind, cause: Cause | None = None, detail: str = "") -> Fact:
+    return Fact(work.node, work.job, work.attempt, kind, cause=cause, detail=detail[:2_000])

@@ -1,0 +1,94 @@
+"""What the agent asks the data service: what to stage, where to put outputs and logs."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientError, ClientSession
+
+from headrace_agent.cache import StagedItem
+from headrace_agent.collect import FoundFile
+from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound, Unavailable
+from headrace_model.ids import NodeId
+from headrace_model.work import Work
+from headrace_service.http import InternalToken, internal_session
+
+
+@dataclass(frozen=True, slots=True)
+class OutputGrant:
+    """Where one output file goes: its object key, and the path in a directory store."""
+
+    key: str
+    path: Path
+
+
+class DataClient:
+    """The data service as agents see it. Raises `Unavailable` while it is away."""
+
+    def __init__(self, url: str, token: InternalToken, node: NodeId) -> None:
+        self._url = url
+        self._token = token
+        self._node = node
+        self._session: ClientSession | None = None
+        self._base = ""
+
+    async def open(self) -> None:
+        """Make the session (it needs the running loop)."""
+        self._session, self._base = internal_session(self._url, self._token)
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session:
+            await self._session.close()
+
+    async def staging(self, work: Work) -> dict[str, list[StagedItem]]:
+        """The items of each requirement of the attempt."""
+        answer = await self._post("staging", work, {})
+        return {
+            each["name"]: [
+                StagedItem(item["path"], item["size_bytes"], item["sha256"], item["grant"]["path"])
+                for item in each["items"]
+            ]
+            for each in answer["requirements"]
+        }
+
+    async def outputs(
+        self, work: Work, files: Sequence[tuple[str, FoundFile]]
+    ) -> list[OutputGrant]:
+        """A grant for each (output, file), in order."""
+        items = [
+            {"output": name, "path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
+            for name, f in files
+        ]
+        if not items:
+            return []
+        answer = await self._post("outputs", work, {"items": items})
+        return [OutputGrant(item["key"], Path(item["grant"]["path"])) for item in answer["items"]]
+
+    async def logs(self, work: Work, files: Sequence[tuple[str, int]]) -> list[Path]:
+        """Where each (name, size) log file goes, in order."""
+        named = [{"name": name, "size_bytes": size} for name, size in files]
+        answer = await self._post("logs", work, {"files": named})
+        return [Path(file["grant"]["path"]) for file in answer["files"]]
+
+    async def _post(self, what: str, work: Work, body: dict[str, Any]) -> dict[str, Any]:
+        if self._session is None:
+            raise Unavailable("this agent is stopping")
+        asked = {"job": work.job, "attempt": work.attempt, "node": self._node, **body}
+        try:
+            async with self._session.post(f"{self._base}/internal/{what}", json=asked) as reply:
+                plain: dict[str, Any] = {}
+                with suppress(ValueError):
+                    plain = await reply.json(content_type=None)
+                if reply.status < 400:
+                    return plain
+                raise _error(reply.status, str(plain.get("detail", reply.reason)))
+        except (ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"the data service does not answer: {error}") from None
+
+
+def _error(status: int, detail: str) -> HeadraceError:
+    kinds: dict[int, type[HeadraceError]] = {404: NotFound, 409: Conflict, 422: InvalidInput}
+    return kinds.get(status, Unavailable)(detail)

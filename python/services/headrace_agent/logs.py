@@ -1,0 +1,135 @@
+"""Showing the logs of this node's workers to those who follow them, while they do."""
+
+import asyncio
+import codecs
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace_agent.folders import AttemptFolder
+from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.ids import NodeId, parse_job_id
+from headrace_service.logs import logger
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.log_wants import LogWants
+
+_PIECE_BYTES = 64 * 1024
+_LOOK_S = 0.05  # how often a followed file is looked at: nothing tells us that it grew
+_FOLLOWED_AT_ONCE = 200
+_BYTES_PER_S = 4 * 2**20  # what one reader gets at the most; `join` marks what it misses
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a reader asked for."""
+
+    folder: str  # <job>.<attempt>
+    name: str
+    offset: int
+    reply: str
+    follow: bool
+    lease_s: float
+
+
+def read_want(text: str, node: NodeId) -> Want | None:
+    """Read a want; None when another node is meant. Raises `InvalidInput`."""
+    try:
+        plain = json.loads(text)
+        if plain["node"] != node:
+            return None
+        rank, _, stream = str(plain["name"]).partition(".")
+        if not rank.isdigit() or stream not in ("out", "err"):
+            raise InvalidInput("no worker has a log of that name")
+        return Want(
+            folder=f"{parse_job_id(plain['job'])}.{int(plain['attempt'])}",
+            name=f"{int(rank)}.{stream}",
+            offset=max(0, int(plain["offset"])),
+            reply=str(plain["reply"]),
+            follow=bool(plain["follow"]),
+            lease_s=min(60.0, float(plain["lease_ms"]) / 1000),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InvalidInput(f"this is no want: {text[:80]!r}") from None
+
+
+class LogAnswers:
+    """Answers wants from the files in `attempts`."""
+
+    def __init__(self, wants: "LogWants", node: NodeId, attempts: Path) -> None:
+        self._wants = wants
+        self._node = node
+        self._attempts = attempts
+        self._until: dict[str, float] = {}  # reply channel → when its lease is over
+        self._log = logger("agent")
+
+    async def run(self) -> None:
+        """Hear and answer for ever."""
+        async with asyncio.TaskGroup() as group:
+            async for text in self._wants.follow():
+                try:
+                    want = read_want(text, self._node)
+                except HeadraceError:
+                    continue  # a reader of another version; it turns to the store
+                if want is None:
+                    continue
+                known = want.reply in self._until
+                if not known and len(self._until) >= _FOLLOWED_AT_ONCE:
+                    continue
+                self._until[want.reply] = time.monotonic() + want.lease_s
+                if not known:
+                    group.create_task(self._answer(want))
+
+    async def _answer(self, want: Want) -> None:
+        try:
+            await self._send(want)
+        except (HeadraceError, OSError) as error:
+            self._log.warning(f"a log could not be shown: {error}", action="log", run=want.folder)
+        finally:
+            self._until.pop(want.reply, None)
+
+    async def _send(self, want: Want) -> None:
+        path = AttemptFolder(self._attempts / want.folder).logs / want.name
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        at = want.offset
+        while True:
+            data = await asyncio.to_thread(_read, path, at)
+            if data is None:
+                await self._wants.answer(want.reply, _piece(at, at, "", eof=True, gone=True))
+                return
+            ended = len(data) < _PIECE_BYTES
+            if data or not want.follow:
+                text = decoder.decode(data)
+                if not await self._wants.answer(
+                    want.reply, _piece(at, at + len(data), text, eof=ended)
+                ):
+                    return
+            at += len(data)
+            if ended and not want.follow:
+                return
+            if time.monotonic() > self._until.get(want.reply, 0.0):
+                return
+            await asyncio.sleep(_LOOK_S if ended else len(data) / _BYTES_PER_S)
+
+
+def _read(path: Path, offset: int) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(_PIECE_BYTES)
+    except FileNotFoundError:
+        return None
+
+
+def _piece(offset: int, end: int, data: str, *, eof: bool, gone: bool = False) -> str:
+    return json.dumps(
+        {
+            "offset": offset,
+            "end": end,
+            "data": data,
+            "eof": eof,
+            "state": "gone" if gone else "running",
+        }
+    )
