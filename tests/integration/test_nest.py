@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
+from headrace_model.errors import Conflict, Unavailable
 from headrace_model.worker import (
     ExitCause,
     RunningWorker,
 )
-from headrace_model.errors import Conflict, Unavailable
 from tests.support.process_bench import (
     BARE,
     ESCAPE,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
+from headrace_model.errors import Conflict
 from headrace_model.worker import (
     ExitCause,
     MemoryLimitBy,
@@ -19,7 +20,6 @@ from headrace_model.worker import (
     WorkerKey,
     WorkerLaunch,
 )
-from headrace_model.errors import Conflict
 from tests.support.process_bench import (
     BARE,
     EAT,

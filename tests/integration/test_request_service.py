@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import io
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,8 @@ from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
+from headrace_client.api import Client
+from headrace_model.cause import Cause
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job
 from headrace_model.move import Move, move_of
@@ -411,6 +415,127 @@ async def test_a_submit_is_kept_when_redis_restarts_meanwhile(
         status, said = await waiting
     assert status == 201
     await wait_until(lambda: desk.store.get(JobId(said["id"])), "the job in Redis")
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    state_dir: Path, redis_url: str
+) -> AsyncIterator[tuple[Desk, dict[str, str]]]:
+    """A desk that listens on TCP too, and the environment in which the CLI finds it."""
+    async with _desk(state_dir, redis_url) as desk:
+        # What comes in is passed on to the desk's socket, as a reverse proxy would.
+        async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            inner = await asyncio.open_unix_connection(str(state_dir / "request.sock"))
+            await asyncio.gather(_pour(reader, inner[1]), _pour(inner[0], writer))
+
+        server = await asyncio.start_server(hand, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        environ = {
+            **os.environ,
+            "HEADRACE_HOME": str(state_dir),
+            "HEADRACE_URL": f"http://127.0.0.1:{port}",
+            "HEADRACE_TOKEN": desk.session.headers["Authorization"].removeprefix("Bearer "),
+        }
+        try:
+            yield desk, environ
+        finally:
+            server.close()
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def _cli(environ: dict[str, str], *words: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from headrace_client.cli import main; main()", *words),
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode(), err.decode()
+    return process.returncode, out.decode(), err.decode()
+
+
+async def test_the_cli_submits_shows_and_steers(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with _listening(state_dir, redis_server.url) as (desk, environ):
+        code, out, err = await _cli(environ, "exec", "run", "--name", "hi", "--", "echo", "x")
+        assert code == 0, err
+        job = out.strip()
+        assert (await desk.store.get(JobId(job))).name == "hi"
+        code, out, _ = await _cli(environ, "jobs", "list")
+        assert (code, job in out, "AWAITING_ALLOCATION" in out) == (0, True, True)
+        assert max(map(len, out.splitlines())) <= 100
+        assert json.loads((await _cli(environ, "jobs", "info", job, "-o", "json"))[1])["id"] == job
+        assert "SUBMIT" in (await _cli(environ, "jobs", "history", job))[1]
+        assert (await _cli(environ, "jobs", "hold", job))[0] == 0
+        assert (await _cli(environ, "jobs", "cancel", job))[0] == 0
+        code, _, err = await _cli(environ, "jobs", "restart", job)
+        assert (code, "next: " in err) == (4, True)
+        assert (await _cli(environ, "jobs", "watch", job))[0] == 7
+        assert (await _cli(environ, "jobs", "info", "0" * 16))[0] == 3
+        assert (await _cli({**environ, "HEADRACE_TOKEN": "hrt_no"}, "jobs", "list"))[0] == 6
+        assert (await _cli(environ, "nodes", "list"))[0] == 0
+
+
+async def test_a_followed_run_shows_its_logs_and_exits_as_its_worker(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    files = {"0.out": b"to out\n", "0.err": b"to err\n"}
+    async with (
+        _listening(state_dir, redis_server.url) as (desk, environ),
+        _agent(redis_server.url, files),
+    ):
+        await _join_node(desk)
+        running = asyncio.ensure_future(_cli(environ, "exec", "run", "-f", "--", "x"))
+        (job,) = await wait_until(
+            lambda: desk.store.in_status(Status.AWAITING_ALLOCATION), "the submitted job"
+        )
+        await desk.launch(job)
+        end = {"cause": Cause.EXIT_CODE, "exit_code": 3}
+        await desk.step(job, Event.FAILED, Role.MONITOR, **end)
+        await desk.step(job, Event.END_FAILED, Role.MONITOR, returns=(NODE,), **end)
+        code, out, err = await running
+        assert (code, out) == (3, "to out\n")
+        assert "to err\n" in err
+
+
+async def test_a_submit_survives_a_request_service_that_dies_meanwhile(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    """The connection breaks after the job was made durable and before the answer came."""
+    cut = asyncio.Event()
+    async with _desk(state_dir, redis_server.url) as desk:
+
+        async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            inner = await asyncio.open_unix_connection(str(state_dir / "request.sock"))
+            pouring = asyncio.ensure_future(_pour(reader, inner[1]))
+            if not cut.is_set():
+                await inner[0].read(1)  # it has answered, and nobody hears it
+                cut.set()
+                writer.close()
+                inner[1].close()
+            else:
+                await _pour(inner[0], writer)
+            await pouring
+
+        server = await asyncio.start_server(hand, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        token = desk.session.headers["Authorization"].removeprefix("Bearer ")
+        async with Client(f"http://127.0.0.1:{port}", token) as client:
+            accepted = await client.submit(JOB)
+        assert cut.is_set()
+        assert await desk.store.in_status(Status.AWAITING_ALLOCATION) == [accepted.id]
+        server.close()
 
 
 async def test_health_and_metrics_need_no_token(desk: Desk) -> None:

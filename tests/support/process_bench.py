@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_model.worker import Handle, WorkerExit, WorkerKey, WorkerLaunch
 from headrace_model.ids import JobId, job_id
+from headrace_model.worker import Handle, WorkerExit, WorkerKey, WorkerLaunch
 from tests.support.wait import wait_until
 
 PATH = os.environ["PATH"]

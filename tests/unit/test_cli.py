@@ -66,6 +66,11 @@ def test_a_dash_and_an_underscore_are_alike(tmp_path: Path) -> None:
     assert run_cli(["dataset", "domain", "list-detectors", "-h"]) == exits.OK
 
 
+def test_a_group_alone_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_cli(["jobs"]) == exits.USAGE
+    assert capsys.readouterr().err.startswith("Usage: headrace jobs")
+
+
 def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["jobs", "hisotry", "x"]) == exits.USAGE
     assert "did you mean history?" in capsys.readouterr().err
@@ -111,7 +116,7 @@ def test_help_comes_within_a_moment() -> None:
     for _ in range(3):
         started = perf_counter()
         subprocess.run(
-            [sys.executable, "-c", "from headrace_client.cli import main; main()"],
+            [sys.executable, "-c", "from headrace_client.cli import main; main()", "-h"],
             check=True,
             stdout=subprocess.DEVNULL,
         )
@@ -123,7 +128,7 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-c", "from headrace_client.cli import main; main()"],
+        [sys.executable, "-c", "from headrace_client.cli import main; main()", "-h"],
         check=False,
         stdout=writing,
         stderr=subprocess.PIPE,

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_model.fit import can_hold, whole_cpus
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import Reason, Room, can_hold, place, whole_cpus
+from headrace_scheduler.core.placement import Reason, Room, place
 
 paradigms = st.sampled_from(Paradigm)
 halves = st.integers(0, 12).map(lambda n: n * 500)

@@ -6,10 +6,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_model.fit import can_hold
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
-from headrace_scheduler.core.placement import Reason, can_hold, place
+from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_model.fit import can_hold, largest_fit, never_fits
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
-from headrace_scheduler.core.placement import Reason, can_hold, place
+from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
-from headrace_scheduler.core.why import Explanation, Why, explain, largest_fit, never_fits
+from headrace_scheduler.core.why import Explanation, Why, explain
 
 GIB = 1 << 30
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -166,13 +167,17 @@ def test_every_reason_has_a_sentence_even_if_the_nodes_have_changed_since(reason
 # --- refusal at submit ------------------------------------------------------------------------
 
 
+def known(*nodes: Node) -> list[tuple[Resources, frozenset[str]]]:
+    return [(each.capacity, each.backends) for each in nodes]
+
+
 def test_nothing_is_refused_before_the_first_node_has_joined():
     assert never_fits(Resources(10**9, 10**15), Paradigm.SINGLE_NODE, "process", ()) is None
 
 
 def test_a_refusal_names_the_largest_fit():
     refusal = never_fits(
-        Resources(9000, GIB), Paradigm.SINGLE_NODE, "process", (node("a"), node("b", 8))
+        Resources(9000, GIB), Paradigm.SINGLE_NODE, "process", known(node("a"), node("b", 8))
     )
     assert refusal is not None
     assert refusal.largest == Resources(8000, 16 * GIB)
@@ -182,7 +187,7 @@ def test_a_refusal_names_the_largest_fit():
 
 def test_a_spread_job_is_told_the_most_cpus_with_the_same_memory_each():
     refusal = never_fits(
-        Resources(20_000, 40 * GIB), Paradigm.FILL_NODES, "process", (node("a"), node("b", 8))
+        Resources(20_000, 40 * GIB), Paradigm.FILL_NODES, "process", known(node("a"), node("b", 8))
     )
     assert refusal is not None
     assert refusal.largest == Resources(12_000, 24 * GIB)
@@ -190,11 +195,11 @@ def test_a_spread_job_is_told_the_most_cpus_with_the_same_memory_each():
 
 def test_drained_lost_and_full_nodes_count_as_they_may_come_back():
     away = (replace(node("a", 4, free=0), state=NodeState.LOST),)
-    assert never_fits(Resources(4000, GIB), Paradigm.SINGLE_NODE, "process", away) is None
+    assert never_fits(Resources(4000, GIB), Paradigm.SINGLE_NODE, "process", known(*away)) is None
 
 
 def test_a_backend_that_no_known_node_offers_is_refused():
-    refusal = never_fits(Resources(1, 1), Paradigm.SINGLE_NODE, "slurm", (node("a"),))
+    refusal = never_fits(Resources(1, 1), Paradigm.SINGLE_NODE, "slurm", known(node("a")))
     assert refusal is not None
     assert refusal.largest == NOTHING
     assert "'slurm' (offered: process)" in refusal.sentence
@@ -209,7 +214,7 @@ def test_a_job_is_refused_exactly_if_it_has_no_place_on_empty_nodes(asked, parad
         Node(NodeId(f"n{i}"), room, NOTHING, NodeState.UP, PROCESS) for i, room in enumerate(rooms)
     ]
     empty = {n.id: n.capacity for n in nodes}
-    refusal = never_fits(asked, paradigm, "process", nodes)
+    refusal = never_fits(asked, paradigm, "process", known(*nodes))
     placed = isinstance(place(asked, paradigm, empty), Allocation)
     assert (refusal is None) == (placed or not nodes)
     if refusal is not None:

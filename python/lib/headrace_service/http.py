@@ -30,6 +30,7 @@ from headrace_service.metrics import HTTP_REQUESTS, HTTP_SECONDS
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: Final = "X-Request-ID"
 USER: Final = "X-Headrace-User"
+REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCATION: Final = 8190
 
@@ -90,7 +91,7 @@ def make_app(
     async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(REQUEST_ID, "")
         request_id = given if _SAFE_ID.fullmatch(given) else token_hex(8)
-        request["request_id"] = request_id
+        request[REQUEST_ID_KEY] = request_id
         resource = request.match_info.route.resource
         route = resource.canonical if resource else "unknown"
         started = time.perf_counter()

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from aiohttp import web
@@ -82,7 +81,7 @@ class _Running:
                 service.app, access_log=None, handler_cancellation=True, shutdown_timeout=5.0
             )
             await self._runner.setup()
-            await (await _site(self._runner, service.listen)).start()
+            await _listen(self._runner, service.listen)
         self._tasks = [asyncio.create_task(self._forever(each)) for each in service.loops]
         self._log.info(f"{service.name} runs", action="start", listen=service.listen)
 
@@ -111,19 +110,22 @@ class _Running:
             await asyncio.sleep(_RESTART_PAUSE_S)
 
 
-async def _site(runner: web.AppRunner, listen: str) -> web.BaseSite:
+async def _listen(runner: web.AppRunner, listen: str) -> None:
     if listen.startswith("unix:"):
-        path = Path(listen.removeprefix("unix:"))
-        path.unlink(missing_ok=True)  # a socket left by a killed service can't be bound again
+        path = listen.removeprefix("unix:")
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # a socket left by a killed service can't be bound again
+        # The folder's mode protects the socket; this keeps it so where the folder's is wide.
         old = os.umask(0o177)
         try:
-            return web.UnixSite(runner, str(path))
+            await web.UnixSite(runner, path).start()
         finally:
             os.umask(old)
+        return
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise InvalidInput(f"listen={listen!r}: host:port or unix:/path is expected")
-    return web.TCPSite(runner, host.strip("[]"), int(port), reuse_address=True)
+    await web.TCPSite(runner, host.strip("[]"), int(port), reuse_address=True).start()
 
 
 def main_of(settings_class: type[S], build: Callable[[S], Service]) -> None:

@@ -5,7 +5,7 @@ Used for what services and agents say to each other; the job file has its own, f
 
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -18,6 +18,11 @@ from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError, InvalidInput
 
 T = TypeVar("T")
+
+
+def _once(made: Callable[[Any], T]) -> Callable[[Any], T]:
+    """`functools.cache`, whose types take no dataclass for hashable."""
+    return cache(made)
 
 
 class DomainField(wire.Field[Domain]):
@@ -116,7 +121,19 @@ def _field(hint: Any, options: dict[str, Any]) -> wire.Field[Any]:
     return _SCALARS[hint](**options)
 
 
-@cache
+def _empty(hint: Any) -> tuple[Any] | None:
+    """What a field that is written only when it holds something reads back as, where it is not."""
+    origin = get_origin(hint)
+    if origin is types.UnionType:
+        return (None,)
+    if origin in (tuple, frozenset):
+        return (origin(),)
+    if hint is Domain:
+        return (Domain.of({}),)
+    return None
+
+
+@_once
 def schema_of(record: Any) -> type[RecordSchema]:
     """Make (once) the schema of a dataclass."""
     hints = typing.get_type_hints(record)
@@ -137,7 +154,7 @@ def schema_of(record: Any) -> type[RecordSchema]:
     return type(f"{record.__name__}Schema", (RecordSchema,), {**made, "made": record})
 
 
-@cache
+@_once
 def _instance(record: Any) -> RecordSchema:
     return schema_of(record)()
 

@@ -17,11 +17,11 @@ from headrace_agent.data_client import DataClient
 from headrace_agent.environments import Environments
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.settings import Settings
-from headrace_kinds.base import OutputSpec, WorkerTemplate, output_folder
+from headrace_kinds.base import WorkerTemplate, output_folder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError
-from headrace_model.spec import JobSpec
+from headrace_model.spec import JobSpec, OutputSpec
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
 from headrace_wire.jobfile import load_jobtext

@@ -80,7 +80,7 @@ class Cache:
             found = _copy(Path(item.grant), part)
             if found != item.sha256:
                 raise CorruptItem(
-                    f"{item.path} has SHA-256 {found[:12]}…, its manifest says {item.sha256[:12]}…",
+                    f"{item.path} has SHA-256 {found[:12]}…, not {item.sha256[:12]}… as it must",
                     hint="the stored file is damaged: upload the data again as a new version",
                 )
             # A time of zero marks a complete file: whoever writes into it changes the time.
@@ -137,7 +137,7 @@ def _link(cached: Path, target: Path) -> None:
 
 def _make_read_only(folder: Path) -> None:
     for root, _, _ in os.walk(folder, topdown=False):
-        os.chmod(root, 0o555)
+        os.chmod(root, 0o555)  # noqa: S103 (read-only; the attempt's folder lets nobody else in)
 
 
 def safe_folder(base: Path, requirement: str) -> Path:

@@ -53,9 +53,8 @@ class Environments:
     async def _build(self, lock: bytes, ready: Path) -> None:
         # A virtual environment knows its own path, so it is built in its place, and the file
         # `complete` comes last.
-        ready.mkdir(mode=0o700, parents=True)
         lock_file = ready / f"lock.{token_hex(4)}.txt"
-        lock_file.write_bytes(lock)
+        await asyncio.to_thread(_begin, ready, lock_file, lock)
         try:
             await self._run(sys.executable, "-m", "venv", str(ready))
             await self._run(
@@ -87,6 +86,11 @@ class Environments:
             raise EnvironmentFailed(f"the software environment could not be built: {tail}")
 
 
+def _begin(ready: Path, lock_file: Path, lock: bytes) -> None:
+    ready.mkdir(mode=0o700, parents=True)
+    lock_file.write_bytes(lock)
+
+
 def _finish(ready: Path) -> None:
     (ready / "complete").touch()
     for root, folders, files in os.walk(ready):
@@ -94,4 +98,4 @@ def _finish(ready: Path) -> None:
             path = os.path.join(root, name)
             if not os.path.islink(path):
                 os.chmod(path, os.stat(path).st_mode & 0o555)
-    os.chmod(ready, 0o555)
+    os.chmod(ready, 0o555)  # noqa: S103 (read-only; the node's state folder lets nobody in)

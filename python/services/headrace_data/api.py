@@ -14,7 +14,7 @@ from headrace_data.spool import Piece
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
-from headrace_service.http import USER, problem
+from headrace_service.http import REQUEST_ID_KEY, USER, problem
 from headrace_wire.datasets import (
     MatchRequest,
     NewDataset,
@@ -143,7 +143,7 @@ class DatasetsApi:
                 _name(request), _user(request), file, piece, request.content.iter_any()
             )
         except WrongOffset as error:
-            answer = problem(error, request["request_id"])
+            answer = problem(error, request[REQUEST_ID_KEY])
             answer.headers[OFFSET] = str(error.offset)
             return answer
         if item is None:

@@ -10,7 +10,7 @@ from headrace_service.settings import CommonSettings, setting
 class Settings(CommonSettings):
     """What the data service needs besides what every service does."""
 
-    store_dir: Path = setting("Folder of the object store.")  # noqa: RUF009 (a field, as in CommonSettings)
+    store_dir: Path = setting("Folder of the object store.")
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(

@@ -126,7 +126,7 @@ class Monitor:
                     action="transition",
                     job=job.id,
                     attempt=job.attempt,
-                    event=move.event,
+                    on=move.event,
                     cause=move.cause,
                 )
                 if move.to not in _WATCHED:

@@ -1,4 +1,4 @@
-"""What the scheduler remembers of Redis between two plans, so that a plan reads only what changed."""
+"""What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

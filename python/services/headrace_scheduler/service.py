@@ -173,7 +173,7 @@ class Scheduler:
             action="transition",
             job=job.id,
             attempt=job.attempt,
-            event=move.event,
+            on=move.event,
             nodes=[share.node for share in move.takes.shares] if move.takes else None,
         )
 

@@ -1,4 +1,4 @@
-"""The connection to Redis: group commit by pipelining, and scripts that are retried until they answer.
+"""The connection to Redis: group commit by pipelining, scripts that are sent until answered.
 
 Every write is one of the Lua scripts beside this file. All scripts are safe to repeat, so a call
 whose answer was lost with the connection is sent again until Redis is back.
@@ -94,6 +94,9 @@ class Redis:
             socket_timeout=None,
             health_check_interval=0,
             retry=Retry(NoBackoff(), 0),
+            # Else the library looks its own version up on disk at each connection.
+            lib_name=None,
+            lib_version=None,
         )
         self._patience_s = patience_s
         self._waiting: list[_Call] = []
@@ -164,7 +167,11 @@ class Redis:
             self._woken.clear()
             while self._waiting:
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-                await self._send(batch)
+                try:
+                    await self._send(batch)
+                except Exception as error:
+                    # Nothing that we know of: its callers must hear it, the others go on.
+                    _fail(batch, HeadraceError(f"the connection to Redis failed: {error!r}"))
 
     async def _send(self, batch: list[_Call]) -> None:
         """Send one batch until every call in it has an answer."""

@@ -29,6 +29,8 @@ from headrace_wire.records import (
 )
 
 _IDEMPOTENCY_MS = 24 * 3_600_000
+# Entering these, a job shows the cause of no earlier attempt (or of the one that is retried).
+_CLEARED = (Status.AWAITING_ALLOCATION, Status.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ def _job_fields(change: Move) -> dict[str, str]:
     if change.opens:
         fields["ask"] = encode(change.opens)
         fields["allocation"] = ""
-    if change.cause or change.to in (Status.AWAITING_ALLOCATION, Status.COMPLETED):
+    if change.cause or change.detail or change.to in _CLEARED:
         fields["cause"] = change.cause or ""
         fields["detail"] = change.detail
         fields["exit_code"] = "" if change.exit_code is None else str(change.exit_code)

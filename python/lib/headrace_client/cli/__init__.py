@@ -66,12 +66,7 @@ def run_cli(words: list[str]) -> int:
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
-        usage = isinstance(error, click.UsageError)
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-        exits.print_error(
-            error.format_message(), f"`{where or 'headrace'} -h` shows how" if usage else None
-        )
-        return exits.USAGE
+        return _say_usage(error)
     except exits.Detached as detached:
         exits.print_error(
             "detached; the job goes on", f"follow it again with `{detached.command}`"
@@ -87,3 +82,15 @@ def run_cli(words: list[str]) -> int:
     except OSError as error:
         exits.print_error(f"{error.filename or 'a file'}: {error.strerror or error}", None)
         return exits.REFUSED
+
+
+def _say_usage(error: click.ClickException) -> int:
+    """Say what is wrong with a command line; a group without a command shows its help."""
+    message = error.format_message()
+    if message.startswith("Usage:"):
+        sys.stderr.write(message + "\n")
+        return exits.USAGE
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    where = ctx.command_path if ctx else "headrace"
+    exits.print_error(message, f"`{where} -h` shows how")
+    return exits.USAGE

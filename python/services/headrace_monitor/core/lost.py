@@ -25,7 +25,7 @@ class NodeWatch:
         self._watched: dict[NodeId, _Watched] = {}
 
     def look(self, counters: Iterable[tuple[NodeId, str]], since_last_s: float) -> list[NodeId]:
-        """Note one successful read, `since_last_s` after the one before; returns the lost nodes."""
+        """Note one successful read, `since_last_s` after the last; returns the lost nodes."""
         step_s = min(since_last_s, self._longest_step_s)
         lost: list[NodeId] = []
         watched: dict[NodeId, _Watched] = {}

@@ -23,6 +23,7 @@ from headrace_request.service.jobs import JobDesk, Submitted
 from headrace_request.service.lister import Lister
 from headrace_request.service.peers import Peer
 from headrace_request.settings import Settings
+from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import accepted_view, amount, history_view, job_view
 from headrace_wire.jobfile import dump
 
@@ -65,7 +66,7 @@ class JobRoutes:
                 hint="send several lists",
             )
         done = await self._desk.submit(
-            plains, user_of(request), key_of(request), request["request_id"]
+            plains, user_of(request), key_of(request), request[REQUEST_ID_KEY]
         )
         views = [_accepted(each) for each in done]
         if isinstance(body, list):
@@ -178,7 +179,7 @@ class JobRoutes:
     async def retry(self, request: web.Request) -> web.Response:
         """Submit the spec of a closed job as a new job."""
         done = await self._desk.retry(
-            job_of(request), user_of(request), key_of(request), request["request_id"]
+            job_of(request), user_of(request), key_of(request), request[REQUEST_ID_KEY]
         )
         return web.json_response(_accepted(done), status=201)
 

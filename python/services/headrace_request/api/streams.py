@@ -15,6 +15,7 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import LogFile, LogReader
 from headrace_request.service.peers import Peer
+from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import node_view
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def add_logs(app: web.Application, desk: JobDesk, reader: LogReader) -> None:
                 "Content-Type": "text/plain; charset=utf-8",
                 "Cache-Control": "no-store",
                 "X-Accel-Buffering": "no",
-                "X-Request-ID": request["request_id"],
+                "X-Request-ID": request[REQUEST_ID_KEY],
                 "X-Headrace-Attempt": str(attempt),
             }
         )

@@ -8,8 +8,6 @@ from hashlib import sha256
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
 
-from headrace_model.fit import never_fits
-
 from headrace_model.errors import (
     Conflict,
     HeadraceError,
@@ -19,6 +17,7 @@ from headrace_model.errors import (
     Stale,
     Unavailable,
 )
+from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Job
 from headrace_model.move import Move
@@ -77,7 +76,7 @@ class JobDesk:
         nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
         if refusal := never_fits(ask.resources, ask.paradigm, ask.backend, nodes):
             raise NeverFits(
-                refusal, hint="ask for less in `resources`, or join a node that has it"
+                refusal.sentence, hint="ask for less in `resources`, or join a node that has it"
             )
         if spec.after:
             there = {job.id for job in await self._store.get_many(spec.after)

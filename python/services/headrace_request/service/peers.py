@@ -9,7 +9,7 @@ from yarl import URL
 from headrace_model.errors import InvalidName, NotFound, Unavailable
 from headrace_model.ids import JobId
 from headrace_request.core.access import User
-from headrace_service.http import REQUEST_ID, USER, InternalToken, internal_session
+from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
 
 _PIECE_BYTES = 128 * 1024
 # Hop-by-hop (RFC 9110, 7.6.1), and what we say ourselves.
@@ -61,7 +61,7 @@ class Peer:
         if any(part in (".", "..") for part in request.path.split("/")):
             raise InvalidName("the path of a request may not hold '.' or '..'")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _NOT_PASSED}
-        headers |= {USER: user.name, REQUEST_ID: request["request_id"]}
+        headers |= {USER: user.name, REQUEST_ID: request[REQUEST_ID_KEY]}
         body = request.content if request.body_exists else None
         url = URL(self._base + request.raw_path, encoded=True)
         try:
@@ -81,7 +81,7 @@ class Peer:
             for key, value in answer.headers.items():
                 if key.lower() not in _NOT_PASSED:
                     passed.headers.add(key, value)
-            passed.headers[REQUEST_ID] = request["request_id"]
+            passed.headers[REQUEST_ID] = request[REQUEST_ID_KEY]
             await passed.prepare(request)
             try:
                 async for piece in answer.content.iter_chunked(_PIECE_BYTES):

@@ -10,13 +10,12 @@ than one CPU is never cut, whatever the paradigm, nor is a job that asks no CPU 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from enum import StrEnum
 
+from headrace_model.fit import CPU, memory_with, undivided, whole_cpus
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
-
-CPU = 1000  # millicpus
 
 
 class Reason(StrEnum):
@@ -33,55 +32,6 @@ class Reason(StrEnum):
     BEHIND_RESERVATION = "BEHIND_RESERVATION"
     NO_ROOM = "NO_ROOM"
     NEXT_PLAN = "NEXT_PLAN"  # this plan was full before the job's turn
-
-
-def undivided(asked: Resources, paradigm: Paradigm) -> bool:
-    """Tell whether the job goes to one node as a whole."""
-    return paradigm is Paradigm.SINGLE_NODE or asked.millicpus <= CPU
-
-
-def memory_with(asked: Resources, millicpus: int) -> int:
-    """Bytes that a node must have free for that part of the job's CPUs (rounded up)."""
-    return -(-asked.memory_bytes * millicpus // asked.millicpus) if asked.millicpus else 0
-
-
-def whole_cpus(asked: Resources, millicpus: int, memory_bytes: int) -> int:
-    """How many whole CPUs of the job, each with its memory, that much room can hold."""
-    if memory_bytes < 0:
-        return 0
-    by_cpu = millicpus // CPU
-    if asked.memory_bytes > 0:
-        by_cpu = min(by_cpu, memory_bytes * asked.millicpus // (asked.memory_bytes * CPU))
-    return max(by_cpu, 0)
-
-
-def pieces(asked: Resources, room: Resources) -> tuple[int, bool]:
-    """Whole CPUs that fit in the room, and whether the job's fraction fits beside them."""
-    whole = whole_cpus(asked, room.millicpus, room.memory_bytes)
-    fraction = asked.millicpus % CPU
-    with_fraction = whole * CPU + fraction
-    return whole, (
-        fraction > 0
-        and with_fraction <= room.millicpus
-        and memory_with(asked, with_fraction) <= room.memory_bytes
-    )
-
-
-def can_hold(asked: Resources, paradigm: Paradigm, rooms: Iterable[Resources]) -> bool:
-    """Tell whether `place` would find an allocation, without saying which."""
-    if undivided(asked, paradigm):
-        return any(asked.fits_in(room) for room in rooms)
-    wanted, fraction = divmod(asked.millicpus, CPU)
-    # A whole CPU's place also takes the fraction, unless some node has a corner left for it.
-    corner = fraction == 0
-    total = 0
-    for room in rooms:
-        whole, corner_here = pieces(asked, room)
-        total += whole
-        corner = corner or corner_here
-        if total > wanted or (corner and total == wanted):
-            return True
-    return False
 
 
 def place(

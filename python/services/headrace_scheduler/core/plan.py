@@ -9,10 +9,11 @@ job behind the first blocked one gets its own when it is first.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from headrace_model.fit import can_hold
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import Reason, Room, can_hold
+from headrace_scheduler.core.placement import Reason, Room
 from headrace_scheduler.core.profile import Reservation, Return, reserve
 from headrace_scheduler.core.snapshot import Node, Snapshot, WaitingJob
 from headrace_scheduler.core.why import Why

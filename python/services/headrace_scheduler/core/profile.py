@@ -20,9 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
+from headrace_model.fit import CPU, can_hold, pieces, undivided
 from headrace_model.ids import JobId, NodeId
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import CPU, can_hold, pieces, place, undivided
+from headrace_scheduler.core.placement import place
 from headrace_scheduler.core.snapshot import Node, WaitingJob
 
 # When an allocation comes back (UTC, ms); a plain tuple, for there are thousands in each plan.

@@ -4,16 +4,15 @@
 sentence is made by `explain` when somebody asks.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import assert_never
 
+from headrace_model.fit import asked_text, can_hold, largest_text
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
-from headrace_model.resources import NOTHING, Paradigm, Resources
-from headrace_scheduler.core.placement import CPU, Reason, can_hold, undivided, whole_cpus
+from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.snapshot import Node, WaitingJob
 
 
@@ -37,69 +36,6 @@ class Explanation:
 
     sentence: str
     next_step: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a job could never start; `largest` is what could, asked in the same way."""
-
-    largest: Resources
-    sentence: str
-
-
-def never_fits(
-    resources: Resources, paradigm: Paradigm, backend: str, nodes: Sequence[Node]
-) -> Refusal | None:
-    """Refuse at submit what all known nodes together couldn't hold even if they were empty.
-
-    `nodes` are all nodes that were not removed; drained and lost ones count, since they may come
-    back. While no node is known nothing is refused: a fresh installation takes jobs
-    before its first node has joined, and they wait as "no node has joined yet". Once there
-    are nodes and none offers the backend, the job is refused with nothing as the largest fit.
-    """
-    if not nodes:
-        return None
-    rooms = [node.capacity for node in nodes if backend in node.backends]
-    if not rooms:
-        offered = sorted({name for node in nodes for name in node.backends})
-        return Refusal(
-            NOTHING,
-            f"no known node offers the backend {backend!r} "
-            f"(offered: {', '.join(offered) or 'none'})",
-        )
-    if can_hold(resources, paradigm, rooms):
-        return None
-    return Refusal(
-        largest_fit(resources, paradigm, rooms),
-        f"the job asks {_asked(resources, paradigm)}; "
-        f"{_largest(resources, paradigm, rooms, 'when all nodes with its backend are empty')}",
-    )
-
-
-def largest_fit(resources: Resources, paradigm: Paradigm, rooms: Iterable[Resources]) -> Resources:
-    """The largest request of this kind that such rooms hold (none of them holds `resources`).
-
-    For a job on one node: the room that holds the greatest part of it. Else as many whole CPUs as
-    fit with the same memory per CPU, and if not even one does, what one node has at best.
-    """
-    rooms = list(rooms)
-    if not undivided(resources, paradigm):
-        cpus = sum(whole_cpus(resources, r.millicpus, r.memory_bytes) for r in rooms) * CPU
-        if cpus:
-            return Resources(cpus, resources.memory_bytes * cpus // resources.millicpus)
-
-    def part_held(room: Resources) -> tuple[Fraction, int, int]:
-        parts = [
-            Fraction(has, wants)
-            for has, wants in (
-                (room.millicpus, resources.millicpus),
-                (room.memory_bytes, resources.memory_bytes),
-            )
-            if wants > 0
-        ]
-        return min(parts, default=Fraction(1)), room.millicpus, room.memory_bytes
-
-    return max(rooms, key=part_held, default=NOTHING)
 
 
 def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
@@ -147,7 +83,7 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
         what = f" that offers the backend {job.backend!r}" if reason is Reason.NO_BACKEND else ""
         return Explanation(f"No node{what} is up: {_down(concerned)}.", _repair(concerned))
     rooms = [node.capacity for node in able if node.state is NodeState.UP]
-    sentence = f"The job asks {_asked(job.resources, job.paradigm)}; " + _largest(
+    sentence = f"The job asks {asked_text(job.resources, job.paradigm)}; " + largest_text(
         job.resources, job.paradigm, rooms, "even when all nodes that are up are empty"
     )
     if can_hold(job.resources, job.paradigm, [node.capacity for node in able]):
@@ -176,8 +112,8 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         node.free for node in nodes if job.backend in node.backends and node.state is NodeState.UP
     ]
     sentence = (
-        f"The job asks {_asked(job.resources, job.paradigm)}; "
-        + _largest(job.resources, job.paradigm, rooms, "now")
+        f"The job asks {asked_text(job.resources, job.paradigm)}; "
+        + largest_text(job.resources, job.paradigm, rooms, "now")
         + ". It fits only after running jobs have ended"
     )
     if why.reason is Reason.NO_ROOM:
@@ -194,35 +130,6 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         f"at {_time(why.at_ms)} at the latest.",
         "Nothing to do; it starts by itself.",
     )
-
-
-def _asked(resources: Resources, paradigm: Paradigm) -> str:
-    where = " on one node" if undivided(resources, paradigm) else f" ({paradigm})"
-    return _amount(resources) + where
-
-
-def _largest(
-    resources: Resources, paradigm: Paradigm, rooms: Sequence[Resources], when: str
-) -> str:
-    if can_hold(resources, paradigm, rooms):
-        return f"that much fits {when}"  # the nodes changed since the plan
-    fit = _amount(largest_fit(resources, paradigm, rooms))
-    if undivided(resources, paradigm):
-        return f"the nearest that one node has is {fit}, {when}"
-    return f"the largest that fits is {fit}, {when}"
-
-
-def _amount(resources: Resources) -> str:
-    cpus = f"{Fraction(resources.millicpus, CPU).__float__():.3f}".rstrip("0").rstrip(".")
-    plural = "" if resources.millicpus == CPU else "s"
-    return f"{cpus} CPU{plural} and {_bytes(resources.memory_bytes)}"
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= size:
-            return f"{count / size:.2f}".rstrip("0").rstrip(".") + f" {unit}"
-    return f"{count} B"
 
 
 def _time(at_ms: int | None) -> str:

@@ -6,7 +6,7 @@
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
---   hr:facts, hr:links, hr:dataset, hr:datasets, hr:names, hr:derivation, hr:events, hr:commits.
+--   hr:facts, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
@@ -161,6 +161,7 @@ for _, seal in ipairs(args.seals) do
   expect('hr:dataset:' .. seal.id, 'hash')
   expect(seal.index, 'set')
   expect('hr:names', 'hash')
+  expect('hr:unmarked', 'zset')
 end
 if problem then return problem end
 
@@ -225,6 +226,7 @@ for _, seal in ipairs(args.seals) do
   redis.call('HSET', 'hr:dataset:' .. seal.id, 'state', 'SEALED', 'doc', seal.doc)
   redis.call('SADD', seal.index, seal.id)
   redis.call('HSET', 'hr:names', seal.name, seal.id, seal.versioned, seal.id)
+  redis.call('ZADD', 'hr:unmarked', now, seal.id)
   hint('kind', 'dataset', 'dataset', seal.id, 'state', 'SEALED')
 end
 history_entry(id, args.entry, version)
