@@ -7,6 +7,7 @@ starts and, once it is dead, starts again.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -27,8 +28,10 @@ from headrace_local.admin import ensure_admin, ensure_internal_token
 from headrace_local.environ import environ_for, redis_url
 from headrace_local.layout import SERVICES, Home, named
 from headrace_model.ids import JobId
+from tests.support import crash_points
 from tests.support.wait import wait_until
 
+_PROJECT = Path(__file__).parents[2]
 _REPLICAS = {"scheduler": 2, "monitor": 2}
 _PROGRAMS = {
     named(service, replica): (service, replica)
@@ -47,6 +50,7 @@ class Stack:
     The short times (seconds) make faults show early: leases, the sweep, the node's counter.
     With `keep_alive` a process that died is started again within 0.3 s, as a container platform
     would; without it, by the test's own `restart`. `settings` adds settings for all services.
+    With `points` each service can be stopped at its calls to Redis, see `points`.
     """
 
     names = ("redis", *_PROGRAMS, "nest")
@@ -63,7 +67,9 @@ class Stack:
         cpus: float = 2.0,
         memory_bytes: int = 2 * 2**30,
         settings: Mapping[str, str] | None = None,
+        points: bool = False,
     ) -> None:
+        self._has_points = points
         self.home: Home = folders.find_home(home)
         self._keep_alive = keep_alive
         self._server = redis_server.find_server()
@@ -157,13 +163,19 @@ class Stack:
         process = self._running.get(name)
         return process.pid if process and process.poll() is None else None
 
-    def kill9(self, name: str) -> None:
-        """SIGKILL; returns when the process is gone."""
-        if name == "nest":
-            processes.end(processes.find_nests(self.home.id), 0.0)
-        elif self.alive(name):
-            self._running[name].kill()
-            self._running[name].wait(_STOPPED_WITHIN_S)
+    def kill9(self, *names: str) -> None:
+        """SIGKILL, to all of them before anything else; returns when they are gone."""
+        nests = processes.find_nests(self.home.id) if "nest" in names else []
+        for name in names:
+            if process := self._running.get(name):
+                process.kill()
+        for nest in nests:
+            nest.signal(signal.SIGKILL)
+        for name in names:
+            if process := self._running.get(name):
+                process.wait(_STOPPED_WITHIN_S)
+        if processes.wait_gone(nests, _STOPPED_WITHIN_S):
+            raise RuntimeError("the nest is killed, but not gone")
 
     def pause(self, name: str) -> None:
         """SIGSTOP: connections stay open, and nothing answers."""
@@ -181,6 +193,22 @@ class Stack:
         await asyncio.to_thread(self._wait_end, name)
         self._start(name)
         await self._wait_ready(name)
+
+    def points(self, service: str) -> crash_points.Points:
+        """The points of a service's calls to Redis, for all its replicas."""
+        return crash_points.Points(self.home.run / "points" / service)
+
+    def leader(self, service: str) -> str | None:
+        """The replica that took the lead last; None while the one that did is not alive."""
+        terms: list[tuple[int, str]] = []
+        for name, (of, _) in _PROGRAMS.items():
+            if of != service:
+                continue
+            for line in self.log(name).splitlines():
+                if '"action": "lead"' in line:
+                    terms.append((json.loads(line)["term"], name))
+        _, name = max(terms, default=(0, ""))
+        return name if name and self.alive(name) else None
 
     def log(self, name: str) -> str:
         """All that a process has logged."""
@@ -250,12 +278,20 @@ class Stack:
             service, replica = _PROGRAMS[name]
             command = [sys.executable, "-m", f"headrace_{service}.main"]
             settings = environ_for(self.home, self.config, service, replica)
+            if self._has_points:
+                command[2:] = ["tests.support.crash_points", service]
+                settings[crash_points.VARIABLE] = str(self.home.run / "points" / service)
             Path(settings["HEADRACE_STATE_DIR"]).mkdir(0o700, parents=True, exist_ok=True)
         # The mark names the home and no process: the nest inherits it.
         environ = {**os.environ, **settings, processes.HOME_ID: self.home.id}
         with self.home.log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(
-                command, env=environ, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command,
+                env=environ,
+                cwd=_PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     async def _wait_ready(self, name: str) -> None:

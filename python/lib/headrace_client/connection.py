@@ -24,8 +24,10 @@ class Connection:
 
 def state_folder(environ: Mapping[str, str]) -> Path:
     """The state folder of `headrace local`."""
-    home = environ.get("HEADRACE_HOME")
-    return Path(home) if home else Path.home() / ".local" / "share" / "headrace"
+    if home := environ.get("HEADRACE_HOME"):
+        return Path(home)
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else Path.home() / ".local" / "share") / "headrace"
 
 
 def find_connection(

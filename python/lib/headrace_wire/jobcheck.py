@@ -82,6 +82,6 @@ def _unsent(spec: JobSpec) -> Iterator[Problem]:
     for each in spec.path_inputs:
         yield Problem(
             f"inputs.{each.name}.path",
-            "a path means something on its own machine only: upload it first (`headrace submit` "
-            "does) and ask for the dataset by its DATA_ID",
+            "a path means something on its own machine only: upload it first (`headrace exec "
+            "from_file` does) and ask for the dataset by its DATA_ID",
         )

@@ -133,7 +133,7 @@ class DatasetsApi:
         if digest is None:
             raise InvalidInput(
                 f"the header {CHECKSUM} is missing",
-                hint="send the SHA-256 of the whole file in hexadecimal; `headrace datasets "
+                hint="send the SHA-256 of the whole file in hexadecimal; `headrace dataset "
                 "upload` does so, `sha256sum FILE` prints it",
             )
         piece = _piece(request)

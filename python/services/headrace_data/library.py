@@ -222,7 +222,7 @@ class Library:
         if found is None:
             raise NotFound(
                 f"dataset {dataset.title} has no item {path[:200]!r}",
-                hint=f"`headrace datasets items {dataset.name}` lists them",
+                hint=f"`headrace dataset items {dataset.name}` lists them",
             )
         return found
 

@@ -132,8 +132,8 @@ def _say(sentence: str) -> None:
 
 
 def _say_next() -> None:
-    click.echo("Next: `headrace run -- echo hello` runs a first job, `headrace jobs list` lists")
-    click.echo("      jobs, `headrace local down` stops Headrace and keeps all data.")
+    click.echo("Next: `headrace exec run --follow -- echo hello` runs a first job, `headrace jobs")
+    click.echo("      list` lists jobs, `headrace local down` stops Headrace and keeps all data.")
 
 
 def _say_workers(home: Home) -> None:

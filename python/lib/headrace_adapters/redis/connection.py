@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha1
 from importlib.resources import files
+from inspect import signature
 from secrets import token_hex
 from typing import Any
 
 import redis.asyncio as aioredis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -35,6 +37,13 @@ from headrace_model.errors import Conflict, Fenced, HeadraceError, NotFound, Sta
 _GONE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
 _BATCH = 200  # commands a round trip: bounds memory and keeps Redis fair to others
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
+# Else the library looks its own version up on disk at each connection. Newer ones warn of the
+# older names, and the older ones don't know the newer name.
+_SAYS_NO_VERSION: dict[str, Any] = (
+    {"driver_info": None}
+    if "driver_info" in signature(AbstractConnection).parameters
+    else {"lib_name": None, "lib_version": None}
+)
 
 
 class NoRoom(Conflict):
@@ -94,9 +103,7 @@ class Redis:
             socket_timeout=None,
             health_check_interval=0,
             retry=Retry(NoBackoff(), 0),
-            # Else the library looks its own version up on disk at each connection.
-            lib_name=None,
-            lib_version=None,
+            **_SAYS_NO_VERSION,
         )
         self._patience_s = patience_s
         self._waiting: list[_Call] = []

@@ -148,7 +148,7 @@ class DatasetStore:
         if state and state != DatasetState.TOMBSTONED:
             return DatasetId(name)
         raise NotFound(
-            f"there is no dataset {name[:140]!r}", hint="`headrace datasets list` shows all"
+            f"there is no dataset {name[:140]!r}", hint="`headrace dataset list` shows all"
         )
 
     async def ids(self) -> set[DatasetId]:

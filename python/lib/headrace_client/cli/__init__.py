@@ -25,7 +25,7 @@ _COMMANDS: Final = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=exits.TABLE,
 )
-@click.option("--url", metavar="URL", help="The server, for example http://127.0.0.1:8470.")
+@click.option("--url", metavar="URL", help="The server, for example http://127.0.0.1:8378.")
 @click.option("--token-file", metavar="FILE", help="The file with your token.")
 @click.version_option(package_name="headrace", message="headrace %(version)s")
 @click.pass_context

@@ -37,7 +37,7 @@ def list_jobs(
     """List jobs, the last that moved first.
 
     \b
-    Example: headrace jobs list --status RUNNING --status QUEUED -q delaware
+    Example: headrace jobs list --status RUNNING --status CLOSED -q delaware
     """
 
     async def read(client: Client) -> list[JobView]:

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Writes what the pages of docs/ take from the code: settings.md, and the edges in design.md.
+
+Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
+"""
+
+import argparse
+import dataclasses
+import importlib
+import sys
+from pathlib import Path
+
+from headrace_local.layout import SERVICES
+from headrace_model.status import as_markdown, as_picture
+from headrace_model.units import size_text
+from headrace_service.settings import PREFIX, CommonSettings
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+_HEAD = f"""# Settings
+
+Written by `python scripts/gen-docs.py`; a test compares. A service reads its settings once, from
+the environment: `lease_s` is `{PREFIX}LEASE_S`. One without a default must be given. Names end in
+their unit: `_s` seconds, `_bytes` bytes, `_ms` milliseconds.
+
+With `headrace local` they stand in `config.json` of the state folder, for every service that has
+them, and count from the next `up`: `{{"settings": {{"log_level": "debug"}}}}`. It gives all that must
+be given.
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md: what all services share, then what each has of its own."""
+    common = dataclasses.fields(CommonSettings)
+    parts = [_HEAD, _table("All services", common)]
+    shared = {field.name for field in common}
+    for service in sorted(SERVICES):
+        settings = importlib.import_module(f"headrace_{service}.settings").Settings
+        own = tuple(field for field in dataclasses.fields(settings) if field.name not in shared)
+        parts.append(_table(f"headrace_{service}", own))
+    return "\n".join(parts)
+
+
+def _table(title: str, fields: "tuple[dataclasses.Field[object], ...]") -> str:
+    if not fields:
+        return f"## {title}\n\nNone of its own.\n"
+    rows = [f"| `{f.name}` | {_default(f)} | {f.metadata['about']} |" for f in fields]
+    return "\n".join(
+        [f"## {title}\n", "| setting | default | what it is |", "|---|---|---|", *rows, ""]
+    )
+
+
+def _default(field: "dataclasses.Field[object]") -> str:
+    if field.default is dataclasses.MISSING:
+        return "must be given"
+    if field.default == "":
+        return "empty"
+    if field.name.endswith("_bytes") and field.default:
+        return f"{field.default} ({size_text(int(str(field.default)))})"
+    return str(field.default)
+
+
+def design_page(page: str) -> str:
+    """docs/design.md with the table and the picture of the status table between their marks."""
+    page = _between(page, "edges", as_markdown())
+    return _between(page, "picture", f"```mermaid\n{as_picture()}\n```")
+
+
+def _between(page: str, mark: str, text: str) -> str:
+    begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
+    before, found, rest = page.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        sys.exit(f"gen-docs.py: docs/design.md has no {begin} … {end}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
+
+
+def main() -> int:
+    """Write the pages, or with --check tell which are not current."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
+    check = parser.parse_args().check
+    design = DOCS / "design.md"
+    pages = {design: design_page(design.read_text()), DOCS / "settings.md": settings_page()}
+    stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        if not check:
+            path.write_text(pages[path])
+        print(f"{'stale' if check else 'written'}: docs/{path.name}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

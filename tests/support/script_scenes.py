@@ -1,0 +1,350 @@
+"""For every script of Redis one good call: what lies there before, and the call."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.datasets import DatasetStore
+from headrace_adapters.redis.jobs import Idempotency, JobStore
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_model.cause import Cause
+from headrace_model.dataset import Category, Dataset, DatasetState, Item, Origin
+from headrace_model.domain import Domain
+from headrace_model.ids import DatasetId, JobId, NodeId, job_id
+from headrace_model.job import Ask, Job, Need, NewJob, first_step
+from headrace_model.move import Derivation, Move, move_of
+from headrace_model.requirement import Fulfilment
+from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_model.status import Event, Role
+from headrace_model.work import Fact, FactKind, Verb, Work
+
+N1, N2 = NodeId("node1"), NodeId("node2")
+NODE_SIZE = Resources(4_000, 8 * 2**30)
+SMALL = Resources(1_000, 2**30)
+ASK = Ask(SMALL, Paradigm.SINGLE_NODE, "process")
+TWO_NODES = Allocation((Share(N1, SMALL), Share(N2, SMALL)))
+
+
+def new_job(number: int = 1, *needs: Need, after: tuple[JobId, ...] = ()) -> NewJob:
+    """A small job with an id that `number` decides."""
+    return NewJob(
+        id=job_id(1_700_000_000_000, number),
+        owner="ann",
+        name=f"job{number}",
+        kind="command",
+        spec='{"kind":"command"}',
+        priority=50,
+        ask=ASK,
+        needs=frozenset(needs),
+        after=after,
+    )
+
+
+def new_dataset(number: int = 1, name: str = "") -> Dataset:
+    """An OPEN dataset."""
+    return Dataset(
+        id=DatasetId(f"d{number}"),
+        name=name or f"data{number}",
+        version=1,
+        category=Category.OUTPUT,
+        format="GENERIC",
+        domain=Domain(),
+        owner="ann",
+        created_ms=1,
+    )
+
+
+def sealed(dataset: Dataset) -> Dataset:
+    """The same, SEALED."""
+    return replace(dataset, state=DatasetState.SEALED, sealed_ms=2, manifest_sha256="0" * 64)
+
+
+class Recorder(Redis):
+    """Keeps the calls of scripts that go through it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, patience_s=30.0)
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    async def script(self, name: str, args: dict[str, Any]) -> list[Any]:
+        self.calls.append((name, args))
+        return await super().script(name, args)
+
+
+class Stage:
+    """All stores on one Redis, with two nodes and leaders once `ready`."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.jobs = JobStore(redis)
+        self.nodes = NodeStore(redis)
+        self.leases = LeaseStore(redis)
+        self.datasets = DatasetStore(redis)
+
+    async def ready(self) -> None:
+        for node in (N1, N2):
+            await self.nodes.register(
+                node, f"run of {node}", NODE_SIZE, frozenset({"process"}), has_state_lock=True
+            )
+        for role in (Role.SCHEDULER, Role.MONITOR, Role.DATA):
+            await self.leases.acquire(role, "me", 600_000)
+
+    async def make(self, new: NewJob) -> Job:
+        await self.jobs.create(new, first_step(new.needs))
+        return await self.jobs.get(new.id)
+
+    async def apply(self, move: Move) -> Job:
+        await self.jobs.apply(move, None if move.writer is Role.REQUEST else 1)
+        return await self.jobs.get(move.job)
+
+    async def launched(self, number: int = 1, *needs: Need) -> Job:
+        job = await self.make(new_job(number, *needs))
+        return await self.apply(launch(job, TWO_NODES))
+
+    async def running(self, number: int = 1, *needs: Need) -> Job:
+        job = await self.launched(number, *needs)
+        await self.jobs.report(N1, f"run of {N1}", [Fact(N1, job.id, 1, FactKind.STARTED)])
+        return await self.apply(move_of(job, Event.STARTED, Role.MONITOR))
+
+    async def sealed_dataset(self, number: int = 1) -> Dataset:
+        await self.datasets.create(new_dataset(number), new_version=False)
+        entry = await self.datasets.get(new_dataset(number).id)
+        await self.datasets.seal(entry, sealed(entry.dataset))
+        return (await self.datasets.get(entry.dataset.id)).dataset
+
+
+def launch(job: Job, allocation: Allocation) -> Move:
+    """What the scheduler's plan does with a job that has nothing to stage."""
+    return replace(
+        move_of(job, Event.LAUNCHED, Role.SCHEDULER),
+        takes=allocation,
+        work=tuple(
+            Work(share.node, job.id, job.attempt, Verb.LAUNCH, job.spec, share.resources)
+            for share in allocation.shares
+        ),
+    )
+
+
+def derivation(key: str, number: int, parent: Job) -> Derivation:
+    """A child that makes missing data."""
+    return Derivation(key, replace(new_job(number), parents=(parent.id,)), Event.NEEDS_ALLOCATION)
+
+
+def fulfilled_by(*datasets: Dataset) -> tuple[Fulfilment, ...]:
+    """A requirement `rain` that a union meets."""
+    return (Fulfilment("rain", tuple(dataset.id for dataset in datasets), None, "it covers it"),)
+
+
+Act = Callable[[], Awaitable[object]]
+
+
+async def _acquire_lease(stage: Stage) -> Act:
+    return lambda: stage.leases.acquire(Role.PARTITIONER, "me", 60_000)
+
+
+async def _release_lease(stage: Stage) -> Act:
+    return lambda: stage.leases.release(Role.MONITOR, "me")
+
+
+async def _register_node(stage: Stage) -> Act:
+    await stage.launched()
+    return lambda: stage.nodes.register(
+        N1, f"run of {N1}", NODE_SIZE, frozenset({"process"}), has_state_lock=True
+    )
+
+
+async def _renew_node(stage: Stage) -> Act:
+    return lambda: stage.nodes.renew(N1, f"run of {N1}")
+
+
+async def _lose_node(stage: Stage) -> Act:
+    counter = (await stage.nodes.all())[0].counter
+    return lambda: stage.nodes.lose(N1, counter, 1)
+
+
+async def _create_job(stage: Stage) -> Act:
+    first = await stage.make(new_job(1))
+    once = Idempotency("key", "fingerprint")
+    second = new_job(2, after=(first.id,))
+    return lambda: stage.jobs.create(second, Event.NEEDS_ALLOCATION, once)
+
+
+async def _report_fact(stage: Stage) -> Act:
+    job = await stage.launched()
+    facts = [Fact(N1, job.id, 1, kind) for kind in (FactKind.STARTED, FactKind.EXITED)]
+    return lambda: stage.jobs.report(N1, f"run of {N1}", facts)
+
+
+async def _reject_fact(stage: Stage) -> Act:
+    job = await stage.launched()
+    return lambda: stage.jobs.reject(job, N1, FactKind.COLLECTED, Cause.COLLECTION, "no file")
+
+
+async def _finish_work(stage: Stage) -> Act:
+    job = await stage.launched()
+    record = (await stage.jobs.work(N1))[f"{job.id}.1"]
+    return lambda: stage.jobs.finish_work(N1, f"run of {N1}", record)
+
+
+async def _create_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset(1)
+    again = replace(new_dataset(2), name="data1")
+    return lambda: stage.datasets.create(again, new_version=True)
+
+
+async def _put_item(stage: Stage) -> Act:
+    await stage.datasets.create(new_dataset(), new_version=False)
+    item = Item("a/b.txt", 1, "0" * 64, "key")
+    return lambda: stage.datasets.put_item(new_dataset().id, item)
+
+
+async def _seal_dataset(stage: Stage) -> Act:
+    await (await _put_item(stage))()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.seal(entry, sealed(entry.dataset))
+
+
+async def _describe_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    entry = await stage.datasets.get(new_dataset().id)
+    described = replace(entry.dataset, description="rain of 1980")
+    return lambda: stage.datasets.describe(entry, described)
+
+
+async def _mark_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.marked(entry.dataset.id, entry.doc)
+
+
+async def _tombstone_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.tombstone(entry)
+
+
+async def _forget_dataset(stage: Stage) -> Act:
+    await (await _tombstone_dataset(stage))()
+    return lambda: stage.datasets.forget(new_dataset().id)
+
+
+async def _restore_dataset(stage: Stage) -> Act:
+    return lambda: stage.datasets.restore(sealed(new_dataset()))
+
+
+async def _takes(stage: Stage) -> Act:
+    job = await stage.make(new_job())
+    return lambda: stage.jobs.apply(launch(job, TWO_NODES), 1)
+
+
+async def _opens_and_returns(stage: Stage) -> Act:
+    job = await stage.running()
+    stop = replace(
+        move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE, detail="code 1"),
+        exit_code=1,
+        work=tuple(Work(node, job.id, 1, Verb.STOP, job.spec) for node in (N1, N2)),
+        consumes=((N1, FactKind.STARTED),),
+    )
+    job = await stage.apply(stop)
+    await stage.jobs.report(N1, f"run of {N1}", [Fact(N1, job.id, 1, FactKind.STOPPED)])
+    retry = replace(
+        move_of(job, Event.RETRY, Role.MONITOR, cause=Cause.EXIT_CODE),
+        opens=ASK,
+        retries=1,
+        returns=(N1, N2),
+        work=(Work(N1, job.id, 1, Verb.CLEAN),),
+        forgets=(N2,),
+        consumes=((N1, FactKind.STOPPED),),
+    )
+    return lambda: stage.jobs.apply(retry, 1)
+
+
+async def _links(stage: Stage) -> Act:
+    first, second = await stage.sealed_dataset(1), await stage.sealed_dataset(2)
+    job = await stage.make(new_job(1, Need.DATA_CHECK))
+    move = move_of(job, Event.NEEDS_ALLOCATION, Role.DATA)
+    return lambda: stage.jobs.apply(replace(move, fulfilments=fulfilled_by(first, second)), 1)
+
+
+async def _unlinks(stage: Stage) -> Act:
+    await (await _links(stage))()
+    job = await stage.jobs.get(new_job(1).id)
+    return lambda: stage.jobs.apply(move_of(job, Event.CANCEL, Role.REQUEST))
+
+
+async def _bears_and_joins(stage: Stage) -> Act:
+    other = await stage.make(new_job(1, Need.DATA_CHECK))
+    derive = move_of(other, Event.NEEDS_DERIVATION, Role.DATA)
+    await stage.apply(replace(derive, children=(derivation("known", 11, other),)))
+    job = await stage.make(new_job(2, Need.DATA_CHECK))
+    move = replace(
+        move_of(job, Event.NEEDS_DERIVATION, Role.DATA),
+        children=(derivation("known", 12, job), derivation("new", 13, job)),
+    )
+    return lambda: stage.jobs.apply(move, 1)
+
+
+async def _leaves_a_child(stage: Stage) -> Act:
+    await (await _bears_and_joins(stage))()
+    job = await stage.jobs.get(new_job(2).id)
+    return lambda: stage.jobs.apply(move_of(job, Event.CANCEL, Role.REQUEST))
+
+
+async def _seals(stage: Stage) -> Act:
+    job = await stage.running(1, Need.COLLECTION)
+    collect = move_of(job, Event.NEEDS_COLLECTION, Role.MONITOR)
+    job = await stage.apply(replace(collect, returns=(N1, N2), exit_code=0))
+    output = replace(sealed(new_dataset()), origin=Origin(job.id, 1), output="flow")
+    complete = replace(
+        move_of(job, Event.COMPLETED, Role.DATA),
+        seals=(output,),
+        work=(Work(N1, job.id, 1, Verb.CLEAN), Work(N2, job.id, 1, Verb.CLEAN)),
+        consumes=((N1, FactKind.COLLECTED),),
+    )
+    return lambda: stage.jobs.apply(complete, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One good call of `script`: `play` makes what lies there before and returns the call.
+
+    `rises` names what a repeat changes again by intent; `again` is the reply of a repeat where it
+    isn't the first one's.
+    """
+
+    script: str
+    play: Callable[[Stage], Awaitable[Act]]
+    rises: frozenset[str] = frozenset()
+    again: tuple[object, ...] | None = None
+
+
+_NODE = frozenset({f"hr:node:{N1}"})
+SCENES = {
+    "acquire_lease": Scene("acquire_lease", _acquire_lease, frozenset({"hr:lease:partitioner"})),
+    "release_lease": Scene("release_lease", _release_lease, again=(0,)),
+    "register_node": Scene("register_node", _register_node, _NODE),
+    "renew_node": Scene("renew_node", _renew_node, _NODE, ("4", "UP")),
+    "lose_node": Scene("lose_node", _lose_node, again=(0,)),
+    "create_job": Scene("create_job", _create_job),
+    "report_fact": Scene("report_fact", _report_fact),
+    "reject_fact": Scene("reject_fact", _reject_fact),
+    "finish_work": Scene("finish_work", _finish_work, again=(0,)),
+    "create_dataset": Scene("create_dataset", _create_dataset, again=(0,)),
+    "put_item": Scene("put_item", _put_item, again=('{"key":"key","sha256":"' + "0" * 64
+                                                   + '","size_bytes":1}',)),
+    "seal_dataset": Scene("seal_dataset", _seal_dataset, again=(0,)),
+    "describe_dataset": Scene("describe_dataset", _describe_dataset),
+    "mark_dataset": Scene("mark_dataset", _mark_dataset),
+    "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
+    "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),
+    "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
+    "transition: takes shares": Scene("transition", _takes),
+    "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
+    "transition: links datasets": Scene("transition", _links),
+    "transition: unlinks datasets": Scene("transition", _unlinks),
+    "transition: bears and joins children": Scene("transition", _bears_and_joins),
+    "transition: leaves children": Scene("transition", _leaves_a_child),
+    "transition: seals outputs": Scene("transition", _seals),
+}  # fmt: skip
