@@ -23,8 +23,8 @@ the environment: `lease_s` is `{PREFIX}LEASE_S`. One without a default must be g
 their unit: `_s` seconds, `_bytes` bytes, `_ms` milliseconds.
 
 With `headrace local` they stand in `config.json` of the state folder, for every service that has
-them, and count from the next `up`: `{{"settings": {{"log_level": "debug"}}}}`. It gives all that must
-be given.
+them, and count from the next `up`: `{{"settings": {{"log_level": "debug"}}}}`. It gives all that
+must be given.
 """
 
 

@@ -5,7 +5,6 @@ variable HEADRACE_TEST_POINTS names a folder; before and after each script of Re
 is one) the file of that point is looked for in it, see `Points`.
 """
 
-import asyncio
 import importlib
 import os
 import sys
@@ -14,12 +13,13 @@ from typing import Any
 
 from headrace_adapters.redis.connection import Redis
 from headrace_service.lifecycle import main_of
+from tests.support.wait import wait_until
 
 VARIABLE = "HEADRACE_TEST_POINTS"
 KILLED = 137  # what a shell tells of a process that SIGKILL ended
 
 _CRASH, _HOLD = "crash", "hold"
-_LOOK_S = 0.01
+_LONGEST_S = 600.0
 
 
 class Points:
@@ -63,8 +63,9 @@ class Points:
                 return  # another replica was first
             os._exit(KILLED)
         self._reached(point).touch()
-        while self._wanted(point).exists():
-            await asyncio.sleep(_LOOK_S)
+        await wait_until(
+            lambda: not self._wanted(point).exists(), f"{point} to be let go", within_s=_LONGEST_S
+        )
 
     def _set(self, point: str, what: str) -> None:
         self._reached(point).unlink(missing_ok=True)

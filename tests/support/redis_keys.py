@@ -64,8 +64,9 @@ class Keys:
         """Put a value of another type than a key has, or should have, in its place."""
         was = self._text.type(name)
         self._text.delete(name)
-        if was in ("none", "string"):
-            # No script of ours keeps a geometry of this kind: no key of theirs is a bitmap list.
+        if was == "none" and name != "hr:events":
+            self._text.xadd(name, {"is": "spoilt"})  # only hr:events is a stream
+        elif was == "string":
             self._text.rpush(name, "spoilt")
         else:
             self._text.set(name, "spoilt")

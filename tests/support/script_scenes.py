@@ -325,7 +325,7 @@ SCENES = {
     "acquire_lease": Scene("acquire_lease", _acquire_lease, frozenset({"hr:lease:partitioner"})),
     "release_lease": Scene("release_lease", _release_lease, again=(0,)),
     "register_node": Scene("register_node", _register_node, _NODE),
-    "renew_node": Scene("renew_node", _renew_node, _NODE, ("4", "UP")),
+    "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
     "create_job": Scene("create_job", _create_job),
     "report_fact": Scene("report_fact", _report_fact),

@@ -1,7 +1,7 @@
 """Where the server is and which token to show: options, then the environment, then this machine.
 
-`headrace local up` writes client.json {url, token_file} into its state folder, which is
-`~/.local/share/headrace` unless HEADRACE_HOME names another.
+`headrace local up` writes client.json {url, token_file} into its state folder: HEADRACE_HOME, else
+`$XDG_DATA_HOME/headrace`, else `~/.local/share/headrace`.
 """
 
 import json

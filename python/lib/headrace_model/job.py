@@ -76,7 +76,7 @@ class Job:
     allocation: Allocation | None  # of the current attempt, kept after its shares came back
     cause: Cause | None
     detail: str
-    exit_code: int | None  # of the worker that ended the last attempt, where one did
+    exit_code: int | None  # of the worker that ended the last attempt; -n after signal n
     fulfilments: str  # JSON, "" while no data check has passed
     outputs: str  # JSON object output name → dataset id, "" before collection
     children: tuple[JobId, ...] = ()

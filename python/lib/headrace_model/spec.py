@@ -26,7 +26,8 @@ DEFAULT_PRIORITY: Final = 50
 class FileSpec:
     """A small file that travels with the job and lies in the worker's working directory.
 
-    `name` is a plain file name; `sha256` is the lower-case hex digest of `content`.
+    `name` is its path below the job file's folder; `sha256` is the lower-case hex digest of
+    `content`.
     """
 
     name: str

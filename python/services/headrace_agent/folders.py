@@ -59,7 +59,9 @@ class AttemptFolder:
         """Lay the job file and the files that travel with it beside the worker."""
         (self.root / "job.json").write_text(spec)
         for each in files:
-            (self.root / "work" / each.name).write_bytes(each.content)
+            path = self.root / "work" / each.name
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.write_bytes(each.content)
 
     def keep(self, fact: Fact) -> None:
         """Keep a fact on disk until the transition that it causes has happened."""

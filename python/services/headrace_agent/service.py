@@ -132,7 +132,7 @@ class Agent:
                 if state is NodeState.LOST:
                     # Compare first, then come back: nothing may be placed here beside a stale
                     # worker.
-                    await self._reconcile()
+                    await self._reconcile(thorough=True)
                     self._registered.clear()
                     continue
             except Fenced as error:
@@ -212,16 +212,20 @@ class Agent:
     async def _reconcile_all(self) -> None:
         while True:
             await self._registered.wait()
-            await self._changed.take()
+            changed = await self._changed.take()
             try:
-                await self._reconcile()
+                await self._reconcile(thorough="" in changed)
             except Unavailable as error:
                 self._log.warning(f"can't read its work: {error}", action="reconcile")
                 await asyncio.sleep(_AGAIN_S)
                 self._changed.add("")
 
-    async def _reconcile(self) -> None:
-        """Have each attempt do its record; end and remove what Redis does not know."""
+    async def _reconcile(self, *, thorough: bool) -> None:
+        """Have each attempt do its record; end and remove what Redis does not know.
+
+        `thorough` looks for such attempts in the folders and the nest too, not only among
+        those that this agent took up: no hint tells of others.
+        """
         records = await self._jobs.work(self._node)
         for run, text in records.items():
             doing, task = self._doing.get(run, ("", None))
@@ -231,9 +235,11 @@ class Agent:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
             self._doing[run] = (text, asyncio.create_task(self._do(run, text)))
-        there = await asyncio.to_thread(attempt_folders, self._settings.state_dir)
-        held = {f"{w.key.job}.{w.key.attempt}" for w in await self._backend.list()}
-        for run in (self._doing.keys() | there.keys() | held) - records.keys():
+        known = set(self._doing)
+        if thorough:
+            known |= (await asyncio.to_thread(attempt_folders, self._settings.state_dir)).keys()
+            known |= {f"{w.key.job}.{w.key.attempt}" for w in await self._backend.list()}
+        for run in known - records.keys():
             if run not in self._quarantined:
                 await self._remove_stale(run)
 

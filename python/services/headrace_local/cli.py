@@ -132,8 +132,9 @@ def _say(sentence: str) -> None:
 
 
 def _say_next() -> None:
-    click.echo("Next: `headrace exec run --follow -- echo hello` runs a first job, `headrace jobs")
-    click.echo("      list` lists jobs, `headrace local down` stops Headrace and keeps all data.")
+    click.echo("Next: `headrace exec run --follow -- echo hello` runs a first job,")
+    click.echo("      `headrace jobs list` lists jobs,")
+    click.echo("      `headrace local down` stops Headrace and keeps all data.")
 
 
 def _say_workers(home: Home) -> None:

@@ -64,7 +64,9 @@ class Monitor:
     async def _listen(self) -> None:
         async for hint in self._events.follow():
             match hint.get("kind"):
-                case "job" | "fact":
+                case "fact":
+                    self._pending.add(JobId(hint["job"]))
+                case "job" if hint["to"] in _WATCHED:
                     self._pending.add(JobId(hint["job"]))
                 case _:
                     pass

@@ -129,21 +129,22 @@ class Scheduler:
                     case _:
                         pass
             if len(queue):
-                await self._plan(queue, term)
+                await self._plan(queue, {job.id: job for job in jobs}, term)
 
     async def _check_prerequisites(self, job: Job, term: int) -> None:
         others = {each.id: each.status for each in await self._jobs.get_many(job.after)}
         if move := after_prerequisites(job, others):
             await self._apply(job, move, term)
 
-    async def _plan(self, queue: Queue, term: int) -> None:
-        """Plan and apply until nothing more can start now."""
+    async def _plan(self, queue: Queue, read: dict[JobId, Job], term: int) -> None:
+        """Plan and apply until nothing more can start now; `read` are jobs just read."""
         snapshot = queue.snapshot(nodes_of(await self._nodes.all()))
         planned = plan(snapshot, self._now_ms(), limit=_PLACED_AT_ONCE)
         if not planned.placements:
             return
         allocations = {each.job: each.allocation for each in planned.placements}
-        jobs = await self._jobs.get_many(allocations)
+        jobs = [read[id] for id in allocations if id in read]
+        jobs += await self._jobs.get_many(allocations.keys() - read.keys())
         versions = {each.job: each.version for each in planned.placements}
         async with asyncio.TaskGroup() as group:
             for job in jobs:

@@ -69,11 +69,16 @@ class NodeStore:
         return bool(lost)
 
     async def all(self) -> list[NodeRecord]:
-        """All nodes, sorted by id."""
-        ids = sorted(await self._redis.command("SMEMBERS", "hr:nodes"))
-        hashes = await self._redis.commands([("HGETALL", f"hr:node:{node}") for node in ids])
-        held = await self._redis.commands([("HKEYS", f"hr:held:{node}") for node in ids])
-        free = await self._redis.command("HGETALL", "hr:free")
+        """All nodes, sorted by id; two round trips, since each plan begins with them."""
+        members, free = await self._redis.commands(
+            [("SMEMBERS", "hr:nodes"), ("HGETALL", "hr:free")]
+        )
+        ids = sorted(members)
+        read = await self._redis.commands(
+            [("HGETALL", f"hr:node:{node}") for node in ids]
+            + [("HKEYS", f"hr:held:{node}") for node in ids]
+        )
+        hashes, held = read[: len(ids)], read[len(ids) :]
         return [
             NodeRecord(
                 id=NodeId(node),

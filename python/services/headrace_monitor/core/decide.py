@@ -56,7 +56,7 @@ def _bad_end(job: Job, seen: Seen) -> Move | None:
                 lost = fact.cause is Cause.ATTEMPT_LOST
                 event = Event.ATTEMPT_LOST if lost else Event.FAILED
                 stopped = _stop(job, event, fact.cause, fact.detail)
-                return replace(stopped, exit_code=fact.exit_code)
+                return replace(stopped, exit_code=_exit_code(fact))
     for node in _nodes(job):
         if node in seen.lost:
             why = f"node {node} no longer answers"
@@ -66,6 +66,11 @@ def _bad_end(job: Job, seen: Seen) -> Move | None:
         why = f"it ran longer than its time limit of {limit / 1000:g} s"
         return _stop(job, Event.FAILED, Cause.TIME_LIMIT, why)
     return None
+
+
+def _exit_code(fact: Fact) -> int | None:
+    """The worker's exit code; -n where signal n ended it; None where no worker ended."""
+    return -fact.signal if fact.exit_code is None and fact.signal else fact.exit_code
 
 
 def _stop(job: Job, event: Event, cause: Cause, detail: str) -> Move:

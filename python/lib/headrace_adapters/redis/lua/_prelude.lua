@@ -6,6 +6,40 @@
 
 local args = cjson.decode(ARGV[1])
 
+-- What an argument can be. A number must be whole and exact as a double.
+local is = {}
+function is.text(value) return type(value) == 'string' end
+function is.flag(value) return type(value) == 'boolean' end
+function is.number(value)
+  return type(value) == 'number' and value % 1 == 0 and math.abs(value) <= 2 ^ 53
+end
+function is.list(value)
+  return type(value) == 'table' and (next(value) == nil or value[1] ~= nil)
+end
+function is.texts(value)
+  if type(value) ~= 'table' then return false end
+  for name, inner in pairs(value) do
+    if not is.text(inner) then return false end
+  end
+  return true
+end
+
+-- A wrong argument is a mistake in the program that calls: an error, raised before the first
+-- write. `kinds`: name of the argument → what it is, with a '?' before it where it may be absent.
+local function need(values, kinds)
+  if type(values) ~= 'table' then error('an argument is a ' .. type(values)) end
+  for name, kind in pairs(kinds) do
+    local must = string.gsub(kind, '^%?', '')
+    if not (values[name] == nil and must ~= kind) and not is[must](values[name]) then
+      error('argument ' .. name .. ' is no ' .. must)
+    end
+  end
+end
+
+local function need_each(list, kinds)
+  for _, values in ipairs(list) do need(values, kinds) end
+end
+
 local function refuse(code, message)
   return {'REFUSED', code, message}
 end
@@ -26,12 +60,15 @@ local function expect(key, kind)
 end
 
 -- Keys that every script reads or writes.
+need(args, {epoch = 'text'})
 if expect('hr:epoch', 'string') and expect('hr:commits', 'string') then
   if redis.call('GET', 'hr:epoch') ~= args.epoch then
     object('EPOCH', 'this Redis was restored or rebuilt; read hr:epoch again')
   end
-  if not tonumber(redis.call('GET', 'hr:commits') or '0') then
-    object('WRONG_TYPE', 'hr:commits holds no number')
+  -- INCR takes whole numbers below 2^63 only.
+  local count = redis.call('GET', 'hr:commits') or '0'
+  if not string.find(count, '^%d+$') or #count > 18 then
+    object('WRONG_TYPE', 'hr:commits holds no count')
   end
 end
 expect('hr:events', 'stream')
@@ -80,10 +117,12 @@ local function written(cpus, memory)
   return text(cpus) .. ' ' .. text(memory)
 end
 
--- The free ledger line of a node, rebuilt from its capacity and what attempts hold there.
+-- The free ledger line of a node, rebuilt from its capacity and what attempts hold there;
+-- nil, with an objection, where a share is damaged.
 local function rebuilt_line(node, cpus, memory)
   for _, share in ipairs(redis.call('HVALS', 'hr:held:' .. node)) do
     local c, m = amount(share)
+    if not c then return object('WRONG_TYPE', 'hr:held:' .. node .. ' holds no share: ' .. share) end
     cpus, memory = cpus - c, memory - m
   end
   return written(cpus, memory)
@@ -94,8 +133,15 @@ local function history_entry(id, entry, version)
   redis.call('RPUSH', 'hr:history:' .. id, cjson.encode(entry))
 end
 
--- Checks for add_job; `new` = {id, fields, entries, status, rank}.
+-- Checks for add_job; `new` = {id, fields, entries, status}.
 local function check_new_job(new)
+  need(new, {id = 'text', status = 'text', fields = 'texts', entries = 'list'})
+  if not string.find(new.fields.priority or '', '^%d%d?%d?$') then
+    error('the priority of job ' .. new.id .. ' is no number')
+  end
+  for _, entry in ipairs(new.entries) do
+    if type(entry) ~= 'table' then error('an entry of the history is a ' .. type(entry)) end
+  end
   expect('hr:job:' .. new.id, 'hash')
   expect('hr:history:' .. new.id, 'list')
   expect('hr:status:' .. new.status, 'zset')

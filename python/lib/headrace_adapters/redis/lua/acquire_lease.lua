@@ -3,6 +3,7 @@
 -- Writes: hr:lease:<role> {holder, term, until_ms}, hr:events on a new term, hr:commits.
 -- Reply: {'OK', term, 1} held by the caller; {'OK', term, 0, left_ms} held by another.
 -- Invariant: the term rises with each new holder and never falls.
+need(args, {role = 'text', holder = 'text', lease_ms = 'number'})
 local key = 'hr:lease:' .. args.role
 expect(key, 'hash')
 if problem then return problem end

@@ -6,6 +6,7 @@
 -- Reply: {'OK', 1 made or 0 there already}; a repeat of the same id makes nothing.
 --   Refuses CONFLICT: the name is taken, or an OPEN dataset has it, or the id is another name's.
 -- Invariant: at most one OPEN version a name; versions rise.
+need(args, {id = 'text', name = 'text', new_version = 'flag', doc = 'text'})
 local key = 'hr:dataset:' .. args.id
 expect(key, 'hash')
 expect('hr:names', 'hash')

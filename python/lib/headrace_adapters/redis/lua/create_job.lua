@@ -6,8 +6,13 @@
 --   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`).
 -- Invariant: a job exists with its history, its status index and its hint, or not at all.
 local new, once = args.new, args.idempotency
+need(args, {after = 'list'})
 check_new_job(new)
-if once then expect('hr:idempotency:' .. once.key, 'string') end
+if once then
+  need(once, {key = 'text', fingerprint = 'text', ttl_ms = 'number'})
+  if once.ttl_ms <= 0 then error('an idempotency key must last') end
+  expect('hr:idempotency:' .. once.key, 'string')
+end
 for _, id in ipairs(args.after) do
   if expect('hr:job:' .. id, 'hash') and redis.call('EXISTS', 'hr:job:' .. id) == 0 then
     object('NOT_FOUND', 'after: there is no job ' .. id)

@@ -4,6 +4,8 @@
 -- Writes: hr:work:<node>, hr:facts:<node>, hr:commits.
 -- Reply: {'OK', 1 or 0}; 0: the record is another by now, so nothing was removed.
 -- Invariant: a record that was replaced meanwhile is never lost.
+need(args, {node = 'text', incarnation = 'text', run = 'text', record = 'text', facts = 'texts'})
+if #args.facts == 0 then error('finish_work needs the fields of facts') end
 check_incarnation(args.node, args.incarnation)
 expect('hr:work:' .. args.node, 'hash')
 expect('hr:facts:' .. args.node, 'hash')

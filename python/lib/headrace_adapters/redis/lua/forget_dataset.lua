@@ -3,6 +3,7 @@
 -- Writes: hr:tombstones, hr:dataset:<id>, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} it was dropped already. Refuses CONFLICT (it is not TOMBSTONED).
 -- Invariant: only a TOMBSTONED dataset is dropped.
+need(args, {id = 'text'})
 local key = 'hr:dataset:' .. args.id
 expect(key, 'hash')
 expect('hr:tombstones', 'zset')

@@ -3,6 +3,7 @@
 -- Writes: hr:node:<node>, hr:free, hr:events, hr:commits.
 -- Reply: {'OK', 1} lost now, {'OK', 0} the counter moved or the node is lost already.
 -- Invariant: a lost node has no ledger line, so nothing can be placed on it.
+need(args, {role = 'text', term = 'number', node = 'text', counter = 'text'})
 local key = 'hr:node:' .. args.node
 check_term(args.role, args.term)
 expect(key, 'hash')

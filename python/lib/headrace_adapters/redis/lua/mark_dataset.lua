@@ -3,6 +3,7 @@
 -- Writes: hr:unmarked, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} the catalogue says something else by now: write the marker again.
 -- Invariant: a dataset leaves hr:unmarked only with a marker that is true.
+need(args, {id = 'text', doc = 'text'})
 local key = 'hr:dataset:' .. args.id
 expect(key, 'hash')
 expect('hr:unmarked', 'zset')

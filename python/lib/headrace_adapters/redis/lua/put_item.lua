@@ -3,6 +3,7 @@
 -- Writes: hr:items:<id>, hr:dataset:<id> (changes, which a seal compares), hr:commits.
 -- Reply: {'OK', item that was there before, or ''}. Refuses NOT_FOUND, CONFLICT (not OPEN).
 -- Invariant: a SEALED dataset never changes.
+need(args, {id = 'text', path = 'text', item = '?text'})
 local key, items = 'hr:dataset:' .. args.id, 'hr:items:' .. args.id
 expect(key, 'hash')
 expect(items, 'hash')

@@ -7,6 +7,8 @@
 --   seen to stand still: call again after the lease time with seen_counter = counter.
 --   Refuses CONFLICT when that counter moved.
 -- Invariant: one incarnation serves a node; its ledger line is capacity less what attempts hold.
+need(args, {node = 'text', incarnation = 'text', millicpus = 'number', memory_bytes = 'number',
+  backends = 'text', has_state_lock = 'flag', seen_counter = '?text'})
 local key = 'hr:node:' .. args.node
 expect(key, 'hash')
 expect('hr:nodes', 'set')
@@ -20,13 +22,14 @@ if known[1] and known[1] ~= args.incarnation and not args.has_state_lock then
     return refuse('CONFLICT', 'another agent serves node ' .. args.node)
   end
 end
+local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes)
+if problem then return problem end
 redis.call('HSET', key, 'incarnation', args.incarnation, 'counter',
   text(tonumber(known[2] or '0') + 1), 'state', 'UP', 'millicpus', text(args.millicpus),
   'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'registered_ms', text(now))
 redis.call('SADD', 'hr:nodes', args.node)
 if known[4] ~= '1' then
-  redis.call('HSET', 'hr:free', args.node,
-    rebuilt_line(args.node, args.millicpus, args.memory_bytes))
+  redis.call('HSET', 'hr:free', args.node, line)
 end
 hint('kind', 'node', 'node', args.node, 'state', 'UP')
 commit()

@@ -3,6 +3,8 @@
 -- Writes: hr:facts:<node>, hr:events, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} the attempt is not the job's current one any more.
 -- Invariant: as for report_fact.
+need(args, {node = 'text', field = 'text', doc = 'text', job = 'text', attempt = 'number',
+  kind = 'text'})
 local facts_key, job_key = 'hr:facts:' .. args.node, 'hr:job:' .. args.job
 expect(facts_key, 'hash')
 expect(job_key, 'hash')

@@ -3,11 +3,14 @@
 -- Writes: hr:lease:<role>, hr:events, hr:commits.
 -- Reply: {'OK', 1} given up, {'OK', 0} the caller did not hold it.
 -- Invariant: the term stays, so that the next holder gets a higher one.
+need(args, {role = 'text', holder = 'text'})
 local key = 'hr:lease:' .. args.role
 expect(key, 'hash')
 if problem then return problem end
-if redis.call('HGET', key, 'holder') ~= args.holder then return {'OK', 0} end
+local held = redis.call('HMGET', key, 'holder', 'term')
+if held[1] ~= args.holder then return {'OK', 0} end
+if not held[2] then return refuse('WRONG_TYPE', key .. ' holds no term') end
 redis.call('HSET', key, 'holder', '')
-hint('kind', 'lease', 'role', args.role, 'term', redis.call('HGET', key, 'term'))
+hint('kind', 'lease', 'role', args.role, 'term', held[2])
 commit()
 return {'OK', 1}

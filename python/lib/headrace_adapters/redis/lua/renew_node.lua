@@ -4,6 +4,7 @@
 -- Reply: {'OK', counter, state}; state LOST tells the agent to compare its attempts and register anew.
 -- Refuses INCARNATION, EPOCH.
 -- Invariant: only the registered incarnation raises the counter.
+need(args, {node = 'text', incarnation = 'text'})
 check_incarnation(args.node, args.incarnation)
 if problem then return problem end
 local key = 'hr:node:' .. args.node

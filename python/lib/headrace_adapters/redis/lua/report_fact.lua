@@ -4,6 +4,9 @@
 -- Reply: {'OK', number kept}. A fact of an attempt that is no longer the job's is passed over.
 -- Refuses INCARNATION, EPOCH.
 -- Invariant: a kept fact belongs to the current attempt of a living job.
+need(args, {node = 'text', incarnation = 'text', facts = 'list'})
+need_each(args.facts,
+  {field = 'text', doc = 'text', job = 'text', attempt = 'number', kind = 'text'})
 local facts_key = 'hr:facts:' .. args.node
 check_incarnation(args.node, args.incarnation)
 expect(facts_key, 'hash')

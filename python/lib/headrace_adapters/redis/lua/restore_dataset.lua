@@ -4,6 +4,7 @@
 -- Reply: {'OK', 1}; {'OK', 0} the catalogue knows it (also as deleted), or knows another dataset
 --   by that name and version.
 -- Invariant: what the catalogue knows is never changed by a marker.
+need(args, {id = 'text', name = 'text', version = 'number', doc = 'text', index = 'text'})
 local key, versioned = 'hr:dataset:' .. args.id, args.name .. '@' .. text(args.version)
 expect(key, 'hash')
 expect(args.index, 'set')

@@ -6,6 +6,7 @@
 -- Reply: {'OK', 1}; {'OK', 0} it is SEALED already.
 --   Refuses NOT_FOUND, CONFLICT, STALE (items or the description changed since).
 -- Invariant: what is sealed is exactly what the manifest lists.
+need(args, {id = 'text', doc = 'text', old = 'text', index = 'text', changes = 'number'})
 local key, items = 'hr:dataset:' .. args.id, 'hr:items:' .. args.id
 expect(key, 'hash')
 expect(items, 'hash')

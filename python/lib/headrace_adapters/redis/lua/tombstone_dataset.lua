@@ -5,6 +5,7 @@
 -- Reply: {'OK', 1}; {'OK', 0} it was deleted already.
 --   Refuses NOT_FOUND, LINKED (with the jobs), STALE (sealed, or its expiry changed, since).
 -- Invariant: a dataset that a live job uses is never deleted.
+need(args, {id = 'text', doc = 'text', name = 'text', version = 'number', index = 'text'})
 local key, links, items = 'hr:dataset:' .. args.id, 'hr:links:' .. args.id, 'hr:items:' .. args.id
 expect(key, 'hash')
 expect(links, 'set')

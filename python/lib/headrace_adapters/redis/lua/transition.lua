@@ -11,6 +11,16 @@
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
 --   share comes back once; links last until the job is final.
+need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
+  attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
+  returns = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
+  final = 'flag', children = 'list', seals = 'list', attempt_set = '?texts', grows = 'flag'})
+need(args.entry, {})
+need_each(args.takes, {node = 'text', millicpus = 'number', memory_bytes = 'number'})
+need_each(args.work, {node = 'text', record = 'text'})
+need_each(args.consumes, {node = 'text', field = 'text'})
+need_each(args.children, {key = 'text'})
+need_each(args.seals, {id = 'text', doc = 'text', index = 'text', name = 'text', versioned = 'text'})
 local id = args.job
 local key, history = 'hr:job:' .. id, 'hr:history:' .. id
 local run = id .. '.' .. text(args.attempt)
@@ -62,7 +72,7 @@ local function leave(child)
     'version', text(child.version), 'attempt', child.attempt)
 end
 
-local free = {}
+local free, taken = {}, {}
 local function line(node)
   if not free[node] and expect('hr:held:' .. node, 'hash') then
     local cpus, memory = amount(redis.call('HGET', 'hr:free', node))
@@ -71,6 +81,8 @@ local function line(node)
   return free[node]
 end
 for _, share in ipairs(args.takes) do
+  if taken[share.node] then error('an attempt takes one share of node ' .. share.node) end
+  taken[share.node] = true
   local room = line(share.node)
   if not room then
     object('NO_ROOM', share.node)
@@ -80,15 +92,16 @@ for _, share in ipairs(args.takes) do
     room[1], room[2] = room[1] - share.millicpus, room[2] - share.memory_bytes
   end
 end
-local given_back = {}
+local given_back, back = {}, {}
 for _, node in ipairs(args.returns) do
   local room = line(node)
   local cpus, memory = nil, nil
-  if expect('hr:held:' .. node, 'hash') then
+  if not back[node] and expect('hr:held:' .. node, 'hash') then
     cpus, memory = amount(redis.call('HGET', 'hr:held:' .. node, run))
   end
   if cpus then
     given_back[#given_back + 1] = node
+    back[node] = true
     if room then room[1], room[2] = room[1] + cpus, room[2] + memory end
   end
 end
@@ -198,9 +211,9 @@ end
 for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
 end
-for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
+
 for node, room in pairs(free) do redis.call('HSET', 'hr:free', node, written(room[1], room[2])) end
-if args.attempt_set then
+if args.attempt_set and next(args.attempt_set) then
   local record = {}
   for name, value in pairs(args.attempt_set) do
     record[#record + 1] = name

@@ -1,0 +1,120 @@
+"""Two replicas of a role: one acts, by a lease with a term; a late leader is refused."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from headrace_client.api import Client
+from headrace_model.status import Status
+from tests.support.fault_jobs import FaultJobs
+from tests.support.stack import Stack
+from tests.support.wait import wait_until
+
+ROLES = {"scheduler": "transition.ALLOCATED", "monitor": "transition.STARTED"}
+"""Each role with a write that only its leader does."""
+
+_WITHIN_S = 30.0
+
+
+@pytest.fixture
+async def jobs(state_dir: Path) -> AsyncIterator[FaultJobs]:
+    """A stack in which the dead stay dead."""
+    async with Stack(state_dir / "home", points=True) as stack:
+        found = FaultJobs(stack, state_dir / "gates")
+        await found.prepare()
+        yield found
+
+
+async def _term(jobs: FaultJobs, role: str) -> int:
+    async with jobs.stack.redis() as redis:
+        return int(await redis.command("HGET", f"hr:lease:{role}", "term") or 0)
+
+
+async def _leader(jobs: FaultJobs, role: str) -> str:
+    found = await wait_until(lambda: jobs.stack.leader(role), f"a leading {role}")
+    assert found
+    return found
+
+
+async def _another_leads(jobs: FaultJobs, role: str, than: str) -> str:
+    def another() -> str | None:
+        found = jobs.stack.leader(role)
+        return found if found != than else None
+
+    found = await wait_until(another, f"another {role} than {than} to lead", within_s=_WITHIN_S)
+    assert found
+    return found
+
+
+async def _completes(jobs: FaultJobs, client: Client, job: str) -> None:
+    await jobs.completed(client, job)
+    await jobs.check(client, job, stopped=False, most_lost=0)
+    await jobs.no_leaks()
+
+
+def _actions(jobs: FaultJobs, name: str) -> list[str]:
+    lines = jobs.stack.log(name).splitlines()
+    return [str(json.loads(line).get("action")) for line in lines if line.startswith("{")]
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_when_the_leader_is_killed_the_other_replica_leads_with_a_higher_term(
+    jobs: FaultJobs, role: str
+) -> None:
+    first, term = await _leader(jobs, role), await _term(jobs, role)
+    jobs.stack.kill9(first)
+    async with jobs.stack.client() as client:
+        job = await jobs.submit(client, jobs.new_gate(is_open=True))
+        await _completes(jobs, client, job)
+    second = await _another_leads(jobs, role, first)
+    assert not jobs.stack.alive(first)
+    assert "transition" in _actions(jobs, second)
+    assert await _term(jobs, role) == term + 1
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_leader_that_ends_well_gives_its_lease_up(jobs: FaultJobs, role: str) -> None:
+    first = await _leader(jobs, role)
+    term = await _term(jobs, role)
+    await jobs.stack.restart(first)
+    await _another_leads(jobs, role, first)
+    assert await _term(jobs, role) == term + 1
+
+
+@pytest.mark.parametrize(("role", "write"), ROLES.items())
+async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards(
+    jobs: FaultJobs, role: str, write: str
+) -> None:
+    points, point = jobs.stack.points(role), f"{write}.before"
+    first, term = await _leader(jobs, role), await _term(jobs, role)
+    points.hold_at(point)
+    async with jobs.stack.client() as client:
+        gate = jobs.new_gate()
+        job = await jobs.submit(client, gate)
+        await wait_until(lambda: points.reached(point), f"{first} to be about to {write}")
+        jobs.stack.pause(first)
+        points.let_go(point)
+        # Its lease is over: the other replica leads, and does the same in its place.
+        second = await _another_leads(jobs, role, first)
+        await wait_until(
+            lambda: _is_past(client, job), f"{second} to move the job on", within_s=_WITHIN_S
+        )
+        before = await jobs.history(job)
+        jobs.stack.resume(first)
+        await wait_until(
+            lambda: "fenced" in _actions(jobs, first), f"{first} to be told", within_s=_WITHIN_S
+        )
+        assert await jobs.history(job) == before
+        async with jobs.stack.redis() as redis:
+            held = await redis.command("HGETALL", "hr:held:local")
+        assert list(held) == [f"{job}.1"]
+        gate.touch()
+        await _completes(jobs, client, job)
+    assert await _term(jobs, role) == term + 1
+
+
+async def _is_past(client: Client, job: str) -> bool:
+    """Tell whether the job's worker runs, which all leaders have then done their part for."""
+    return (await client.job(job)).status is Status.RUNNING
