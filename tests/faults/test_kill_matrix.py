@@ -224,9 +224,9 @@ async def _play(
                     stopped=status is Status.STOPPING,
                     most_lost=_most_lost(fault, status),
                 )
-                if status in hit:
-                    table.ended_well[row, status] += 1
             await jobs.no_leaks()
+            for status in hit:
+                table.ended_well[row, status] += 1
         except BaseException:
             resting.let_go()
             await bench.stop()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace_client.api import Client
+from headrace_model.errors import Fenced
 from headrace_model.status import Status
 from tests.support.fault_jobs import FaultJobs
 from tests.support.stack import Stack
@@ -89,13 +90,11 @@ async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards
 ) -> None:
     points, point = jobs.stack.points(role), f"{write}.before"
     first, term = await _leader(jobs, role), await _term(jobs, role)
-    points.hold_at(point)
+    points.stop_at(point)
     async with jobs.stack.client() as client:
         gate = jobs.new_gate()
         job = await jobs.submit(client, gate)
         await wait_until(lambda: points.reached(point), f"{first} to be about to {write}")
-        jobs.stack.pause(first)
-        points.let_go(point)
         # Its lease is over: the other replica leads, and does the same in its place.
         second = await _another_leads(jobs, role, first)
         await wait_until(
@@ -104,7 +103,9 @@ async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards
         before = await jobs.history(job)
         jobs.stack.resume(first)
         await wait_until(
-            lambda: "fenced" in _actions(jobs, first), f"{first} to be told", within_s=_WITHIN_S
+            lambda: f"{write} {Fenced.code}" in points.refusals(),
+            f"{first} to be refused",
+            within_s=_WITHIN_S,
         )
         assert await jobs.history(job) == before
         async with jobs.stack.redis() as redis:

@@ -7,18 +7,20 @@ is one) the file of that point is looked for in it, see `Points`.
 
 import importlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 from headrace_adapters.redis.connection import Redis
+from headrace_model.errors import HeadraceError
 from headrace_service.lifecycle import main_of
 from tests.support.wait import wait_until
 
 VARIABLE = "HEADRACE_TEST_POINTS"
 KILLED = 137  # what a shell tells of a process that SIGKILL ended
 
-_CRASH, _HOLD = "crash", "hold"
+_CRASH, _STOP, _HOLD = "crash", "stop", "hold"
 _LONGEST_S = 600.0
 
 
@@ -27,7 +29,7 @@ class Points:
 
     A point is "<script>.<before|after>", or "<script>.<detail>.<before|after>" where the detail
     tells a transition's event or a fact's kind. The first process that reaches a point marks it
-    as reached; it dies there, or the call waits until `let_go`.
+    as reached; it dies or stops there, or the call waits until `let_go`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,6 +39,13 @@ class Points:
     def crash_at(self, point: str) -> None:
         """Have the next process that comes by die, once."""
         self._set(point, _CRASH)
+
+    def stop_at(self, point: str) -> None:
+        """Have the next process that comes by stop as of SIGSTOP, once.
+
+        Continued, it does what it was about to do before it learns what it has missed.
+        """
+        self._set(point, _STOP)
 
     def hold_at(self, point: str) -> None:
         """Have every call that comes by wait there."""
@@ -56,16 +65,33 @@ class Points:
             wanted = self._wanted(point).read_text()
         except FileNotFoundError:
             return
+        if wanted == _HOLD:
+            self._reached(point).touch()
+            await wait_until(
+                lambda: not self._wanted(point).exists(),
+                f"{point} to be let go",
+                within_s=_LONGEST_S,
+            )
+            return
+        try:
+            self._wanted(point).rename(self._reached(point))
+        except FileNotFoundError:
+            return  # another replica was first
         if wanted == _CRASH:
-            try:
-                self._wanted(point).rename(self._reached(point))
-            except FileNotFoundError:
-                return  # another replica was first
             os._exit(KILLED)
-        self._reached(point).touch()
-        await wait_until(
-            lambda: not self._wanted(point).exists(), f"{point} to be let go", within_s=_LONGEST_S
-        )
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+    def note_refusal(self, call: str, code: str) -> None:
+        """Write down what Redis refused."""
+        with (self._folder / "refused").open("a") as file:
+            file.write(f"{call} {code}\n")
+
+    def refusals(self) -> list[str]:
+        """What Redis refused to these services so far, as "<script>.<detail> <code>"."""
+        try:
+            return (self._folder / "refused").read_text().splitlines()
+        except FileNotFoundError:
+            return []
 
     def _set(self, point: str, what: str) -> None:
         self._reached(point).unlink(missing_ok=True)
@@ -98,7 +124,11 @@ def watch_scripts(points: Points) -> None:
     async def script(self: Redis, name: str, args: dict[str, Any]) -> list[Any]:
         point = point_of(name, args)
         await points.pass_by(f"{point}.before")
-        reply = await plain(self, name, args)
+        try:
+            reply = await plain(self, name, args)
+        except HeadraceError as error:
+            points.note_refusal(point, error.code)
+            raise
         await points.pass_by(f"{point}.after")
         return reply
 

@@ -343,9 +343,63 @@ def test_a_job_waits_for_older_jobs_only() -> None:
     assert isinstance(held.match(wanting(DRB), NOW, for_job=JobId("6")), Promised)
 
 
+_STILL_OPEN = {"HYDROFABRIC_DATA_ID": "drb"}
+_IN_TIME = {**_STILL_OPEN, "TIME": ["1980-01-01", "1981-01-01"]}
+
+
+@pytest.mark.parametrize(
+    ("declared", "asked", "waits"),
+    [
+        (_STILL_OPEN, _IN_TIME, True),
+        (_STILL_OPEN, {**_IN_TIME, "CATCHMENT_ID": ["1", "2"]}, True),
+        (_STILL_OPEN, {"HYDROFABRIC_DATA_ID": "other"}, False),
+        ({"TIME": ["1980-01-01", "1980-06-01"]}, _IN_TIME, False),
+        ({"CATCHMENT_ID": ["1"]}, {"CATCHMENT_ID": ["1", "2"]}, False),
+        ({}, {"CATCHMENT_ID": ["1"], "GAUGE_ID": "ALL"}, True),
+    ],
+)
+def test_what_a_promise_does_not_declare_counts_as_possible(
+    declared: dict[str, object], asked: dict[str, object], waits: bool
+) -> None:
+    held = Matcher()
+    domain = Domain.from_plain(declared)
+    for number in range(100):  # more than are tried before the index of times
+        held.promise(Promise(JobId(f"a{number:03}"), "flow", Category.OUTPUT, "CSV", domain))
+    found = held.match(wanting(asked), NOW, for_job=JobId("b"))
+    assert isinstance(found, Promised) is waits
+    if isinstance(found, Promised):
+        assert found.why == "output flow of job a000 may cover it"
+    for number in range(100):
+        held.withdraw(JobId(f"a{number:03}"))
+    assert isinstance(held.match(wanting(asked), NOW), Miss)
+
+
+def test_a_promise_that_declares_all_comes_before_an_older_one_that_may_hold_it() -> None:
+    held = Matcher()
+    for job, plain in (("a", _STILL_OPEN), ("b", _IN_TIME)):
+        domain = Domain.from_plain(plain)
+        held.promise(Promise(JobId(job), "flow", Category.OUTPUT, "CSV", domain))
+    found = held.match(wanting(_IN_TIME), NOW, for_job=JobId("c"))
+    assert isinstance(found, Promised)
+    assert found.why == "output flow of job b will cover it"
+    found = held.match(wanting(_IN_TIME), NOW, for_job=JobId("b"))
+    assert isinstance(found, Promised)
+    assert found.promise.job == "a"
+    assert isinstance(held.match(wanting(_IN_TIME), NOW, for_job=JobId("a")), Miss)
+
+
+def test_a_generic_promise_may_turn_out_as_any_format() -> None:
+    held = Matcher()
+    domain = Domain.from_plain(DRB)
+    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "GENERIC", domain))
+    assert isinstance(held.match(wanting(DRB, "CSV"), NOW), Promised)
+    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "NETCDF", domain))
+    assert isinstance(held.match(wanting(DRB, "CSV"), NOW), Miss)
+
+
 def test_a_promise_made_again_is_replaced() -> None:
     held = Matcher()
-    for plain in (DRB, {"GAUGE_ID": "1"}):
+    for plain in (DRB, {"HYDROFABRIC_DATA_ID": "conus"}):
         domain = Domain.from_plain(plain)
         held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "CSV", domain))
     assert isinstance(held.match(wanting(DRB), NOW), Miss)

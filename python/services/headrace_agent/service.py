@@ -90,6 +90,8 @@ class Agent:
     async def run(self) -> None:
         """Serve the node for ever."""
         await self._backend.open()
+        by = await self._backend.memory_limit_by()
+        self._log.info(f"memory limits are kept by {by}", action="open", node=self._node)
         await self._adopt()
         try:
             async with asyncio.TaskGroup() as group:

@@ -43,7 +43,9 @@ def build(settings: Settings) -> Service:
     data = Peer("data", settings.data_url, token)
     scheduler = Peer("scheduler", settings.scheduler_url, token)
     nodes = Cached(NodeStore(redis).all, _REMEMBER_S)
-    waiters = Waiters(Events(redis), nodes_changed=nodes.forget)
+    # Redis may have been restored while it was away: what is decided from now on is decided from
+    # what it holds now, so the epoch is read anew.
+    waiters = Waiters(Events(redis), nodes_changed=nodes.forget, missed=redis.open)
     desk = JobDesk(store, nodes, Cached(_room(redis, settings).look, _REMEMBER_S), waiters,
                    Idempotency)  # fmt: skip
     reader = LogReader(

@@ -12,7 +12,7 @@ from headrace_model.errors import NotFound
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
 from headrace_model.move import Move
-from headrace_model.status import Event, Role, Status, move
+from headrace_model.status import HOLDS_NOTHING, Event, Role, Status, move
 from headrace_model.work import Fact, FactKind, Work
 from headrace_wire.records import (
     compact,
@@ -30,7 +30,7 @@ from headrace_wire.records import (
 
 _IDEMPOTENCY_MS = 24 * 3_600_000
 # Entering these, a job shows the cause of no earlier attempt (or of the one that is retried).
-_CLEARED = (Status.AWAITING_ALLOCATION, Status.COMPLETED)
+_CLEARED = (*HOLDS_NOTHING, Status.COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)

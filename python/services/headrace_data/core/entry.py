@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from headrace_model.dataset import Dataset
-from headrace_model.domain import ALL, Discrete, Domain, Index, Restriction, contains
+from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, contains
 from headrace_model.requirement import Promise
 from headrace_model.times import Instant
 
 # A hydrofabric by its content id or by the name people gave it → the ids of its catchments.
 Fabrics = Mapping[tuple[Index, str], frozenset[str]]
+
+# Wider than any time that can be written down (years 0001 to 9999).
+_ALWAYS = Continuous(((Instant(-(10**15)), Instant(10**15)),))
 
 FABRIC_INDEXES = (Index.HYDROFABRIC_ID, Index.HYDROFABRIC_DATA_ID)
 
@@ -56,6 +59,20 @@ def promise_entry(promise: Promise) -> Entry:
     return Entry(key, (0, 0, 0, key), promise.domain, promise, None)
 
 
+def possible_entry(promise: Promise) -> Entry:
+    """Take a promise for all that it may become.
+
+    What it does not declare its files tell once they are there (TIME, ids), so such an index
+    holds everything: ALL, or all of time.
+    """
+    declared = promise.domain
+    whole = {
+        index: declared.get(index) or (_ALWAYS if index is Index.TIME else ALL) for index in Index
+    }
+    entry = promise_entry(promise)
+    return Entry(entry.key, entry.rank, Domain.of(whole), promise, None)
+
+
 def fabric_of(domain: Domain, fabrics: Fabrics) -> frozenset[str] | None:
     """Return the catchment ids of the one hydrofabric that a domain names, if it is known.
 
@@ -88,6 +105,8 @@ def held(entry: Entry, index: Index, want: Domain, fabrics: Fabrics) -> Restrict
     and for nothing while these are not known.
     """
     have = entry.domain.get(index)
+    if isinstance(entry.source, Promise) and index not in entry.source.domain:
+        return have  # nothing is declared there, so no fabric either that would narrow it
     if have is ALL and index is Index.CATCHMENT_ID and want.get(index) is not ALL:
         names_fabric = any(name in entry.domain for name in FABRIC_INDEXES)
         if names_fabric and not any(name in want for name in FABRIC_INDEXES):

@@ -7,7 +7,10 @@ datasets alone, never on the order in which they came:
    the fewest bytes, the lowest id;
 2. a union of datasets of one format along one index: the fewest parts, then TIME before the other
    indexes in the order of `Index`;
-3. the promised output of a live job, alone; of several, that of the oldest job.
+3. the promised output of a live job, alone; of several, that of the oldest job. One that declares
+   all that is asked comes first. Then one that may turn out to hold it: an index that an output
+   does not declare, and its format if that is GENERIC, are read from its files, so they count as
+   possible until the job closes; who waited is then matched again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +23,7 @@ from headrace_data.core.entry import (
     dataset_entry,
     expanded,
     held,
+    possible_entry,
     promise_entry,
 )
 from headrace_data.core.shelf import Shelf
@@ -36,6 +40,7 @@ from headrace_model.requirement import (
     Requirement,
 )
 
+_UNKNOWN_FORMAT = "GENERIC"  # a promise of this format says only that files will come
 _NEAREST = 3
 _NEAR_LOOKED_AT = 24
 _NAMED_PARTS = 3
@@ -49,8 +54,9 @@ class Matcher:
     def __init__(self) -> None:
         self._datasets: Shelves = {}
         self._promises: Shelves = {}
+        self._possible: Shelves = {}
         self._entries: dict[DatasetId, Entry] = {}
-        self._promised: dict[JobId, dict[str, Entry]] = {}
+        self._promised: dict[JobId, dict[str, tuple[Entry, Entry]]] = {}
         self._fabrics: dict[tuple[Index, str], frozenset[str]] = {}
 
     def __len__(self) -> int:
@@ -83,15 +89,20 @@ class Matcher:
         """Offer what a live job will make; the same output promised again is replaced."""
         outputs = self._promised.setdefault(promise.job, {})
         if promise.output in outputs:
-            _take(self._promises, outputs[promise.output])
-        entry = promise_entry(promise)
-        outputs[promise.output] = entry
-        _put(self._promises, entry)
+            self._retract(*outputs[promise.output])
+        declared, possible = promise_entry(promise), possible_entry(promise)
+        outputs[promise.output] = declared, possible
+        _put(self._promises, declared)
+        _put(self._possible, possible)
 
     def withdraw(self, job: JobId) -> None:
         """Offer no promise of a job any more: it is closed. An unknown job is already gone."""
-        for entry in self._promised.pop(job, {}).values():
-            _take(self._promises, entry)
+        for entries in self._promised.pop(job, {}).values():
+            self._retract(*entries)
+
+    def _retract(self, declared: Entry, possible: Entry) -> None:
+        _take(self._promises, declared)
+        _take(self._possible, possible)
 
     def learn_fabric(self, index: Index, name: str, catchments: frozenset[str]) -> None:
         """Let CATCHMENT_ID: ALL of a hydrofabric stand for its ids.
@@ -129,18 +140,18 @@ class Matcher:
     def _promised_for(
         self, wanted: Requirement, want: Domain, now_ms: int, for_job: JobId | None
     ) -> Promised | None:
-        found = [
-            entry
-            for shelf in _shelves(self._promises, wanted)
-            if (entry := Search(shelf, want, self._fabrics, now_ms).single())
-        ]
-        best = min(found, key=lambda entry: entry.rank, default=None)
-        if best is None or not isinstance(best.source, Promise):
-            return None
-        # The best is of the oldest job: if that is not older than the asking one, none is.
-        if for_job is not None and best.source.job >= for_job:
-            return None
-        return Promised(wanted.name, best.source, f"{best.title} will cover it")
+        declared = list(_shelves(self._promises, wanted))
+        possible = list(_shelves(self._possible, wanted, or_format=_UNKNOWN_FORMAT))
+        for shelves, will in ((declared, "will cover"), (possible, "may cover")):
+            searches = (Search(shelf, want, self._fabrics, now_ms) for shelf in shelves)
+            found = [entry for search in searches if (entry := search.single())]
+            best = min(found, key=lambda entry: entry.rank, default=None)
+            if best is None or not isinstance(best.source, Promise):
+                continue
+            # The best is of the oldest job: if that is not older than the asking one, none is.
+            if for_job is None or best.source.job < for_job:
+                return Promised(wanted.name, best.source, f"{best.title} {will} it")
+        return None
 
     def _miss(self, wanted: Requirement, want: Domain, now_ms: int, covers: list[Cover]) -> Miss:
         nearest = self._nearest(wanted, want, now_ms, covers)
@@ -183,9 +194,13 @@ class Matcher:
         )
 
 
-def _shelves(shelves: Shelves, wanted: Requirement) -> Iterator[Shelf]:
+def _shelves(
+    shelves: Shelves, wanted: Requirement, or_format: str | None = None
+) -> Iterator[Shelf]:
+    """Yield the shelves of the category and format asked; those of `or_format` too."""
     for category, format_ in sorted(shelves):
-        if category is wanted.category and wanted.format in (None, format_):
+        has_format = wanted.format in (None, format_) or format_ == or_format
+        if category is wanted.category and has_format:
             yield shelves[category, format_]
 
 

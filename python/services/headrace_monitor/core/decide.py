@@ -88,11 +88,14 @@ def _stop(job: Job, event: Event, cause: Cause, detail: str) -> Move:
 def _good_step(job: Job, seen: Seen) -> Move | None:
     nodes = _nodes(job)
 
-    def all_have(kind: FactKind) -> bool:
-        return bool(nodes) and all((node, kind) in seen.facts for node in nodes)
+    def all_have(*kinds: FactKind) -> bool:
+        """Tell whether each node has seen one of `kinds`."""
+        return bool(nodes) and all(
+            any((node, kind) in seen.facts for kind in kinds) for node in nodes
+        )
 
     match job.status:
-        case Status.SCHEDULED if all_have(FactKind.STARTED) or all_have(FactKind.EXITED):
+        case Status.SCHEDULED if all_have(FactKind.STARTED, FactKind.EXITED):
             consumed = tuple((node, FactKind.STARTED) for node in nodes)
             return replace(move_of(job, Event.STARTED, Role.MONITOR), consumes=consumed)
         case Status.RUNNING if all_have(FactKind.EXITED):

@@ -1,7 +1,7 @@
 """Who waits for a job to change: woken by events, without asking Redis again and again."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 class Waiters:
     """Wakes waiters of a job when an event names it, and all when some may have been missed."""
 
-    def __init__(self, events: "Events", *, nodes_changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        events: "Events",
+        *,
+        nodes_changed: Callable[[], None],
+        missed: Callable[[], Awaitable[None]],
+    ) -> None:
         self._events = events
         self._nodes_changed = nodes_changed
+        self._missed = missed
         self._waiting: dict[JobId, set[asyncio.Event]] = {}
 
     async def run(self) -> None:
-        """Follow the events for ever."""
+        """Follow the events for ever; `missed` is awaited when some may have been missed."""
         async for event in self._events.follow():
+            if not event:
+                await self._missed()
             self._on(event)
 
     @contextmanager

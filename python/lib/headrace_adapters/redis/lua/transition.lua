@@ -211,7 +211,7 @@ end
 for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
 end
-
+for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
 for node, room in pairs(free) do redis.call('HSET', 'hr:free', node, written(room[1], room[2])) end
 if args.attempt_set and next(args.attempt_set) then
   local record = {}

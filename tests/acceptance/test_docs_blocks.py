@@ -1,0 +1,66 @@
+"""What the pages tell a reader to type works: blocks marked `bash test`, page by page."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[2]
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"^```bash test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TESTED = {page: found for page in PAGES if (found := _BLOCK.findall(page.read_text()))}
+_BLOCK_WITHIN_S = 60.0
+# A line that the blocks of each page must have printed: that they ended well is not enough.
+_SAID = {"README.md": "hi", "cli.md": "hello you", "data.md": "more is deleted"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Somebody with an empty folder, a Headrace of their own, and the command on the PATH."""
+
+    folder: Path
+    home: Path
+
+    def types(self, script: str) -> "subprocess.CompletedProcess[str]":
+        programs = Path(sys.executable).parent
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env={
+                **os.environ,
+                "HEADRACE_HOME": str(self.home),
+                "PATH": f"{programs}:{os.environ['PATH']}",
+            },
+            capture_output=True,
+            text=True,
+            timeout=_BLOCK_WITHIN_S,
+            check=False,
+        )
+
+
+@pytest.fixture
+def reader(state_dir: Path) -> Iterator[Reader]:
+    folder = state_dir / "reader"
+    folder.mkdir()
+    found = Reader(folder, state_dir / "home")
+    yield found
+    if (found.home / "config.json").exists():
+        done = found.types("headrace local reset --yes")
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "page", list(_TESTED), ids=[str(page.relative_to(PROJECT)) for page in _TESTED]
+)
+def test_what_a_page_tells_to_type_works(page: Path, reader: Reader) -> None:
+    said = ""
+    for block in _TESTED[page]:
+        done = reader.types(block)
+        assert done.returncode == 0, f"{block}\n{done.stdout}{done.stderr}"
+        said += done.stdout
+    assert _SAID[page.name] in said.splitlines()

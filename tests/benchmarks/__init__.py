@@ -1,0 +1,1 @@
+"""What Headrace costs, measured beside its peers in one run: docs/benchmarks.md."""

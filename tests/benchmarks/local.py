@@ -1,0 +1,49 @@
+"""`headrace local up` in a home of its own, as a user types it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from headrace_client.api import Client
+from headrace_client.connection import find_connection
+from tests.benchmarks.bench import NotHere
+
+_CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"
+
+
+class Local:
+    """A running `headrace local`; `with` it: afterwards nothing of it is left."""
+
+    def __init__(self, home: Path) -> None:
+        self._environ = {**os.environ, "HEADRACE_HOME": str(home)}
+
+    def __enter__(self) -> Self:
+        self._do("up")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._do("reset", "--yes")
+
+    def client(self) -> Client:
+        """A client with the admin's token."""
+        found = find_connection(None, None, {"HEADRACE_HOME": self._environ["HEADRACE_HOME"]})
+        return Client(found.url, found.token)
+
+    def _do(self, *words: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", _CLI, *words],
+            env=self._environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise NotHere(f"headrace local {words[0]} failed: {done.stderr.strip()}")
