@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from headrace_client.api import Client
 from headrace_model.errors import Fenced
@@ -13,19 +14,30 @@ from tests.support.fault_jobs import FaultJobs
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ROLES = {"scheduler": "transition.ALLOCATED", "monitor": "transition.STARTED"}
 """Each role with a write that only its leader does."""
 
 _WITHIN_S = 30.0
 
 
-@pytest.fixture
-async def jobs(state_dir: Path) -> AsyncIterator[FaultJobs]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(run_root: Path) -> AsyncIterator[FaultJobs]:
     """A stack in which the dead stay dead."""
-    async with Stack(state_dir / "home", points=True) as stack:
-        found = FaultJobs(stack, state_dir / "gates")
+    folder = run_root / "leaders"
+    folder.mkdir()
+    async with Stack(folder / "home", points=True) as stack:
+        found = FaultJobs(stack, folder / "gates")
         await found.prepare()
         yield found
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def jobs(shared: FaultJobs) -> FaultJobs:
+    """The stack with every process running."""
+    await shared.stack.start()
+    return shared
 
 
 async def _term(jobs: FaultJobs, role: str) -> int:

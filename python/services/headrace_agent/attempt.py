@@ -17,6 +17,7 @@ from headrace_agent.data_client import DataClient
 from headrace_agent.environments import Environments
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.settings import Settings
+from headrace_agent.threads import finish
 from headrace_kinds.base import WorkerTemplate, output_folder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
@@ -83,11 +84,11 @@ class AttemptOnNode:
         self, work: Work, kind: FactKind, act: Callable[[Work], Awaitable[Fact]]
     ) -> None:
         """Act unless an earlier run of the agent did, and report the fact either way."""
-        fact = await asyncio.to_thread(self.folder.kept, kind)
+        fact = await finish(self.folder.kept, kind)
         if fact is None:
-            await asyncio.to_thread(self.folder.make)
+            await finish(self.folder.make)
             fact = await act(work)
-            await asyncio.to_thread(self.folder.keep, fact)
+            await finish(self.folder.keep, fact)
         await self._tools.report(fact)
 
     async def _stage(self, work: Work) -> Fact:
@@ -97,7 +98,7 @@ class AttemptOnNode:
                 folder = safe_folder(self.folder.datasets, name)
                 await self._tools.cache.stage(items, folder)
             if ENVIRONMENT_REQUIREMENT in staged:
-                await self._tools.environments.build(await asyncio.to_thread(self._lock))
+                await self._tools.environments.build(await finish(self._lock))
         except HeadraceError as error:
             if error.retryable:
                 raise
@@ -112,10 +113,10 @@ class AttemptOnNode:
         key = WorkerKey(work.job, work.attempt, work.rank)
         spec = load_jobtext(work.spec)
         try:
-            await asyncio.to_thread(self._prepare, work, spec)
+            await finish(self._prepare, work, spec)
             programs = [str(Path(sys.executable).parent)]
             if spec.environment:
-                lock = await asyncio.to_thread(self._lock)
+                lock = await finish(self._lock)
                 programs.insert(0, str(await self._tools.environments.build(lock)))
         except (OSError, ValueError) as error:
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
@@ -173,7 +174,7 @@ class AttemptOnNode:
         if inner := output_folder(spec.outputs, output.name):
             root = root / inner
         limit = self._tools.settings.output_limit_items
-        found = await asyncio.to_thread(find_files, root, limit)
+        found = await finish(find_files, root, limit)
         if not found:
             return CollectedOutput(output.name, (), output.format or "EMPTY")
         # Described before anything is uploaded: what can't be kept costs no transfer.
@@ -186,7 +187,7 @@ class AttemptOnNode:
         grants = await self._tools.data.outputs(work, [(output.name, file) for file in found])
         items = []
         for file, grant in zip(found, grants, strict=True):
-            await asyncio.to_thread(put_file, root, file, grant.path, token_hex(4))
+            await finish(put_file, root, file, grant.path, token_hex(4))
             items.append(CollectedItem(file.path, file.size_bytes, file.sha256, grant.key))
         return CollectedOutput(output.name, tuple(items), format_, domain)
 
@@ -194,13 +195,13 @@ class AttemptOnNode:
         """Ship the logs, then leave nothing of the attempt on this node."""
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
         limit = self._tools.settings.log_limit_bytes
-        logs = await asyncio.to_thread(_logs, self.folder.logs, limit)
+        logs = await finish(_logs, self.folder.logs, limit)
         if logs:
             paths = await self._tools.data.logs(work, [(log.path, log.size_bytes) for log in logs])
             for log, path in zip(logs, paths, strict=True):
-                await asyncio.to_thread(put_file, self.folder.logs, log, path, token_hex(4))
+                await finish(put_file, self.folder.logs, log, path, token_hex(4))
         await self._tools.backend.clean(work.job, work.attempt)
-        await asyncio.to_thread(self.folder.remove)
+        await finish(self.folder.remove)
 
 
 def _logs(folder: Path, limit_bytes: int) -> tuple[FoundFile, ...]:

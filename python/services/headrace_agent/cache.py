@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from headrace_agent.threads import finish
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidInput
 
@@ -54,16 +55,16 @@ class Cache:
             check_item_path(item.path)
             lock = self._fetching.setdefault(item.sha256, asyncio.Lock())
             async with lock:
-                cached = await asyncio.to_thread(self._fetch, item)
-            await asyncio.to_thread(_link, cached, folder / item.path)
-        await asyncio.to_thread(_make_read_only, folder)
+                cached = await finish(self._fetch, item)
+            await finish(_link, cached, folder / item.path)
+        await finish(_make_read_only, folder)
 
     async def trim(self) -> int:
         """Remove what was used least recently and nobody uses, down to the limit.
 
         Returns the bytes removed. A file that an attempt views has more than one link.
         """
-        return await asyncio.to_thread(self._trim)
+        return await finish(self._trim)
 
     def _fetch(self, item: StagedItem) -> Path:
         cached = self._root / item.sha256[:2] / item.sha256

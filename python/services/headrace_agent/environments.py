@@ -8,6 +8,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from headrace_agent.folders import remove_tree
+from headrace_agent.threads import finish
 from headrace_model.errors import HeadraceError
 
 _TAIL_BYTES = 2_000
@@ -46,7 +47,7 @@ class Environments:
         ready = self._root / key
         async with self._building.setdefault(key, asyncio.Lock()):
             if not (ready / "complete").exists():
-                await asyncio.to_thread(remove_tree, ready)
+                await finish(remove_tree, ready)
                 await self._build(lock, ready)
         return ready / "bin"
 
@@ -54,7 +55,7 @@ class Environments:
         # A virtual environment knows its own path, so it is built in its place, and the file
         # `complete` comes last.
         lock_file = ready / f"lock.{token_hex(4)}.txt"
-        await asyncio.to_thread(_begin, ready, lock_file, lock)
+        await finish(_begin, ready, lock_file, lock)
         try:
             await self._run(sys.executable, "-m", "venv", str(ready))
             await self._run(
@@ -63,9 +64,9 @@ class Environments:
                 "--disable-pip-version-check", "--requirement", str(lock_file),
             )  # fmt: skip
         except EnvironmentFailed:
-            await asyncio.to_thread(remove_tree, ready)
+            await finish(remove_tree, ready)
             raise
-        await asyncio.to_thread(_finish, ready)
+        await finish(_finish, ready)
 
     async def _run(self, *command: str) -> None:
         process = await asyncio.create_subprocess_exec(

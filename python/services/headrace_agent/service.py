@@ -61,6 +61,7 @@ class Agent:
         self._registered = asyncio.Event()
         self._renewed = time.monotonic()
         self._changed: Pending[str] = Pending()
+        self._comparing = asyncio.Lock()
         self._attempts: dict[str, AttemptOnNode] = {}
         self._doing: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._quarantined: frozenset[str] = frozenset()
@@ -228,6 +229,12 @@ class Agent:
         `thorough` looks for such attempts in the folders and the nest too, not only among
         those that this agent took up: no hint tells of others.
         """
+        # One at a time: an older reading of the records would take for stale what a newer one
+        # has just begun.
+        async with self._comparing:
+            await self._compare(thorough=thorough)
+
+    async def _compare(self, *, thorough: bool) -> None:
         records = await self._jobs.work(self._node)
         for run, text in records.items():
             doing, task = self._doing.get(run, ("", None))
