@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ _MEMORY = "1GiB"
 Done = subprocess.CompletedProcess[str]
 
 
-def until(condition: Callable[[], T], what: str, within_s: float = WITHIN_S) -> T:
+def until(condition: Callable[[], T | Awaitable[T]], what: str, within_s: float = WITHIN_S) -> T:
     """Wait for a condition, outside of any event loop."""
     return asyncio.run(wait_until(condition, what, within_s=within_s))
 
@@ -214,18 +214,31 @@ class Headrace:
         self._made += 1
         return self.home.root.parent / f"gate{self._made}"
 
-    def leaks(self) -> list[str]:
+    async def leaks(self) -> list[str]:
         """A sentence for each thing that is left although no job is under way; [] is right."""
         parts = [f"stray file {path}" for path in self.home.root.rglob("*.part")]
         folders = self.home.attempts.iterdir() if self.home.attempts.is_dir() else ()
-        return asyncio.run(self._ledger()) + parts + [f"folder {path} is left" for path in folders]
+        return await self._ledger() + parts + [f"folder {path} is left" for path in folders]
+
+    def no_leaks(self) -> None:
+        """Wait until nothing is left of jobs that are over; the ledger has to be right."""
+        seen: list[str] = []
+
+        async def clean() -> bool:
+            seen[:] = await self.leaks()
+            return not seen
+
+        try:
+            until(clean, "nothing to be left")
+        except AssertionError:
+            raise AssertionError("\n".join(seen)) from None
 
     def end(self) -> None:
         """Cancel what is under way, see that nothing leaks, and remove it all."""
         try:
             for job in self.get("/jobs?status=INIT,MODEL_EXEC,OUTPUT_EXEC")["jobs"]:
                 self.ask("POST", f"/jobs/{job['id']}:cancel")
-            until(lambda: not self.leaks() or None, f"nothing to leak: {self.leaks()}")
+            self.no_leaks()
         finally:
             self.local("reset", "--yes")
 

@@ -110,7 +110,8 @@ class TestSteering:
         gate = headrace.gate()
         blocker = headrace.submit(*waits_for(gate), resources=_ALL)
         headrace.until(blocker, "RUNNING")
-        job = headrace.submit("echo", "hi")
+        last = headrace.gate()
+        job = headrace.submit(*waits_for(last))
         for _ in range(2):
             assert headrace.cli("jobs", "hold", job).returncode == 0
         gate.touch()
@@ -121,6 +122,7 @@ class TestSteering:
         assert "held by its owner" in _why(headrace, job)
         for _ in range(2):
             assert headrace.cli("jobs", "release", job).returncode == 0
+        last.touch()
         headrace.until(job, "COMPLETED")
 
     def test_a_running_job_can_not_be_held(self, headrace: Headrace) -> None:
@@ -150,7 +152,8 @@ class TestSteering:
 
     def test_a_job_is_canceled_wherever_it_waits(self, headrace: Headrace) -> None:
         gate = headrace.gate()
-        held = {"held": {"category": "OUTPUT", "domain": {"DATA_ID": token_hex(8)}}}
+        data = {"category": "OUTPUT", "format": "GENERIC", "domain": {"DATA_ID": token_hex(8)}}
+        held = {"held": data}
         blocker = headrace.submit(*waits_for(gate), resources=_ALL, outputs=held)
         headrace.until(blocker, "RUNNING")
         waiting = {

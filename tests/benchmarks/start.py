@@ -84,7 +84,7 @@ def _row(name: str, ours: Series, found: list[float], note: str) -> Row:
         name="submit → process started",
         unit="ms",
         ours=ours,
-        budget=f"≤ {_BUDGET_MS:g} ms and < 1×",
+        budget=f"≤ {_BUDGET_MS:g} ms and < 1x",
         met=quick and ours.p50 < peer.p50 if peer else (None if quick else False),
         peer_name=name,
         peer=peer,

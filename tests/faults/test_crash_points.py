@@ -21,14 +21,14 @@ ON_THE_WAY = (
     ("request", "create_job"),
     ("data", "transition.NEEDS_ALLOCATION"),
     ("scheduler", "transition.ALLOCATED"),
-    ("agent", "report_fact.STAGED"),
+    ("agent", "report_fact.staged"),
     ("data", "transition.STAGED"),
     ("scheduler", "transition.LAUNCHED"),
-    ("agent", "report_fact.STARTED"),
+    ("agent", "report_fact.started"),
     ("monitor", "transition.STARTED"),
-    ("agent", "report_fact.EXITED"),
+    ("agent", "report_fact.exited"),
     ("monitor", "transition.NEEDS_COLLECTION"),
-    ("agent", "report_fact.COLLECTED"),
+    ("agent", "report_fact.collected"),
     ("data", "transition.COMPLETED"),
     ("data", "mark_dataset"),
     ("agent", "finish_work"),
@@ -36,7 +36,7 @@ ON_THE_WAY = (
 OF_A_STOP = (
     ("request", "transition.DESIRE_STOP"),
     ("monitor", "transition.STOP"),
-    ("agent", "report_fact.STOPPED"),
+    ("agent", "report_fact.stopped"),
     ("monitor", "transition.END_STOPPED"),
 )
 # Not of the job, but while it is on its way: leases, and the counter of the node.

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HELD_AT = {
     Status.AWAITING_ALLOCATION: ("scheduler", "transition.LAUNCHED.before"),
     Status.SCHEDULED: ("monitor", "transition.STARTED.before"),
-    Status.RUNNING: ("agent", "report_fact.EXITED.before"),
+    Status.RUNNING: ("agent", "report_fact.exited.before"),
 }
 """Each status of a job without data, and the write before which it rests there."""
 

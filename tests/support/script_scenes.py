@@ -88,6 +88,10 @@ class Stage:
             await self.nodes.register(
                 node, f"run of {node}", NODE_SIZE, frozenset({"process"}), has_state_lock=True
             )
+        await self.lead()
+
+    async def lead(self) -> None:
+        """Take every leadership, each with term 1."""
         for role in (Role.SCHEDULER, Role.MONITOR, Role.DATA):
             await self.leases.acquire(role, "me", 600_000)
 

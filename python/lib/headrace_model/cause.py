@@ -22,7 +22,6 @@ class Cause(StrEnum):
 # A person's wish and a failed prerequisite would come back unchanged: a retry can't help them.
 RETRYABLE = frozenset(Cause) - {Cause.PREREQUISITE, Cause.STOPPED, Cause.CANCELED}
 
-# Ends that are no fault of the job: what is retried when a job file says nothing.
-NOT_THE_JOBS_FAULT = frozenset(
-    {Cause.NODE_LOST, Cause.ATTEMPT_LOST, Cause.NOT_STARTED, Cause.STAGING}
-)
+# Ends that are no fault of the job: what is retried when a job file says nothing. NOT_STARTED is
+# not among them: most often the program does not exist, and would not the next time.
+NOT_THE_JOBS_FAULT = frozenset({Cause.NODE_LOST, Cause.ATTEMPT_LOST, Cause.STAGING})

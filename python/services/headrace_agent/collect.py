@@ -35,13 +35,16 @@ def find_files(root: Path, limit_items: int) -> tuple[FoundFile, ...]:
     """
     found: list[FoundFile] = []
     try:
-        base = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        base = _open_folder(root)
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise BadOutput(f"the output folder can't be read: {error.strerror}") from None
+        raise BadOutput(
+            f"the output folder {root.name!r} can't be read: {error.strerror}"
+        ) from None
     try:
-        for folder, names, files, folder_fd in os.fwalk(dir_fd=base, follow_symlinks=False):
+        walk = os.fwalk(dir_fd=base, follow_symlinks=False, onerror=_refuse)
+        for folder, names, files, folder_fd in walk:
             names.sort()
             inside = os.path.normpath(folder)
             prefix = "" if inside == "." else inside + "/"
@@ -53,6 +56,24 @@ def find_files(root: Path, limit_items: int) -> tuple[FoundFile, ...]:
     finally:
         os.close(base)
     return tuple(sorted(found, key=lambda file: file.path))
+
+
+def _open_folder(root: Path) -> int:
+    """Open a folder, following no symlink for it or for the folder that it is in.
+
+    A worker may have replaced either: an output is `output` or `output/NAME`.
+    """
+    how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    parent = os.open(root.parent, how)
+    try:
+        return os.open(root.name, how, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that can't be read would be left out without a word."""
+    raise BadOutput(f"{error.filename!r} in the output can't be read: {error.strerror}")
 
 
 def _is_link(name: str, folder_fd: int) -> bool:
@@ -124,13 +145,14 @@ def _digest(path: Path) -> str:
 
 def _open_inside(root: Path, path: str) -> int:
     """Open a file below `root` without following a symlink at any step."""
-    at = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    at = _open_folder(root)
     *folders, name = path.split("/")
     try:
         for folder in folders:
             inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
             os.close(at)
             at = inner
-        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=at)
+        # Without O_NONBLOCK a FIFO that took the file's place would be waited for.
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
     finally:
         os.close(at)

@@ -16,6 +16,7 @@ from headrace_model.resources import Resources
 from headrace_model.work import Fact, Verb, Work
 from headrace_service.hints import Pending
 from headrace_service.logs import logger
+from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_work
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ class Agent:
         """Do one record to its end, again after what may pass."""
         work: Work = decode_work(record)
         attempt = self._attempt(run)
-        if work.verb is Verb.LAUNCH and '"exclusive":true' in work.spec:
+        if work.verb is Verb.LAUNCH and load_jobtext(work.spec).limits.exclusive:
             self._exclusive.add((work.job, work.attempt))
         pause = _AGAIN_S
         while True:

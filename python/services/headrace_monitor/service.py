@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import Fenced, NotFound, Stale
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.nodes import NodeRecord, NodeStore
 
 _WATCHED = (*HAS_ATTEMPT, Status.STOPPING)
+_PLACED = (Status.AWAITING_DATA, Status.SCHEDULED)
 _LOOK_S = 1.0
 _AT_ONCE = 64  # jobs decided side by side, so that their scripts share round trips
 
@@ -66,7 +68,7 @@ class Monitor:
             match hint.get("kind"):
                 case "fact":
                     self._pending.add(JobId(hint["job"]))
-                case "job" if hint["to"] in _WATCHED:
+                case "job" if hint["to"] in _WATCHED and not _just_placed(hint):
                     self._pending.add(JobId(hint["job"]))
                 case _:
                     pass
@@ -158,3 +160,11 @@ class Monitor:
             retry=load_jobtext(job.spec).retry if stopping else Retry(),
             now_ms=now_ms,
         )
+
+
+def _just_placed(hint: Mapping[str, str]) -> bool:
+    """Tell whether the scheduler has just placed or launched the job.
+
+    There is nothing to decide then: the facts and wishes that follow bring hints of their own.
+    """
+    return hint["to"] in _PLACED and hint["from"] != hint["to"]

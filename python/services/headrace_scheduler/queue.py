@@ -72,6 +72,20 @@ class Queue:
             self._forget(known)
         await self.refresh(ids)
 
+    async def mend(self) -> None:
+        """Read what hints missed, without reading the whole queue again.
+
+        New and gone jobs are found by their ids. A missed change of a job that stays shows when
+        its placement is refused as stale; only a held job would wait for ever, so those are read.
+        """
+        queued = set(await self._jobs.queue())
+        under_way: set[JobId] = set()
+        for status in _HOLDING:
+            under_way.update(await self._jobs.in_status(status))
+        held = {job.id for job in self._waiting.values() if job.held}
+        moved = (queued ^ self._waiting.keys()) | (under_way ^ self._running.keys())
+        await self.refresh(moved | held)
+
     async def refresh(self, ids: Iterable[JobId]) -> list[Job]:
         """Read these jobs anew; returns those that exist."""
         wanted = sorted(ids)

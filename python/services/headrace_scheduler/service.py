@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.nodes import NodeStore
 
 _PLACED_AT_ONCE = 100
+# Only a plan that was applied here leads to these, and it reads its jobs anew by itself.
+_OWN = (Status.AWAITING_DATA, Status.SCHEDULED)
 _OFFSET_S = 5.0  # how often the clock of Redis is compared with ours
 
 
@@ -86,7 +88,7 @@ class Scheduler:
     async def _listen(self) -> None:
         async for hint in self._events.follow():
             match hint.get("kind"):
-                case "job":
+                case "job" if hint["to"] not in _OWN:
                     self._changed.add(JobId(hint["job"]))
                 case "node" | None:
                     self._changed.add(None)
@@ -98,7 +100,7 @@ class Scheduler:
         while True:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
-            await queue.load()
+            await queue.mend()
             for status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_SCHEDULING):
                 self._changed.add(*await self._jobs.in_status(status))
             self._changed.add(None)

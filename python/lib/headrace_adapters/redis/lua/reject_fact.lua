@@ -11,6 +11,7 @@ expect(job_key, 'hash')
 if problem then return problem end
 local at = redis.call('HMGET', job_key, 'attempt', 'status')
 if at[1] ~= text(args.attempt) or string.find(at[2], '^CLOSED:') then return {'OK', 0} end
+begin_at_maxmemory(facts_key)
 redis.call('HSET', facts_key, args.field, args.doc)
 hint('kind', 'fact', 'node', args.node, 'job', args.job, 'attempt', text(args.attempt),
   'fact', args.kind)

@@ -10,6 +10,7 @@ if problem then return problem end
 local held = redis.call('HMGET', key, 'holder', 'term')
 if held[1] ~= args.holder then return {'OK', 0} end
 if not held[2] then return refuse('WRONG_TYPE', key .. ' holds no term') end
+begin_at_maxmemory(key)
 redis.call('HSET', key, 'holder', '')
 hint('kind', 'lease', 'role', args.role, 'term', held[2])
 commit()

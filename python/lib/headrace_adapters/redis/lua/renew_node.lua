@@ -8,5 +8,6 @@ need(args, {node = 'text', incarnation = 'text'})
 check_incarnation(args.node, args.incarnation)
 if problem then return problem end
 local key = 'hr:node:' .. args.node
+begin_at_maxmemory(key)
 local counter = redis.call('HINCRBY', key, 'counter', 1)
 return {'OK', text(counter), redis.call('HGET', key, 'state')}

@@ -13,6 +13,7 @@ expect(facts_key, 'hash')
 for _, fact in ipairs(args.facts) do expect('hr:job:' .. fact.job, 'hash') end
 if problem then return problem end
 local kept = 0
+begin_at_maxmemory(facts_key)
 for _, fact in ipairs(args.facts) do
   local at = redis.call('HMGET', 'hr:job:' .. fact.job, 'attempt', 'status')
   if at[1] == text(fact.attempt) and not string.find(at[2], '^CLOSED:') then

@@ -1,0 +1,122 @@
+"""Placements a second of the planner: 10,000 waiting jobs, 1,000 nodes, 100 placements a call.
+
+CPU time counts, not the clock: the planner is pure code.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+
+from headrace_model.ids import JobId, NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import Paradigm, Resources
+from headrace_scheduler.core.plan import Plan, plan
+from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.rows import Row, series
+
+NAME = "placements"
+ABOUT = "placements a second, 10,000 waiting jobs on 1,000 nodes"
+_JOBS, _NODES = 10_000, 1_000
+_AT_ONCE = 100
+_GIB = 2**30
+_BUDGET = 5_000
+_PROCESS = "process"
+
+
+async def measure(bench: Bench) -> list[Row]:
+    """A row for single-node jobs and one for all paradigms mixed."""
+    half_s = bench.seconds / 2
+    return [
+        _row("planner placements, SINGLE_NODE", list(_rounds((Paradigm.SINGLE_NODE,), half_s))),
+        _row("planner placements, all paradigms", list(_rounds(tuple(Paradigm), half_s))),
+    ]
+
+
+def _rounds(paradigms: tuple[Paradigm, ...], seconds: float) -> Iterator[float]:
+    """Placements a second, one figure for each time that all nodes were filled."""
+    chance = random.Random(1)  # noqa: S311 - the same jobs and nodes at each run
+    until = time.monotonic() + seconds
+    while True:
+        yield _fill(_nodes(chance), _waiting(chance, paradigms))
+        if time.monotonic() > until:
+            return
+
+
+def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob]) -> float:
+    running: tuple[RunningJob, ...] = ()
+    placed, spent_s = 0, 0.0
+    while waiting:
+        snapshot = Snapshot(nodes, tuple(waiting), running)
+        began = time.process_time()
+        found = plan(snapshot, 0, limit=_AT_ONCE)
+        spent_s += time.process_time() - began
+        if not found.placements:
+            break
+        placed += len(found.placements)
+        nodes, waiting, running = _apply(found, nodes, waiting, running)
+    return placed / spent_s
+
+
+def _apply(
+    found: Plan,
+    nodes: tuple[Node, ...],
+    waiting: list[WaitingJob],
+    running: tuple[RunningJob, ...],
+) -> tuple[tuple[Node, ...], list[WaitingJob], tuple[RunningJob, ...]]:
+    free = {node.id: node.free for node in nodes}
+    for placement in found.placements:
+        for share in placement.allocation.shares:
+            free[share.node] -= share.resources
+    gone = {placement.job for placement in found.placements}
+    limits = {job.id: job.time_limit_ms for job in waiting}
+    return (
+        tuple(_node(node.id, node.capacity, free[node.id]) for node in nodes),
+        [job for job in waiting if job.id not in gone],
+        running + tuple(RunningJob(p.job, p.allocation, limits[p.job]) for p in found.placements),
+    )
+
+
+def _nodes(chance: random.Random) -> tuple[Node, ...]:
+    sizes = [
+        Resources(chance.choice([16, 32, 64]) * 1000, chance.choice([32, 64, 128]) * _GIB)
+        for _ in range(_NODES)
+    ]
+    return tuple(_node(NodeId(f"n{i:04}"), size, size) for i, size in enumerate(sizes))
+
+
+def _node(name: NodeId, capacity: Resources, free: Resources) -> Node:
+    return Node(name, capacity, free, NodeState.UP, frozenset({_PROCESS}))
+
+
+def _waiting(chance: random.Random, paradigms: tuple[Paradigm, ...]) -> list[WaitingJob]:
+    return [
+        WaitingJob(
+            id=JobId(f"j{i:06}"),
+            version=1,
+            attempt=1,
+            rank=float(i),
+            resources=Resources(
+                chance.choice([500, 1000, 2000, 4000, 8000]), chance.randrange(1, 8) * _GIB
+            ),
+            paradigm=chance.choice(paradigms),
+            backend=_PROCESS,
+            held=False,
+            not_before_ms=None,
+            time_limit_ms=chance.randrange(1000, 10**6),
+            queued_ms=0,
+        )
+        for i in range(_JOBS)
+    ]
+
+
+def _row(name: str, rates: list[float]) -> Row:
+    found = series(rates)
+    return Row(
+        name=name,
+        unit="1/s",
+        ours=found,
+        budget=f"≥ {_BUDGET:,}/s",
+        met=found.p50 >= _BUDGET,
+        note="by CPU time",
+    )

@@ -1,0 +1,167 @@
+"""Durable submits: the request service by HTTP, beside rq's enqueue; nothing works on the jobs.
+
+Each side has a Redis of its own of the same kind. The request service is a process of its own;
+the load comes from this one through the Python client. rq's load comes from its own process:
+one thread, or sixteen.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.users import UserStore
+from headrace_client.api import Client
+from headrace_local.health import any_free_port
+from headrace_model.errors import HeadraceError
+from headrace_model.ids import NodeId
+from headrace_model.resources import Resources
+from headrace_request.settings import Settings
+from headrace_service.settings import to_environ
+from tests.benchmarks.bench import Bench, NotHere
+from tests.benchmarks.jobs import PLAIN
+from tests.benchmarks.peers import Missing, PeerProcess
+from tests.benchmarks.rows import Row, Series, series
+
+NAME = "submits"
+ABOUT = "durable HTTP submits, 16 and 1 in flight, beside rq enqueue"
+_IN_FLIGHT = 16
+_ROUND_MANY, _ROUND_ONE = 320, 20
+_END_S = 10.0
+
+
+async def measure(bench: Bench) -> list[Row]:
+    """Two rows, both in submits a second."""
+    ours: dict[str, list[float]] = {"sixteen": [], "one": []}
+    theirs: dict[str, list[float]] = {"sixteen": [], "one": []}
+    note = ""
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(_service(bench))
+        rq = None
+        server = bench.redis("rq-redis")
+        server.start()
+        stack.callback(server.stop)
+        try:
+            words = str(bench.folder / "rq-redis" / "redis.sock")
+            rq = await stack.enter_async_context(
+                PeerProcess(bench.peers, "rq", bench.folder, words)
+            )
+        except Missing as error:
+            note = str(error)
+        await _many(client, _ROUND_ONE)  # warm
+        until = time.monotonic() + bench.seconds
+        while time.monotonic() < until or not ours["one"]:
+            ours["sixteen"].append(await _many(client, _ROUND_MANY))
+            ours["one"] += await _one(client, _ROUND_ONE)
+            if rq:
+                theirs["sixteen"] += await rq.samples("sixteen", _ROUND_MANY)
+                theirs["one"] += [1000 / ms for ms in await rq.samples("one", _ROUND_ONE)]
+    return [
+        _row("HTTP submits, 16 in flight", ours["sixteen"], theirs["sixteen"], 1.0, note),
+        _row("HTTP submits, 1 in flight", ours["one"], theirs["one"], 0.3, note),
+    ]
+
+
+async def _many(client: Client, n: int) -> float:
+    left = iter(range(n))
+
+    async def caller() -> None:
+        for _ in left:
+            await client.submit(PLAIN)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(caller() for _ in range(_IN_FLIGHT)))
+    return n / (time.perf_counter() - began)
+
+
+async def _one(client: Client, n: int) -> list[float]:
+    rates = []
+    for _ in range(n):
+        began = time.perf_counter()
+        await client.submit(PLAIN)
+        rates.append(1 / (time.perf_counter() - began))
+    return rates
+
+
+@asynccontextmanager
+async def _service(bench: Bench) -> AsyncIterator[Client]:
+    """The request service alone, as a process, with one node in its Redis and nobody on it."""
+    server = bench.redis("redis")
+    server.start()
+    redis = Redis(server.url)
+    try:
+        await redis.open()
+        users = UserStore(redis)
+        await users.create_user("bench")
+        token = await users.create_token("bench")
+        await NodeStore(redis).register(
+            NodeId("bench"), token_hex(8), Resources(64_000, 64 * 2**30), frozenset({"process"}),
+            has_state_lock=True,
+        )  # fmt: skip
+        port = any_free_port()
+        process = _start(bench.folder, server.url, port)
+        try:
+            async with Client(f"http://127.0.0.1:{port}", token, patience_s=20.0) as client:
+                await _until_ready(client, process)
+                yield client
+        finally:
+            process.terminate()
+            process.wait(_END_S)
+    finally:
+        await redis.close()
+        server.stop()
+
+
+def _start(folder: Path, redis_url: str, port: int) -> "subprocess.Popen[bytes]":
+    secret = folder / "internal.token"
+    secret.write_text(token_hex(32))
+    settings = Settings(
+        state_dir=folder,
+        redis_url=redis_url,
+        internal_token_file=secret,
+        listen=f"127.0.0.1:{port}",
+        scheduler_url=f"unix:{folder}/none.sock",
+        data_url=f"unix:{folder}/none.sock",
+    )
+    with (folder / "request.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "headrace_request.main"],
+            env={**os.environ, **to_environ(settings)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+
+
+async def _until_ready(client: Client, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + _END_S
+    while True:
+        try:
+            await client.nodes()
+        except HeadraceError as error:
+            if process.poll() is not None or time.monotonic() > until:
+                raise NotHere(f"the request service does not answer: {error}") from None
+        else:
+            return
+
+
+def _row(name: str, ours: list[float], theirs: list[float], least: float, note: str) -> Row:
+    found = series(ours)
+    peer: Series | None = series(theirs) if theirs else None
+    return Row(
+        name=name,
+        unit="1/s",
+        ours=found,
+        budget=f"≥ {least:g}x",
+        met=found.p50 >= least * peer.p50 if peer else None,
+        peer_name="rq enqueue",
+        peer=peer,
+        note=note,
+    )

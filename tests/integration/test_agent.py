@@ -1,0 +1,334 @@
+"""The node agent as a process of its own: what it does with records, and what it tells."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace_adapters.backends.process import ProcessBackend
+from headrace_adapters.redis.log_replies import LogReplies
+from headrace_model.cause import Cause
+from headrace_model.job import Job, Need
+from headrace_model.node import NodeState
+from headrace_model.status import Event, Role, Status
+from headrace_model.work import FactKind
+from tests.support.agent_bench import WAIT_S, AgentBench, open_bench
+from tests.support.process_bench import EAT, lives, marked, pid_in
+from tests.support.redis_server import RedisServer
+from tests.support.script_scenes import N1
+from tests.support.wait import wait_until
+
+SLEEP = ("sh", "-c", "echo $$ > {output}/pid; exec sleep 600")
+
+
+@pytest.fixture
+async def bench(redis_server: RedisServer, state_dir: Path) -> AsyncIterator[AgentBench]:
+    bench = await open_bench(state_dir, redis_server.url)
+    try:
+        yield bench
+    finally:
+        redis_server.start()
+        await bench.close()
+
+
+async def sleeping(bench: AgentBench, **file: Any) -> tuple[Job, int]:
+    """A job whose worker sleeps, and the worker's process."""
+    job = await bench.run(*SLEEP, outputs={"o": {"format": "GENERIC"}}, **file)
+    path = bench.attempt(job) / "output" / "pid"
+    pid = await wait_until(lambda: pid_in(path), "the worker to run", within_s=WAIT_S)
+    return job, pid
+
+
+async def test_a_job_runs_and_leaves_nothing_but_its_log(bench: AgentBench) -> None:
+    await bench.agent()
+    job = await bench.run("sh", "-c", "echo hello; echo $HEADRACE_JOB >&2")
+    assert (await bench.fact(job, FactKind.STARTED)).cause is None
+    exited = await bench.fact(job, FactKind.EXITED)
+    assert (exited.cause, exited.exit_code, exited.signal) == (None, 0, None)
+    await bench.until(job, Status.COMPLETED)
+    await bench.cleaned(job)
+    logs = bench.data.store / "logs" / job.id / "1"
+    assert (logs / "0.out").read_text() == "hello\n"
+    assert (logs / "0.err").read_text() == f"{job.id}\n"
+    assert await bench.facts(job) == {}
+    assert await bench.nodes.ledger_errors() == []
+
+
+@pytest.mark.parametrize(
+    ("command", "cause", "exit_code", "number", "says"),
+    [
+        (("sh", "-c", "exit 7"), Cause.EXIT_CODE, 7, None, "exit code 7"),
+        (("sh", "-c", "kill -TERM $$"), Cause.EXIT_CODE, None, signal.SIGTERM, "SIGTERM"),
+        ((sys.executable, "-c", EAT), Cause.OOM, None, None, "more memory than"),
+        (("no-such-program",), Cause.NOT_STARTED, None, None, "could not be started"),
+    ],
+)
+async def test_a_bad_end_is_told_with_its_cause(
+    bench: AgentBench,
+    command: tuple[str, ...],
+    cause: Cause,
+    exit_code: int | None,
+    number: int | None,
+    says: str,
+) -> None:
+    await bench.agent()
+    job = await bench.run(*command, memory_bytes=64 * 2**20)
+    exited = await bench.fact(job, FactKind.EXITED)
+    assert exited.cause is cause
+    assert says in exited.detail
+    if cause is Cause.EXIT_CODE:
+        assert (exited.exit_code, exited.signal) == (exit_code, number)
+    failed = await bench.until(job, Status.FAILED)
+    assert failed.cause is cause
+    await bench.cleaned(job)
+
+
+async def test_stop_ends_the_worker_and_then_says_so(bench: AgentBench) -> None:
+    await bench.agent()
+    job, pid = await sleeping(bench)
+    await bench.stop(job)
+    await bench.fact(job, FactKind.STOPPED)
+    assert not lives(pid)
+    assert marked(job.id) == []
+    await bench.until(job, Status.FAILED)
+    await bench.cleaned(job)
+
+
+async def test_a_new_run_of_a_killed_agent_takes_the_running_worker_over(
+    bench: AgentBench,
+) -> None:
+    first = await bench.agent()
+    job = await bench.run(
+        "sh", "-c", "echo $$ > {output}/pid; while ! test -e go; do sleep 0.02; done; exit 5",
+        outputs={"o": {"format": "GENERIC"}},
+    )  # fmt: skip
+    await bench.fact(job, FactKind.STARTED)
+    first.kill9()
+    pid = pid_in(bench.attempt(job) / "output" / "pid")
+    assert lives(pid), "a worker outlives its agent"
+    await bench.agent()
+    (bench.attempt(job) / "work" / "go").touch()
+    exited = await bench.fact(job, FactKind.EXITED)
+    assert (exited.cause, exited.exit_code) == (Cause.EXIT_CODE, 5)
+
+
+async def test_a_worker_that_ended_while_no_agent_ran_is_told_by_the_next(
+    bench: AgentBench,
+) -> None:
+    first = await bench.agent()
+    job = await bench.run(
+        "sh", "-c", "echo $$ > {output}/pid; while ! test -e go; do sleep 0.02; done; exit 6",
+        outputs={"o": {"format": "GENERIC"}},
+    )  # fmt: skip
+    await bench.fact(job, FactKind.STARTED)
+    first.kill9()
+    pid = pid_in(bench.attempt(job) / "output" / "pid")
+    (bench.attempt(job) / "work" / "go").touch()
+    await bench.gone(lambda: lives(pid), "the worker to end")
+    await bench.agent()
+    assert (await bench.fact(job, FactKind.EXITED)).exit_code == 6
+
+
+async def test_staged_inputs_lie_beside_the_worker(bench: AgentBench) -> None:
+    bench.data.staged = {"rain": {"a/b.txt": b"wet\n"}}
+    await bench.agent()
+    job = await bench.run("sh", "-c", "cat $HEADRACE_DATASETS/rain/a/b.txt", needs={Need.STAGING})
+    assert (await bench.fact(job, FactKind.STAGED)).cause is None
+    await bench.launch(job)
+    await bench.until(job, Status.COMPLETED)
+    await bench.cleaned(job)
+    assert (bench.data.store / "logs" / job.id / "1" / "0.out").read_text() == "wet\n"
+
+
+async def test_a_fact_kept_on_disk_is_told_again_without_doing_it_again(
+    bench: AgentBench,
+) -> None:
+    bench.data.staged = {"rain": {"b.txt": b"wet\n"}}
+    first = await bench.agent()
+    job = await bench.run("true", needs={Need.STAGING})
+    told = await bench.fact(job, FactKind.STAGED)
+    first.kill9()
+    await bench.redis.command("DEL", f"hr:facts:{N1}")
+    bench.data.staged = {}
+    await bench.agent()
+    assert await bench.fact(job, FactKind.STAGED) == told
+    assert bench.data.asked == ["staging"]
+
+
+async def test_a_damaged_input_ends_the_staging_with_its_name(bench: AgentBench) -> None:
+    bench.data.staged = {"rain": {"b.txt": b"wet\n"}}
+    bench.data.lies = {"b.txt": "0" * 64}
+    await bench.agent()
+    job = await bench.run("true", needs={Need.STAGING})
+    staged = await bench.fact(job, FactKind.STAGED)
+    assert staged.cause is Cause.STAGING
+    assert "b.txt" in staged.detail
+
+
+async def test_outputs_are_collected_with_their_hashes(bench: AgentBench) -> None:
+    await bench.agent()
+    job = await bench.run(
+        "sh", "-c", "mkdir {output}/d && echo 1 > {output}/d/x.txt",
+        needs={Need.COLLECTION}, outputs={"o": {"format": "GENERIC"}},
+    )  # fmt: skip
+    job = await bench.until(job, Status.AWAITING_COLLECTION)
+    collected = await bench.fact(job, FactKind.COLLECTED)
+    (output,) = collected.outputs
+    assert [(item.path, item.size_bytes) for item in output.items] == [("d/x.txt", 2)]
+    assert (bench.data.store / "o" / "d" / "x.txt").read_text() == "1\n"
+
+
+async def test_an_output_that_points_outside_ends_the_collection(bench: AgentBench) -> None:
+    await bench.agent()
+    job = await bench.run(
+        "sh", "-c", "ln -s /etc/passwd {output}/x.txt",
+        needs={Need.COLLECTION}, outputs={"o": {"format": "GENERIC"}},
+    )  # fmt: skip
+    job = await bench.until(job, Status.AWAITING_COLLECTION)
+    collected = await bench.fact(job, FactKind.COLLECTED)
+    assert collected.cause is Cause.COLLECTION
+    assert "x.txt" in collected.detail
+    assert bench.data.asked == [], "nothing was put into the store"
+
+
+async def test_an_attempt_without_a_record_is_ended_and_removed(bench: AgentBench) -> None:
+    await bench.agent()
+    job, pid = await sleeping(bench)
+    await bench.redis.command("DEL", f"hr:work:{N1}")
+    await bench.gone(lambda: lives(pid) or bench.attempt(job).exists(), "the stale attempt to go")
+    assert marked(job.id) == []
+
+
+async def test_an_attempt_of_another_epoch_is_left_for_an_admin(bench: AgentBench) -> None:
+    first = await bench.agent()
+    job, pid = await sleeping(bench)
+    first.kill9()
+    await bench.redis.command("DEL", f"hr:work:{N1}")
+    await bench.redis.command("SET", "hr:epoch", "restored")
+    await bench.redis.open()
+    second = await bench.agent()
+    await wait_until(lambda: second.said("is kept, not removed"), "the quarantine")
+    new = await bench.run("true")
+    await bench.until(new, Status.COMPLETED)
+    await bench.cleaned(new)
+    assert lives(pid)
+    assert bench.attempt(job).exists()
+
+
+async def test_a_second_agent_is_refused_while_the_first_serves(bench: AgentBench) -> None:
+    await bench.agent()
+    (before,) = await bench.nodes.all()
+    second = bench.start()  # the same state folder, whose lock the first one holds
+    await wait_until(lambda: second.said("served already"), "the refusal", within_s=WAIT_S)
+    (after,) = await bench.nodes.all()
+    assert after.registered_ms == before.registered_ms
+    job = await bench.run("true")
+    await bench.until(job, Status.COMPLETED)
+
+
+async def test_an_agent_that_was_called_lost_ends_what_is_stale_and_comes_back(
+    bench: AgentBench,
+) -> None:
+    await bench.agent()
+    job, pid = await sleeping(bench)
+
+    async def lost() -> bool:
+        (node,) = await bench.nodes.all()
+        return await bench.nodes.lose(N1, node.counter, 1)
+
+    await bench.redis.command("DEL", f"hr:work:{N1}")
+    await wait_until(lost, "the node to be called lost between two renewals")
+    await bench.gone(lambda: lives(pid), "the stale worker to end")
+
+    async def up() -> bool:
+        return (await bench.nodes.all())[0].state is NodeState.UP
+
+    await wait_until(up, "the node to come back", within_s=WAIT_S)
+    assert await bench.nodes.ledger_errors() == []
+    assert not bench.attempt(job).exists()
+
+
+async def test_an_exclusive_worker_is_killed_while_redis_is_out_of_reach(
+    bench: AgentBench, redis_server: RedisServer
+) -> None:
+    await bench.agent(exclusive_s=1.0)
+    free, free_pid = await sleeping(bench)
+    job, pid = await sleeping(bench, limits={"exclusive": True})
+    redis_server.pause()
+    try:
+        await bench.gone(lambda: lives(pid), "the exclusive worker to be killed")
+        assert lives(free_pid), "others go on"
+    finally:
+        redis_server.resume()
+    exited = await bench.fact(job, FactKind.EXITED)
+    assert exited.cause is Cause.ATTEMPT_LOST
+    assert "exclusive" in exited.detail
+    assert FactKind.EXITED not in await bench.facts(free)
+
+
+async def test_a_log_is_shown_in_pieces_from_any_place(bench: AgentBench) -> None:
+    await bench.agent()
+    length = 150_000
+    job = await bench.run(
+        sys.executable, "-c", f"print('x' * {length - 1}, flush=True); import time; time.sleep(600)"
+    )
+    path = bench.attempt(job) / "logs" / "0.out"
+    await wait_until(lambda: path.exists() and path.stat().st_size == length, "the log")
+    for offset in (0, 100_000):
+        pieces = await read_log(bench, job.id, "0.out", offset)
+        ends = [piece["end"] for piece in pieces]
+        assert [piece["offset"] for piece in pieces] == [offset, *ends[:-1]]
+        assert ends[-1] == length
+        assert [piece["eof"] for piece in pieces] == [False] * (len(pieces) - 1) + [True]
+        assert "".join(piece["data"] for piece in pieces) == ("x" * (length - 1) + "\n")[offset:]
+        assert all(len(piece["data"]) <= 64 * 1024 for piece in pieces)
+    (gone,) = await read_log(bench, job.id, "1.out", 0)
+    assert (gone["state"], gone["eof"], gone["end"]) == ("gone", True, 0)
+
+
+async def read_log(bench: AgentBench, job: str, name: str, offset: int) -> list[dict[str, object]]:
+    """Ask as the request service does, until the end of the file as it is."""
+    replies = LogReplies(bench.redis)
+    want = {
+        "job": job,
+        "attempt": 1,
+        "node": N1,
+        "name": name,
+        "offset": offset,
+        "reply": replies.channel("reader"),
+        "follow": False,
+        "lease_ms": 10_000,
+    }
+    pieces: list[dict[str, object]] = []
+    async with asyncio.timeout(WAIT_S), aclosing(replies.follow()) as answers:
+        async for _, text in answers:
+            if not text:
+                await replies.ask(json.dumps(want))
+                continue
+            pieces.append(json.loads(text))
+            if pieces[-1]["eof"]:
+                return pieces
+    raise AssertionError("the answers ended")
+
+
+async def test_what_the_nest_holds_without_a_record_is_ended(bench: AgentBench) -> None:
+    first = await bench.agent()
+    job, pid = await sleeping(bench)
+    first.kill9()
+    await bench.write(await bench.jobs.get(job.id), Event.ATTEMPT_LOST, Role.MONITOR,
+                      cause=Cause.NODE_LOST)  # fmt: skip
+    await bench.redis.command("DEL", f"hr:work:{N1}")
+    second = await bench.agent()
+    await bench.gone(lambda: lives(pid) or bench.attempt(job).exists(), "the worker to go")
+    second.stop()
+    backend = ProcessBackend(bench.state / "nest")
+    await backend.open()
+    held = await backend.list()
+    await backend.close()
+    assert not held
