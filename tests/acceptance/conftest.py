@@ -20,6 +20,7 @@ from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_local.environ import redis_url
 from headrace_local.folders import find_home
+from headrace_local.health import any_free_port
 from headrace_local.layout import Home
 from tests.support.wait import T, wait_until
 
@@ -82,8 +83,12 @@ class Headrace:
         return done.stdout
 
     def up(self) -> None:
-        """Start it, with the CPUs and memory that the tests count on."""
-        self.local("up", "--cpus", _CPUS, "--memory", _MEMORY)
+        """Start it, with the CPUs and memory that the tests count on.
+
+        On a port of its own: tests that run beside these start a Headrace too.
+        """
+        known = [] if self.home.config.exists() else ["--port", str(any_free_port())]
+        self.local("up", "--cpus", _CPUS, "--memory", _MEMORY, *known)
 
     def cli(self, *words: str, typed: str = "", folder: Path | None = None) -> Done:
         """`headrace …` to its end."""

@@ -276,7 +276,9 @@ async def test_a_log_is_shown_in_pieces_from_any_place(bench: AgentBench) -> Non
     await bench.agent()
     length = 150_000
     job = await bench.run(
-        sys.executable, "-c", f"print('x' * {length - 1}, flush=True); import time; time.sleep(600)"
+        sys.executable,
+        "-c",
+        f"print('x' * {length - 1}, flush=True); import time; time.sleep(600)",
     )
     path = bench.attempt(job) / "logs" / "0.out"
     await wait_until(lambda: path.exists() and path.stat().st_size == length, "the log")

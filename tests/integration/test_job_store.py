@@ -97,9 +97,7 @@ class Ledger(RuleBasedStateMachine):
         held = self.do(self.held(node))
         if held.fits_in(size):  # a machine does not shrink below what runs on it
             register = self.stage.nodes.register
-            self.do(
-                register(node, self.incarnations[node], size, backends, has_state_lock=True)
-            )
+            self.do(register(node, self.incarnations[node], size, backends, has_state_lock=True))
 
     async def held(self, node: NodeId) -> Resources:
         shares = await self.stage.redis.command("HVALS", f"hr:held:{node}")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 
@@ -110,7 +109,7 @@ async def test_calls_under_way_when_redis_crashes_take_effect_once(
     held = [stage.jobs.apply(move_of(job, Event.STOP, Role.REQUEST)) for job in jobs[:15]]
     made = [stage.jobs.create(new_job(n), Event.NEEDS_ALLOCATION) for n in range(31, 46)]
     calls = [asyncio.ensure_future(call) for call in (*held, *made)]
-    await asyncio.sleep(0)  # they are handed over, and nothing is answered yet
+    await asyncio.wait(calls, timeout=0)  # they are handed over, and nothing is answered yet
     redis_server.kill9()
     redis_server.start()
     answers = await asyncio.gather(*calls)
@@ -128,7 +127,7 @@ async def test_a_call_whose_answer_was_lost_is_sent_again_and_takes_effect_once(
     """Redis is stopped after it took the call and before it answers; then it is killed."""
     job = await stage.make(new_job(1))
     redis_server.pause()
-    move = replace(move_of(job, Event.STOP, Role.REQUEST))
+    move = move_of(job, Event.STOP, Role.REQUEST)
     call = asyncio.ensure_future(stage.jobs.apply(move))
     await asyncio.wait([call], timeout=0.2)
     redis_server.resume()

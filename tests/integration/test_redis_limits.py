@@ -114,9 +114,7 @@ async def test_without_memory_running_jobs_still_finish(stage: Stage, keys: Keys
 
     collect = move_of(collecting, Event.NEEDS_COLLECTION, Role.MONITOR)
     collecting = await stage.apply(replace(collect, returns=(N1, N2)))
-    seal = replace(
-        move_of(collecting, Event.COMPLETED, Role.DATA), seals=(sealed(new_dataset()),)
-    )
+    seal = replace(move_of(collecting, Event.COMPLETED, Role.DATA), seals=(sealed(new_dataset()),))
     assert (await stage.apply(seal)).status is Status.COMPLETED
 
     returned = move_of(failed, Event.SHARE_RETURNED, Role.MONITOR, cause=failed.cause)

@@ -64,7 +64,10 @@ class PairField(wire.Tuple):
 
 
 class RecordSchema(Schema):
-    """Base of the made schemas: unknown keys are errors, what is None or empty is not written."""
+    """Base of the made schemas: unknown keys are errors, what is None or empty is not written.
+
+    Unless it has to be there to be read.
+    """
 
     made: type
 
@@ -84,7 +87,8 @@ class RecordSchema(Schema):
         return {
             name: value
             for name, value in data.items()
-            if not (value is None or (isinstance(value, str | list | dict) and not value))
+            if self.fields[name].required
+            or not (value is None or (isinstance(value, str | list | dict) and not value))
         }
 
 
@@ -124,7 +128,7 @@ def _field(hint: Any, options: dict[str, Any]) -> wire.Field[Any]:
 def _empty(hint: Any) -> tuple[Any] | None:
     """What a field that is written only when it holds something reads back as, where it is not."""
     origin = get_origin(hint)
-    if origin is types.UnionType:
+    if origin in (types.UnionType, typing.Union):
         return (None,)
     if origin in (tuple, frozenset):
         return (origin(),)
@@ -144,12 +148,8 @@ def schema_of(record: Any) -> type[RecordSchema]:
             options = {"load_default": each.default}
         elif each.default_factory is not MISSING:
             options = {"load_default": each.default_factory}
-        elif get_origin(hints[each.name]) in (tuple, frozenset, types.UnionType):
-            # What is written only when it holds something reads back as nothing.
-            empty = None if get_origin(hints[each.name]) is types.UnionType else ()
-            options = {
-                "load_default": get_origin(hints[each.name])(empty) if empty == () else None
-            }
+        elif empty := _empty(hints[each.name]):
+            options = {"load_default": empty[0]}
         made[each.name] = _field(hints[each.name], options)
     return type(f"{record.__name__}Schema", (RecordSchema,), {**made, "made": record})
 

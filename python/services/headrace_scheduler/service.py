@@ -12,6 +12,7 @@ from headrace_model.resources import Allocation
 from headrace_model.status import Role, Status
 from headrace_scheduler.core.launch import after_prerequisites, launch, place
 from headrace_scheduler.core.plan import plan
+from headrace_scheduler.core.snapshot import Snapshot
 from headrace_scheduler.core.why import Explanation, explain
 from headrace_scheduler.queue import Queue, nodes_of
 from headrace_scheduler.settings import Settings
@@ -49,6 +50,7 @@ class Scheduler:
         self._settings = settings
         self._log = logger(Role.SCHEDULER)
         self._changed: Pending[JobId | None] = Pending()  # None: nodes changed, or time came
+        self._arrived = False  # a hint told of a job that waits for its allocation
         self._clock_offset_ms = 0.0
 
     async def run(self) -> None:
@@ -90,6 +92,7 @@ class Scheduler:
             match hint.get("kind"):
                 case "job" if hint["to"] not in _OWN:
                     self._changed.add(JobId(hint["job"]))
+                    self._arrived |= hint["to"] == Status.AWAITING_ALLOCATION
                 case "node" | None:
                     self._changed.add(None)
                 case _:
@@ -117,7 +120,13 @@ class Scheduler:
             start = queue.next_start_ms(self._now_ms())
             pause_s = None if start is None else max(0.0, (start - self._now_ms()) / 1000)
             changed = await self._changed.take(pause_s)
-            jobs = await queue.refresh(id for id in changed if id is not None)
+            ids = [id for id in changed if id is not None]
+            if len(queue) or self._arrived:
+                # There will be a plan: what it needs is read in one round trip.
+                self._arrived = False
+                jobs, nodes = await asyncio.gather(queue.refresh(ids), self._nodes.all())
+            else:
+                jobs, nodes = await queue.refresh(ids), None
             dependents = {job for job, after in awaited.items() if after & changed}
             jobs += await self._jobs.get_many(dependents - changed)
             for job in jobs:
@@ -131,16 +140,18 @@ class Scheduler:
                     case _:
                         pass
             if len(queue):
-                await self._plan(queue, {job.id: job for job in jobs}, term)
+                snapshot = queue.snapshot(nodes_of(nodes or await self._nodes.all()))
+                await self._plan(queue, snapshot, {job.id: job for job in jobs}, term)
 
     async def _check_prerequisites(self, job: Job, term: int) -> None:
         others = {each.id: each.status for each in await self._jobs.get_many(job.after)}
         if move := after_prerequisites(job, others):
             await self._apply(job, move, term)
 
-    async def _plan(self, queue: Queue, read: dict[JobId, Job], term: int) -> None:
-        """Plan and apply until nothing more can start now; `read` are jobs just read."""
-        snapshot = queue.snapshot(nodes_of(await self._nodes.all()))
+    async def _plan(
+        self, queue: Queue, snapshot: Snapshot, read: dict[JobId, Job], term: int
+    ) -> None:
+        """Plan and apply what can start now; `read` are jobs just read."""
         planned = plan(snapshot, self._now_ms(), limit=_PLACED_AT_ONCE)
         if not planned.placements:
             return

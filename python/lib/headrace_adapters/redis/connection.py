@@ -32,6 +32,7 @@ from redis.exceptions import (
     TimeoutError as RedisTimeoutError,
 )
 
+from headrace_adapters.redis.line import Line
 from headrace_model.errors import Conflict, Fenced, HeadraceError, NotFound, Stale, Unavailable
 
 _GONE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
@@ -109,7 +110,7 @@ class Redis:
         self._waiting: list[_Call] = []
         self._woken = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
-        self._line: Any = None  # the pump's connection; it connects itself again when lost
+        self._line = Line(self._client)
         self._scripts = _load_scripts()
         self._loaded = False
         self.epoch = ""
@@ -188,7 +189,7 @@ class Redis:
             try:
                 if not self._loaded:
                     await self._load()
-                replies = await self._exchange([call.command for call in batch])
+                replies = await self._line.exchange([call.command for call in batch])
             except _GONE as error:
                 if asyncio.get_running_loop().time() - started > self._patience_s:
                     _fail(batch, Unavailable(f"Redis does not answer: {error}"))
@@ -199,29 +200,6 @@ class Redis:
                 continue
             for call, reply in zip(batch, replies, strict=True):
                 self._settle(call, reply)
-
-    async def _exchange(self, commands: list[tuple[Any, ...]]) -> list[Any]:
-        """Write commands and read their replies, on one connection kept for that.
-
-        It is what the library's pipeline does, at a third of the pipeline's own cost, which
-        counts: every step of a job is a round trip of one or two commands.
-        """
-        if self._line is None:
-            pool: Any = self._client.connection_pool  # the library has no types for it
-            self._line = await pool.get_connection()
-        line, replies = self._line, []
-        try:
-            await line.send_packed_command(line.pack_commands(commands), check_health=False)
-            for command in commands:
-                try:
-                    replies.append(await self._client.parse_response(line, command[0]))
-                except ResponseError as error:
-                    replies.append(error)
-        except BaseException:
-            # Replies that nobody read must not be taken for those of later commands.
-            await line.disconnect(nowait=True)
-            raise
-        return replies
 
     def _settle(self, call: _Call, reply: Any) -> None:
         if call.answer.done():  # its caller was cancelled

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from redis.exceptions import RedisError
 
 from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.line import Line
 
 _BLOCK_MS = 5_000
 _PAUSE_S = 0.1
 _COUNT = 500
+_READ = ("XREAD", "BLOCK", _BLOCK_MS, "COUNT", _COUNT, "STREAMS", "hr:events")
 
 
 class Events:
@@ -20,16 +22,16 @@ class Events:
 
     async def follow(self) -> AsyncIterator[Mapping[str, str]]:
         """Yield events for ever; an empty mapping means: some may have been missed, sweep now."""
-        last = ""
+        last, line = "", Line(self._redis.client)
         while True:
             try:
                 if not last:
                     tail = await self._redis.client.xrevrange("hr:events", count=1)
                     last = str(tail[0][0]) if tail else "0-0"
                     yield {}
-                reply = await self._redis.client.xread(
-                    {"hr:events": last}, count=_COUNT, block=_BLOCK_MS
-                )
+                (reply,) = await line.exchange([(*_READ, last)])
+                if isinstance(reply, RedisError):
+                    raise reply
             except (RedisError, OSError):
                 last = ""
                 await asyncio.sleep(_PAUSE_S)

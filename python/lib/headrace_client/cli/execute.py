@@ -131,26 +131,47 @@ def _load(file: str, *, as_json: bool) -> tuple[JobSpec, Path]:
 
 
 def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
+    if following:
+        return _submit_and_follow(spec, folder, form)
     accepted = run(lambda client: _send(client, spec, folder))
-    if not following:
-        show(form, accepted, lambda: write(accepted.id))
-        if sys.stdout.isatty() and form == "table":
-            note(f"follow it with `headrace jobs logs {accepted.id} --follow`")
-        return exits.OK
-    note(f"headrace: job {accepted.id}")
-    return follow_job(accepted.id, form)
+    show(form, accepted, lambda: write(accepted.id))
+    if sys.stdout.isatty() and form == "table":
+        note(f"follow it with `headrace jobs logs {accepted.id} --follow`")
+    return exits.OK
+
+
+def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
+    sent: list[str] = []
+
+    async def work(client: Client) -> JobView:
+        # One client for both: a server that it has met is waited for, whenever that goes away.
+        accepted = await _send(client, spec, folder)
+        sent.append(accepted.id)
+        note(f"headrace: job {accepted.id}")
+        return await follow(client, accepted.id)
+
+    try:
+        return _end(run(work), form)
+    except KeyboardInterrupt:
+        if not sent:
+            raise
+        raise exits.Detached(f"headrace jobs logs {sent[0]} --follow") from None
 
 
 async def _send(client: Client, spec: JobSpec, folder: Path) -> AcceptedView:
     return await client.submit(dump(await upload_inputs(client.datasets, spec, folder)))
 
 
-def follow_job(job: str, form: str = "table", rank: int = 0) -> int:
+def follow_job(job: str, rank: int = 0) -> int:
     """Follow a job to its end; gives the exit code that stands for it."""
     try:
-        view: JobView = run(lambda client: follow(client, job, rank=rank))
+        return _end(run(lambda client: follow(client, job, rank=rank)), "table")
     except KeyboardInterrupt:
         raise exits.Detached(f"headrace jobs logs {job} --follow") from None
+
+
+def _end(view: JobView, form: str) -> int:
+    """Say how a followed job ended; gives the exit code that stands for it."""
     say_end(view)
     if form != "table":
         show(form, view, lambda: pairs([]))
