@@ -283,7 +283,11 @@ def headrace(run_root: Path, request: pytest.FixtureRequest) -> Iterator[Headrac
     folder = run_root / request.module.__name__.rpartition(".")[2]
     folder.mkdir()
     found = Headrace(folder / "home")
-    found.up()
+    try:
+        found.up()
+    except BaseException:
+        found.local("reset", "--yes")
+        raise
     try:
         yield found
     finally:

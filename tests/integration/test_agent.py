@@ -220,6 +220,14 @@ async def test_an_attempt_of_another_epoch_is_left_for_an_admin(bench: AgentBenc
     assert lives(pid)
     assert bench.attempt(job).exists()
 
+    second.kill9()
+    await bench.agent()
+    new = await bench.run("true")
+    await bench.until(new, Status.COMPLETED)
+    await bench.cleaned(new)
+    assert lives(pid), "a new run of the agent does not forget the quarantine"
+    assert bench.attempt(job).exists()
+
 
 async def test_a_second_agent_is_refused_while_the_first_serves(bench: AgentBench) -> None:
     await bench.agent()
@@ -230,6 +238,17 @@ async def test_a_second_agent_is_refused_while_the_first_serves(bench: AgentBenc
     assert after.registered_ms == before.registered_ms
     job = await bench.run("true")
     await bench.until(job, Status.COMPLETED)
+
+
+async def test_a_second_agent_takes_over_once_the_first_is_gone(bench: AgentBench) -> None:
+    first = await bench.agent()
+    second = bench.start(node_lost_s=0.5)
+    await wait_until(lambda: second.said("served already"), "the refusal", within_s=WAIT_S)
+    first.kill9()
+    await wait_until(lambda: second.said("serves node"), "the second to serve", within_s=WAIT_S)
+    job = await bench.run("true")
+    await bench.until(job, Status.COMPLETED)
+    await bench.cleaned(job)
 
 
 async def test_an_agent_that_was_called_lost_ends_what_is_stale_and_comes_back(
@@ -294,29 +313,55 @@ async def test_a_log_is_shown_in_pieces_from_any_place(bench: AgentBench) -> Non
     assert (gone["state"], gone["eof"], gone["end"]) == ("gone", True, 0)
 
 
-async def read_log(bench: AgentBench, job: str, name: str, offset: int) -> list[dict[str, object]]:
+async def test_a_followed_log_is_shown_as_it_grows(bench: AgentBench) -> None:
+    await bench.agent()
+    job = await bench.run(
+        "sh", "-c", "echo one; while ! test -e go; do sleep 0.02; done; echo two"
+    )
+    await bench.fact(job, FactKind.STARTED)
+    replies = LogReplies(bench.redis)
+    shown = ""
+    async with asyncio.timeout(WAIT_S), aclosing(replies.follow()) as answers:
+        async for _, text in answers:
+            if not text:
+                await replies.ask(want(job.id, "0.out", 0, replies, follow=True))
+                continue
+            shown += json.loads(text)["data"]
+            if shown == "one\n":
+                (bench.attempt(job) / "work" / "go").touch()
+            elif shown == "one\ntwo\n":
+                break
+    assert (await bench.fact(job, FactKind.EXITED)).cause is None
+
+
+async def read_log(bench: AgentBench, job: str, name: str, offset: int) -> list[dict[str, Any]]:
     """Ask as the request service does, until the end of the file as it is."""
     replies = LogReplies(bench.redis)
-    want = {
+    pieces: list[dict[str, Any]] = []
+    async with asyncio.timeout(WAIT_S), aclosing(replies.follow()) as answers:
+        async for _, text in answers:
+            if not text:
+                await replies.ask(want(job, name, offset, replies, follow=False))
+                continue
+            pieces.append(json.loads(text))
+            if pieces[-1]["eof"]:
+                return pieces
+    raise AssertionError("the answers ended")
+
+
+def want(job: str, name: str, offset: int, replies: LogReplies, *, follow: bool) -> str:
+    """What a reader asks of the node's agent."""
+    asked = {
         "job": job,
         "attempt": 1,
         "node": N1,
         "name": name,
         "offset": offset,
         "reply": replies.channel("reader"),
-        "follow": False,
+        "follow": follow,
         "lease_ms": 10_000,
     }
-    pieces: list[dict[str, object]] = []
-    async with asyncio.timeout(WAIT_S), aclosing(replies.follow()) as answers:
-        async for _, text in answers:
-            if not text:
-                await replies.ask(json.dumps(want))
-                continue
-            pieces.append(json.loads(text))
-            if pieces[-1]["eof"]:
-                return pieces
-    raise AssertionError("the answers ended")
+    return json.dumps(asked)
 
 
 async def test_what_the_nest_holds_without_a_record_is_ended(bench: AgentBench) -> None:

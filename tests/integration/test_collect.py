@@ -72,7 +72,7 @@ def test_what_is_no_regular_file_is_refused_by_name(
     (root / "d").mkdir()
     monkeypatch.chdir(root / "d")  # a socket's path has to be short
     make(Path("odd.bin"))
-    with pytest.raises(BadOutput, match="d/odd.bin"):
+    with pytest.raises(BadOutput, match=r"d/odd\.bin"):
         find_files(root, MANY)
 
 
@@ -260,7 +260,7 @@ async def test_a_path_that_leaves_the_folder_is_refused(state_dir: Path, path: s
     trick = item(state_dir / "store", path, "evil")
     with pytest.raises(InvalidName):
         await Cache(state_dir / "cache", 1_000).stage([trick], state_dir / "d" / "view")
-    assert not list(state_dir.rglob("out.txt"))
+    assert "out.txt" not in [name for _, _, names in os.walk(state_dir) for name in names]
 
 
 async def test_trimming_removes_the_least_used_and_keeps_what_is_viewed(state_dir: Path) -> None:

@@ -47,9 +47,13 @@ _HTTP_STATUS: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
 )
 
 
-def problem(error: HeadraceError, request_id: str) -> web.Response:
-    """Say an error as `application/problem+json` (RFC 9457) with our code and next step."""
-    status = next((code for kind, code in _HTTP_STATUS if isinstance(error, kind)), 500)
+def problem(error: HeadraceError, request_id: str, status: int | None = None) -> web.Response:
+    """Say an error as `application/problem+json` (RFC 9457) with our code and next step.
+
+    `status`: another HTTP status than the error's own.
+    """
+    if status is None:
+        status = next((code for kind, code in _HTTP_STATUS if isinstance(error, kind)), 500)
     body = {
         "type": "about:blank",
         "title": error.code.replace("_", " ").capitalize(),
@@ -107,8 +111,7 @@ def make_app(
                     TooLarge(f"the body is over {body_limit_bytes:,} bytes"), request_id
                 )
             except web.HTTPException as error:
-                response = problem(_of_aiohttp(error), request_id)
-                response.set_status(error.status)
+                response = problem(_of_aiohttp(error), request_id, error.status)
             except (ConnectionResetError, TimeoutError):
                 raise
             except Exception as error:

@@ -16,8 +16,11 @@ from marshmallow import fields as wire
 
 from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.nearest import did_you_mean
 
 T = TypeVar("T")
+
+_WHOLE = "_schema"  # where marshmallow puts what is wrong with no single key
 
 
 def _once(made: Callable[[Any], T]) -> Callable[[Any], T]:
@@ -172,5 +175,22 @@ def from_plain(record: type[T], plain: object) -> T:
     try:
         read: T = _instance(record).load(plain)
     except ValidationError as error:
-        raise InvalidInput(f"not a {record.__name__}: {error.messages}") from None
+        raise InvalidInput(_said(error.messages, record)) from None
     return read
+
+
+def _said(messages: Any, record: type) -> str:
+    """Say what is wrong with each key; of one that is not known the nearest that is."""
+    if not isinstance(messages, dict):
+        return f"not a {record.__name__}: {messages}"
+    known = _instance(record).fields
+    texts = []
+    for key, said in messages.items():
+        text = "; ".join(map(str, said)) if isinstance(said, list) else str(said)
+        if key == _WHOLE:
+            texts.append(text)
+        elif key in known:
+            texts.append(f"{key}: {text}")
+        else:
+            texts.append(f"{str(key)[:80]!r} is not known here; {did_you_mean(str(key), known)}")
+    return "; ".join(texts)

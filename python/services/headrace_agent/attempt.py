@@ -1,6 +1,7 @@
 """One attempt on this node: each verb of its work record, done so that repeating it is success."""
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -10,7 +11,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from headrace_agent.cache import Cache, safe_folder
-from headrace_agent.collect import BadOutput, FoundFile, find_files, put_file
+from headrace_agent.collect import BadOutput, find_files, find_logs, put_file
 from headrace_agent.core.command import argv, environment, placeholders
 from headrace_agent.core.ends import exit_fact
 from headrace_agent.data_client import DataClient
@@ -25,6 +26,7 @@ from headrace_model.errors import Conflict, HeadraceError
 from headrace_model.spec import JobSpec, OutputSpec
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
+from headrace_service.logs import logger
 from headrace_wire.jobfile import load_jobtext
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
 Report = Callable[[Fact], Awaitable[bool]]
 # (folder, format) → (format, plain domain); raises `HeadraceError` for what can't be read.
 Detect = Callable[[Path, str | None], Awaitable[tuple[str, dict[str, object]]]]
+
+
+# Errors of a disk that may have room or work again later; they say nothing about the job.
+_PASSING = frozenset(
+    {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +126,15 @@ class AttemptOnNode:
             if spec.environment:
                 lock = await finish(self._lock)
                 programs.insert(0, str(await self._tools.environments.build(lock)))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            if error.errno in _PASSING:
+                raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
+            return
+        except HeadraceError as error:
+            if error.retryable:
+                raise
+            await self._tools.report(_fact(work, FactKind.EXITED, Cause.STAGING, str(error)))
             return
         started = await self._tools.backend.start(self._worker(key, work, spec, tuple(programs)))
         if isinstance(started, WorkerExit):
@@ -194,23 +209,26 @@ class AttemptOnNode:
     async def _clean(self, work: Work) -> None:
         """Ship the logs, then leave nothing of the attempt on this node."""
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
-        limit = self._tools.settings.log_limit_bytes
-        logs = await finish(_logs, self.folder.logs, limit)
-        if logs:
-            paths = await self._tools.data.logs(work, [(log.path, log.size_bytes) for log in logs])
-            for log, path in zip(logs, paths, strict=True):
-                await finish(put_file, self.folder.logs, log, path, token_hex(4))
+        try:
+            await self._ship_logs(work)
+        except HeadraceError as error:
+            if error.retryable:
+                raise
+            # What can't be kept must not keep the attempt's folder and record for ever.
+            logger("agent").warning(
+                f"logs are not kept: {error}", action="logs", job=work.job, attempt=work.attempt
+            )
         await self._tools.backend.clean(work.job, work.attempt)
         await finish(self.folder.remove)
 
-
-def _logs(folder: Path, limit_bytes: int) -> tuple[FoundFile, ...]:
-    """The log files, cut to their limit first: a worker may have written without end."""
-    if folder.is_dir():
-        for path in folder.iterdir():
-            if path.stat().st_size > limit_bytes:
-                os.truncate(path, limit_bytes)
-    return tuple(file for file in find_files(folder, 10_000) if file.size_bytes)
+    async def _ship_logs(self, work: Work) -> None:
+        limit = self._tools.settings.log_limit_bytes
+        logs = await finish(find_logs, self.folder.logs, limit)
+        if not logs:
+            return
+        paths = await self._tools.data.logs(work, [(log.path, log.size_bytes) for log in logs])
+        for log, path in zip(logs, paths, strict=True):
+            await finish(put_file, self.folder.logs, log, path, token_hex(4))
 
 
 def _fact(work: Work, kind: FactKind, cause: Cause | None = None, detail: str = "") -> Fact:

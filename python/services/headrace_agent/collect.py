@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidName
 
 _CHUNK_BYTES = 1 << 20
+_LOG = re.compile(r"[0-9]{1,9}\.(out|err)")
 
 
 class BadOutput(HeadraceError):
@@ -101,6 +103,43 @@ def _read(path: str, name: str, folder_fd: int) -> FoundFile:
             digest.update(chunk)
             size += len(chunk)
         return FoundFile(path, size, digest.hexdigest())
+    finally:
+        os.close(file)
+
+
+def find_logs(folder: Path, limit_bytes: int) -> tuple[FoundFile, ...]:
+    """The workers' log files that hold something, cut to their limit first.
+
+    The folder is the worker's to write into: whatever else lies there, or is no plain file, is
+    left out.
+    """
+    try:
+        base = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return ()
+    found = []
+    try:
+        for name in sorted(os.listdir(base)):
+            if not _LOG.fullmatch(name):
+                continue
+            try:
+                _cut(name, base, limit_bytes)
+                log = _read(name, name, base)
+            except (BadOutput, OSError):
+                continue
+            if log.size_bytes:
+                found.append(log)
+    finally:
+        os.close(base)
+    return tuple(found)
+
+
+def _cut(name: str, folder_fd: int, limit_bytes: int) -> None:
+    file = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder_fd)
+    try:
+        known = os.fstat(file)
+        if stat.S_ISREG(known.st_mode) and known.st_nlink == 1 and known.st_size > limit_bytes:
+            os.ftruncate(file, limit_bytes)
     finally:
         os.close(file)
 

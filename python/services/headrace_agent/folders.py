@@ -9,7 +9,7 @@ from pathlib import Path
 
 from headrace_agent.core.command import Folders
 from headrace_model.spec import FileSpec
-from headrace_model.work import Fact, FactKind, Work
+from headrace_model.work import Fact, FactKind
 from headrace_wire.records import decode_fact, encode_fact
 
 
@@ -56,12 +56,21 @@ class AttemptFolder:
             (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def write_job(self, spec: str, files: tuple[FileSpec, ...]) -> None:
-        """Lay the job file and the files that travel with it beside the worker."""
-        (self.root / "job.json").write_text(spec)
+        """Lay the files that travel with the job beside the worker, and the job file last.
+
+        Once the job file is there nothing is written again: the worker may run already, and the
+        files are its own from then on.
+        """
+        job_file = self.root / "job.json"
+        if job_file.exists():
+            return
         for each in files:
             path = self.root / "work" / each.name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(each.content)
+        part = job_file.with_suffix(".part")
+        part.write_text(spec)
+        part.rename(job_file)
 
     def keep(self, fact: Fact) -> None:
         """Keep a fact on disk until the transition that it causes has happened."""
@@ -108,22 +117,28 @@ def attempt_folders(state: Path) -> dict[str, AttemptFolder]:
     return {path.name: AttemptFolder(path) for path in base.iterdir() if path.is_dir()}
 
 
-def folder_of(state: Path, work: Work) -> AttemptFolder:
-    """The folder of the attempt of a work record."""
-    return AttemptFolder(state / "attempts" / f"{work.job}.{work.attempt}")
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The Redis that this node served last, and what was here when another one took its place."""
+
+    epoch: str
+    quarantined: frozenset[str] = frozenset()  # runs "<job>.<attempt>"
 
 
-def read_epoch(state: Path) -> str | None:
-    """The epoch of the Redis that this node's attempts belong to."""
+def read_seen(state: Path) -> Seen | None:
+    """What `write_seen` kept; None on a new node."""
     try:
-        epoch: str = json.loads((state / "epoch.json").read_text())["epoch"]
+        plain = json.loads((state / "epoch.json").read_text())
+        return Seen(plain["epoch"], frozenset(plain.get("quarantined", ())))
     except (FileNotFoundError, ValueError, KeyError):
         return None
-    return epoch
 
 
-def write_epoch(state: Path, epoch: str) -> None:
-    """Remember the epoch."""
+def write_seen(state: Path, seen: Seen) -> None:
+    """Remember it over the end of this agent."""
     part = state / "epoch.part"
-    part.write_text(json.dumps({"epoch": epoch}))
+    with part.open("w") as file:
+        json.dump({"epoch": seen.epoch, "quarantined": sorted(seen.quarantined)}, file)
+        file.flush()
+        os.fsync(file.fileno())
     part.rename(state / "epoch.json")

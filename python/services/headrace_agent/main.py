@@ -74,7 +74,8 @@ def build(settings: Settings) -> Service:
 
     return Service(
         name="agent",
-        open=[redis.open, data.open],
+        # Redis is opened by the agent itself: exclusive workers are watched without it too.
+        open=[data.open],
         loops=[agent.run, logs.run],
         app=make_app(
             "agent",

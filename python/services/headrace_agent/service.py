@@ -7,13 +7,20 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from headrace_agent.attempt import AttemptOnNode, Tools
-from headrace_agent.folders import AttemptFolder, attempt_folders, read_epoch, write_epoch
+from headrace_agent.folders import (
+    AttemptFolder,
+    Seen,
+    attempt_folders,
+    read_seen,
+    write_seen,
+)
 from headrace_agent.settings import Settings
 from headrace_model.errors import Conflict, Fenced, HeadraceError, Unavailable
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
-from headrace_model.work import Fact, Verb, Work
+from headrace_model.work import Fact, Verb
+from headrace_model.worker import RunningWorker
 from headrace_service.hints import Pending
 from headrace_service.logs import logger
 from headrace_wire.jobfile import load_jobtext
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
 _AGAIN_S = 0.5
 _TRIM_S = 60.0
+_STALE = "stale"  # in the place of a record: Redis has none
 BACKENDS = frozenset({"process"})
 
 
@@ -94,7 +102,9 @@ class Agent:
         await self._backend.open()
         by = await self._backend.memory_limit_by()
         self._log.info(f"memory limits are kept by {by}", action="open", node=self._node)
-        await self._adopt()
+        for worker in await self._backend.list():
+            if isinstance(worker, RunningWorker) and worker.exclusive:
+                self._exclusive.add((worker.key.job, worker.key.attempt))
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hold_node())
@@ -112,41 +122,59 @@ class Agent:
 
     async def _adopt(self) -> None:
         """Compare the epoch: attempts of another Redis are left alone for an admin."""
-        epoch = await asyncio.to_thread(read_epoch, self._settings.state_dir)
-        there = await asyncio.to_thread(attempt_folders, self._settings.state_dir)
-        self._quarantined = frozenset()
-        if epoch is not None and epoch != self._redis.epoch:
-            self._quarantined = frozenset(there)
+        await self._redis.open()
+        state, epoch = self._settings.state_dir, self._redis.epoch
+        seen = await asyncio.to_thread(read_seen, state) or Seen(epoch)
+        here = await self._runs_here()
+        self._quarantined = seen.quarantined & here
+        if seen.epoch != epoch:
+            self._quarantined = here
             self._log.warning(
                 "Redis was restored or replaced: what Redis does not know is kept, not removed",
                 action="quarantine",
-                runs=sorted(there),
+                runs=sorted(here),
             )
-        await asyncio.to_thread(write_epoch, self._settings.state_dir, self._redis.epoch)
+        await asyncio.to_thread(write_seen, state, Seen(epoch, self._quarantined))
+
+    async def _runs_here(self) -> frozenset[str]:
+        """Every "<job>.<attempt>" that has a folder or a worker on this node."""
+        there = await asyncio.to_thread(attempt_folders, self._settings.state_dir)
+        held = {f"{w.key.job}.{w.key.attempt}" for w in await self._backend.list()}
+        return frozenset(held | there.keys())
 
     async def _hold_node(self) -> None:
         """Register the node and raise its counter."""
+        adopted = False
         while True:
             try:
+                if not adopted:
+                    await self._adopt()
+                    adopted = True
                 if not self._registered.is_set():
                     await self._register()
                 before = time.monotonic()
                 state = await self._nodes.renew(self._node, self._incarnation)
                 self._renewed = before
                 if state is NodeState.LOST:
-                    # Compare first, then come back: nothing may be placed here beside a stale
-                    # worker.
-                    await self._reconcile(thorough=True)
+                    await self._come_back()
                     self._registered.clear()
                     continue
             except Fenced as error:
                 self._log.warning(f"registers anew: {error}", action="fenced", node=self._node)
                 self._registered.clear()
-                await self._redis.open()
-                await self._adopt()
+                adopted = False
             except Unavailable as error:
                 self._log.warning(f"not renewed: {error}", action="renew", node=self._node)
             await asyncio.sleep(self._settings.renew_s)
+
+    async def _come_back(self) -> None:
+        """End what is over before the node offers its room again.
+
+        Nothing may be placed beside a stale worker.
+        """
+        await self._reconcile(thorough=True)
+        ending = [task for text, task in self._doing.values() if _ends_workers(text)]
+        await asyncio.gather(*ending, return_exceptions=True)
 
     async def _register(self) -> None:
         incarnation, seen = token_hex(8), None
@@ -160,9 +188,11 @@ class Agent:
                     has_state_lock=self._has_state_lock,
                     seen_counter=seen,
                 )
+            except Fenced:
+                raise  # another epoch: the caller reads it and begins anew
             except Conflict as error:
                 self._log.error(f"the node is served already: {error}", action="register")
-                wait = None
+                seen = None  # its counter moved: from now on it has to stand still
                 await asyncio.sleep(self._settings.node_lost_s)
                 continue
             if wait is None:
@@ -219,8 +249,10 @@ class Agent:
             changed = await self._changed.take()
             try:
                 await self._reconcile(thorough="" in changed)
-            except Unavailable as error:
-                self._log.warning(f"can't read its work: {error}", action="reconcile")
+            except Fenced:
+                self._registered.clear()
+            except (HeadraceError, OSError) as error:
+                self._log.warning(f"can't compare its work: {error}", action="reconcile")
                 await asyncio.sleep(_AGAIN_S)
                 self._changed.add("")
 
@@ -233,37 +265,34 @@ class Agent:
         # One at a time: an older reading of the records would take for stale what a newer one
         # has just begun.
         async with self._comparing:
-            await self._compare(thorough=thorough)
+            records = await self._jobs.work(self._node)
+            for run, text in records.items():
+                if self._doing.get(run, ("", None))[0] != text:
+                    self._begin(run, text)
+            known = set(self._doing)
+            if thorough:
+                known |= await self._runs_here()
+            for run in known - records.keys() - self._quarantined:
+                self._begin(run, _STALE)
 
-    async def _compare(self, *, thorough: bool) -> None:
-        records = await self._jobs.work(self._node)
-        for run, text in records.items():
-            doing, task = self._doing.get(run, ("", None))
-            if doing == text:
-                continue
-            if task:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-            self._doing[run] = (text, asyncio.create_task(self._do(run, text)))
-        known = set(self._doing)
-        if thorough:
-            known |= (await asyncio.to_thread(attempt_folders, self._settings.state_dir)).keys()
-            known |= {f"{w.key.job}.{w.key.attempt}" for w in await self._backend.list()}
-        for run in known - records.keys():
-            if run not in self._quarantined:
-                await self._remove_stale(run)
+    def _begin(self, run: str, text: str) -> None:
+        """Have a run do `text`, a record or _STALE, once what it does now is cancelled."""
+        doing, before = self._doing.get(run, ("", None))
+        if text == _STALE and before:
+            if doing == _STALE and not before.done():
+                return
+            if before.done() and run not in self._attempts:
+                self._doing.pop(run)  # cleaned by its record, which is gone for that reason
+                return
+        if before:
+            before.cancel()
+        self._doing[run] = (text, asyncio.create_task(self._do(run, text, before)))
 
     async def _remove_stale(self, run: str) -> None:
         """An attempt without a record is over: end its workers and remove its folder."""
-        _, task = self._doing.pop(run, ("", None))
-        if task:
-            if task.done() and run not in self._attempts:
-                return  # cleaned by its record, which is gone for that reason
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
         job, _, attempt = run.rpartition(".")
         if attempt.isdigit():
-            await self._backend.kill(JobId(job), int(attempt))
+            await self._backend.stop(JobId(job), int(attempt), 0.0)
             await self._backend.clean(JobId(job), int(attempt))
         await asyncio.to_thread(self._attempt(run).folder.remove)
         self._forget(run)
@@ -275,32 +304,34 @@ class Agent:
         if attempt.isdigit():
             self._exclusive.discard((JobId(job), int(attempt)))
 
-    async def _do(self, run: str, record: str) -> None:
+    async def _do(self, run: str, text: str, before: asyncio.Task[None] | None) -> None:
         """Do one record to its end, again after what may pass."""
-        work: Work = decode_work(record)
+        if before:
+            await asyncio.gather(before, return_exceptions=True)
+        work = None if text == _STALE else decode_work(text)
         attempt = self._attempt(run)
-        if work.verb is Verb.LAUNCH and load_jobtext(work.spec).limits.exclusive:
+        if work and work.verb is Verb.LAUNCH and load_jobtext(work.spec).limits.exclusive:
             self._exclusive.add((work.job, work.attempt))
+        what = work.verb if work else "remove"
         pause = _AGAIN_S
         while True:
             try:
+                if work is None:
+                    await self._remove_stale(run)
+                    return
                 await attempt.do(work)
                 if work.verb is Verb.CLEAN:
-                    await self._finish(run, record)
+                    await self._finish(run, text)
                 return
             except (HeadraceError, OSError) as error:
                 self._log.warning(
-                    f"{work.verb} failed and is tried again: {error}",
-                    action="retry",
-                    job=work.job,
-                    attempt=work.attempt,
+                    f"{what} failed and is tried again: {error}", action="retry", run=run
                 )
             except Exception as error:
                 self._log.error(
-                    f"{work.verb} failed and is tried again: {error!r}",
+                    f"{what} failed and is tried again: {error!r}",
                     action="retry",
-                    job=work.job,
-                    attempt=work.attempt,
+                    run=run,
                     exc_info=True,
                 )
             await asyncio.sleep(pause)
@@ -314,3 +345,8 @@ class Agent:
                 self._forget(run)
                 return
             self._registered.clear()
+
+
+def _ends_workers(text: str) -> bool:
+    """Tell whether a record, or its absence, means that no worker of the attempt may live."""
+    return text == _STALE or decode_work(text).verb is Verb.STOP

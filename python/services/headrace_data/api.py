@@ -275,7 +275,7 @@ def _headers(item: Item) -> dict[str, str]:
 
 def _limit(request: web.Request, usual: int, most: int) -> int:
     text = request.query.get("limit", str(usual))
-    if not text.isdigit() or not 1 <= int(text[:9]) <= most:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= most:
         raise InvalidInput(f"limit is {text[:20]!r}, not a number from 1 to {most:,}")
     return int(text)
 

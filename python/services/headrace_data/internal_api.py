@@ -65,7 +65,7 @@ class InternalApi:
         job: JobId = parse_job_id(request.match_info["job"])
         key = log_key(job, int(request.match_info["attempt"]), request.match_info["name"])
         offset = request.query.get("offset", "0")
-        if not offset.isdigit() or len(offset) > 18:
+        if not (offset.isascii() and offset.isdigit()) or len(offset) > 18:
             raise InvalidInput(f"offset is {offset[:20]!r}, not a number of bytes")
         known = await self._store.stat(key)
         if known is None:

@@ -188,6 +188,7 @@ class Library:
                 f"dataset {dataset.title} is {dataset.state}: it can't change any more",
                 hint="make a new version of it: POST /api/v1/datasets with `version: new`",
             )
+        self.spool.check_size(upload, piece)
         await self._check_room(dataset, (piece.total or 0) - piece.first, is_new=known is None)
         whole = await self.spool.receive(upload, piece, body)
         if whole is None:

@@ -93,6 +93,11 @@ class Spool:
     item_limit_bytes: int
     _writing: dict[Path, "asyncio.Task[Path | None]"] = field(default_factory=dict)
 
+    def check_size(self, upload: Upload, piece: Piece) -> None:
+        """Raise `TooLarge` for a file that is announced as larger than any may be."""
+        if piece.total is not None and piece.total > self.item_limit_bytes:
+            raise self._too_large(upload)
+
     async def offset(self, upload: Upload) -> int:
         """How many bytes of a file are kept."""
 
@@ -111,8 +116,7 @@ class Spool:
         What came before a connection broke is kept. Raises `WrongOffset`, `WrongChecksum` (the
         part is thrown away), `TooLarge`, `InvalidInput`, `Conflict`, `Unavailable`.
         """
-        if piece.total is not None and piece.total > self.item_limit_bytes:
-            raise self._too_large(upload)
+        self.check_size(upload, piece)
         path = self._path(upload)
         if (older := self._writing.get(path)) is not None:
             older.cancel()

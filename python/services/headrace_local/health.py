@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any, Final
 
+from headrace_local import processes
 from headrace_local.config import Config
 from headrace_local.layout import Home
 from headrace_model.errors import HeadraceError, NotFound, Unavailable
@@ -16,8 +17,14 @@ _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _GONE: Final = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
-def is_ready(config: Config, timeout_s: float = 2.0) -> bool:
-    """Tell whether our request service answers on the port and is ready."""
+def is_ready(home: Home, config: Config, timeout_s: float = 2.0) -> bool:
+    """Tell whether our request service answers on the port and is ready.
+
+    That of another home may have taken the port first: it must not be shown our token.
+    """
+    ours = processes.find(home.id, "services")
+    if not any(processes.listens(each.pid, config.port) for each in ours):
+        return False
     try:
         with _OPENER.open(f"{config.url}/health/ready", timeout=timeout_s) as answer:
             said = json.load(answer)

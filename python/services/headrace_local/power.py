@@ -117,7 +117,7 @@ def wait_ready(
     began = time.monotonic()
     deadline = began + READY_WITHIN_S
     said = ""
-    while _restarts(home) is None or not health.is_ready(config):
+    while _restarts(home) is None or not health.is_ready(home, config):
         status = supervisor.poll() if supervisor else None
         if status not in (None, BUSY_STATUS):
             raise Unavailable(f"the supervisor ended with status {status}{_tail(home)}")

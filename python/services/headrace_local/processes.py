@@ -88,6 +88,34 @@ def find_nests(home_id: str) -> list[Found]:
     ]
 
 
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process listens at a TCP port (IPv4); a dead one does not.
+
+    Read from `/proc/<pid>/net/tcp` (proc(5)): local address and port in hexadecimal, state 0A is
+    LISTEN, the tenth column is the inode that a file descriptor of the process links to.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+        rows = [line.split() for line in lines]
+        sockets = {
+            f"socket:[{row[9]}]"
+            for row in rows
+            if row[3] == "0A" and int(row[1].rpartition(":")[2], 16) == port
+        }
+        return bool(sockets) and any(
+            _link_of(entry) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir()
+        )
+    except OSError:
+        return False
+
+
+def _link_of(entry: Path) -> str:
+    try:
+        return os.readlink(entry)
+    except OSError:
+        return ""  # closed meanwhile
+
+
 def end(processes: Iterable[Found], grace_s: float) -> None:
     """SIGTERM, after `grace_s` SIGKILL; returns when all are gone.
 

@@ -67,7 +67,7 @@ def make(home: Home, config: Config) -> Report:
     return Report(
         home=home.root,
         url=config.url,
-        ready="services" in found and is_ready(config),
+        ready="services" in found and is_ready(home, config),
         processes=tuple(_process(name, found.get(name)) for name in PROCESSES),
         workers=tuple(workers.living(home)),
         jobs=_jobs(home) if "redis" in found else None,

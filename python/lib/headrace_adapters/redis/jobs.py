@@ -1,5 +1,6 @@
 """Jobs in Redis: create, move, read, list, and the facts and work records of their attempts."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
@@ -8,7 +9,7 @@ from typing import Any
 from headrace_adapters.redis.connection import Redis
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
-from headrace_model.errors import NotFound
+from headrace_model.errors import Fenced, InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
 from headrace_model.move import Move
@@ -28,6 +29,7 @@ from headrace_wire.records import (
     read_job,
 )
 
+_LOG = logging.getLogger(__name__)
 _IDEMPOTENCY_MS = 24 * 3_600_000
 # Entering these, a job shows the cause of no earlier attempt (or of the one that is retried).
 _CLEARED = (*HOLDS_NOTHING, Status.COMPLETED)
@@ -84,10 +86,21 @@ class JobStore:
         return read_job(job, fields)
 
     async def get_many(self, jobs: Iterable[JobId]) -> list[Job]:
-        """Read several jobs in one round trip; those that are gone are left out."""
+        """Read several jobs in one round trip; those that are gone are left out.
+
+        So are those that can't be read: one damaged job, or one of a newer version, must not keep
+        the others waiting.
+        """
         ids = list(jobs)
         replies = await self._redis.commands([("HGETALL", f"hr:job:{job}") for job in ids])
-        return [read_job(job, fields) for job, fields in zip(ids, replies, strict=True) if fields]
+        found = []
+        for job, fields in zip(ids, replies, strict=True):
+            try:
+                if fields:
+                    found.append(read_job(job, fields))
+            except InvalidInput as error:
+                _LOG.error("a job is left out: %s", error)
+        return found
 
     async def history(self, job: JobId) -> list[str]:
         """The job's history, oldest first, one JSON text a transition; raises `NotFound`."""
@@ -189,9 +202,17 @@ class JobStore:
         return frozenset(node for node, held in zip(nodes, there, strict=True) if held)
 
     async def work(self, node: NodeId) -> dict[str, str]:
-        """A node's work records as texts, by "<job>.<attempt>"."""
-        records: dict[str, str] = await self._redis.command("HGETALL", f"hr:work:{node}")
-        return records
+        """A node's work records as texts, by "<job>.<attempt>".
+
+        Raises `Fenced` where Redis was restored: what it does not know may still be wanted.
+        """
+        # In this order: records of a restored Redis never come with the epoch from before.
+        records, epoch = await self._redis.commands(
+            [("HGETALL", f"hr:work:{node}"), ("GET", "hr:epoch")]
+        )
+        if epoch != self._redis.epoch:
+            raise Fenced("this Redis was restored or rebuilt")
+        return dict(records)
 
     async def finish_work(self, node: NodeId, incarnation: str, record: str) -> bool:
         """Drop a CLEAN record that is done, unless it was replaced meanwhile."""

@@ -72,6 +72,6 @@ def page(
 
 def _read_cursor(cursor: str) -> tuple[int, str]:
     created, _, id_ = cursor.partition("-")
-    if not created.isdigit() or len(created) > 15:
+    if not (created.isascii() and created.isdigit()) or len(created) > 15:
         raise InvalidInput("this cursor is not one that a list gave", hint="begin without one")
     return int(created), id_

@@ -34,7 +34,7 @@ def decide(job: Job, seen: Seen) -> Move | None:
         return _while_stopping(job, seen)
     if job.status not in HAS_ATTEMPT:
         return None
-    return _bad_end(job, seen) or _good_step(job, seen)
+    return _bad_end(job, seen) or _good_step(job, seen) or _out_of_reach(job, seen)
 
 
 def _nodes(job: Job) -> tuple[NodeId, ...]:
@@ -57,7 +57,17 @@ def _bad_end(job: Job, seen: Seen) -> Move | None:
                 event = Event.ATTEMPT_LOST if lost else Event.FAILED
                 stopped = _stop(job, event, fact.cause, fact.detail)
                 return replace(stopped, exit_code=_exit_code(fact))
-    for node in _nodes(job):
+    return None
+
+
+def _out_of_reach(job: Job, seen: Seen) -> Move | None:
+    """A lost node or a passed time limit; neither undoes what all nodes have done already."""
+    nodes = _nodes(job)
+    if job.status is Status.AWAITING_COLLECTION and all(
+        (node, FactKind.COLLECTED) in seen.facts for node in nodes
+    ):
+        return None  # the outputs are in the store: the data service seals them
+    for node in nodes:
         if node in seen.lost:
             why = f"node {node} no longer answers"
             return _stop(job, Event.ATTEMPT_LOST, Cause.NODE_LOST, why)
