@@ -178,6 +178,9 @@ class Redis:
                 batch, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
                 try:
                     await self._send(batch)
+                except asyncio.CancelledError:
+                    _fail(batch, Unavailable("this service is stopping"))
+                    raise
                 except Exception as error:
                     # Nothing that we know of: its callers must hear it, the others go on.
                     _fail(batch, HeadraceError(f"the connection to Redis failed: {error!r}"))
@@ -189,7 +192,9 @@ class Redis:
             try:
                 if not self._loaded:
                     await self._load()
-                replies = await self._line.exchange([call.command for call in batch])
+                # Bounded, so that a peer that vanished without a word is found out.
+                async with asyncio.timeout(self._patience_s):
+                    replies = await self._line.exchange([call.command for call in batch])
             except _GONE as error:
                 if asyncio.get_running_loop().time() - started > self._patience_s:
                     _fail(batch, Unavailable(f"Redis does not answer: {error}"))
