@@ -75,10 +75,12 @@ print(json.load(sys.stdin)["id"])')
   wait
 }
 
-say "3/4 Run the model (its environment is built first)"
+say "3/4 Run the model"
+echo "Its software environment (1 GB) is installed first, which takes a minute or two at AWAITING_DATA."
 run_job "$example/prms.yaml"
 model=$job
 say "4/4 Score it at every gauge"
+echo "This job has an environment of its own: half a minute or so at AWAITING_DATA."
 run_job "$example/score.yaml"
 mkdir -p "$results"
 "$headrace" jobs outputs "$job" --download "$results"

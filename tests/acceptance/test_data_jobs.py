@@ -285,13 +285,14 @@ class TestTransfers:
                 f"X-Content-SHA256: {digest['X-Content-SHA256']}\r\n\r\n"
             )
             wire.sendall(head.encode() + data[: 3 * _MIB])
-        kept = until(lambda: self._offset(headrace, path, digest), "what came to be kept")
-        assert 0 < kept <= 3 * _MIB
-        wrong = {**digest, "Content-Range": f"bytes {kept - 1}-{len(data) - 1}/{len(data)}"}
-        refused = headrace.ask("PUT", path, data[kept - 1 :], headers=wrong)
+            # Closed only now: a server may drop what it did not read before the connection broke.
+            until(lambda: self._offset(headrace, path, digest), "what came to be kept")
+        wrong = {**digest, "Content-Range": f"bytes 7-{len(data) - 1}/{len(data)}"}
+        refused = headrace.ask("PUT", path, data[7:], headers=wrong)
         assert refused.status == 409
+        kept = int(refused.headers["upload-offset"])
+        assert 0 < kept <= 3 * _MIB
         rest = {**digest, "Content-Range": f"bytes {kept}-{len(data) - 1}/{len(data)}"}
-        assert int(refused.headers["upload-offset"]) == kept
         assert headrace.ask("PUT", path, data[kept:], headers=rest).status == 201
         assert headrace.ask("PUT", path, data, headers=digest).status in (200, 201)
         assert headrace.cli("dataset", "seal", name).returncode == 0

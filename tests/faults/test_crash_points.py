@@ -77,7 +77,7 @@ async def test_a_service_that_dies_at_its_write_has_the_job_completed_once(
 ) -> None:
     point = f"{call}.{when}"
     jobs.stack.points(service).crash_at(point)
-    async with jobs.stack.client() as client:
+    async with jobs.client() as client:
         job = await jobs.submit(client, jobs.new_gate(is_open=True))
         await jobs.completed(client, job)
         await _died(jobs, service, point)
@@ -91,7 +91,7 @@ async def test_a_service_that_dies_while_a_job_stops_has_it_stopped_and_restarte
     jobs: FaultJobs, service: str, call: str, when: str
 ) -> None:
     point = f"{call}.{when}"
-    async with jobs.stack.client() as client:
+    async with jobs.client() as client:
         gate = jobs.new_gate()
         job = await jobs.submit(client, gate)
         await wait_until(lambda: job in _workers(jobs), f"a worker of {job}", within_s=_WITHIN_S)
@@ -110,7 +110,7 @@ async def test_a_service_that_dies_at_its_lease_has_the_running_job_completed_on
     jobs: FaultJobs, service: str, call: str, when: str
 ) -> None:
     point = f"{call}.{when}"
-    async with jobs.stack.client() as client:
+    async with jobs.client() as client:
         gate = jobs.new_gate()
         job = await jobs.submit(client, gate)
         jobs.stack.points(service).crash_at(point)

@@ -207,7 +207,7 @@ async def _play(
     """Play one round; returns the statuses that were hit."""
     jobs = await bench.jobs()
     row = f"{fault.victim} {type(fault).__name__.lower()}"
-    async with jobs.stack.client() as client, StatusWatch(jobs.stack) as watch:
+    async with jobs.client() as client, StatusWatch(jobs.stack) as watch:
         resting = Round(jobs, client, watch)
         try:
             await rest(resting)

@@ -78,7 +78,7 @@ async def test_when_the_leader_is_killed_the_other_replica_leads_with_a_higher_t
 ) -> None:
     first, term = await _leader(jobs, role), await _term(jobs, role)
     jobs.stack.kill9(first)
-    async with jobs.stack.client() as client:
+    async with jobs.client() as client:
         job = await jobs.submit(client, jobs.new_gate(is_open=True))
         await _completes(jobs, client, job)
     second = await _another_leads(jobs, role, first)
@@ -103,7 +103,7 @@ async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards
     points, point = jobs.stack.points(role), f"{write}.before"
     first, term = await _leader(jobs, role), await _term(jobs, role)
     points.stop_at(point)
-    async with jobs.stack.client() as client:
+    async with jobs.client() as client:
         gate = jobs.new_gate()
         job = await jobs.submit(client, gate)
         await wait_until(lambda: points.reached(point), f"{first} to be about to {write}")

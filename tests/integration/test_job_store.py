@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from secrets import token_hex
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -28,7 +29,7 @@ from headrace_model.move import Move, move_of
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_model.spec import Retry
-from headrace_model.status import EDGES, Event, Role, Status
+from headrace_model.status import EDGES, HAS_ATTEMPT, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_monitor.core.decide import Seen, decide
 from headrace_request.core.desire import DesireVerb, desire
@@ -38,7 +39,9 @@ from tests.support.script_scenes import N1, N2, SMALL, Recorder, Stage, launch, 
 NODES = (N1, N2, NodeId("node3"))
 RETRY = Retry(limit=2)
 RETRY_CAUSE = min(RETRY.on)
+UNDER_WAY = (*HAS_ATTEMPT, Status.STOPPING)
 Lines = list[dict[str, Any]]
+T = TypeVar("T")
 
 
 def replayed(lines: Lines) -> tuple[Status, int, int]:
@@ -57,6 +60,11 @@ def replayed(lines: Lines) -> tuple[Status, int, int]:
         assert line["version"] in (version, version + 1), line
         version = line["version"]
     return status, version, attempt
+
+
+def one_of(data: st.DataObject, things: Sequence[T]) -> T:
+    """Draw one by its place: hypothesis would write all of them out for its report."""
+    return things[data.draw(st.integers(0, len(things) - 1))]
 
 
 class Ledger(RuleBasedStateMachine):
@@ -89,6 +97,8 @@ class Ledger(RuleBasedStateMachine):
 
         self.do(begin())
         self.incarnations = {N1: f"run of {N1}", N2: f"run of {N2}"}
+        self.create((), again=False)
+        self.create((Need.COLLECTION,), again=False)
 
     @rule(node=st.sampled_from(NODES), cpus=st.sampled_from([2_000, 3_000]))
     def register(self, node: NodeId, cpus: int) -> None:
@@ -113,6 +123,7 @@ class Ledger(RuleBasedStateMachine):
             lost = self.do(self.stage.nodes.lose(node, counter, 1))
             assert lost == (not late and known[node].state is NodeState.UP)
 
+    @precondition(lambda self: len(self.made) < 4)
     @rule(needs=st.sampled_from([(), (Need.COLLECTION,)]), again=st.booleans())
     def create(self, needs: tuple[Need, ...], again: bool) -> None:
         self.numbers += 1
@@ -122,9 +133,11 @@ class Ledger(RuleBasedStateMachine):
             assert self.do(self.stage.make(new)) == first
         self.made.append(first)
 
-    def pick(self, data: st.DataObject) -> Job:
-        job = data.draw(st.sampled_from(self.made))
-        return self.do(self.stage.jobs.get(job.id))  # type: ignore[no-any-return]
+    def pick(self, data: st.DataObject, *among: Status) -> Job | None:
+        """One of the jobs that are in these statuses, or of all."""
+        jobs = self.do(self.stage.jobs.get_many([job.id for job in self.made]))
+        found = [job for job in jobs if not among or job.status in among]
+        return one_of(data, found) if found else None
 
     def apply(self, move: Move) -> bool:
         self.old.append(move)
@@ -137,39 +150,55 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.made)
     @rule(data=st.data(), spread=st.sets(st.sampled_from(NODES), min_size=1, max_size=2))
     def place(self, data: st.DataObject, spread: set[NodeId]) -> None:
-        job = self.pick(data)
-        if job.status is Status.AWAITING_ALLOCATION:
+        job = self.pick(data, Status.AWAITING_ALLOCATION)
+        if job is not None:
             shares = tuple(Share(node, SMALL) for node in sorted(spread))
             room = {node.id: node.free for node in self.do(self.stage.nodes.all())}
             fits = all(SMALL.fits_in(room.get(s.node) or NOTHING) for s in shares)
             assert self.apply(launch(job, Allocation(shares))) == fits
 
     @precondition(lambda self: self.made)
-    @rule(data=st.data(), verb=st.sampled_from(DesireVerb))
-    def wish(self, data: st.DataObject, verb: DesireVerb) -> None:
-        match desire(self.pick(data), verb):
+    @rule(data=st.data(), verb=st.sampled_from(DesireVerb), seldom=st.integers(0, 2))
+    def wish(self, data: st.DataObject, verb: DesireVerb, seldom: int) -> None:
+        job = self.pick(data)
+        if job is None or (verb is DesireVerb.CANCEL and seldom):
+            return
+        match desire(job, verb):
             case Move() as move:
                 assert self.apply(move)
             case _:
                 pass
 
     @precondition(lambda self: self.made)
-    @rule(data=st.data(), kinds=st.sets(st.sampled_from(FactKind)), bad=st.booleans())
-    def report(self, data: st.DataObject, kinds: set[FactKind], bad: bool) -> None:
-        job = self.pick(data)
-        for share in job.allocation.shares if job.allocation else ():
-            cause = RETRY_CAUSE if bad else None
+    @rule(data=st.data(), kinds=st.sets(st.sampled_from(FactKind)), bad=st.integers(0, 3))
+    def report(self, data: st.DataObject, kinds: set[FactKind], bad: int) -> None:
+        job = self.pick(data, *UNDER_WAY, Status.COMPLETED)
+        for share in job.allocation.shares if job and job.allocation else ():
+            assert job is not None
+            cause = RETRY_CAUSE if bad == 0 else None
             facts = [Fact(share.node, job.id, job.attempt, kind, cause) for kind in sorted(kinds)]
             report = self.stage.jobs.report
             kept = self.do(report(share.node, self.incarnations[share.node], facts))
             assert kept == (0 if job.status.closed else len(facts))
 
     @precondition(lambda self: self.made)
-    @rule(data=st.data())
-    def watch(self, data: st.DataObject) -> None:
-        job = self.pick(data)
-        if move := decide(job, self.do(self.seen(job))):
-            assert self.apply(move)
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def watch(self, data: st.DataObject, times: int) -> None:
+        for _ in range(times):
+            job = self.pick(data, *UNDER_WAY)
+            if job and (move := decide(job, self.do(self.seen(job)))):
+                assert self.apply(move)
+
+    @rule(data=st.data(), bad=st.integers(0, 3), steps=st.integers(1, 8))
+    def go_on(self, data: st.DataObject, bad: int, steps: int) -> None:
+        """Let jobs go their way, which rules in random order seldom do."""
+        up = {node.id for node in self.do(self.stage.nodes.all()) if node.state is NodeState.UP}
+        for _ in range(steps):
+            if up:
+                self.place(data, up)
+            self.report(data, set(FactKind), bad)
+            self.watch(data, 1)
+            self.collect(data)
 
     async def seen(self, job: Job) -> Seen:
         nodes = [share.node for share in job.allocation.shares] if job.allocation else []
@@ -184,14 +213,14 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.made)
     @rule(data=st.data())
     def collect(self, data: st.DataObject) -> None:
-        job = self.pick(data)
-        if job.status is Status.AWAITING_COLLECTION:
+        job = self.pick(data, Status.AWAITING_COLLECTION)
+        if job is not None:
             assert self.apply(move_of(job, Event.COMPLETED, Role.DATA))
 
     @precondition(lambda self: self.old)
     @rule(data=st.data())
     def repeat_an_old_move(self, data: st.DataObject) -> None:
-        move = data.draw(st.sampled_from(self.old))
+        move = one_of(data, self.old)
         job = self.do(self.stage.jobs.get(move.job))
         current = (job.version, job.attempt, job.status)
         if current != (move.version, move.attempt, move.status):
@@ -202,7 +231,7 @@ class Ledger(RuleBasedStateMachine):
     def repeat_an_old_call(self, data: st.DataObject) -> None:
         redis = self.stage.redis
         assert isinstance(redis, Recorder)
-        name, args = data.draw(st.sampled_from(redis.calls))
+        name, args = one_of(data, redis.calls)
         if name == "register_node":
             return  # a running agent's only; a late one is fenced by its incarnation elsewhere
         if name in ("acquire_lease", "create_job", "transition"):
@@ -248,7 +277,7 @@ def test_the_ledger_holds_in_any_order_of_calls(redis_server: RedisServer) -> No
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=40,
+            max_examples=30,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

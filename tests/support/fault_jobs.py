@@ -1,7 +1,8 @@
 """Jobs for tests that break the stack: with data in and out, and what has to hold at their end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +48,13 @@ class FaultJobs:
             made = await client.datasets.create({"name": "faults", **_REQUIREMENT})
             await client.datasets.upload_item(made["id"], LocalFile(source, "a.bin"))
             await client.datasets.seal(made["id"])
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        """A client that has met its server, and so waits for it when it goes away."""
+        async with self.stack.client() as client:
+            await client.nodes()
+            yield client
 
     def new_gate(self, *, is_open: bool = False) -> Path:
         """A gate that a worker waits at."""

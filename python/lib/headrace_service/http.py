@@ -115,16 +115,16 @@ def make_app(
             except (ConnectionResetError, TimeoutError):
                 raise
             except Exception as error:
-                log.error(
-                    f"a request failed: {error!r}", action="http", route=route, exc_info=True
-                )
-                response = problem(
-                    HeadraceError(
+                known = _said_in(error)
+                if known is None:
+                    log.error(
+                        f"a request failed: {error!r}", action="http", route=route, exc_info=True
+                    )
+                    known = HeadraceError(
                         "something went wrong inside Headrace",
                         hint=f"the service's log tells more under request_id {request_id}",
-                    ),
-                    request_id,
-                )
+                    )
+                response = problem(known, request_id)
         if not response.prepared:
             response.headers[REQUEST_ID] = request_id
         HTTP_REQUESTS.labels(service, request.method, route, response.status).inc()
@@ -153,6 +153,13 @@ def make_app(
 
 
 _OPEN_ROUTES: Final = frozenset({"/health/live", "/health/ready", "/metrics"})
+
+
+def _said_in(error: Exception) -> HeadraceError | None:
+    """The error that a group of tasks failed with, where it is one of ours."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, HeadraceError) else None
 
 
 def _of_aiohttp(error: web.HTTPException) -> HeadraceError:

@@ -147,9 +147,12 @@ class Home:
 
     @property
     def entries(self) -> tuple[Path, ...]:
-        """All that Headrace ever makes directly below the root: what a reset removes."""
-        files = (self.config, self.client, self.admin_token, self.internal_token)
-        return (*files, *(folder for folder in self.folders if folder.parent == self.root))
+        """All that Headrace ever makes directly below the root: what a reset removes, in order.
+
+        The files by which a home is known come last, so that a reset can be begun again.
+        """
+        files = (self.client, self.admin_token, self.internal_token, self.config)
+        return (*(folder for folder in self.folders if folder.parent == self.root), *files)
 
 
 def named(service: str, replica: int) -> str:

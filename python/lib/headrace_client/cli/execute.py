@@ -63,11 +63,14 @@ def run_command(
     \b
     Example: headrace exec run --cpus 2 --input data=./mine -f -- wc -l {data}/a.csv
 
-    {output} is the folder of the job's results; for braces themselves write {{ and }}.
+    What the command writes into {output} is kept as a dataset (`headrace jobs outputs`).
+    For braces themselves write {{ and }}.
     """
     resources = {key: value for key, value in (("cpus", cpus), ("memory", memory)) if value}
     job: dict[str, Any] = {"headrace": 1, "kind": "command", "name": name}
     job["command"] = list(command)
+    if any("{output}" in word for word in (*command, *env)):
+        job["outputs"] = {"results": {"category": "OUTPUT", "format": "GENERIC"}}
     if resources:
         job["resources"] = resources
     if time_limit:

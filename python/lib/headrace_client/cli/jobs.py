@@ -11,6 +11,7 @@ from headrace_client.cli.base import Words, job_argument, output_option, run
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import say_end
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_model.errors import HeadraceError
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
 
@@ -218,12 +219,25 @@ def outputs(job: str, folder: str | None, form: str) -> None:
 
 def _verb(name: str, sentence: str, example: str) -> None:
     def command(jobs: tuple[str, ...], form: str) -> None:
+        wrong: list[tuple[str, HeadraceError]] = []
+
         async def ask(client: Client) -> list[JobView]:
-            return [await client.desire(job, name) for job in jobs]
+            views = []
+            for job in jobs:
+                try:
+                    views.append(await client.desire(job, name))
+                except HeadraceError as error:  # the others are still asked for
+                    wrong.append((job, error))
+            return views
 
         views = run(ask)
         lines = [(view.id, view.name[:40], _status(view)) for view in views]
-        show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
+        if views or not wrong:
+            show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
+        for job, error in wrong[1:]:
+            note(f"{job}: {error}")
+        if wrong:
+            raise wrong[0][1]
 
     text = f"{sentence}\n\n    \b\n    Example: headrace jobs {name} {example}\n"
     jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-_WIDTH = 100
+_PIPE_WIDTH = 10_000
+# What is copied or compared is never cut.
+_WHOLE = frozenset({"AT", "DATASET", "ID", "NAME", "NODE", "STATUS", "TO"})
 
 
 def plain(value: Any) -> Any:
@@ -48,7 +50,11 @@ def note(line: str) -> None:
 
 
 def rows(heads: Sequence[str], lines: Sequence[Sequence[object]], empty: str) -> None:
-    """Write a table of at most 100 columns; `empty` is said where there is nothing in it."""
+    """Write a table; `empty` is said where there is nothing in it.
+
+    On a terminal long texts fold at its width, ids, names and times never; in a file or pipe each
+    row is one line, so that it can be searched.
+    """
     if not lines:
         note(empty)
         return
@@ -56,12 +62,11 @@ def rows(heads: Sequence[str], lines: Sequence[Sequence[object]], empty: str) ->
     from rich.table import Table
 
     console = Console(highlight=False, markup=False)
-    if not console.is_terminal or console.width > _WIDTH:
-        console = Console(highlight=False, markup=False, width=_WIDTH)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_PIPE_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
-        # Ids are copied: they are never cut.
-        table.add_column(head, no_wrap=head in ("ID", "NODE"), overflow="fold")
+        table.add_column(head, no_wrap=head in _WHOLE, overflow="fold")
     for line in lines:
         table.add_row(*("-" if cell in (None, "") else str(cell) for cell in line))
     console.print(table)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.errors import HeadraceError, InvalidInput, NotFound
 from headrace_model.job import Job
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import flag, job_of, number, user_of
@@ -63,12 +63,18 @@ def add_logs(app: web.Application, desk: JobDesk, reader: LogReader) -> None:
         async with aclosing(text):  # type: ignore[type-var] # both are async generators
             started = False
             # The first part is asked for before the answer begins: till then errors can be said.
-            async for part in _with_start(text):
+            try:
+                async for part in _with_start(text):
+                    if not started:
+                        await response.prepare(request)
+                        started = True
+                    if part:
+                        await response.write(part)
+            except (HeadraceError, ExceptionGroup) as error:
                 if not started:
-                    await response.prepare(request)
-                    started = True
-                if part:
-                    await response.write(part)
+                    raise
+                # Too late for an error of its own: a cut answer is asked for again from there.
+                raise ConnectionResetError(f"a log could not be read on: {error}") from None
             await response.write_eof()
         return response
 

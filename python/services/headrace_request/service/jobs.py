@@ -21,6 +21,7 @@ from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Job
 from headrace_model.move import Move
+from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
 from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
 from headrace_request.core.access import User, may_see
@@ -75,8 +76,10 @@ class JobDesk:
         ask = ask_of(spec)
         nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
         if refusal := never_fits(ask.resources, ask.paradigm, ask.backend, nodes):
+            smaller = "ask for less in `resources`, or join a node that has it"
+            other = "no node runs images yet: leave `image` out, or name an `environment`"
             raise NeverFits(
-                refusal.sentence, hint="ask for less in `resources`, or join a node that has it"
+                refusal.sentence, hint=other if refusal.largest == NOTHING else smaller
             )
         if spec.after:
             there = {job.id for job in await self._store.get_many(spec.after)
