@@ -102,11 +102,11 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(node=st.sampled_from(NODES), cpus=st.sampled_from([2_000, 3_000]))
     def register(self, node: NodeId, cpus: int) -> None:
-        self.incarnations[node] = token_hex(4)
         size = Resources(cpus, 4 * 2**30)
         backends = frozenset({"process"})
         held = self.do(self.held(node))
         if held.fits_in(size):  # a machine does not shrink below what runs on it
+            self.incarnations[node] = token_hex(4)
             register = self.stage.nodes.register
             self.do(register(node, self.incarnations[node], size, backends, has_state_lock=True))
 

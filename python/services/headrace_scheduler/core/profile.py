@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
-from headrace_model.fit import CPU, can_hold, pieces, undivided
+from headrace_model.fit import CPU, can_hold, memory_with, pieces, undivided
 from headrace_model.ids import JobId, NodeId
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import place
@@ -74,9 +74,14 @@ def reserve(
         return Reservation(job.id, None, dict.fromkeys(_cleared(job, nodes, room), NOTHING))
     found = place(job.resources, job.paradigm, room)
     shares = found.shares if isinstance(found, Allocation) else ()
-    return Reservation(
-        job.id, fits_at_ms, {share.node: room[share.node] - share.resources for share in shares}
-    )
+    kept = {share.node: _needed(job.resources, share.resources) for share in shares}
+    return Reservation(job.id, fits_at_ms, {node: room[node] - kept[node] for node in kept})
+
+
+def _needed(asked: Resources, share: Resources) -> Resources:
+    """What a node must have free to hold a share: its memory before the share was rounded down."""
+    memory_bytes = max(share.memory_bytes, memory_with(asked, share.millicpus))
+    return Resources(share.millicpus, memory_bytes)
 
 
 class _Tally:
