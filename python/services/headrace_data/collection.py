@@ -32,7 +32,7 @@ class Collection:
     jobs: "JobStore"
     store: "DirectoryStore"
 
-    async def collect(self, job: Job) -> Move | None:
+    async def collect(self, job: Job, term: int) -> Move | None:
         """COMPLETED with seals once every node has collected; None: not yet, or refused.
 
         The manifests are in the store before the move is decided. A refusal is told to the
@@ -47,10 +47,10 @@ class Collection:
             for manifest in made:
                 await self._check(manifest, facts)
         except Refused as error:
-            await self._refuse(job, error.node, error.detail)
+            await self._refuse(job, term, error.node, error.detail)
             return None
         except InvalidInput as error:
-            await self._refuse(job, facts[0].node, f"the outputs can't be sealed: {error}")
+            await self._refuse(job, term, facts[0].node, f"the outputs can't be sealed: {error}")
             return None
         for manifest in made:
             key = manifest_key(manifest.dataset, manifest.sha256)
@@ -111,8 +111,10 @@ class Collection:
                     f"not {item.size_bytes:,} bytes as was reported; start the job again",
                 )
 
-    async def _refuse(self, job: Job, node: NodeId, detail: str) -> None:
-        await self.jobs.reject(job, node, FactKind.COLLECTED, Cause.COLLECTION, detail[:2_000])
+    async def _refuse(self, job: Job, term: int, node: NodeId, detail: str) -> None:
+        await self.jobs.reject(
+            job, node, FactKind.COLLECTED, Cause.COLLECTION, detail[:2_000], term
+        )
 
 
 def check_current(job: Job, attempt: int, node: NodeId, among: frozenset[Status]) -> None:

@@ -106,7 +106,7 @@ class DataService:
             self._named.add(*job.parents)
             await self.collection.tidy(job)
             return
-        change = await self._decide(job)
+        change = await self._decide(job, term)
         if change is None:
             return
         try:
@@ -125,7 +125,7 @@ class DataService:
         for dataset in change.seals:
             await self._mark(dataset.id)
 
-    async def _decide(self, job: Job) -> Move | None:
+    async def _decide(self, job: Job, term: int) -> Move | None:
         match job.status:
             case Status.AWAITING_DATA_CHECK:
                 return await self.checks.check(job)
@@ -139,7 +139,7 @@ class DataService:
             case Status.AWAITING_DATA:
                 return await self.staging.staged(job)
             case Status.AWAITING_COLLECTION:
-                return await self.collection.collect(job)
+                return await self.collection.collect(job, term)
             case _:
                 return None
 

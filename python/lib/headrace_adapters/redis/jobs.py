@@ -177,14 +177,21 @@ class JobStore:
         return int(kept)
 
     async def reject(
-        self, job: Job, node: NodeId, kind: FactKind, cause: Cause, detail: str
+        self,
+        job: Job,
+        node: NodeId,
+        kind: FactKind,
+        cause: Cause,
+        detail: str,
+        term: int | None = None,
     ) -> None:
         """Turn a fact that went well at the agent into a bad one, which the monitor ends.
 
-        Success when the attempt is over meanwhile.
+        Success when the attempt is over meanwhile. Raises `Fenced` where another replica leads.
         """
         fact = Fact(node, job.id, job.attempt, kind, cause=cause, detail=detail)
-        args = {
+        args: dict[str, Any] = {
+            "role": Role.DATA,
             "node": node,
             "field": fact_field(job.id, job.attempt, kind),
             "doc": encode_fact(fact),
@@ -192,6 +199,8 @@ class JobStore:
             "attempt": job.attempt,
             "kind": kind,
         }
+        if term is not None:
+            args["term"] = term
         await self._redis.script("reject_fact", args)
 
     async def holders(self, job: Job) -> frozenset[NodeId]:

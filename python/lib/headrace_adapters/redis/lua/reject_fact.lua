@@ -1,11 +1,12 @@
 -- The data service refuses what an agent reported as good: the fact gets a cause.
--- Arguments: epoch; node; field; doc; job; attempt; kind.
+-- Arguments: epoch; role; term (absent where nobody leads); node; field; doc; job; attempt; kind.
 -- Writes: hr:facts:<node>, hr:events, hr:commits.
--- Reply: {'OK', 1}; {'OK', 0} the attempt is not the job's current one any more.
+-- Reply: {'OK', 1}; {'OK', 0} the attempt is not the job's current one any more. Refuses TERM, EPOCH.
 -- Invariant: as for report_fact.
-need(args, {node = 'text', field = 'text', doc = 'text', job = 'text', attempt = 'number',
+need(args, {role = 'text', node = 'text', field = 'text', doc = 'text', job = 'text', attempt = 'number',
   kind = 'text'})
 local facts_key, job_key = 'hr:facts:' .. args.node, 'hr:job:' .. args.job
+check_term(args.role, args.term)
 expect(facts_key, 'hash')
 expect(job_key, 'hash')
 if problem then return problem end
