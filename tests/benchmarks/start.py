@@ -1,7 +1,7 @@
 """From just before the submit until the job's process writes its first line, one at a time.
 
 All sides start the same program and notice it by the same code (`peer/arrivals.py`); each job's
-end is waited for, outside the time. Rounds of all sides alternate.
+end is waited for, outside the time, and a rest follows. Rounds of all sides alternate.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack
 from headrace_client.api import Client
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.local import Local
-from tests.benchmarks.peer.arrivals import Arrivals, command
+from tests.benchmarks.peer.arrivals import REST_S, Arrivals, command
 from tests.benchmarks.peers import Missing, PeerProcess
 from tests.benchmarks.rows import Row, Series, series
 
@@ -74,6 +74,7 @@ async def _ours(client: Client, arrivals: Arrivals, pipe: str, n: int) -> list[f
         started = await asyncio.to_thread(arrivals.next_ns)
         samples.append((started - began) / 1e6)
         await client.ended(accepted.id)
+        await asyncio.sleep(REST_S)
     return samples
 
 

@@ -8,6 +8,10 @@ import queue
 import threading
 import time
 
+REST_S = 0.1
+"""How long every side rests after a job: each still has things to put away then, and hyperqueue
+lets a task that follows within 20 ms of the last wait for its server's next turn."""
+
 
 def command(pipe: str) -> list[str]:
     """A program that tells `pipe` of its start: one exec, then a builtin of the shell."""

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from arrivals import Arrivals, command
+from arrivals import REST_S, Arrivals, command
 from talk import serve
 
 
@@ -29,6 +29,7 @@ def main(socket: str, pipe: str) -> None:
             done = run.delay(command(pipe))
             samples.append((arrivals.next_ns() - began) / 1e6)
             done.get(timeout=30.0)
+            time.sleep(REST_S)
         return samples
 
     try:

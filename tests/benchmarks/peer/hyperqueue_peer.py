@@ -4,12 +4,10 @@ import os
 import sys
 import time
 
-from arrivals import Arrivals, command
+from arrivals import REST_S, Arrivals, command
 from hyperqueue import Job, LocalCluster
 from hyperqueue.cluster import WorkerConfig
 from talk import serve
-
-_SETTLE_S = 0.1
 
 
 def main(pipe: str) -> None:
@@ -26,9 +24,8 @@ def main(pipe: str) -> None:
                 job.program(command(pipe))
                 client.submit(job)
                 samples.append((arrivals.next_ns() - began) / 1e6)
-                # Its process ends with its line. Waiting for the job takes a second here, and
-                # a task within 20 ms of the last waits for the server's next turn: let it rest.
-                time.sleep(_SETTLE_S)
+                # Its process ends with its line; to wait for the job takes a second here.
+                time.sleep(REST_S)
             return samples
 
         start(3)
