@@ -81,15 +81,19 @@ def end_leftovers(root: Path) -> list[Leftover]:
 
 
 def leftovers(root: Path) -> Iterator[Leftover]:
-    """The other processes of ours whose environment names exactly `root`; no zombies."""
-    wanted = f"{VARIABLE}={root}".encode()
+    """The other processes of ours whose environment names exactly `root`; no zombies.
+
+    A worker has an environment of its own: it is known by its job file, which lies below `root`.
+    """
+    wanted, worker = f"{VARIABLE}={root}".encode(), f"HEADRACE_JOB_FILE={root}/".encode()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         try:
             if entry.stat().st_uid != os.geteuid():
                 continue
-            if wanted not in (entry / "environ").read_bytes().split(b"\0"):
+            environ = (entry / "environ").read_bytes().split(b"\0")
+            if wanted not in environ and not any(each.startswith(worker) for each in environ):
                 continue
             command = (
                 (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

@@ -10,10 +10,14 @@ import pytest
 from tests.support import run_root as roots
 
 
-@pytest.fixture
-def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+@pytest.fixture(params=["a process that the tests started", "a worker"])
+def sleeper(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     """A process that names `tmp_path / "root"`, and ends with the test at the latest."""
-    environment = {**os.environ, roots.VARIABLE: str(tmp_path / "root")}
+    root = str(tmp_path / "root")
+    named = {"HEADRACE_JOB_FILE": f"{root}/1/job.json"}
+    if request.param != "a worker":
+        named = {**os.environ, roots.VARIABLE: root}
+    environment = {"PATH": os.environ["PATH"], **named}
     process = subprocess.Popen(["sleep", "60"], env=environment)
     yield process
     process.kill()
