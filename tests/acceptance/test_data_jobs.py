@@ -289,7 +289,7 @@ class TestTransfers:
             until(lambda: self._offset(headrace, path, digest), "what came to be kept")
         wrong = {**digest, "Content-Range": f"bytes 7-{len(data) - 1}/{len(data)}"}
         refused = headrace.ask("PUT", path, data[7:], headers=wrong)
-        assert refused.status == 409
+        assert refused.status == 409, refused.body
         kept = int(refused.headers["upload-offset"])
         assert 0 < kept <= 3 * _MIB
         rest = {**digest, "Content-Range": f"bytes {kept}-{len(data) - 1}/{len(data)}"}

@@ -45,6 +45,12 @@ async def _term(jobs: FaultJobs, role: str) -> int:
         return int(await redis.command("HGET", f"hr:lease:{role}", "term") or 0)
 
 
+async def _holder(jobs: FaultJobs, role: str) -> str | None:
+    async with jobs.stack.redis() as redis:
+        found = await redis.command("HGET", f"hr:lease:{role}", "holder")
+    return found or None
+
+
 async def _leader(jobs: FaultJobs, role: str) -> str:
     found = await wait_until(lambda: jobs.stack.leader(role), f"a leading {role}")
     assert found
@@ -89,9 +95,11 @@ async def test_when_the_leader_is_killed_the_other_replica_leads_with_a_higher_t
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_leader_that_ends_well_gives_its_lease_up(jobs: FaultJobs, role: str) -> None:
-    first = await _leader(jobs, role)
-    term = await _term(jobs, role)
-    await jobs.stack.restart(first)
+    first, term = await _leader(jobs, role), await _term(jobs, role)
+    holder = await _holder(jobs, role)
+    assert holder
+    await jobs.stack.end(first)
+    assert await _holder(jobs, role) != holder
     await _another_leads(jobs, role, first)
     assert await _term(jobs, role) == term + 1
 

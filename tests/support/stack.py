@@ -189,10 +189,14 @@ class Stack:
         """End a process gracefully where it runs, start it and wait until it answers."""
         if name == "nest":
             raise ValueError("the agent starts the nest: restart the agent")
-        self._terminate(name)
-        await asyncio.to_thread(self._wait_end, name)
+        await self.end(name)
         self._start(name)
         await self._wait_ready(name)
+
+    async def end(self, name: str) -> None:
+        """End a process gracefully where it runs, and wait until it is gone."""
+        self._terminate(name)
+        await asyncio.to_thread(self._wait_end, name)
 
     def points(self, service: str) -> crash_points.Points:
         """The points of a service's calls to Redis, for all its replicas."""

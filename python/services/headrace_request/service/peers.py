@@ -10,6 +10,7 @@ from headrace_model.errors import InvalidName, NotFound, Unavailable
 from headrace_model.ids import JobId
 from headrace_request.core.access import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
+from headrace_service.logs import logger
 
 _PIECE_BYTES = 128 * 1024
 # Hop-by-hop (RFC 9110, 7.6.1), and what we say ourselves.
@@ -29,28 +30,36 @@ class Peer:
         self._name = name
         self._url = url
         self._token = token
+        self._log = logger("request")
         self._session: ClientSession | None = None
+        self._streams: ClientSession | None = None
         self._base = ""
 
     async def open(self) -> None:
-        """Make the session; no connection is made yet."""
+        """Make the sessions; no connection is made yet."""
         if self._url:
             self._session, self._base = internal_session(self._url, self._token)
+            self._streams, _ = internal_session(self._url, self._token, reuse=False)
 
     async def close(self) -> None:
-        """Close the session."""
-        if self._session:
-            await self._session.close()
+        """Close the sessions."""
+        for session in (self._session, self._streams):
+            if session:
+                await session.close()
 
     @property
     def session(self) -> ClientSession:
-        """The session; raises `Unavailable` when no address is set."""
-        if self._session is None:
+        """The session for requests without a streamed body; raises `Unavailable` without one."""
+        return self._set(self._session)
+
+    def _set(self, session: ClientSession | None) -> ClientSession:
+        if session is None:
             raise Unavailable(f"this Headrace runs without the {self._name} service")
-        return self._session
+        return session
 
     def down(self, error: Exception) -> Unavailable:
         """Say that the service does not answer."""
+        self._log.warning(f"the {self._name} service does not answer: {error!r}", action="peer")
         return Unavailable(
             f"the {self._name} service does not answer ({type(error).__name__})",
             hint="it is started again by itself; try again in a moment",
@@ -65,7 +74,8 @@ class Peer:
         body = request.content if request.body_exists else None
         url = URL(self._base + request.raw_path, encoded=True)
         try:
-            answer = await self.session.request(
+            session = self._set(self._session if body is None else self._streams)
+            answer = await session.request(
                 request.method,
                 url,
                 headers=headers,
