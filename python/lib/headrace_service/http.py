@@ -192,19 +192,12 @@ class InternalToken:
             raise Unauthorized("this is an internal address of Headrace")
 
 
-def internal_session(
-    url: str, token: InternalToken, *, reuse: bool = True
-) -> tuple[ClientSession, str]:
-    """A session to another service and the base URL for it; `url` is http://… or unix:/path.
-
-    Without `reuse` each request has its own connection. So must one whose body is a stream: a
-    kept connection may have ended unseen, and what was read of the stream can't be sent again.
-    """
+def internal_session(url: str, token: InternalToken) -> tuple[ClientSession, str]:
+    """A session to another service and the base URL for it; `url` is http://… or unix:/path."""
     connector: TCPConnector | UnixConnector
     if url.startswith("unix:"):
-        connector = UnixConnector(url.removeprefix("unix:"), force_close=not reuse)
-        base = "http://service"
+        connector, base = UnixConnector(url.removeprefix("unix:")), "http://service"
     else:
-        connector, base = TCPConnector(force_close=not reuse), url.rstrip("/")
+        connector, base = TCPConnector(), url.rstrip("/")
     timeout = ClientTimeout(total=None, sock_connect=5.0, sock_read=120.0)
     return ClientSession(connector=connector, headers=token.headers, timeout=timeout), base

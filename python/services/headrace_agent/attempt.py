@@ -18,7 +18,6 @@ from headrace_agent.data_client import DataClient
 from headrace_agent.environments import Environments
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.settings import Settings
-from headrace_agent.threads import finish
 from headrace_kinds.base import WorkerTemplate, output_folder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
@@ -27,6 +26,7 @@ from headrace_model.spec import JobSpec, OutputSpec
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
 from headrace_service.logs import logger
+from headrace_service.threads import finish
 from headrace_wire.jobfile import load_jobtext
 
 if TYPE_CHECKING:

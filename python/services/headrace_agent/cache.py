@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
-from headrace_agent.threads import finish
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444

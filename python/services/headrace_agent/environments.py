@@ -8,8 +8,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from headrace_agent.folders import remove_tree
-from headrace_agent.threads import finish
 from headrace_model.errors import HeadraceError
+from headrace_service.threads import finish
 
 _TAIL_BYTES = 2_000
 

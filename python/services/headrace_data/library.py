@@ -190,15 +190,15 @@ class Library:
             )
         self.spool.check_size(upload, piece)
         await self._check_room(dataset, (piece.total or 0) - piece.first, is_new=known is None)
-        whole = await self.spool.receive(upload, piece, body)
-        if whole is None:
-            return None, False
-        key = upload_key(dataset, upload.sha256)
-        size = (await asyncio.to_thread(whole.stat)).st_size
-        await self.store.put_file(key, whole, move=True)
-        item = Item(upload.path, size, upload.sha256, key)
-        await self.datasets.put_item(dataset.id, item)
-        return item, False
+
+        async def keep(whole: Path) -> Item:
+            size = (await asyncio.to_thread(whole.stat)).st_size
+            item = Item(upload.path, size, upload.sha256, upload_key(dataset, upload.sha256))
+            await self.store.put_file(item.key, whole, move=True)
+            await self.datasets.put_item(dataset.id, item)
+            return item
+
+        return await self.spool.receive(upload, piece, body, keep), False
 
     async def remove_item(self, name: str, user: str, path: str) -> None:
         """Remove an item of an OPEN dataset; success if there is none."""

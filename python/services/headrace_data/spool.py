@@ -4,23 +4,22 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, TypeVar
 
 from headrace_data.errors import WrongChecksum, WrongOffset
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import Conflict, InvalidInput, TooLarge, Unavailable
 from headrace_model.ids import DatasetId
-
-if TYPE_CHECKING:
-    from hashlib import _Hash
+from headrace_service.threads import finish, to_end
 
 _CHUNK = 1 << 20
 _SILENCE_S = 120.0
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +45,48 @@ class Piece:
     total: int | None = None
 
 
-@dataclass(slots=True)
 class _Part:
-    """An open part file; its methods block."""
+    """A part file; its methods but `close` block, and no two of them may run at once."""
 
-    fd: int
-    digest: "_Hash"
-    size: int
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self.digest = sha256()
+        self.size = 0
 
-    @classmethod
-    def open(cls, path: Path, first: int) -> "_Part":
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def open(self, first: int) -> None:
+        """Open it for going on at byte `first`: 0, or where the kept bytes end."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        fd = os.open(path, flags, 0o600)
-        try:
-            kept = os.fstat(fd).st_size
-            if first not in (0, kept):
-                raise _wrong_offset(first, kept)
-            os.ftruncate(fd, first)
-            digest = sha256()
-            while data := os.read(fd, _CHUNK):
-                digest.update(data)
-        except BaseException:
-            os.close(fd)
-            raise
-        return cls(fd, digest, first)
+        self._fd = os.open(self._path, flags, 0o600)
+        kept = os.fstat(self._fd).st_size
+        if first not in (0, kept):
+            raise _wrong_offset(first, kept)
+        os.ftruncate(self._fd, first)
+        while data := os.read(self._fd, _CHUNK):
+            self.digest.update(data)
+        self.size = first
 
     def append(self, data: bytes) -> None:
         self.digest.update(data)
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(self.fd, rest) :]
+            rest = rest[os.write(self._open, rest) :]
         self.size += len(data)
 
+    def sync(self) -> None:
+        os.fsync(self._open)
+
     def close(self) -> None:
-        os.close(self.fd)
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    @property
+    def _open(self) -> int:
+        if self._fd is None:
+            raise ValueError("the part is not open")
+        return self._fd
 
 
 @dataclass(slots=True)
@@ -91,7 +97,7 @@ class Spool:
 
     root: Path
     item_limit_bytes: int
-    _writing: dict[Path, "asyncio.Task[Path | None]"] = field(default_factory=dict)
+    _writing: dict[Path, "asyncio.Task[Any]"] = field(default_factory=dict)
 
     def check_size(self, upload: Upload, piece: Piece) -> None:
         """Raise `TooLarge` for a file that is announced as larger than any may be."""
@@ -109,26 +115,31 @@ class Spool:
         return await asyncio.to_thread(size)
 
     async def receive(
-        self, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
-    ) -> Path | None:
-        """Keep the bytes of one request; the file's path once it is whole and right, else None.
+        self,
+        upload: Upload,
+        piece: Piece,
+        body: AsyncIterator[bytes],
+        keep: Callable[[Path], Awaitable[T]],
+    ) -> T | None:
+        """Take the bytes of one request; once the file is whole and right, `keep` it.
 
-        What came before a connection broke is kept. Raises `WrongOffset`, `WrongChecksum` (the
-        part is thrown away), `TooLarge`, `InvalidInput`, `Conflict`, `Unavailable`.
+        Returns what `keep` does, None for a file that is not whole yet. What came before a
+        connection broke stays. Raises `WrongOffset`, `WrongChecksum` (the part is thrown away),
+        `TooLarge`, `InvalidInput`, `Conflict`, `Unavailable`.
         """
         self.check_size(upload, piece)
         path = self._path(upload)
-        if (older := self._writing.get(path)) is not None:
+        while (older := self._writing.get(path)) is not None:
             older.cancel()
             await asyncio.wait([older])
-        task = asyncio.ensure_future(self._receive(path, upload, piece, body))
+        task = asyncio.ensure_future(self._receive(path, upload, piece, body, keep))
         self._writing[path] = task
+        # Not before it has ended: a cancelled one still keeps the bytes that it has.
+        task.add_done_callback(lambda _: self._writing.pop(path))
         try:
             await asyncio.wait([task])
         finally:
             task.cancel()
-            if self._writing.get(path) is task:
-                del self._writing[path]
         if task.cancelled():
             raise Conflict(
                 f"another upload of {upload.path!r} took this one's place",
@@ -145,15 +156,20 @@ class Spool:
         await asyncio.to_thread(self._sweep, open_datasets, time.time() - keep_s)
 
     async def _receive(
-        self, path: Path, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
-    ) -> Path | None:
+        self,
+        path: Path,
+        upload: Upload,
+        piece: Piece,
+        body: AsyncIterator[bytes],
+        keep: Callable[[Path], Awaitable[T]],
+    ) -> T | None:
+        part = _Part(path)
         try:
-            part = await asyncio.to_thread(_Part.open, path, piece.first)
-            try:
-                await self._fill(part, upload, piece, body)
-                return await self._finish(part, path, upload, piece)
-            finally:
-                part.close()
+            await finish(part.open, piece.first)
+            await self._fill(part, upload, piece, body)
+            if await self._is_whole(part, path, upload, piece):
+                return await to_end(keep(path))
+            return None
         except OSError as error:
             if isinstance(error, ConnectionError | TimeoutError):
                 raise
@@ -161,6 +177,8 @@ class Spool:
                 f"the upload can't be kept now: {error.strerror}",
                 hint="the disk may be full; the part that came is kept: resume later",
             ) from error
+        finally:
+            part.close()
 
     async def _fill(
         self, part: _Part, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
@@ -181,7 +199,7 @@ class Spool:
                     raise self._too_large(upload)
                 if len(waiting) >= _CHUNK or (not data and waiting):
                     full, waiting = bytes(waiting), bytearray()
-                    await asyncio.to_thread(part.append, full)
+                    await finish(part.append, full)
                 if not data:
                     return
         except TimeoutError:
@@ -192,17 +210,17 @@ class Spool:
         finally:
             # Also when the client is gone or this request was cancelled: so it can resume.
             if waiting:
-                await asyncio.shield(asyncio.to_thread(part.append, bytes(waiting)))
+                await finish(part.append, bytes(waiting))
 
-    async def _finish(self, part: _Part, path: Path, upload: Upload, piece: Piece) -> Path | None:
+    async def _is_whole(self, part: _Part, path: Path, upload: Upload, piece: Piece) -> bool:
         if piece.total is not None and part.size < piece.total:
             if piece.end is not None and part.size < piece.end:
                 raise InvalidInput(
                     f"{upload.path!r} was cut off at byte {part.size:,} of {piece.end:,}",
                     hint="what came is kept: ask for the Upload-Offset with HEAD and resume",
                 )
-            return None
-        await asyncio.to_thread(os.fsync, part.fd)
+            return False
+        await finish(part.sync)
         if (found := part.digest.hexdigest()) != upload.sha256:
             await self.drop(path)
             raise WrongChecksum(
@@ -211,7 +229,7 @@ class Spool:
                 hint="the file changed while it was read, or was damaged on the way: upload it "
                 "again from the start",
             )
-        return path
+        return True
 
     def _path(self, upload: Upload) -> Path:
         name = sha256(upload.path.encode()).hexdigest()[:32]

@@ -32,30 +32,24 @@ class Peer:
         self._token = token
         self._log = logger("request")
         self._session: ClientSession | None = None
-        self._streams: ClientSession | None = None
         self._base = ""
 
     async def open(self) -> None:
-        """Make the sessions; no connection is made yet."""
+        """Make the session; no connection is made yet."""
         if self._url:
             self._session, self._base = internal_session(self._url, self._token)
-            self._streams, _ = internal_session(self._url, self._token, reuse=False)
 
     async def close(self) -> None:
-        """Close the sessions."""
-        for session in (self._session, self._streams):
-            if session:
-                await session.close()
+        """Close the session."""
+        if self._session:
+            await self._session.close()
 
     @property
     def session(self) -> ClientSession:
-        """The session for requests without a streamed body; raises `Unavailable` without one."""
-        return self._set(self._session)
-
-    def _set(self, session: ClientSession | None) -> ClientSession:
-        if session is None:
+        """The session; raises `Unavailable` when no address is set."""
+        if self._session is None:
             raise Unavailable(f"this Headrace runs without the {self._name} service")
-        return session
+        return self._session
 
     def down(self, error: Exception) -> Unavailable:
         """Say that the service does not answer."""
@@ -74,8 +68,7 @@ class Peer:
         body = request.content if request.body_exists else None
         url = URL(self._base + request.raw_path, encoded=True)
         try:
-            session = self._set(self._session if body is None else self._streams)
-            answer = await session.request(
+            answer = await self.session.request(
                 request.method,
                 url,
                 headers=headers,

@@ -1,0 +1,135 @@
+"""The spool where a request ends in the middle: no byte goes astray, nothing runs on unseen."""
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from headrace_data.spool import Piece, Spool, Upload
+from headrace_model.errors import Conflict
+from headrace_model.ids import DatasetId
+from tests.support.wait import wait_until
+
+MIB = 1 << 20
+DATA = os.urandom(3 * MIB)
+UPLOAD = Upload(DatasetId("d1"), "big.bin", sha256(DATA).hexdigest())
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool", item_limit_bytes=1 << 30)
+
+
+class Body:
+    """Pieces of `data` as a client would send them; then it waits, or ends."""
+
+    def __init__(self, data: bytes, *, ends: bool = True) -> None:
+        self._data = data
+        self._ends = ends
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        for first in range(0, len(self._data), MIB):
+            yield self._data[first : first + MIB]
+        if not self._ends:
+            await asyncio.Event().wait()
+
+
+async def read(path: Path) -> bytes:
+    """Stands for the store's put: takes the file away."""
+
+    def work() -> bytes:
+        data = path.read_bytes()
+        path.unlink()
+        return data
+
+    return await asyncio.to_thread(work)
+
+
+class SlowWrite:
+    """`os.write` to one kind of file hangs until it is let go, as a busy disk does."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.began, self.go_on = threading.Event(), threading.Event()
+        self._write = os.write
+        monkeypatch.setattr("headrace_data.spool.os.write", self)
+
+    def __call__(self, number: int, data: memoryview) -> int:
+        if not self.began.is_set():
+            self.began.set()
+            assert self.go_on.wait(30.0)
+        return self._write(number, data)
+
+
+async def test_a_write_under_way_ends_before_its_file_is_closed(
+    spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowWrite(monkeypatch)
+    putting = asyncio.ensure_future(
+        spool.receive(UPLOAD, Piece(), Body(DATA[: 2 * MIB], ends=False).pieces(), read)
+    )
+    await wait_until(slow.began.is_set, "the first bytes to be written")
+    putting.cancel()
+    await asyncio.gather(putting, return_exceptions=True)
+    # Files that are opened now must not be handed the number that the thread writes to.
+    others = [tmp_path / f"other{n}" for n in range(8)]
+    numbers = [os.open(path, os.O_WRONLY | os.O_CREAT) for path in others]
+    after = asyncio.ensure_future(spool.receive(UPLOAD, Piece(), Body(DATA).pieces(), read))
+    slow.go_on.set()
+    try:
+        assert await after == DATA
+    finally:
+        for number in numbers:
+            os.close(number)
+    assert [path.stat().st_size for path in others] == [0] * len(others)
+
+
+async def test_a_newer_request_goes_on_where_a_cancelled_one_really_ended(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowWrite(monkeypatch)
+    first = asyncio.ensure_future(
+        spool.receive(UPLOAD, Piece(), Body(DATA[:MIB], ends=False).pieces(), read)
+    )
+    await wait_until(slow.began.is_set, "the first bytes to be written")
+    piece = Piece(MIB, len(DATA), len(DATA))
+    second = asyncio.ensure_future(spool.receive(UPLOAD, piece, Body(DATA[MIB:]).pieces(), read))
+    await asyncio.sleep(0)
+    slow.go_on.set()
+    assert await second == DATA
+    with pytest.raises(Conflict, match="took this one's place"):
+        await first
+
+
+async def test_a_whole_file_is_kept_before_a_newer_request_may_touch_it(spool: Spool) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    kept: list[bytes] = []
+
+    async def keep(path: Path) -> None:
+        def work() -> None:
+            with path.open("rb") as file:
+                first = file.read(MIB)
+                began.set()
+                assert go_on.wait(30.0)
+                kept.append(first + file.read())
+            path.unlink()
+
+        await asyncio.to_thread(work)
+
+    def put(body: Body) -> "asyncio.Future[None]":
+        return asyncio.ensure_future(spool.receive(UPLOAD, Piece(), body.pieces(), keep))
+
+    first = put(Body(DATA))
+    await wait_until(began.is_set, "the file to be whole")
+    newer = [put(Body(b"", ends=False)), put(Body(b"", ends=False))]
+    first.cancel()
+    await asyncio.sleep(0.05)  # time for a spool that does not wait to spoil the file
+    go_on.set()
+    await wait_until(lambda: kept, "the file to be kept")
+    for each in newer:
+        each.cancel()
+    await asyncio.gather(first, *newer, return_exceptions=True)
+    assert kept == [DATA]
