@@ -226,20 +226,24 @@ async def test_items_that_were_replaced_before_the_seal_leave_the_store(
     assert any(key.endswith(sha256(b"two").hexdigest()) for key in keys)
 
 
-async def test_a_newer_upload_takes_the_place_of_one_that_hangs(data: DataHarness) -> None:
+async def test_a_newer_upload_takes_the_place_of_one_that_hangs(
+    data: DataHarness, state_dir: Path
+) -> None:
     await data.api("POST", "/datasets", json=NEW)
     whole = b"0123456789"
     checksum = {"X-Content-SHA256": sha256(whole).hexdigest()}
-    sent, never = asyncio.Event(), asyncio.Event()
+    never = asyncio.Event()
 
     async def hangs() -> AsyncIterator[bytes]:
         yield whole[:4]
-        sent.set()
         await never.wait()
+
+    def parts() -> list[Path]:
+        return [path for path in state_dir.rglob("spool/*/*") if path.is_file()]
 
     item = "/datasets/drb/items/a"
     first = asyncio.ensure_future(data.api("PUT", item, data=hangs(), headers=checksum))
-    await sent.wait()
+    await wait_until(lambda: asyncio.to_thread(parts), "the first upload to be received")
     second = await data.api("PUT", item, data=whole, headers=checksum)
     assert second.status == 201
     never.set()
