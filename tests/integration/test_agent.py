@@ -65,7 +65,13 @@ async def test_a_job_runs_and_leaves_nothing_but_its_log(bench: AgentBench) -> N
     [
         (("sh", "-c", "exit 7"), Cause.EXIT_CODE, 7, None, "exit code 7"),
         (("sh", "-c", "kill -TERM $$"), Cause.EXIT_CODE, None, signal.SIGTERM, "SIGTERM"),
-        ((sys.executable, "-c", EAT), Cause.OOM, None, None, "more memory than"),
+        (
+            (sys.executable, "-c", EAT + "import time; time.sleep(600)"),
+            Cause.OOM,
+            None,
+            None,
+            "more memory than",
+        ),
         (("no-such-program",), Cause.NOT_STARTED, None, None, "could not be started"),
     ],
 )

@@ -132,7 +132,8 @@ async def test_a_child_over_the_limit_ends_the_whole_worker(bench: Bench) -> Non
 
 async def test_a_tiny_memory_limit_harms_nobody_else(bench: Bench) -> None:
     nest = bench.nest_pid()
-    found = await bench.run(sys.executable, "-c", EAT, memory=1_000_000)
+    code = EAT + "import time; time.sleep(600)"  # a quick one may end between two samples
+    found = await bench.run(sys.executable, "-c", code, memory=1_000_000)
     assert found.cause is ExitCause.OOM
     assert bench.nest_pid() == nest
 
