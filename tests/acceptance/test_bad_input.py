@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.users import UserStore
-from headrace_local.environ import redis_url
+from headrace_local.redis_users import connect
 from tests.acceptance.conftest import Answer, Headrace
+from tests.support.people import token_of
 
 _DOCS = Path(__file__).parents[2] / "docs" / "rest.md"
 _JOB = {"headrace": 1, "kind": "command", "name": "job", "command": ["true"]}
@@ -42,11 +42,10 @@ def _refused(answer: Answer, *statuses: int) -> Any:
 
 async def _with_users(headrace: Headrace) -> tuple[str, str]:
     """A token of another user, and one that has expired."""
-    redis = Redis(redis_url(headrace.home))
+    redis = connect(headrace.home)
     try:
         users = UserStore(redis)
-        await users.create_user("bob")
-        return await users.create_token("bob"), await users.create_token("bob", expires_ms=1)
+        return await token_of(users, "bob"), await token_of(users, "bob", expires_ms=1)
     finally:
         await redis.close()
 

@@ -20,6 +20,7 @@ _SAID = {
     "README.md": {"hi"},
     "cli.md": {"hello you", "exit code 137"},
     "data.md": {"more is deleted"},
+    "people.md": {"it has 6 bytes", "usgs_token is deleted"},
 }
 
 
@@ -38,6 +39,7 @@ class Reader:
             env={
                 **os.environ,
                 "HEADRACE_HOME": str(self.home),
+                "XDG_CONFIG_HOME": str(self.folder / "config"),
                 "PATH": f"{programs}:{os.environ['PATH']}",
             },
             capture_output=True,

@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
-from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.users import UserStore
 from headrace_local import processes
-from headrace_local.environ import redis_url
 from headrace_local.folders import find_home
 from headrace_local.layout import Home
+from headrace_local.redis_users import connect
 from headrace_model.ids import JobId
 from headrace_model.worker import WorkerKey, WorkerLaunch
 from tests.support.wait import T, wait_until
@@ -193,12 +192,12 @@ def _admin_of(local: Local) -> str | None:
     """The role that Redis knows for the token in the file."""
 
     async def lookup() -> str | None:
-        redis = Redis(redis_url(local.home))
+        redis = connect(local.home)
         try:
             found = await UserStore(redis).lookup(local.home.admin_token.read_text().strip())
         finally:
             await redis.close()
-        return found.role if found else None
+        return found[0].role if found else None
 
     return asyncio.run(lookup())
 
@@ -238,7 +237,11 @@ def test_nothing_secret_is_in_arguments_environments_and_logs(local: Local) -> N
     local.up()
     secrets = [
         path.read_text().strip().encode()
-        for path in (local.home.admin_token, local.home.internal_token)
+        for path in (
+            local.home.admin_token,
+            local.home.internal_token,
+            *local.home.passwords.iterdir(),
+        )
     ]
     seen = b""
     nests = [each.pid for each in processes.find_nests(local.home.id)]

@@ -29,6 +29,7 @@ from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.jobs import PLAIN
 from tests.benchmarks.peers import Missing, PeerProcess
 from tests.benchmarks.rows import Row, Series, series
+from tests.support.people import token_of
 
 NAME = "submits"
 ABOUT = "durable HTTP submits, 16 and 1 in flight, beside rq enqueue"
@@ -99,8 +100,7 @@ async def _service(bench: Bench) -> AsyncIterator[Client]:
     try:
         await redis.open()
         users = UserStore(redis)
-        await users.create_user("bench")
-        token = await users.create_token("bench")
+        token = await token_of(users, "bench")
         await NodeStore(redis).register(
             NodeId("bench"), token_hex(8), Resources(64_000, 64 * 2**30), frozenset({"process"}),
             has_state_lock=True,

@@ -11,6 +11,8 @@ import pytest
 
 from headrace_agent.cache import Cache, CorruptItem, StagedItem
 from headrace_agent.collect import BadOutput, FoundFile, find_files, put_file
+from headrace_agent.grants import Grant
+from headrace_agent.transfers import Transfers
 from headrace_model.errors import InvalidName
 
 MANY = 1_000
@@ -209,7 +211,11 @@ def item(store: Path, path: str, text: str, told: str | None = None) -> StagedIt
     digest = sha256(text.encode()).hexdigest()
     store.mkdir(exist_ok=True)
     (store / digest).write_text(text)
-    return StagedItem(path, len(text), told or digest, str(store / digest))
+    return StagedItem(path, len(text), told or digest, Grant(path=store / digest))
+
+
+async def never(_item: StagedItem, _old: Grant) -> Grant:
+    raise AssertionError("a path is valid for ever")
 
 
 def entries(cache: Path) -> list[str]:
@@ -217,10 +223,10 @@ def entries(cache: Path) -> list[str]:
 
 
 async def test_inputs_are_read_only_views_of_one_copy(state_dir: Path) -> None:
-    cache = Cache(state_dir / "cache", 1_000)
+    cache = Cache(state_dir / "cache", 1_000, Transfers())
     wet = item(state_dir / "store", "a/b.txt", "wet")
     for folder in ("one", "other", "one"):
-        await cache.stage([wet], state_dir / folder)
+        await cache.stage([wet], state_dir / folder, never)
     seen = [state_dir / folder / "a/b.txt" for folder in ("one", "other")]
     assert {path.read_text() for path in seen} == {"wet"}
     assert len({path.stat().st_ino for path in seen}) == 1
@@ -232,26 +238,28 @@ async def test_inputs_are_read_only_views_of_one_copy(state_dir: Path) -> None:
 async def test_a_wrong_sha256_is_refused_and_leaves_nothing(state_dir: Path) -> None:
     wrong = item(state_dir / "store", "rain.txt", "wet", told="0" * 64)
     with pytest.raises(CorruptItem, match=r"rain\.txt"):
-        await Cache(state_dir / "cache", 1_000).stage([wrong], state_dir / "view")
+        await Cache(state_dir / "cache", 1_000, Transfers()).stage(
+            [wrong], state_dir / "view", never
+        )
     assert entries(state_dir / "cache") == []
     assert not (state_dir / "view" / "rain.txt").exists()
 
 
 async def test_a_modified_entry_is_fetched_again(state_dir: Path) -> None:
-    cache = Cache(state_dir / "cache", 1_000)
+    cache = Cache(state_dir / "cache", 1_000, Transfers())
     wet = item(state_dir / "store", "rain.txt", "wet")
-    await cache.stage([wet], state_dir / "one")
+    await cache.stage([wet], state_dir / "one", never)
     (cached,) = (state_dir / "cache").glob("??/*")
     cached.chmod(0o600)
     cached.write_text("dry")
-    await cache.stage([wet], state_dir / "other")
+    await cache.stage([wet], state_dir / "other", never)
     assert (state_dir / "other" / "rain.txt").read_text() == "wet"
 
 
 async def test_two_who_stage_the_same_at_once_fetch_it_once(state_dir: Path) -> None:
-    cache = Cache(state_dir / "cache", 1_000)
+    cache = Cache(state_dir / "cache", 1_000, Transfers())
     wet = item(state_dir / "store", "rain.txt", "wet")
-    await asyncio.gather(*(cache.stage([wet], state_dir / f"view{n}") for n in range(8)))
+    await asyncio.gather(*(cache.stage([wet], state_dir / f"view{n}", never) for n in range(8)))
     assert len({(state_dir / f"view{n}" / "rain.txt").stat().st_ino for n in range(8)}) == 1
 
 
@@ -259,15 +267,17 @@ async def test_two_who_stage_the_same_at_once_fetch_it_once(state_dir: Path) -> 
 async def test_a_path_that_leaves_the_folder_is_refused(state_dir: Path, path: str) -> None:
     trick = item(state_dir / "store", path, "evil")
     with pytest.raises(InvalidName):
-        await Cache(state_dir / "cache", 1_000).stage([trick], state_dir / "d" / "view")
+        await Cache(state_dir / "cache", 1_000, Transfers()).stage(
+            [trick], state_dir / "d" / "view", never
+        )
     assert "out.txt" not in [name for _, _, names in os.walk(state_dir) for name in names]
 
 
 async def test_trimming_removes_the_least_used_and_keeps_what_is_viewed(state_dir: Path) -> None:
-    cache = Cache(state_dir / "cache", 10)
+    cache = Cache(state_dir / "cache", 10, Transfers())
     old, viewed, new = (item(state_dir / "store", "x", text * 6) for text in "ovn")
     for each in (viewed, old, new):
-        await cache.stage([each], state_dir / each.sha256)
+        await cache.stage([each], state_dir / each.sha256, never)
     for each in (old, new):
         (state_dir / each.sha256).chmod(0o700)
         (state_dir / each.sha256 / "x").unlink()

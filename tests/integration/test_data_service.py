@@ -10,6 +10,7 @@ import pytest
 
 from headrace_adapters.redis.events import Events
 from headrace_data.catalogue import Catalogue
+from headrace_data.core.visible import readers_of
 from headrace_data.service import DataService
 from headrace_kinds.base import Target
 from headrace_model.cause import Cause
@@ -92,7 +93,7 @@ async def test_a_catalogue_that_heard_no_event_asks_redis_before_it_misses(all_:
         view = await data.make("drb", {"a": b"1"}, domain=DRB)
     for format_ in ("GENERIC", None):
         wanted = Requirement("f", Category.FORCING, format_, Domain.from_plain(DRB))
-        met = await deaf.match(wanted)
+        met = await deaf.match(wanted, readers_of("ann", ()))
         assert isinstance(met, Fulfilment)
         assert met.datasets == (view["id"],)
         deaf = Catalogue(all_.datasets, all_.jobs, Events(all_.redis), target, 600.0)

@@ -87,6 +87,7 @@ async def test_an_empty_dataset_is_not_sealed(data: DataHarness) -> None:
 
 async def test_others_may_read_and_not_change(data: DataHarness) -> None:
     await data.make("drb", {"a": b"1"})
+    await data.api("POST", "/datasets/drb:share", json={"who": "user:bob"})
     data.user = "bob"
     assert (await data.api("GET", "/datasets/drb/items/a")).body == b"1"
     for answer in (
@@ -322,7 +323,7 @@ async def test_a_key_of_a_wrong_type_stops_a_script_before_it_writes(
         DatasetId("d1"), "drb", 1, Category.CONFIG, "CSV", Domain(), "ann", created_ms=1
     )
     with pytest.raises(HeadraceError, match=f"{key} is a string"):
-        await all_.datasets.create(dataset, new_version=False)
+        await all_.datasets.create(dataset, new_version=False, newest="")
     with pytest.raises(NotFound):
         await all_.datasets.get(dataset.id)
 

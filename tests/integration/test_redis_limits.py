@@ -83,7 +83,7 @@ async def test_without_memory_nothing_new_is_taken_and_nothing_half_written(
     with pytest.raises(Unavailable, match="memory"):
         await stage.apply(launch(waiting, Allocation((Share(N1, SMALL),))))
     with pytest.raises(Unavailable, match="memory"):
-        await stage.datasets.create(new_dataset(9), new_version=False)
+        await stage.datasets.create(new_dataset(9), new_version=False, newest="")
     assert keys.all() == before
     make_room(keys)
     await stage.apply(

@@ -7,169 +7,27 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientSession, UnixConnector, web
 
 from headrace_adapters.redis.connection import Redis
-from headrace_adapters.redis.jobs import JobStore
-from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
 from headrace_client.api import Client
 from headrace_model.cause import Cause
-from headrace_model.ids import JobId, NodeId
-from headrace_model.job import Job
-from headrace_model.move import Move, move_of
-from headrace_model.resources import Allocation, Resources, Share
+from headrace_model.ids import JobId
 from headrace_model.status import Desired, Event, Role, Status
-from headrace_request.main import build
-from headrace_request.settings import Settings
+from headrace_wire.people import decode_user
+from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
+from tests.support.request_desk import JOB, NODE, Desk, running_desk
 from tests.support.wait import wait_until
-
-NODE = NodeId("n1")
-JOB: dict[str, Any] = {"headrace": 1, "kind": "command", "command": ["true"]}
-
-
-class Desk:
-    """A running request service, and what stands around it."""
-
-    def __init__(self, session: ClientSession, redis: Redis, folder: Path) -> None:
-        self.session = session
-        self.redis = redis
-        self.store = JobStore(redis)
-        self.folder = folder
-
-    async def call(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> tuple[int, Any]:
-        async with self.session.request(
-            method, f"http://request/api/v1{path}", json=body, headers=headers
-        ) as answer:
-            text = await answer.read()
-            return answer.status, json.loads(text) if text else None
-
-    async def submit(self, **keys: Any) -> JobId:
-        status, said = await self.call("POST", "/jobs", {**JOB, **keys})
-        assert status == 201, said
-        return JobId(said["id"])
-
-    async def launch(self, job: JobId) -> Job:
-        """What scheduler and monitor do until a job runs on the node."""
-        found = await self.store.get(job)
-        share = Allocation((Share(NODE, found.ask.resources),))
-        await self.store.apply(
-            replace(move_of(found, Event.LAUNCHED, Role.SCHEDULER), takes=share)
-        )
-        return await self.step(job, Event.STARTED, Role.MONITOR)
-
-    async def step(self, job: JobId, event: Event, writer: Role, **changes: Any) -> Job:
-        found = await self.store.get(job)
-        change: Move = replace(move_of(found, event, writer), **changes)
-        await self.store.apply(change)
-        return await self.store.get(job)
-
-
-def _data_service(folder: Path) -> web.Application:
-    """A stand-in for the data service: keeps bytes, tells what it was shown."""
-    kept: dict[str, bytes] = {}
-
-    async def put(request: web.Request) -> web.Response:
-        kept[request.path] = await request.read()
-        return web.json_response(
-            {"user": request.headers["X-Headrace-User"], "auth": request.headers["Authorization"]},
-            status=201,
-        )
-
-    async def get(request: web.Request) -> web.StreamResponse:
-        if request.path not in kept:
-            raise web.HTTPNotFound
-        part = request.http_range
-        data = kept[request.path][part]
-        headers = {"Content-Range": f"bytes {part.start}-"} if part.start else {}
-        return web.Response(body=data, status=206 if part.start else 200, headers=headers)
-
-    async def log(request: web.Request) -> web.Response:
-        path = folder / "shipped" / request.match_info["name"]
-        if not path.exists():
-            raise web.HTTPNotFound
-        return web.Response(body=path.read_bytes()[int(request.query["offset"]) :])
-
-    app = web.Application(client_max_size=1 << 30)
-    app.router.add_put("/api/v1/datasets/{rest:.+}", put)
-    app.router.add_get("/api/v1/datasets/{rest:.+}", get)
-    app.router.add_get("/internal/logs/{job}/{attempt}/{name}", log)
-    return app
-
-
-def _settings(state_dir: Path, redis_url: str, **keys: Any) -> Settings:
-    token_file = state_dir / "internal"
-    token_file.write_text("i" * 40)
-    return Settings(
-        state_dir=state_dir,
-        redis_url=redis_url,
-        internal_token_file=token_file,
-        listen=f"unix:{state_dir}/request.sock",
-        data_url=f"unix:{state_dir}/data.sock",
-        **{"disk_percent": 100, "token_cache_s": 0.0, **keys},
-    )
-
-
-@contextlib.asynccontextmanager
-async def _served(app: web.Application, socket: Path) -> AsyncIterator[None]:
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.2)
-    await runner.setup()
-    await web.UnixSite(runner, str(socket)).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-
-
-@contextlib.asynccontextmanager
-async def _desk(state_dir: Path, redis_url: str, **keys: Any) -> AsyncIterator[Desk]:
-    service = await asyncio.to_thread(build, _settings(state_dir, redis_url, **keys))
-    assert service.app is not None
-    for step in service.open:
-        await step()
-    loops = [asyncio.ensure_future(loop()) for loop in service.loops]
-    redis = await asyncio.to_thread(Redis, redis_url)
-    await redis.open()
-    users = UserStore(redis)
-    await users.create_user("ann")
-    token = await users.create_token("ann")
-    headers = {"Authorization": f"Bearer {token}"}
-    async with (
-        _served(_data_service(state_dir), state_dir / "data.sock"),
-        _served(service.app, state_dir / "request.sock"),
-        ClientSession(
-            connector=UnixConnector(str(state_dir / "request.sock")), headers=headers
-        ) as session,
-    ):
-        try:
-            yield Desk(session, redis, state_dir)
-        finally:
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-    for step in service.close:
-        await step()
-    await redis.close()
 
 
 @pytest.fixture
 async def desk(state_dir: Path, redis_server: RedisServer) -> AsyncIterator[Desk]:
-    async with _desk(state_dir, redis_server.url) as made:
+    async with running_desk(state_dir, redis_server.url) as made:
         yield made
-
-
-async def _join_node(desk: Desk, cpus: int = 4) -> None:
-    await NodeStore(desk.redis).register(
-        NODE, "i1", Resources(cpus * 1000, 8 * 2**30), frozenset({"process"}), has_state_lock=True
-    )
 
 
 async def test_a_job_that_is_accepted_can_be_read(desk: Desk) -> None:
@@ -190,7 +48,7 @@ async def test_without_a_known_token_nothing_is_told(desk: Desk) -> None:
 
 
 async def test_an_expired_token_is_refused(desk: Desk) -> None:
-    token = await UserStore(desk.redis).create_token("ann", expires_ms=1)
+    token = await token_of(UserStore(desk.redis), "ann", expires_ms=1)
     status, said = await desk.call("GET", "/jobs", None, Authorization=f"Bearer {token}")
     assert (status, said["detail"]) == (401, "this token has expired")
 
@@ -222,22 +80,23 @@ async def test_what_is_no_job_is_a_problem_and_never_a_crash(desk: Desk, body: o
 
 
 async def test_what_no_node_could_ever_hold_is_refused(desk: Desk) -> None:
-    await _join_node(desk)
+    await desk.join_node()
     big = {**JOB, "resources": {"cpus": 64}}
     status, said = await desk.call("POST", "/jobs", big)
     assert (status, said["code"]) == (422, "NEVER_FITS")
     assert (await desk.call("POST", "/jobs:plan", JOB))[1]["backend"] == "process"
 
 
-async def test_arrays_and_secrets_are_refused_with_a_next_step(desk: Desk) -> None:
-    for extra in ({"array": {"count": 2}}, {"secrets": ["key"]}):
-        status, said = await desk.call("POST", "/jobs", {**JOB, **extra})
-        assert status == 422
-        assert "next release" in said["hint"]
+async def test_arrays_are_refused_with_a_next_step(desk: Desk) -> None:
+    status, said = await desk.call("POST", "/jobs", {**JOB, "array": {"count": 2}})
+    assert status == 422
+    assert "next release" in said["hint"]
 
 
 async def test_a_full_disk_takes_no_new_job(state_dir: Path, redis_server: RedisServer) -> None:
-    async with _desk(state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62) as desk:
+    async with running_desk(
+        state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62
+    ) as desk:
         status, said = await desk.call("POST", "/jobs", JOB)
         assert (status, said["code"], said["retryable"]) == (503, "UNAVAILABLE", True)
 
@@ -274,7 +133,7 @@ async def test_verbs_act_at_once_on_a_job_that_holds_nothing(desk: Desk) -> None
 
 
 async def test_stopping_a_running_job_is_a_wish_for_the_monitor(desk: Desk) -> None:
-    await _join_node(desk)
+    await desk.join_node()
     job = await desk.submit()
     await desk.launch(job)
     code, view = await desk.call("POST", f"/jobs/{job}:stop")
@@ -328,7 +187,9 @@ async def test_datasets_pass_through_with_the_user_and_ranges(desk: Desk) -> Non
         url, data=io.BytesIO(body), headers={"X-Headrace-User": "eve"}
     ) as answer:
         assert answer.status == 201
-        assert await answer.json() == {"user": "ann", "auth": "Bearer " + "i" * 40}
+        passed = await answer.json()
+        assert decode_user(passed["user"]).name == "ann"
+        assert passed["auth"] == "Bearer " + "i" * 40
     async with desk.session.get(url, headers={"Range": "bytes=1000-"}) as answer:
         assert (answer.status, await answer.read()) == (206, body[1000:])
     async with desk.session.head(url) as answer:
@@ -370,7 +231,7 @@ async def _agent(redis_url: str, files: dict[str, bytes]) -> AsyncIterator[None]
 async def test_a_followed_log_ends_when_the_job_does(
     desk: Desk, redis_server: RedisServer
 ) -> None:
-    await _join_node(desk)
+    await desk.join_node()
     job = await desk.submit()
     files = {"0.out": b"one\n"}
     async with _agent(redis_server.url, files):
@@ -388,7 +249,7 @@ async def test_a_followed_log_ends_when_the_job_does(
 async def test_a_log_that_the_node_has_no_more_comes_from_the_store(
     desk: Desk, redis_server: RedisServer
 ) -> None:
-    await _join_node(desk)
+    await desk.join_node()
     job = await desk.submit()
     await desk.launch(job)
     await desk.step(job, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
@@ -422,7 +283,7 @@ async def _listening(
     state_dir: Path, redis_url: str
 ) -> AsyncIterator[tuple[Desk, dict[str, str]]]:
     """A desk that listens on TCP too, and the environment in which the CLI finds it."""
-    async with _desk(state_dir, redis_url) as desk:
+    async with running_desk(state_dir, redis_url) as desk:
         # What comes in is passed on to the desk's socket, as a reverse proxy would.
         async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             inner = await asyncio.open_unix_connection(str(state_dir / "request.sock"))
@@ -495,7 +356,7 @@ async def test_a_followed_run_shows_its_logs_and_exits_as_its_worker(
         _listening(state_dir, redis_server.url) as (desk, environ),
         _agent(redis_server.url, files),
     ):
-        await _join_node(desk)
+        await desk.join_node()
         running = asyncio.ensure_future(_cli(environ, "exec", "run", "-f", "--", "x"))
         (job,) = await wait_until(
             lambda: desk.store.in_status(Status.AWAITING_ALLOCATION), "the submitted job"
@@ -514,7 +375,7 @@ async def test_a_submit_survives_a_request_service_that_dies_meanwhile(
 ) -> None:
     """The connection breaks after the job was made durable and before the answer came."""
     cut = asyncio.Event()
-    async with _desk(state_dir, redis_server.url) as desk:
+    async with running_desk(state_dir, redis_server.url) as desk:
 
         async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             inner = await asyncio.open_unix_connection(str(state_dir / "request.sock"))

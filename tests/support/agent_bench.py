@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -49,6 +50,8 @@ class StandInDataService:
         self._socket = folder / "data.sock"
         self.staged: dict[str, dict[str, bytes]] = {}
         self.lies: dict[str, str] = {}  # path → the SHA-256 that is told of it
+        self.secrets: dict[str, bytes] = {}
+        self.no_secret = ""  # why the secrets are refused
         self.asked: list[str] = []
 
     @property
@@ -60,6 +63,7 @@ class StandInDataService:
         app.router.add_post("/internal/staging", self._staging)
         app.router.add_post("/internal/outputs", self._outputs)
         app.router.add_post("/internal/logs", self._logs)
+        app.router.add_post("/internal/secrets", self._secrets)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         await web.UnixSite(self._runner, str(self._socket)).start()
@@ -93,6 +97,16 @@ class StandInDataService:
                 ]
             }
         )
+
+    async def _secrets(self, _: web.Request) -> web.Response:
+        self.asked.append("secrets")
+        if self.no_secret:
+            return web.json_response({"detail": self.no_secret}, status=404)
+        plain = [
+            {"name": name, "value": b64encode(value).decode()}
+            for name, value in self.secrets.items()
+        ]
+        return web.json_response({"secrets": plain})
 
     async def _logs(self, request: web.Request) -> web.Response:
         self.asked.append("logs")

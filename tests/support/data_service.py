@@ -17,16 +17,19 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_data.keyring import new_key
 from headrace_data.main import build
 from headrace_data.settings import Settings
 from headrace_model.domain import Domain
 from headrace_model.ids import JobId, NodeId, job_id
 from headrace_model.job import Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Move, move_of
+from headrace_model.people import User, UserRole
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
 from headrace_wire.jobfile import dump_text, load_jobfile
+from headrace_wire.people import encode_user
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
 
@@ -73,20 +76,25 @@ class DataHarness:
         folder.mkdir(exist_ok=True)
         token = state / "token"
         token.write_text(TOKEN)
+        key = state / "secrets.key"
+        if not key.exists():
+            key.touch(0o600)
+            key.write_text(new_key())
         self.settings = Settings(
             state_dir=folder,
             redis_url=redis_url,
             internal_token_file=token,
+            secrets_key_file=str(key),
             lease_s=1.0,
             sweep_s=0.2,
             catalogue_sweep_s=60.0,
             item_limit_bytes=8 * 2**20,
             free_limit_bytes=0,
-            store_dir=state / "store",
+            store=str(state / "store"),
         )
         self._detect = detect
         self._socket = folder / "http.sock"
-        self.user = "ann"
+        self.user: str | User = "ann"  # a name alone: a user in no group, with all scopes
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -126,7 +134,8 @@ class DataHarness:
             raise AssertionError("a loop of the data service failed") from error
 
     async def ask(self, method: str, path: str, **options: Any) -> Answer:
-        headers = {"X-Headrace-User": self.user, **options.pop("headers", {})}
+        user = User(self.user, UserRole.USER) if isinstance(self.user, str) else self.user
+        headers = {"X-Headrace-User": encode_user(user), **options.pop("headers", {})}
         async with self.session.request(
             method, f"http://data{path}", headers=headers, **options
         ) as response:
@@ -203,13 +212,15 @@ class World:
 
     _url: str = ""
 
-    async def submit(self, needs: set[Need], file: dict[str, Any], kind: str = "command") -> JobId:
+    async def submit(
+        self, needs: set[Need], file: dict[str, Any], kind: str = "command", owner: str = "ann"
+    ) -> JobId:
         """Create a job as the request service does."""
         self._made += 1
         spec = load_jobfile({"headrace": 1, "kind": "command", "name": "run", **file})
         new = NewJob(
             id=job_id(int(time.time() * 1000), self._made),
-            owner="ann",
+            owner=owner,
             name=spec.name,
             kind=kind,
             spec=dump_text(spec),

@@ -119,9 +119,13 @@ class RedisServer:
 
     def _answers(self) -> bool:
         """True when the server answers PING; false while it starts or loads its files."""
+        return self._said().startswith(b"+PONG")
+
+    def _said(self) -> bytes:
+        """What the server answers to PING; nothing while it does not listen."""
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(1.0)
             connection.connect(str(self._socket))
             connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
-        return False
+            return connection.recv(64)
+        return b""

@@ -9,6 +9,9 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.secrets import SecretStore
+from headrace_adapters.redis.users import UserStore
+from headrace_model import people
 from headrace_model.cause import Cause
 from headrace_model.dataset import Category, Dataset, DatasetState, Item, Origin
 from headrace_model.domain import Domain
@@ -82,6 +85,8 @@ class Stage:
         self.nodes = NodeStore(redis)
         self.leases = LeaseStore(redis)
         self.datasets = DatasetStore(redis)
+        self.secrets = SecretStore(redis)
+        self.users = UserStore(redis)
 
     async def ready(self) -> None:
         for node in (N1, N2):
@@ -113,7 +118,7 @@ class Stage:
         return await self.apply(move_of(job, Event.STARTED, Role.MONITOR))
 
     async def sealed_dataset(self, number: int = 1) -> Dataset:
-        await self.datasets.create(new_dataset(number), new_version=False)
+        await self.datasets.create(new_dataset(number), new_version=False, newest="")
         entry = await self.datasets.get(new_dataset(number).id)
         await self.datasets.seal(entry, sealed(entry.dataset))
         return (await self.datasets.get(entry.dataset.id)).dataset
@@ -142,6 +147,40 @@ def fulfilled_by(*datasets: Dataset) -> tuple[Fulfilment, ...]:
 
 
 Act = Callable[[], Awaitable[object]]
+
+
+async def _creates_a_user(stage: Stage) -> Act:
+    await stage.users.create_group("hydro")
+    return lambda: stage.users.create_user("ann", groups=["hydro"])
+
+
+async def _disables_a_user(stage: Stage) -> Act:
+    for name in ("ann", "bob"):
+        await stage.users.create_user(name)
+    await stage.users.keep_token("token", "ann")
+    return lambda: stage.users.set_disabled("ann", True)
+
+
+async def _make_token(stage: Stage) -> Act:
+    await stage.users.create_user("ann")
+    return lambda: stage.users.keep_token("token", "ann", expires_ms=2**42)
+
+
+async def _revoke_tokens(stage: Stage) -> Act:
+    await stage.users.create_user("ann")
+    await stage.users.keep_token("token", "ann")
+    return lambda: stage.users.revoke_all("ann")
+
+
+async def _remove_group(stage: Stage) -> Act:
+    await stage.users.create_group("hydro")
+    await stage.users.create_user("ann", groups=["hydro"])
+    return lambda: stage.users.remove_group("hydro")
+
+
+async def _share_job(stage: Stage) -> Act:
+    job = await stage.make(new_job())
+    return lambda: stage.jobs.share(job, (people.Share("user:bob"),))
 
 
 async def _acquire_lease(stage: Stage) -> Act:
@@ -195,11 +234,11 @@ async def _finish_work(stage: Stage) -> Act:
 async def _create_dataset(stage: Stage) -> Act:
     await stage.sealed_dataset(1)
     again = replace(new_dataset(2), name="data1")
-    return lambda: stage.datasets.create(again, new_version=True)
+    return lambda: stage.datasets.create(again, new_version=True, newest="d1")
 
 
 async def _put_item(stage: Stage) -> Act:
-    await stage.datasets.create(new_dataset(), new_version=False)
+    await stage.datasets.create(new_dataset(), new_version=False, newest="")
     item = Item("a/b.txt", 1, "0" * 64, "key")
     return lambda: stage.datasets.put_item(new_dataset().id, item)
 
@@ -236,6 +275,10 @@ async def _forget_dataset(stage: Stage) -> Act:
 
 async def _restore_dataset(stage: Stage) -> Act:
     return lambda: stage.datasets.restore(sealed(new_dataset()))
+
+
+async def _put_secret(stage: Stage) -> Act:
+    return lambda: stage.secrets.keep("ann", "usgs_token", "1.k1.Ym94")
 
 
 async def _takes(stage: Stage) -> Act:
@@ -332,6 +375,12 @@ SCENES = {
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
     "create_job": Scene("create_job", _create_job),
+    "share_job": Scene("share_job", _share_job),
+    "save_user: creates": Scene("save_user", _creates_a_user, again=(0,)),
+    "save_user: disables": Scene("save_user", _disables_a_user),
+    "make_token": Scene("make_token", _make_token),
+    "revoke_tokens": Scene("revoke_tokens", _revoke_tokens, again=(0,)),
+    "remove_group": Scene("remove_group", _remove_group, again=(0,)),
     "report_fact": Scene("report_fact", _report_fact),
     "reject_fact": Scene("reject_fact", _reject_fact),
     "finish_work": Scene("finish_work", _finish_work, again=(0,)),
@@ -344,6 +393,7 @@ SCENES = {
     "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
     "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),
     "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
+    "put_secret": Scene("put_secret", _put_secret),
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
     "transition: links datasets": Scene("transition", _links),

@@ -23,9 +23,9 @@ from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_client.api import Client
 from headrace_local import config as configs
-from headrace_local import folders, health, processes, redis_server, workers
+from headrace_local import folders, health, processes, redis_server, redis_users, workers
 from headrace_local.admin import ensure_admin, ensure_internal_token
-from headrace_local.environ import environ_for, redis_url
+from headrace_local.environ import environ_for
 from headrace_local.layout import SERVICES, Home, named
 from headrace_model.ids import JobId
 from tests.support import crash_points
@@ -228,7 +228,7 @@ class Stack:
     @contextlib.asynccontextmanager
     async def redis(self) -> Any:
         """A connection to the stack's Redis, for looking at what no API shows."""
-        redis = Redis(redis_url(self.home))
+        redis = redis_users.connect(self.home)
         try:
             yield redis
         finally:

@@ -4,9 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-import redis.asyncio as aioredis
-
-from headrace_local.environ import redis_url
+from headrace_local.redis_users import connect
 from headrace_model.status import Status
 from tests.support.stack import Stack
 
@@ -17,7 +15,7 @@ class StatusWatch:
     """Knows which statuses jobs entered since it was opened; ends with the Redis it reads."""
 
     def __init__(self, stack: Stack) -> None:
-        self._redis = aioredis.Redis.from_url(redis_url(stack.home), decode_responses=True)
+        self._redis = connect(stack.home).client
         self._last = "0-0"
         self._entered: dict[str, Status] = {}
 

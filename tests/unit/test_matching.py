@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from headrace_data.core.entry import dataset_entry
 from headrace_data.core.matching import Matcher
 from headrace_data.core.timeline import Timeline
+from headrace_data.core.visible import readers_of
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, union
 from headrace_model.errors import Conflict
@@ -19,6 +20,7 @@ from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requ
 from headrace_model.times import Instant
 
 NOW = 1_000
+ADA = readers_of("ada", ())
 
 
 def dataset(
@@ -39,6 +41,11 @@ def dataset(
         manifest_sha256="0" * 64,
     )
     return replace(made, **fields)
+
+
+def fabric(name: str, *catchments: str) -> Dataset:
+    domain = {"HYDROFABRIC_DATA_ID": name, "CATCHMENT_ID": list(catchments)}
+    return dataset(f"fabric-{name}", domain, category=Category.HYDROFABRIC)
 
 
 def wanting(domain: Domain | dict[str, object], format_: str | None = "CSV") -> Requirement:
@@ -131,7 +138,7 @@ def test_matching_agrees_with_brute_force(
     catalogue: list[Dataset], want: Domain, format_: str | None, shuffle: random.Random
 ) -> None:
     wanted = wanting(want, format_)
-    found = matcher(*catalogue).match(wanted, NOW)
+    found = matcher(*catalogue).match(wanted, NOW, ADA)
     alone = [each for each in candidates(catalogue, wanted) if covers(each.domain, want)]
     if alone:
         best = min(alone, key=lambda each: (-each.created_ms, each.id))
@@ -142,7 +149,7 @@ def test_matching_agrees_with_brute_force(
         assert_true_miss(found, catalogue, wanted)
     shuffled = list(catalogue)
     shuffle.shuffle(shuffled)
-    assert matcher(*shuffled).match(wanted, NOW) == found
+    assert matcher(*shuffled).match(wanted, NOW, ADA) == found
 
 
 def assert_exact_union(found: object, catalogue: list[Dataset], want: Domain) -> None:
@@ -190,10 +197,12 @@ def test_adding_replacing_and_removing_leaves_no_trace(
         changed.remove(each.id)
         changed.remove(each.id)
     fresh = matcher(*second)
-    assert changed.match(wanting(want), NOW) == fresh.match(wanting(want), NOW)
+    assert changed.match(wanting(want), NOW, ADA) == fresh.match(wanting(want), NOW, ADA)
     changed = matcher(*first)
     changed.replace_all({each.id: each for each in second})
-    assert changed.match(wanting(want, None), NOW) == fresh.match(wanting(want, None), NOW)
+    assert changed.match(wanting(want, None), NOW, ADA) == fresh.match(
+        wanting(want, None), NOW, ADA
+    )
     assert len(changed) == len(second)
 
 
@@ -207,7 +216,7 @@ def test_a_union_over_time_has_the_fewest_parts(
         for place, span in enumerate(spans)
     ]
     want = Continuous.of([asked])
-    found = matcher(*spread).match(wanting(Domain.of({Index.TIME: want})), NOW)
+    found = matcher(*spread).match(wanting(Domain.of({Index.TIME: want})), NOW, ADA)
     fewest = min(
         (
             mask.bit_count()
@@ -239,7 +248,7 @@ def test_the_newest_then_highest_then_smallest_then_first_is_taken() -> None:
     ]
     held = matcher(*rows)
     taken = []
-    while isinstance(found := held.match(wanting(DRB), NOW), Fulfilment):
+    while isinstance(found := held.match(wanting(DRB), NOW, ADA), Fulfilment):
         taken += found.datasets
         held.remove(found.datasets[0])
     assert taken == ["c", "d", "b", "e", "a"]
@@ -248,7 +257,7 @@ def test_the_newest_then_highest_then_smallest_then_first_is_taken() -> None:
 def test_all_is_never_met_by_one_catchment() -> None:
     for have in ("cat-1", ["cat-1", "cat-2"]):
         held = matcher(dataset("a", {**DRB, "CATCHMENT_ID": have}))
-        found = held.match(wanting({**DRB, "CATCHMENT_ID": "ALL"}), NOW)
+        found = held.match(wanting({**DRB, "CATCHMENT_ID": "ALL"}), NOW, ADA)
         assert isinstance(found, Miss)
         assert found.missing == ((Index.CATCHMENT_ID, ALL),)
 
@@ -259,10 +268,10 @@ def test_all_of_a_known_fabric_means_its_ids() -> None:
         dataset("b", {**DRB, "CATCHMENT_ID": ["cat-2", "cat-3"]}),
     )
     wanted = wanting({**DRB, "CATCHMENT_ID": "ALL"})
-    held.learn_fabric(Index.HYDROFABRIC_DATA_ID, "drb", frozenset({"cat-1", "cat-2", "cat-3"}))
-    assert ids(held.match(wanted, NOW)) == ["b", "a"]
-    held.learn_fabric(Index.HYDROFABRIC_DATA_ID, "drb", frozenset({"cat-1", "cat-4"}))
-    found = held.match(wanted, NOW)
+    held.add(fabric("drb", "cat-1", "cat-2", "cat-3"))
+    assert ids(held.match(wanted, NOW, ADA)) == ["b", "a"]
+    held.add(fabric("drb", "cat-1", "cat-4"))
+    found = held.match(wanted, NOW, ADA)
     assert isinstance(found, Miss)
     assert "missing CATCHMENT_ID cat-4" in found.sentence
 
@@ -273,19 +282,19 @@ def test_all_of_several_fabrics_is_met_by_all_only() -> None:
         dataset("a", {"HYDROFABRIC_DATA_ID": "drb", "CATCHMENT_ID": "ALL"}),
         dataset("b", {"HYDROFABRIC_DATA_ID": "hud", "CATCHMENT_ID": "cat-1"}),
     )
-    held.learn_fabric(Index.HYDROFABRIC_DATA_ID, "drb", frozenset({"cat-1"}))
-    assert isinstance(held.match(wanted, NOW), Miss)
+    held.add(fabric("drb", "cat-1"))
+    assert isinstance(held.match(wanted, NOW, ADA), Miss)
     held.add(dataset("b", {"HYDROFABRIC_DATA_ID": "hud", "CATCHMENT_ID": "ALL"}))
-    assert ids(held.match(wanted, NOW)) == ["a", "b"]
+    assert ids(held.match(wanted, NOW, ADA)) == ["a", "b"]
 
 
 def test_all_of_another_fabric_does_not_cover_ids_that_name_no_fabric() -> None:
     held = matcher(dataset("a", {**DRB, "CATCHMENT_ID": "ALL"}))
-    assert ids(held.match(wanting({**DRB, "CATCHMENT_ID": "cat-1"}), NOW)) == ["a"]
-    assert isinstance(held.match(wanting({"CATCHMENT_ID": "cat-1"}), NOW), Miss)
-    held.learn_fabric(Index.HYDROFABRIC_DATA_ID, "drb", frozenset({"cat-1"}))
-    assert ids(held.match(wanting({"CATCHMENT_ID": "cat-1"}), NOW)) == ["a"]
-    assert isinstance(held.match(wanting({"CATCHMENT_ID": "cat-2"}), NOW), Miss)
+    assert ids(held.match(wanting({**DRB, "CATCHMENT_ID": "cat-1"}), NOW, ADA)) == ["a"]
+    assert isinstance(held.match(wanting({"CATCHMENT_ID": "cat-1"}), NOW, ADA), Miss)
+    held.add(fabric("drb", "cat-1"))
+    assert ids(held.match(wanting({"CATCHMENT_ID": "cat-1"}), NOW, ADA)) == ["a"]
+    assert isinstance(held.match(wanting({"CATCHMENT_ID": "cat-2"}), NOW, ADA), Miss)
 
 
 def test_a_union_never_mixes_formats_or_spans_two_indexes() -> None:
@@ -294,18 +303,18 @@ def test_a_union_never_mixes_formats_or_spans_two_indexes() -> None:
     mixed = matcher(
         dataset("a", {**both, "TIME": early}), dataset("b", {**both, "TIME": late}, "NETCDF")
     )
-    assert isinstance(mixed.match(wanting(both, None), NOW), Miss)
+    assert isinstance(mixed.match(wanting(both, None), NOW, ADA), Miss)
     corners = [
         dataset(f"{gauge}{at}", {"TIME": time, "GAUGE_ID": gauge})
         for gauge in "12"
         for at, time in enumerate((early, late))
     ]
-    assert isinstance(matcher(*corners).match(wanting(both), NOW), Miss)
+    assert isinstance(matcher(*corners).match(wanting(both), NOW, ADA), Miss)
 
 
 def test_another_category_does_not_match() -> None:
     held = matcher(dataset("a", DRB, category=Category.FORCING))
-    found = held.match(wanting(DRB), NOW)
+    found = held.match(wanting(DRB), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.nearest == ()
 
@@ -320,27 +329,27 @@ def test_a_promise_counts_only_where_no_dataset_serves() -> None:
     held = Matcher()
     domain = Domain.from_plain(DRB)
     for job in ("b", "a"):
-        held.promise(Promise(JobId(job), "flow", Category.OUTPUT, "CSV", domain))
-    found = held.match(wanting(DRB), NOW)
+        held.promise(Promise(JobId(job), "flow", Category.OUTPUT, "CSV", domain, "ada"))
+    found = held.match(wanting(DRB), NOW, ADA)
     assert isinstance(found, Promised)
     assert found.promise.job == "a"
     assert found.why == "output flow of job a will cover it"
     held.add(dataset("x", DRB))
-    assert ids(held.match(wanting(DRB), NOW)) == ["x"]
+    assert ids(held.match(wanting(DRB), NOW, ADA)) == ["x"]
     held.remove(DatasetId("x"))
     held.withdraw(JobId("a"))
     held.withdraw(JobId("a"))
-    found = held.match(wanting(DRB), NOW)
+    found = held.match(wanting(DRB), NOW, ADA)
     assert isinstance(found, Promised)
     assert found.promise.job == "b"
 
 
 def test_a_job_waits_for_older_jobs_only() -> None:
     held = Matcher()
-    held.promise(Promise(JobId("5"), "o", Category.OUTPUT, "CSV", Domain.from_plain(DRB)))
-    assert isinstance(held.match(wanting(DRB), NOW, for_job=JobId("4")), Miss)
-    assert isinstance(held.match(wanting(DRB), NOW, for_job=JobId("5")), Miss)
-    assert isinstance(held.match(wanting(DRB), NOW, for_job=JobId("6")), Promised)
+    held.promise(Promise(JobId("5"), "o", Category.OUTPUT, "CSV", Domain.from_plain(DRB), "ada"))
+    assert isinstance(held.match(wanting(DRB), NOW, ADA, for_job=JobId("4")), Miss)
+    assert isinstance(held.match(wanting(DRB), NOW, ADA, for_job=JobId("5")), Miss)
+    assert isinstance(held.match(wanting(DRB), NOW, ADA, for_job=JobId("6")), Promised)
 
 
 _STILL_OPEN = {"HYDROFABRIC_DATA_ID": "drb"}
@@ -364,46 +373,48 @@ def test_what_a_promise_does_not_declare_counts_as_possible(
     held = Matcher()
     domain = Domain.from_plain(declared)
     for number in range(100):  # more than are tried before the index of times
-        held.promise(Promise(JobId(f"a{number:03}"), "flow", Category.OUTPUT, "CSV", domain))
-    found = held.match(wanting(asked), NOW, for_job=JobId("b"))
+        held.promise(
+            Promise(JobId(f"a{number:03}"), "flow", Category.OUTPUT, "CSV", domain, "ada")
+        )
+    found = held.match(wanting(asked), NOW, ADA, for_job=JobId("b"))
     assert isinstance(found, Promised) is waits
     if isinstance(found, Promised):
         assert found.why == "output flow of job a000 may cover it"
     for number in range(100):
         held.withdraw(JobId(f"a{number:03}"))
-    assert isinstance(held.match(wanting(asked), NOW), Miss)
+    assert isinstance(held.match(wanting(asked), NOW, ADA), Miss)
 
 
 def test_a_promise_that_declares_all_comes_before_an_older_one_that_may_hold_it() -> None:
     held = Matcher()
     for job, plain in (("a", _STILL_OPEN), ("b", _IN_TIME)):
         domain = Domain.from_plain(plain)
-        held.promise(Promise(JobId(job), "flow", Category.OUTPUT, "CSV", domain))
-    found = held.match(wanting(_IN_TIME), NOW, for_job=JobId("c"))
+        held.promise(Promise(JobId(job), "flow", Category.OUTPUT, "CSV", domain, "ada"))
+    found = held.match(wanting(_IN_TIME), NOW, ADA, for_job=JobId("c"))
     assert isinstance(found, Promised)
     assert found.why == "output flow of job b will cover it"
-    found = held.match(wanting(_IN_TIME), NOW, for_job=JobId("b"))
+    found = held.match(wanting(_IN_TIME), NOW, ADA, for_job=JobId("b"))
     assert isinstance(found, Promised)
     assert found.promise.job == "a"
-    assert isinstance(held.match(wanting(_IN_TIME), NOW, for_job=JobId("a")), Miss)
+    assert isinstance(held.match(wanting(_IN_TIME), NOW, ADA, for_job=JobId("a")), Miss)
 
 
 def test_a_generic_promise_may_turn_out_as_any_format() -> None:
     held = Matcher()
     domain = Domain.from_plain(DRB)
-    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "GENERIC", domain))
-    assert isinstance(held.match(wanting(DRB, "CSV"), NOW), Promised)
-    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "NETCDF", domain))
-    assert isinstance(held.match(wanting(DRB, "CSV"), NOW), Miss)
+    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "GENERIC", domain, "ada"))
+    assert isinstance(held.match(wanting(DRB, "CSV"), NOW, ADA), Promised)
+    held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "NETCDF", domain, "ada"))
+    assert isinstance(held.match(wanting(DRB, "CSV"), NOW, ADA), Miss)
 
 
 def test_a_promise_made_again_is_replaced() -> None:
     held = Matcher()
     for plain in (DRB, {"HYDROFABRIC_DATA_ID": "conus"}):
         domain = Domain.from_plain(plain)
-        held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "CSV", domain))
-    assert isinstance(held.match(wanting(DRB), NOW), Miss)
-    assert isinstance(held.match(wanting({"GAUGE_ID": "1"}), NOW), Promised)
+        held.promise(Promise(JobId("a"), "flow", Category.OUTPUT, "CSV", domain, "ada"))
+    assert isinstance(held.match(wanting(DRB), NOW, ADA), Miss)
+    assert isinstance(held.match(wanting({"GAUGE_ID": "1"}), NOW, ADA), Promised)
 
 
 def test_a_miss_says_what_is_missing_and_what_is_nearest() -> None:
@@ -416,12 +427,12 @@ def test_a_miss_says_what_is_missing_and_what_is_nearest() -> None:
     )
     wanted = {"TIME": ["2015-12-01", "2016-01-01"], "GAUGE_ID": ["01434000", "01472000"]}
     lack = "TIME 2015-12-31 to 2016-01-01; GAUGE_ID 01472000"
-    found = held.match(wanting(wanted, None), NOW)
+    found = held.match(wanting(wanted, None), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.sentence == (
         f"no OUTPUT dataset covers it: missing {lack}; nearest: delaware-run v1 (lacks {lack})"
     )
-    found = held.match(wanting({"GAUGE_ID": "01434000"}, "NETCDF"), NOW)
+    found = held.match(wanting({"GAUGE_ID": "01434000"}, "NETCDF"), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.sentence == (
         "no OUTPUT dataset of format NETCDF covers it: missing GAUGE_ID 01434000; "
@@ -434,7 +445,7 @@ def test_a_miss_after_half_a_union_says_what_is_left_of_it() -> None:
         dataset("a", {**DRB, "TIME": ["1979-01-01", "1980-01-01"]}),
         dataset("b", {**DRB, "TIME": ["1981-01-01", "1982-01-01"]}),
     )
-    found = held.match(wanting({**DRB, "TIME": ["1979-01-01", "1983-01-01"]}), NOW)
+    found = held.match(wanting({**DRB, "TIME": ["1979-01-01", "1983-01-01"]}), NOW, ADA)
     assert isinstance(found, Miss)
     assert (
         "missing TIME 1980-01-01 to 1981-01-01, 1982-01-01 to 1983-01-01; nearest: run-a v1 "
@@ -448,9 +459,9 @@ def test_sets_of_100_000_ids_are_united_and_missed_in_short() -> None:
     ]
     held = matcher(*parts)
     wanted = wanting({"CATCHMENT_ID": every})
-    assert len(ids(held.match(wanted, NOW))) == 100
+    assert len(ids(held.match(wanted, NOW, ADA))) == 100
     held.remove(DatasetId("7"))
-    found = held.match(wanted, NOW)
+    found = held.match(wanted, NOW, ADA)
     assert isinstance(found, Miss)
     assert "missing CATCHMENT_ID cat-7000, cat-7001 and 998 more; nearest" in found.sentence
     assert len(found.sentence) < 500
@@ -464,12 +475,12 @@ def test_a_crowd_of_equal_datasets_does_not_hide_the_one_that_serves() -> None:
     last = dataset("x", {**DRB, "TIME": ["1979-01-01", "1981-01-01"]}, created_ms=-1)
     held = matcher(*crowd, last)
     for end in ("1980-07-01", "1981-01-01"):
-        found = held.match(wanting({**DRB, "TIME": ["1979-01-01", end]}), NOW)
+        found = held.match(wanting({**DRB, "TIME": ["1979-01-01", end]}), NOW, ADA)
         assert ids(found) == ["x"]
         assert isinstance(found, Fulfilment)
         assert found.over is None
     later = wanting({**DRB, "TIME": ["1979-01-01", "1981-01-02"]})
-    assert isinstance(held.match(later, NOW), Miss)
+    assert isinstance(held.match(later, NOW, ADA), Miss)
 
 
 def test_a_part_that_later_parts_make_idle_is_dropped() -> None:
@@ -479,7 +490,7 @@ def test_a_part_that_later_parts_make_idle_is_dropped() -> None:
         dataset("right", {"GAUGE_ID": ["3", "4", "6"]}),
     )
     every = wanting({"GAUGE_ID": ["1", "2", "3", "4", "5", "6"]})
-    assert ids(held.match(every, NOW)) == ["left", "right"]
+    assert ids(held.match(every, NOW, ADA)) == ["left", "right"]
 
 
 @settings(max_examples=300)
@@ -523,9 +534,9 @@ def test_more_names_than_stand_under_each_name_are_found_too() -> None:
     held = matcher(
         dataset("few", {"GAUGE_ID": gauges[:50]}), dataset("many", {"GAUGE_ID": gauges[50:]})
     )
-    assert ids(held.match(wanting({"GAUGE_ID": gauges[60:190]}), NOW)) == ["many"]
-    assert ids(held.match(wanting({"GAUGE_ID": gauges[70]}), NOW)) == ["many"]
-    assert ids(held.match(wanting({"GAUGE_ID": gauges}), NOW)) == ["many", "few"]
+    assert ids(held.match(wanting({"GAUGE_ID": gauges[60:190]}), NOW, ADA)) == ["many"]
+    assert ids(held.match(wanting({"GAUGE_ID": gauges[70]}), NOW, ADA)) == ["many"]
+    assert ids(held.match(wanting({"GAUGE_ID": gauges}), NOW, ADA)) == ["many", "few"]
 
 
 def test_the_union_of_parts_is_what_the_domains_unite_to() -> None:
@@ -535,4 +546,4 @@ def test_the_union_of_parts_is_what_the_domains_unite_to() -> None:
     assert whole is not None
     assert whole.get(Index.TIME) == union(one.restrictions[0][1], other.restrictions[0][1])
     held = matcher(dataset("b", other), dataset("a", one))
-    assert ids(held.match(wanting(whole), NOW)) == ["a", "b"]
+    assert ids(held.match(wanting(whole), NOW, ADA)) == ["a", "b"]

@@ -235,9 +235,7 @@ def test_a_job_with_everything_begins_with_its_prerequisites() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "change", [{"kind": "derivation"}, {"array": ArraySpec(2)}, {"secrets": ("s",)}]
-)
+@pytest.mark.parametrize("change", [{"kind": "derivation"}, {"array": ArraySpec(2)}])
 def test_what_is_not_served_is_refused_with_a_next_step(change: dict[str, object]) -> None:
     spec = JobSpec("command", "x", command=("true",))
     refuse_unserved(spec)

@@ -12,7 +12,9 @@ from typing import Any, Self
 from headrace_client.connection import Connection
 from headrace_client.datasets import Datasets
 from headrace_client.http import GONE, Http
+from headrace_client.people import People
 from headrace_model.errors import Unavailable
+from headrace_model.people import Level
 from headrace_wire.api import (
     AcceptedView,
     HistoryView,
@@ -21,6 +23,8 @@ from headrace_wire.api import (
     read_history,
     read_view,
 )
+from headrace_wire.people import ShareRequest
+from headrace_wire.schema import to_plain
 
 _LONG_POLL_S = 25
 
@@ -44,11 +48,18 @@ class WhyView:
 
 
 class Client:
-    """Talks to one server as one user. Use it as an async context manager."""
+    """Talks to one server as one user. Use it as an async context manager.
 
-    def __init__(self, url: str, token: str, *, patience_s: float = 60.0) -> None:
-        self._http = Http(Connection(url.rstrip("/"), token), patience_s=patience_s)
+    An empty token shows none: that is enough for `people.login`.
+    """
+
+    def __init__(
+        self, url: str, token: str, *, patience_s: float = 60.0, ca_file: str | None = None
+    ) -> None:
+        connection = Connection(url.rstrip("/"), token, ca_file)
+        self._http = Http(connection, patience_s=patience_s)
         self.datasets = Datasets(self._http)
+        self.people = People(self._http)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -142,6 +153,16 @@ class Client:
     async def desire(self, job: str, verb: str) -> JobView:
         """Stop, restart, cancel, hold or release a job; repeating it is success."""
         return read_view(JobView, await self._http.json("POST", f"/jobs/{job}:{verb}"))
+
+    async def share(self, job: str, who: str, level: Level = Level.READ) -> JobView:
+        """Share a job with `user:NAME`, `group:NAME` or `everyone`; a repeat is success."""
+        body = to_plain(ShareRequest(who, level))
+        return read_view(JobView, await self._http.json("POST", f"/jobs/{job}:share", body=body))
+
+    async def unshare(self, job: str, who: str) -> JobView:
+        """Take a share of a job back; success if there is none."""
+        body = to_plain(ShareRequest(who))
+        return read_view(JobView, await self._http.json("POST", f"/jobs/{job}:unshare", body=body))
 
     async def retry(self, job: str, *, key: str | None = None) -> AcceptedView:
         """Run a closed job anew, as another job."""

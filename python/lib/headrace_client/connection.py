@@ -1,4 +1,4 @@
-"""Where the server is and which token to show: options, then the environment, then this machine.
+"""Where the server is and which token to show: options, environment, logins, this machine.
 
 `headrace local up` writes client.json {url, token_file} into its state folder: HEADRACE_HOME, else
 `$XDG_DATA_HOME/headrace`, else `~/.local/share/headrace`.
@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from yarl import URL
+
+from headrace_client.logins import login_at
 from headrace_model.errors import InvalidInput, Unauthorized
 
 _NEXT = "start one with `headrace local up`, or name one with --url or HEADRACE_URL"
@@ -20,6 +23,8 @@ class Connection:
 
     url: str
     token: str = field(repr=False)
+    ca_file: str | None = None
+    """The CA (PEM) that vouches for an https server; None: those of this machine."""
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -30,34 +35,56 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return (data if data.is_absolute() else Path.home() / ".local" / "share") / "headrace"
 
 
+def find_server(url: str | None, environ: Mapping[str, str]) -> str:
+    """Find the server's address, without a slash at its end. Raises `InvalidInput`."""
+    url = url or environ.get("HEADRACE_URL") or _local(environ).get("url")
+    if url is None:
+        raise InvalidInput("no Headrace is known on this machine", hint=_NEXT)
+    if not url.startswith(("http://", "https://")) or not _has_host(url):
+        raise InvalidInput(f"{url!r} is not an address of a server", hint="write http://host:port")
+    return url.rstrip("/")
+
+
+def find_ca_file(ca_file: str | None, url: str, environ: Mapping[str, str]) -> str | None:
+    """Find the file with the CA for a server: the option, the environment, this machine's own."""
+    given = ca_file or environ.get("HEADRACE_CA_FILE")
+    local = _local(environ)
+    if given or url.rstrip("/") != local.get("url", "").rstrip("/"):
+        return given
+    return local.get("ca_file")
+
+
 def find_connection(
     url: str | None, token_file: str | None, environ: Mapping[str, str]
 ) -> Connection:
-    """Find the server and token. Raises `InvalidInput` (no server), `Unauthorized` (no token)."""
-    url = url or environ.get("HEADRACE_URL")
+    """Find the server and token. Raises `InvalidInput` (no server), `Unauthorized` (no token).
+
+    A token that `headrace login` keeps for the server goes before that of this machine's admin.
+    """
+    server = find_server(url, environ)
     token_file = token_file or environ.get("HEADRACE_TOKEN_FILE")
     token = None if token_file else environ.get("HEADRACE_TOKEN")
-    local = _local(state_folder(environ) / "client.json")
-    if url is None:
-        url = local.get("url")
-        if url is None:
-            raise InvalidInput("no Headrace is known on this machine", hint=_NEXT)
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"{url!r} is not an address of a server", hint="write http://host:port")
-    if (
-        token is None
-        and token_file is None
-        and url.rstrip("/") == local.get("url", "").rstrip("/")
-    ):
-        token_file = local.get("token_file")
+    if token is None and token_file is None:
+        token = login_at(server, environ).token()
+    if token is None and token_file is None:
+        local = _local(environ)
+        if server == local.get("url", "").rstrip("/"):
+            token_file = local.get("token_file")
     if token is None:
         token = _read(token_file)
-    return Connection(url.rstrip("/"), token.strip())
+    return Connection(server, token.strip())
 
 
-def _local(path: Path) -> Mapping[str, str]:
+def _has_host(url: str) -> bool:
     try:
-        plain = json.loads(path.read_text())
+        return bool(URL(url).host)
+    except ValueError:  # for example a port above 65,535
+        return False
+
+
+def _local(environ: Mapping[str, str]) -> Mapping[str, str]:
+    try:
+        plain = json.loads((state_folder(environ) / "client.json").read_text())
     except (OSError, ValueError):
         return {}
     return {k: v for k, v in plain.items() if isinstance(v, str)} if type(plain) is dict else {}
@@ -66,7 +93,8 @@ def _local(path: Path) -> Mapping[str, str]:
 def _read(token_file: str | None) -> str:
     if token_file is None:
         raise Unauthorized(
-            "no token is given", hint="use --token-file, HEADRACE_TOKEN_FILE or HEADRACE_TOKEN"
+            "you are not logged in, and no token is given",
+            hint="`headrace login`; or use --token-file, HEADRACE_TOKEN_FILE or HEADRACE_TOKEN",
         )
     try:
         return Path(token_file).expanduser().read_text()

@@ -14,6 +14,9 @@ from headrace_client.errors import WrongOffset, error_of
 from headrace_client.http import GONE, Http
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound, Unavailable
+from headrace_model.people import Level
+from headrace_wire.people import ShareRequest
+from headrace_wire.schema import to_plain
 
 _PIECE_BYTES = 1 << 20
 _AT_ONCE = 4
@@ -108,6 +111,20 @@ class Datasets:
     async def delete(self, name: str) -> None:
         """Delete a dataset; raises `Conflict` while jobs use it."""
         await self._http.json("DELETE", _address(name))
+
+    async def share(self, name: str, who: str, level: Level = Level.READ) -> View:
+        """Share a dataset with `user:NAME`, `group:NAME` or `everyone`; a repeat is success."""
+        return await self._sharing(name, "share", ShareRequest(who, level))
+
+    async def unshare(self, name: str, who: str) -> View:
+        """Take a share of a dataset back; success if there is none."""
+        return await self._sharing(name, "unshare", ShareRequest(who))
+
+    async def _sharing(self, name: str, verb: str, asked: ShareRequest) -> View:
+        view: View = await self._http.json(
+            "POST", f"{_address(name)}:{verb}", body=to_plain(asked)
+        )
+        return view
 
     async def match(self, requirement: Mapping[str, Any]) -> View:
         """Ask what would fulfil a requirement {category, format?, domain?}."""

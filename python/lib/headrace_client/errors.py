@@ -2,6 +2,8 @@
 
 Unavailable (headrace_model)
 └── Unreachable         no server answers at the address
+HeadraceError (headrace_model)
+└── Untrusted           its TLS certificate is not one that we trust, or of another host
 Conflict (headrace_model)
 └── WrongOffset         an upload went on at another byte than the server has; it says at which
 """
@@ -19,6 +21,7 @@ from headrace_model.errors import (
     InvalidSpec,
     NeverFits,
     NotFound,
+    RateLimited,
     Stale,
     TooLarge,
     Unauthorized,
@@ -30,6 +33,12 @@ class Unreachable(Unavailable):
     """No server answers at the address."""
 
     code = "UNREACHABLE"
+
+
+class Untrusted(HeadraceError):
+    """The server's TLS certificate proves nothing, or what answers does not speak TLS."""
+
+    code = "UNTRUSTED"
 
 
 class WrongOffset(Conflict):
@@ -56,17 +65,21 @@ _BY_STATUS: Final[Mapping[int, type[HeadraceError]]] = {
     409: Conflict,
     413: TooLarge,
     422: InvalidInput,
-    429: Unavailable,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
 }
 
+_USUAL_AFTER_S: Final = 2
 
-def error_of(status: int, problem: object) -> HeadraceError:
-    """Turn an answer of 400 or above into the error that it means."""
+
+def error_of(status: int, problem: object, *, after_s: int | None = None) -> HeadraceError:
+    """Turn an answer of 400 or above into the error that it means; `after_s`: its Retry-After."""
     plain: Mapping[str, Any] = problem if isinstance(problem, Mapping) else {}
-    kind = _BY_CODE.get(str(plain.get("code"))) or _BY_STATUS.get(status, HeadraceError)
     message = str(plain.get("detail") or f"the server answered {status}")
-    hint = plain.get("hint")
-    return kind(message, hint=str(hint) if hint else None)
+    hint = str(plain["hint"]) if plain.get("hint") else None
+    if status == 429:
+        after_s = _USUAL_AFTER_S if after_s is None else after_s
+        return RateLimited(message, after_s=after_s, hint=hint)
+    kind = _BY_CODE.get(str(plain.get("code"))) or _BY_STATUS.get(status, HeadraceError)
+    return kind(message, hint=hint)

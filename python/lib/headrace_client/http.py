@@ -9,17 +9,22 @@ from typing import Any, Self
 
 from aiohttp import (
     ClientConnectionError,
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
     ClientError,
     ClientPayloadError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    TCPConnector,
 )
 from yarl import URL
 
 from headrace_client.connection import Connection
 from headrace_client.errors import Unreachable, error_of
-from headrace_model.errors import HeadraceError, Unavailable
+from headrace_client.tls import trust, untrusted
+from headrace_model.errors import HeadraceError, RateLimited, Unavailable
 
 ROOT = "/api/v1"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
@@ -38,10 +43,13 @@ class Http:
         self._patience_s = patience_s
         self._session: ClientSession | None = None
         self._met = False
+        self._limited: tuple[float, RateLimited] | None = None  # until when nothing is asked
 
     async def __aenter__(self) -> Self:
+        token = self._connection.token
         self._session = ClientSession(
-            headers={"Authorization": f"Bearer {self._connection.token}"},
+            headers={"Authorization": f"Bearer {token}"} if token else {},
+            connector=TCPConnector(ssl=trust(self._connection)),
             timeout=ClientTimeout(total=None, sock_connect=10.0, sock_read=300.0),
         )
         return self
@@ -63,10 +71,12 @@ class Http:
         body: object = None,
         query: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> Any:
         """Call and read a JSON answer (None when empty), again until the server answers.
 
-        Only for calls that may be repeated: reads, verbs, and what carries an Idempotency-Key.
+        For calls that may be repeated: reads, verbs, and what carries an Idempotency-Key. With
+        `once` a call that may have arrived is not repeated when its answer is lost.
         Raises the error that the server's problem means; `Unreachable`.
         """
         data = None if body is None else json.dumps(body).encode()
@@ -82,12 +92,16 @@ class Http:
                 if last:
                     raise
             except GONE as error:
-                if last:
+                if last or (once and not isinstance(error, ClientConnectorError)):
                     raise self.unreachable(error) from None
         raise AssertionError("tries() ends with a last one")
 
     async def tries(self) -> AsyncIterator[bool]:
-        """Yield for each try, after growing pauses; True for the last one."""
+        """Yield for each try, after growing pauses; True for the last one.
+
+        Where the server said how long it wants no request (429) nothing is sent before, and that
+        it said so is raised when it is longer than the patience.
+        """
         loop = asyncio.get_running_loop()
         started, pause_s = loop.time(), _FIRST_PAUSE_S
         while True:
@@ -96,7 +110,10 @@ class Http:
             yield last
             if last:
                 return
-            await asyncio.sleep(pause_s)
+            until, limited = self._limited or (0.0, None)
+            if limited and until > started + self._patience_s:
+                raise limited
+            await asyncio.sleep(max(pause_s, until - loop.time()))
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     @asynccontextmanager
@@ -116,13 +133,21 @@ class Http:
         url = URL(self._connection.url + ROOT + path, encoded=True)
         if query:
             url = url.with_query(query)
-        async with self._session.request(
-            method, url, headers=headers, data=data, allow_redirects=False
-        ) as answer:
-            self._met = True
-            if answer.status >= 300 and answer.status not in takes:
-                raise await _problem(answer)
-            yield answer
+        try:
+            async with self._session.request(
+                method, url, headers=headers, data=data, allow_redirects=False
+            ) as answer:
+                self._met = True
+                if answer.status >= 300 and answer.status not in takes:
+                    error = await _problem(answer)
+                    if isinstance(error, RateLimited):
+                        now = asyncio.get_running_loop().time()
+                        self._limited = (now + error.after_s, error)
+                    raise error
+                yield answer
+        except (ClientConnectorCertificateError, ClientConnectorSSLError) as refused:
+            # No patience: a certificate does not get better by waiting.
+            raise untrusted(self._connection, refused) from None
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Say that no server answers."""
@@ -139,4 +164,5 @@ async def _problem(answer: ClientResponse) -> HeadraceError:
         plain = json.loads(await answer.content.read(1 << 20))
     except (ValueError, ClientError):
         plain = None
-    return error_of(answer.status, plain)
+    after = answer.headers.get("Retry-After", "")
+    return error_of(answer.status, plain, after_s=int(after) if after.isdecimal() else None)

@@ -11,7 +11,7 @@ from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec, OutputSpec
 
 # Names that mean something themselves, so no input, output or matrix axis may bear them.
-RESERVED_NAMES = frozenset({"output", "index", "item", "environment"})
+RESERVED_NAMES = frozenset({"output", "index", "item", "environment", "secrets"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,12 @@ def environment_requirement(environment: Environment, target: Target) -> Require
 
 
 def known_placeholders(spec: JobSpec) -> tuple[str, ...]:
-    """Give the names that may stand in braces: `output`, each input, what a task differs in."""
+    """Give the names that may stand in braces: `output`, each input, what a task differs in;
+    and `secrets`, the folder of the named ones, where the job names any.
+    """
     inputs = tuple(each.name for each in spec.inputs)
-    return ("output", *inputs, *spec.array.placeholders)
+    secrets = ("secrets",) if spec.secrets else ()
+    return ("output", *secrets, *inputs, *spec.array.placeholders)
 
 
 class CommandKind:

@@ -17,9 +17,11 @@ _LINES: Final = "requirements.txt"
 _TIME_MS: Final = 15 * 60_000
 
 
-def derivation_key(requirement: Requirement) -> str:
-    """What names the contents to be made: two jobs that miss the same share one derivation."""
-    return f"{requirement.format}.{_data_id(requirement)}"
+def derivation_key(requirement: Requirement, owner: str) -> str:
+    """What names the contents to be made: two jobs of one owner that miss the same share one
+    derivation. Never two owners: what it makes belongs to the one who asked first.
+    """
+    return f"{owner}:{requirement.format}.{_data_id(requirement)}"
 
 
 def environment_job(

@@ -16,6 +16,7 @@ from typing import Any, Final
 from headrace_model.domain import Domain, check_format
 from headrace_model.errors import Conflict, InvalidInput, InvalidName
 from headrace_model.ids import DatasetId, JobId, check_name
+from headrace_model.people import Shares
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PATH_BYTES: Final = 1024
@@ -102,7 +103,8 @@ class Dataset:
 
     `output` is the name of the output, or of the requirement (for uploads that travel with a job
     and for derivations), under which `origin` made it. `derived_from` lists the datasets it was
-    made from. Sizes and counts are zero until it is sealed. Raises `InvalidInput`.
+    made from. Sizes and counts are zero until it is sealed. `shared` is no part of the manifest:
+    who may see data changes after it is sealed. Raises `InvalidInput`.
     """
 
     id: DatasetId
@@ -123,6 +125,7 @@ class Dataset:
     size_bytes: int = 0
     item_count: int = 0
     manifest_sha256: str | None = None
+    shared: Shares = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "dataset")

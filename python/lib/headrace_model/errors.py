@@ -15,6 +15,7 @@ HeadraceError
 ├── Forbidden               a known user who may not do this
 ├── TooLarge                over a size limit
 └── Unavailable             a server or disk is down or full (retryable)
+    └── RateLimited         too many requests in too short a time (retryable)
 
 Each has a `code` for programs, a sentence for people (the message: what and why) and an optional
 `hint` (what to do next). `retryable` tells whether the same call may succeed later.
@@ -129,3 +130,13 @@ class Unavailable(HeadraceError):
 
     code = "UNAVAILABLE"
     retryable = True
+
+
+class RateLimited(Unavailable):
+    """Too many requests in too short a time; try again after `after_s` seconds."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, after_s: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.after_s = after_s

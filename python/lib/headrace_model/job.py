@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from headrace_model.cause import Cause
 from headrace_model.ids import JobId
+from headrace_model.people import Shares
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_model.status import Desired, Event, Status
 
@@ -80,6 +81,7 @@ class Job:
     fulfilments: str  # JSON, "" while no data check has passed
     outputs: str  # JSON object output name → dataset id, "" before collection
     children: tuple[JobId, ...] = ()
+    shared: Shares = ()
 
 
 def first_step(needs: frozenset[Need], *, fulfilled: bool = False) -> Event:

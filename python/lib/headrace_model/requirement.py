@@ -6,6 +6,7 @@ from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index, Restriction, check_format, describe_all
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import DatasetId, JobId, check_name
+from headrace_model.people import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,18 @@ class PathInput:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """An output that a live job will make, with the domain that it declares."""
+    """An output that a live job will make, with the domain that it declares.
+
+    It will belong to the job's owner, and be shared as the job is.
+    """
 
     job: JobId
     output: str
     category: Category
     format: str
     domain: Domain
+    owner: str
+    shared: Shares = ()
 
 
 @dataclass(frozen=True, slots=True)

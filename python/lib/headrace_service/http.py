@@ -20,6 +20,7 @@ from headrace_model.errors import (
     InvalidInput,
     NeverFits,
     NotFound,
+    RateLimited,
     TooLarge,
     Unauthorized,
     Unavailable,
@@ -43,6 +44,7 @@ _HTTP_STATUS: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (TooLarge, 413),
     (NeverFits, 422),
     (InvalidInput, 422),
+    (RateLimited, 429),
     (Unavailable, 503),
 )
 
@@ -69,7 +71,7 @@ def problem(error: HeadraceError, request_id: str, status: int | None = None) ->
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if error.retryable:
-        headers["Retry-After"] = "2"
+        headers["Retry-After"] = str(error.after_s if isinstance(error, RateLimited) else 2)
     return web.Response(
         status=status,
         body=json.dumps(body).encode(),
@@ -84,8 +86,9 @@ def make_app(
     ready: Callable[[], Awaitable[None]],
     authenticate: Callable[[web.Request], Awaitable[None]],
     body_limit_bytes: int,
+    open_routes: frozenset[str] = frozenset(),
 ) -> web.Application:
-    """Make a service's app: every route but health and metrics is authenticated.
+    """Make a service's app: every route but health, metrics and `open_routes` is authenticated.
 
     `ready` raises when the service can't work; `authenticate` raises `Unauthorized`.
     """
@@ -101,7 +104,7 @@ def make_app(
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                if route not in _OPEN_ROUTES:
+                if route not in _OPEN_ROUTES and route not in open_routes:
                     await authenticate(request)
                 response = await handler(request)
             except HeadraceError as error:

@@ -19,11 +19,13 @@ from aiohttp import web
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_service.logs import configure, logger
 from headrace_service.settings import CommonSettings, read
+from headrace_service.sockets import PublicSite, Sockets
 
 Loop = Callable[[], Awaitable[None]]
 S = TypeVar("S", bound=CommonSettings)
 _RESTART_PAUSE_S = 0.5
 _STOP_GRACE_S = 10.0
+_IDLE_S = 3630.0  # for the services among themselves, as aiohttp has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Service:
     loops: Sequence[Loop] = ()
     app: web.Application | None = None
     listen: str = ""
+    sockets: Sockets | None = None  # for a public address: its limits, its TLS
     close: Sequence[Loop] = field(default=())  # awaited in order at the end
 
 
@@ -83,10 +86,14 @@ class _Running:
             await step()
         if service.app and service.listen:
             self._runner = web.AppRunner(
-                service.app, access_log=None, handler_cancellation=True, shutdown_timeout=5.0
+                service.app,
+                access_log=None,
+                handler_cancellation=True,
+                shutdown_timeout=5.0,
+                keepalive_timeout=service.sockets.idle_s if service.sockets else _IDLE_S,
             )
             await self._runner.setup()
-            await _listen(self._runner, service.listen)
+            await _listen(self._runner, service.listen, service.sockets)
         self._tasks = [asyncio.create_task(self._forever(each)) for each in service.loops]
         self._log.info(f"{service.name} runs", action="start", listen=service.listen)
 
@@ -115,7 +122,7 @@ class _Running:
             await asyncio.sleep(_RESTART_PAUSE_S)
 
 
-async def _listen(runner: web.AppRunner, listen: str) -> None:
+async def _listen(runner: web.AppRunner, listen: str, sockets: Sockets | None) -> None:
     if listen.startswith("unix:"):
         path = listen.removeprefix("unix:")
         with suppress(FileNotFoundError):
@@ -130,7 +137,12 @@ async def _listen(runner: web.AppRunner, listen: str) -> None:
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
         raise InvalidInput(f"listen={listen!r}: host:port or unix:/path is expected")
-    await web.TCPSite(runner, host.strip("[]"), int(port), reuse_address=True).start()
+    site = (
+        PublicSite(runner, host.strip("[]"), int(port), sockets)
+        if sockets
+        else web.TCPSite(runner, host.strip("[]"), int(port), reuse_address=True)
+    )
+    await site.start()
 
 
 def main_of(settings_class: type[S], build: Callable[[S], Service]) -> None:

@@ -30,12 +30,17 @@ class CommonSettings:
     """What every service needs."""
 
     state_dir: Path = setting("Folder for this service's own files.")
-    redis_url: str = setting("Where Redis listens: redis://… or unix://….")
+    redis_url: str = setting(
+        "Where Redis listens, and its user: redis://user@host:port or unix://user@/path."
+    )
     internal_token_file: Path = setting(
         "File (mode 0600) with the token that services and agents show each other."
     )
     listen: str = setting(
         "Where this service's HTTP listens: host:port, unix:/path, or empty for nowhere.", ""
+    )
+    redis_password_file: str = setting(
+        "File (mode 0600) with the password of Redis's user; empty: it has none.", ""
     )
     data_url: str = setting("Where the data service listens: http://host:port or unix:/path.", "")
     lease_s: float = setting("How long leadership lasts without renewal, in seconds.", 6.0)

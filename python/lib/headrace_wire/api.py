@@ -14,6 +14,7 @@ from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.node import NodeState
+from headrace_model.people import Share
 from headrace_model.resources import Resources
 from headrace_model.status import Desired, Status
 from headrace_model.times import Instant, format_instant
@@ -67,6 +68,7 @@ class JobView:
     outputs: Mapping[str, object]
     after: tuple[str, ...]
     origin: str | None
+    shared: tuple[Share, ...] = ()
     spec: Mapping[str, object] | None = None
 
 
@@ -146,6 +148,7 @@ def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
         "outputs": json.loads(job.outputs) if job.outputs else {},
         "after": list(job.after),
         "origin": job.origin,
+        "shared": [{"level": share.level, "who": share.who} for share in job.shared],
     }
     return view | {"spec": json.loads(job.spec)} if spec else view
 

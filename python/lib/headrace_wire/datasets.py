@@ -88,12 +88,15 @@ class NodeRequest:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """One file of POST /internal/outputs."""
+    """One file of POST /internal/outputs. `upload`: the id of an upload in parts, begun by an
+    earlier grant whose URLs have expired.
+    """
 
     output: str
     path: str
     size_bytes: int
     sha256: str
+    upload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,11 @@ class OutputsRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One file of POST /internal/logs."""
+    """One file of POST /internal/logs; `upload` as in `OutputFile`."""
 
     name: str
     size_bytes: int
+    upload: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,7 @@ def dataset_view(
         "format": dataset.format,
         "domain": dataset.domain.to_plain(),
         "owner": dataset.owner,
+        "shared": [{"level": each.level, "who": each.who} for each in dataset.shared],
         "created": _time(dataset.created_ms),
         "sealed": _time(dataset.sealed_ms),
         "expires": _time(dataset.expires_ms),

@@ -280,7 +280,7 @@ class JobSchema(StrictSchema):
         Text("usgs_token", limit=128, check=lambda text: check_name(text, "secret")),
         limit=64,
         unique=True,
-        about="Named secrets of the owner, mounted as files.",
+        about="Named secrets of the owner, as files in {secrets}.",
     )
     resources = Part(ResourcesSchema(), example="{cpus: 2, memory: 4GiB}", about="What it needs.")
     limits = Part(LimitsSchema(), example="{time: 30m}", about="Bounds on an attempt.")

@@ -13,6 +13,7 @@ from headrace_model.dataset import Dataset
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
 from headrace_model.job import Ask, Job, Need, NewJob
+from headrace_model.people import Shares
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation
 from headrace_model.status import Desired, Status
@@ -84,6 +85,18 @@ def decode_dataset(text: str) -> Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shared:
+    """With whom a job is shared, as its field `shared` keeps it."""
+
+    shared: Shares
+
+
+def encode_shares(shares: Shares) -> str:
+    """Write with whom a job is shared; an empty text for nobody."""
+    return encode(_Shared(shares)) if shares else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fulfilments:
     """How the requirements of a job are met; the links of `transition.lua` read `fulfilments`."""
 
@@ -129,6 +142,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
     """Read `hr:job:<id>`; raises `InvalidInput` for a hash that is not a job."""
     try:
         allocation, cause = fields.get("allocation"), fields.get("cause")
+        shared = fields.get("shared")
         return Job(
             id=job,
             owner=fields["owner"],
@@ -157,6 +171,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             exit_code=int(fields["exit_code"]) if fields.get("exit_code") else None,
             fulfilments=fields.get("fulfilments", ""),
             outputs=fields.get("outputs", ""),
+            shared=decode(_Shared, shared).shared if shared else (),
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

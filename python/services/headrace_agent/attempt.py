@@ -4,24 +4,26 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING
 
-from headrace_agent.cache import Cache, safe_folder
-from headrace_agent.collect import BadOutput, find_files, find_logs, put_file
+from headrace_agent.cache import Cache, StagedItem, safe_folder
+from headrace_agent.collect import BadOutput, FoundFile, find_files, find_logs, send_file
 from headrace_agent.core.command import argv, environment, placeholders
 from headrace_agent.core.ends import exit_fact
-from headrace_agent.data_client import DataClient
+from headrace_agent.data_client import DataClient, SecretUnusable
 from headrace_agent.environments import Environments
 from headrace_agent.folders import AttemptFolder
+from headrace_agent.grants import Grant
 from headrace_agent.settings import Settings
+from headrace_agent.transfers import Transfers
 from headrace_kinds.base import WorkerTemplate, output_folder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
-from headrace_model.errors import Conflict, HeadraceError
+from headrace_model.errors import Conflict, HeadraceError, NotFound
 from headrace_model.spec import JobSpec, OutputSpec
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
@@ -43,6 +45,9 @@ _PASSING = frozenset(
 )
 
 
+_GRANTS_AT_ONCE = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every attempt on the node works with."""
@@ -51,6 +56,7 @@ class Tools:
     cache: Cache
     environments: Environments
     data: DataClient
+    transfers: Transfers
     detect: Detect
     report: Report
     settings: Settings
@@ -64,6 +70,7 @@ class AttemptOnNode:
         self._tools = tools
         self._ended: WorkerExit | None = None
         self._exited = asyncio.Event()
+        self._sent: dict[tuple[str, FoundFile], str] = {}
         self.watchdog = False  # set when the agent itself killed the worker
 
     def on_exit(self, ended: WorkerExit) -> None:
@@ -102,9 +109,10 @@ class AttemptOnNode:
     async def _stage(self, work: Work) -> Fact:
         try:
             staged = await self._tools.data.staging(work)
+            renewal = _Renewal(lambda: self._tools.data.staging(work), staged)
             for name, items in staged.items():
                 folder = safe_folder(self.folder.datasets, name)
-                await self._tools.cache.stage(items, folder)
+                await self._tools.cache.stage(items, folder, partial(renewal.of, name))
             if ENVIRONMENT_REQUIREMENT in staged:
                 await self._tools.environments.build(await finish(self._lock))
         except HeadraceError as error:
@@ -126,11 +134,18 @@ class AttemptOnNode:
             if spec.environment:
                 lock = await finish(self._lock)
                 programs.insert(0, str(await self._tools.environments.build(lock)))
+            if spec.secrets:  # last: they lie on the disk no longer than they must
+                await self._lay_secrets(key, work)
         except OSError as error:
             if error.errno in _PASSING:
                 raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
             return
+        except SecretUnusable as error:
+            await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
+            return
+        except Conflict:
+            raise  # nothing is launched any more: its record will be replaced
         except HeadraceError as error:
             if error.retryable:
                 raise
@@ -145,6 +160,15 @@ class AttemptOnNode:
             raise AssertionError("a worker's exit was announced without its end")
         await self._tools.report(exit_fact(work, self._ended, watchdog=self.watchdog))
 
+    async def _lay_secrets(self, key: WorkerKey, work: Work) -> None:
+        """Lay the job's secrets beside a worker that is about to start.
+
+        One that runs, or has ended, is adopted: it has had its secrets.
+        """
+        if all(worker.key != key for worker in await self._tools.backend.list()):
+            values = await self._tools.data.secrets(work)
+            await finish(self.folder.write_secrets, values)
+
     def _prepare(self, work: Work, spec: JobSpec) -> None:
         self.folder.make()
         self.folder.write_job(work.spec, spec.files)
@@ -152,7 +176,7 @@ class AttemptOnNode:
     def _worker(
         self, key: WorkerKey, work: Work, spec: JobSpec, programs: tuple[str, ...]
     ) -> WorkerLaunch:
-        folders = self.folder.folders()
+        folders = self.folder.folders(secrets=bool(spec.secrets))
         template = WorkerTemplate(spec.command, spec.env)
         values = placeholders(folders, tuple(each.name for each in spec.inputs))
         return WorkerLaunch(
@@ -169,6 +193,7 @@ class AttemptOnNode:
     async def _stop(self, work: Work) -> None:
         grace_s = load_jobtext(work.spec).limits.grace_ms / 1000
         await self._tools.backend.stop(work.job, work.attempt, grace_s)
+        await finish(self.folder.remove_secrets)
         await self._tools.report(_fact(work, FactKind.STOPPED))
 
     async def _collect(self, work: Work) -> Fact:
@@ -199,16 +224,38 @@ class AttemptOnNode:
             if error.retryable:
                 raise
             raise BadOutput(f"output {output.name!r}: {error.message}", hint=error.hint) from None
-        grants = await self._tools.data.outputs(work, [(output.name, file) for file in found])
-        items = []
-        for file, grant in zip(found, grants, strict=True):
-            await finish(put_file, root, file, grant.path, token_hex(4))
-            items.append(CollectedItem(file.path, file.size_bytes, file.sha256, grant.key))
-        return CollectedOutput(output.name, tuple(items), format_, domain)
+        items = await self._send(work, root, output.name, found)
+        return CollectedOutput(output.name, items, format_, domain)
+
+    async def _send(
+        self, work: Work, root: Path, output: str, found: Sequence[FoundFile]
+    ) -> tuple[CollectedItem, ...]:
+        """Put the files of an output; those that an earlier try put are not sent again."""
+        data = self._tools.data
+        # In turns: grants of 100,000 files at once would be no longer valid when they are used.
+        for start in range(0, len(found), _GRANTS_AT_ONCE):
+            files = [
+                file
+                for file in found[start : start + _GRANTS_AT_ONCE]
+                if (output, file) not in self._sent
+            ]
+            grants = await data.outputs(work, [(output, file) for file in files])
+            for file, granted in zip(files, grants, strict=True):
+
+                async def renew(old: Grant, file: FoundFile = file) -> Grant:
+                    return (await data.outputs(work, [(output, file)], old.upload))[0].grant
+
+                await send_file(root, file, granted.grant, renew, self._tools.transfers)
+                self._sent[output, file] = granted.key
+        return tuple(
+            CollectedItem(file.path, file.size_bytes, file.sha256, self._sent[output, file])
+            for file in found
+        )
 
     async def _clean(self, work: Work) -> None:
         """Ship the logs, then leave nothing of the attempt on this node."""
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
+        await finish(self.folder.remove_secrets)
         try:
             await self._ship_logs(work)
         except HeadraceError as error:
@@ -226,9 +273,41 @@ class AttemptOnNode:
         logs = await finish(find_logs, self.folder.logs, limit)
         if not logs:
             return
-        paths = await self._tools.data.logs(work, [(log.path, log.size_bytes) for log in logs])
-        for log, path in zip(logs, paths, strict=True):
-            await finish(put_file, self.folder.logs, log, path, token_hex(4))
+        data = self._tools.data
+        grants = await data.logs(work, [(log.path, log.size_bytes) for log in logs])
+        for log, grant in zip(logs, grants, strict=True):
+
+            async def renew(old: Grant, log: FoundFile = log) -> Grant:
+                return (await data.logs(work, [(log.path, log.size_bytes)], old.upload))[0]
+
+            await send_file(self.folder.logs, log, grant, renew, self._tools.transfers)
+
+
+class _Renewal:
+    """Grants of staged items that are asked for anew, for all items in one call."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[dict[str, list[StagedItem]]]],
+        staged: dict[str, list[StagedItem]],
+    ) -> None:
+        self._ask = ask
+        self._known = self._grants(staged)
+        self._asking = asyncio.Lock()
+
+    async def of(self, requirement: str, item: StagedItem, old: Grant) -> Grant:
+        """A grant for the item that is newer than `old`. Raises `NotFound`."""
+        async with self._asking:
+            if self._known.get((requirement, item.path)) in (None, old):
+                self._known = self._grants(await self._ask())
+            newer = self._known.get((requirement, item.path))
+            if newer is None:
+                raise NotFound(f"{item.path} is no longer to be staged")
+            return newer
+
+    @staticmethod
+    def _grants(staged: dict[str, list[StagedItem]]) -> dict[tuple[str, str], Grant]:
+        return {(name, item.path): item.grant for name, items in staged.items() for item in items}
 
 
 def _fact(work: Work, kind: FactKind, cause: Cause | None = None, detail: str = "") -> Fact:

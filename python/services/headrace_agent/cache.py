@@ -9,17 +9,20 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from headrace_agent.grants import Grant
+from headrace_agent.transfers import Transfers
 from headrace_model.dataset import check_item_path
-from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.errors import HeadraceError, InvalidInput, NotFound
 from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
+_SIDE_BY_SIDE = 8
 
 
 class CorruptItem(HeadraceError):
@@ -35,28 +38,47 @@ class StagedItem:
     path: str
     size_bytes: int
     sha256: str
-    grant: str  # an absolute path in a directory store
+    grant: Grant
+
+
+RenewItem = Callable[[StagedItem, Grant], Awaitable[Grant]]
+"""Asks for the grant of an item again, the one given being no longer valid."""
 
 
 class Cache:
     """`<state>/cache/sha256/`: one file a content, removed least recently used first."""
 
-    def __init__(self, root: Path, limit_bytes: int) -> None:
+    def __init__(self, root: Path, limit_bytes: int, transfers: Transfers) -> None:
         self._root = root
         self._limit_bytes = limit_bytes
+        self._transfers = transfers
         self._fetching: dict[str, asyncio.Lock] = {}
 
-    async def stage(self, items: Sequence[StagedItem], folder: Path) -> None:
+    async def stage(self, items: Sequence[StagedItem], folder: Path, renew: RenewItem) -> None:
         """Make `folder` a read-only view of the items; repeating it is success.
 
-        Raises `CorruptItem` and `InvalidInput`; a missing store raises `OSError`.
+        Raises `CorruptItem`, `NotFound` and `InvalidInput`; a store that is away raises
+        `Unavailable` or `OSError`.
         """
         for item in items:
             check_item_path(item.path)
-            lock = self._fetching.setdefault(item.sha256, asyncio.Lock())
-            async with lock:
-                cached = await finish(self._fetch, item)
-            await finish(_link, cached, folder / item.path)
+        room = asyncio.Semaphore(_SIDE_BY_SIDE)
+
+        async def one(item: StagedItem) -> None:
+            try:
+                async with self._fetching.setdefault(item.sha256, asyncio.Lock()):
+                    cached = await self._fetch(item, renew)
+                await finish(_link, cached, folder / item.path)
+            finally:
+                room.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for item in items:
+                    await room.acquire()
+                    group.create_task(one(item))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         await finish(_make_read_only, folder)
 
     async def trim(self) -> int:
@@ -66,30 +88,31 @@ class Cache:
         """
         return await finish(self._trim)
 
-    def _fetch(self, item: StagedItem) -> Path:
+    async def _fetch(self, item: StagedItem, renew: RenewItem) -> Path:
         cached = self._root / item.sha256[:2] / item.sha256
-        try:
-            known = cached.stat()
-        except FileNotFoundError:
-            known = None
-        if known and known.st_size == item.size_bytes and known.st_mtime_ns == 0:
-            os.utime(cached, ns=(time.time_ns(), 0))  # the access time tells when it was used last
+        if await finish(_is_cached, cached, item):
             return cached
-        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = cached.parent / f"{item.sha256}.{token_hex(4)}.part"
         try:
-            found = _copy(Path(item.grant), part)
+            if item.grant.path is not None:
+                found = await finish(_copy, item.grant.path, part)
+            else:
+                found = await self._transfers.get(
+                    item.grant, lambda old: renew(item, old), part, item.size_bytes
+                )
             if found != item.sha256:
                 raise CorruptItem(
                     f"{item.path} has SHA-256 {found[:12]}…, not {item.sha256[:12]}… as it must",
                     hint="the stored file is damaged: upload the data again as a new version",
                 )
-            # A time of zero marks a complete file: whoever writes into it changes the time.
-            os.utime(part, ns=(time.time_ns(), 0))
-            part.chmod(_READ_ONLY)
-            part.rename(cached)
+            await finish(_keep, part, cached)
+        except NotFound:
+            raise NotFound(
+                f"{item.path} is no longer in the store",
+                hint="was its dataset deleted? Upload the data again as a new version",
+            ) from None
         finally:
-            part.unlink(missing_ok=True)
+            await finish(part.unlink, missing_ok=True)
         return cached
 
     def _trim(self) -> int:
@@ -108,6 +131,26 @@ class Cache:
                 path.unlink(missing_ok=True)
                 removed += known.st_size
         return removed
+
+
+def _is_cached(cached: Path, item: StagedItem) -> bool:
+    """Tell whether an item is there and whole; its folder is made either way."""
+    try:
+        known = cached.stat()
+    except FileNotFoundError:
+        cached.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return False
+    if known.st_size != item.size_bytes or known.st_mtime_ns != 0:
+        return False
+    os.utime(cached, ns=(time.time_ns(), 0))  # the access time tells when it was used last
+    return True
+
+
+def _keep(part: Path, cached: Path) -> None:
+    # A time of zero marks a complete file: whoever writes into it changes the time.
+    os.utime(part, ns=(time.time_ns(), 0))
+    part.chmod(_READ_ONLY)
+    part.rename(cached)
 
 
 def _copy(source: Path, target: Path) -> str:

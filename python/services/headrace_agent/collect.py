@@ -1,4 +1,7 @@
-"""Finding what a worker wrote: regular files below the output root only. Blocking."""
+"""Finding what a worker wrote, and putting it: regular files below the output root only.
+
+All but `send_file` block.
+"""
 
 import hashlib
 import os
@@ -6,9 +9,13 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
+from headrace_agent.grants import Grant, Renew
+from headrace_agent.transfers import FileChanged, Transfers
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidName
+from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
 _LOG = re.compile(r"[0-9]{1,9}\.(out|err)")
@@ -140,6 +147,25 @@ def _cut(name: str, folder_fd: int, limit_bytes: int) -> None:
         known = os.fstat(file)
         if stat.S_ISREG(known.st_mode) and known.st_nlink == 1 and known.st_size > limit_bytes:
             os.ftruncate(file, limit_bytes)
+    finally:
+        os.close(file)
+
+
+async def send_file(
+    root: Path, found: FoundFile, grant: Grant, renew: Renew, transfers: Transfers
+) -> None:
+    """Put one found file where its grant says; repeating is success.
+
+    What is kept is what was reported: raises `BadOutput` when the file changed meanwhile.
+    """
+    if grant.path is not None:
+        await finish(put_file, root, found, grant.path, token_hex(4))
+        return
+    file = await finish(_open_inside, root, found.path)
+    try:
+        await transfers.put(grant, renew, file, found.size_bytes, found.sha256)
+    except FileChanged:
+        raise BadOutput(f"{found.path!r} in the output changed while it was collected") from None
     finally:
         os.close(file)
 

@@ -1,15 +1,16 @@
 """What the agent asks the data service: what to stage, where to put outputs and logs."""
 
+from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
 from headrace_agent.cache import StagedItem
 from headrace_agent.collect import FoundFile
+from headrace_agent.grants import Grant, read_grant
 from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound, Unavailable
 from headrace_model.ids import NodeId
 from headrace_model.work import Work
@@ -18,10 +19,16 @@ from headrace_service.http import InternalToken, internal_session
 
 @dataclass(frozen=True, slots=True)
 class OutputGrant:
-    """Where one output file goes: its object key, and the path in a directory store."""
+    """Where one output file goes: its object key, and what lets this agent write it."""
 
     key: str
-    path: Path
+    grant: Grant
+
+
+class SecretUnusable(HeadraceError):
+    """The job's owner keeps no secret of a name that the job gives, or it can't be opened."""
+
+    code = "SECRET_UNUSABLE"
 
 
 class DataClient:
@@ -48,30 +55,51 @@ class DataClient:
         answer = await self._post("staging", work, {})
         return {
             each["name"]: [
-                StagedItem(item["path"], item["size_bytes"], item["sha256"], item["grant"]["path"])
+                StagedItem(
+                    item["path"], item["size_bytes"], item["sha256"], read_grant(item["grant"])
+                )
                 for item in each["items"]
             ]
             for each in answer["requirements"]
         }
 
     async def outputs(
-        self, work: Work, files: Sequence[tuple[str, FoundFile]]
+        self, work: Work, files: Sequence[tuple[str, FoundFile]], upload: str = ""
     ) -> list[OutputGrant]:
-        """A grant for each (output, file), in order."""
+        """A grant for each (output, file), in order; `upload` as in `Grant`."""
         items = [
-            {"output": name, "path": f.path, "size_bytes": f.size_bytes, "sha256": f.sha256}
+            {
+                "output": name,
+                "path": f.path,
+                "size_bytes": f.size_bytes,
+                "sha256": f.sha256,
+                "upload": upload,
+            }
             for name, f in files
         ]
         if not items:
             return []
         answer = await self._post("outputs", work, {"items": items})
-        return [OutputGrant(item["key"], Path(item["grant"]["path"])) for item in answer["items"]]
+        return [OutputGrant(item["key"], read_grant(item["grant"])) for item in answer["items"]]
 
-    async def logs(self, work: Work, files: Sequence[tuple[str, int]]) -> list[Path]:
-        """Where each (name, size) log file goes, in order."""
-        named = [{"name": name, "size_bytes": size} for name, size in files]
+    async def logs(
+        self, work: Work, files: Sequence[tuple[str, int]], upload: str = ""
+    ) -> list[Grant]:
+        """Where each (name, size) log file goes, in order; `upload` as in `Grant`."""
+        named = [{"name": name, "size_bytes": size, "upload": upload} for name, size in files]
         answer = await self._post("logs", work, {"files": named})
-        return [Path(file["grant"]["path"]) for file in answer["files"]]
+        return [read_grant(file["grant"]) for file in answer["files"]]
+
+    async def secrets(self, work: Work) -> dict[str, bytes]:
+        """The values of the secrets that the job names.
+
+        Raises `SecretUnusable`, and `Conflict` where nothing is to be launched any more.
+        """
+        try:
+            answer = await self._post("secrets", work, {})
+        except (NotFound, InvalidInput) as error:
+            raise SecretUnusable(error.message) from None
+        return {each["name"]: b64decode(each["value"]) for each in answer["secrets"]}
 
     async def _post(self, what: str, work: Work, body: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,8 +40,13 @@ class AttemptFolder:
         """One folder a requirement, read-only."""
         return self.root / "datasets"
 
-    def folders(self) -> Folders:
-        """The paths that a worker is told."""
+    @property
+    def secrets(self) -> Path:
+        """One file a secret that the job names, while its worker may run."""
+        return self.root / "secrets"
+
+    def folders(self, *, secrets: bool = False) -> Folders:
+        """The paths that a worker is told; of `secrets` only where the job names any."""
         return Folders(
             datasets=str(self.datasets),
             output=str(self.output),
@@ -48,6 +54,7 @@ class AttemptFolder:
             tmp=str(self.root / "tmp"),
             home=str(self.root / "home"),
             job_file=str(self.root / "job.json"),
+            secrets=str(self.secrets) if secrets else None,
         )
 
     def make(self) -> None:
@@ -71,6 +78,25 @@ class AttemptFolder:
         part = job_file.with_suffix(".part")
         part.write_text(spec)
         part.rename(job_file)
+
+    def write_secrets(self, values: Mapping[str, bytes]) -> None:
+        """Lay the secrets beside a worker that is about to start, in the place of earlier ones.
+
+        Never synced to the disk on purpose: a machine that went down starts no worker here again.
+        """
+        self.remove_secrets()
+        self.secrets.mkdir(mode=0o700)
+        for name, value in values.items():
+            file = os.open(self.secrets / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            with open(file, "wb") as opened:
+                opened.write(value)
+
+    def remove_secrets(self) -> None:
+        """Remove the secrets, or what the worker put in their place; success when gone."""
+        if self.secrets.is_symlink() or self.secrets.is_file():
+            self.secrets.unlink()
+        else:
+            remove_tree(self.secrets)
 
     def keep(self, fact: Fact) -> None:
         """Keep a fact on disk until the transition that it causes has happened."""

@@ -17,6 +17,7 @@ from headrace_agent.environments import Environments
 from headrace_agent.logs import LogAnswers
 from headrace_agent.service import Agent
 from headrace_agent.settings import Settings
+from headrace_agent.transfers import Transfers
 from headrace_formats.runner import detect_folder
 from headrace_model.ids import NodeId, check_name
 from headrace_model.resources import Resources
@@ -34,20 +35,23 @@ def build(settings: Settings) -> Service:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     node = NodeId(check_name(settings.node_name, "node"))
     lock = _lock(state)
-    redis = Redis(settings.redis_url)
+    redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     jobs = JobStore(redis)
     backend = ProcessBackend(state / "nest")
     token = InternalToken(settings.internal_token_file)
     data = DataClient(settings.data_url, token, node)
+
+    transfers = Transfers()
 
     async def report(fact: Fact) -> bool:
         return await agent.report(fact)
 
     tools = Tools(
         backend=backend,
-        cache=Cache(state / "cache" / "sha256", settings.cache_limit_bytes),
+        cache=Cache(state / "cache" / "sha256", settings.cache_limit_bytes, transfers),
         environments=Environments(state / "cache" / "environments", _installer_env()),
         data=data,
+        transfers=transfers,
         detect=_detect,
         report=report,
         settings=settings,
@@ -67,6 +71,7 @@ def build(settings: Settings) -> Service:
 
     async def close() -> None:
         await backend.close()
+        await transfers.close()
         await data.close()
         if lock is not None:
             os.close(lock)

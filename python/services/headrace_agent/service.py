@@ -23,6 +23,7 @@ from headrace_model.work import Fact, Verb
 from headrace_model.worker import RunningWorker
 from headrace_service.hints import Pending
 from headrace_service.logs import logger
+from headrace_service.threads import finish
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_work
 
@@ -213,7 +214,12 @@ class Agent:
         async for ended in self._backend.exits():
             run = f"{ended.key.job}.{ended.key.attempt}"
             self._exclusive.discard((ended.key.job, ended.key.attempt))
-            self._attempt(run).on_exit(ended)
+            attempt = self._attempt(run)
+            try:
+                await finish(attempt.folder.remove_secrets)
+            except OSError as error:  # its STOP or CLEAN tries again
+                self._log.warning(f"secrets still lie there: {error}", action="secrets", run=run)
+            attempt.on_exit(ended)
 
     async def _sweep(self) -> None:
         trimmed = time.monotonic()

@@ -14,6 +14,7 @@ from headrace_data.spool import Piece
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
+from headrace_model.people import User
 from headrace_service.http import REQUEST_ID_KEY, USER, problem
 from headrace_wire.datasets import (
     MatchRequest,
@@ -25,6 +26,7 @@ from headrace_wire.datasets import (
     read_change,
     read_seal,
 )
+from headrace_wire.people import ShareRequest, decode_user
 from headrace_wire.schema import from_plain
 
 E = TypeVar("E", bound=StrEnum)
@@ -56,6 +58,8 @@ class DatasetsApi:
             ("POST", _ROOT, self._create),
             ("GET", _ROOT, self._list),
             ("POST", f"{_ONE}:seal", self._seal),
+            ("POST", f"{_ONE}:share", self._share),
+            ("POST", f"{_ONE}:unshare", self._unshare),
             ("GET", _ONE, self._show),
             ("PATCH", _ONE, self._change),
             ("DELETE", _ONE, self._delete),
@@ -72,8 +76,9 @@ class DatasetsApi:
     async def _create(self, request: web.Request) -> web.Response:
         asked = from_plain(NewDataset, read_body(await request.read()))
         key = request.headers.get("Idempotency-Key", "")
-        dataset, made = await self._library.create(asked, _user(request), key)
-        return web.json_response(await self._whole(dataset), status=201 if made else 200)
+        user = asking(request)
+        dataset, made = await self._library.create(asked, user, key)
+        return web.json_response(await self._whole(dataset, user), status=201 if made else 200)
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query
@@ -90,41 +95,61 @@ class DatasetsApi:
             job=query.get("job", ""),
             text=query.get("q", ""),
         )
-        datasets = self._library.catalogue.all()
+        user = asking(request)
+        datasets = self._library.access.listed(user)
         found, cursor = page(
             datasets, wanted, _limit(request, 100, 1_000), query.get("cursor", "")
         )
-        return web.json_response({"datasets": self._views(found), "cursor": cursor})
+        return web.json_response({"datasets": self._views(found, user), "cursor": cursor})
 
     async def _show(self, request: web.Request) -> web.Response:
-        return web.json_response(await self._whole(await self._library.find(_name(request))))
+        user = asking(request)
+        dataset = await self._library.find(_name(request), user)
+        return web.json_response(await self._whole(dataset, user))
 
     async def _versions(self, request: web.Request) -> web.Response:
-        found = await self._library.versions(_name(request))
-        return web.json_response({"datasets": self._views(found)})
+        user = asking(request)
+        found = await self._library.access.versions(_name(request), user)
+        return web.json_response({"datasets": self._views(found, user)})
 
     async def _change(self, request: web.Request) -> web.Response:
         asked = read_change(read_body(await request.read()))
-        dataset = await self._library.change(_name(request), _user(request), asked)
-        return web.json_response(await self._whole(dataset))
+        user = asking(request)
+        dataset = await self._library.change(_name(request), user, asked)
+        return web.json_response(await self._whole(dataset, user))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await self._library.delete(_name(request), _user(request))
+        await self._library.delete(_name(request), asking(request))
         return web.Response(status=204)
 
     async def _seal(self, request: web.Request) -> web.Response:
         asked = read_seal(read_body(await request.read()))
-        dataset, notes = await self._library.seal(_name(request), _user(request), asked)
-        return web.json_response({**await self._whole(dataset), "notes": list(notes)})
+        user = asking(request)
+        dataset, notes = await self._library.seal(_name(request), user, asked)
+        return web.json_response({**await self._whole(dataset, user), "notes": list(notes)})
+
+    async def _share(self, request: web.Request) -> web.Response:
+        asked = from_plain(ShareRequest, read_body(await request.read()))
+        user = asking(request)
+        dataset = await self._library.access.share(_name(request), user, asked.share)
+        return web.json_response(await self._whole(dataset, user))
+
+    async def _unshare(self, request: web.Request) -> web.Response:
+        asked = from_plain(ShareRequest, read_body(await request.read()))
+        user = asking(request)
+        dataset = await self._library.access.unshare(_name(request), user, asked.share.who)
+        return web.json_response(await self._whole(dataset, user))
 
     async def _match(self, request: web.Request) -> web.Response:
         wanted = from_plain(MatchRequest, read_body(await request.read())).requirement
-        found = await self._library.catalogue.match(wanted)
-        return web.json_response(match_view(found, self._library.catalogue.get))
+        user = asking(request)
+        found = await self._library.access.match(wanted, user)
+        return web.json_response(match_view(found, self._library.access.known(user)))
 
     async def _items(self, request: web.Request) -> web.Response:
+        limit, cursor_then = _limit(request, 1_000, 10_000), request.query.get("cursor", "")
         items, cursor = await self._library.items(
-            _name(request), _limit(request, 1_000, 10_000), request.query.get("cursor", "")
+            _name(request), asking(request), limit, cursor_then
         )
         return web.json_response({"items": [item_view(each) for each in items], "cursor": cursor})
 
@@ -140,7 +165,7 @@ class DatasetsApi:
         file = (_path(request), digest)
         try:
             item, there = await self._library.put(
-                _name(request), _user(request), file, piece, request.content.iter_any()
+                _name(request), asking(request), file, piece, request.content.iter_any()
             )
         except WrongOffset as error:
             answer = problem(error, request[REQUEST_ID_KEY])
@@ -161,9 +186,11 @@ class DatasetsApi:
     async def _head(self, request: web.Request) -> web.Response:
         digest = _checksum(request)
         if digest is None:
-            item = await self._library.item(_name(request), _path(request))
+            item = await self._library.item(_name(request), asking(request), _path(request))
             return web.Response(headers=_headers(item) | {"Content-Length": str(item.size_bytes)})
-        offset, complete = await self._library.offset(_name(request), _path(request), digest)
+        offset, complete = await self._library.offset(
+            _name(request), asking(request), _path(request), digest
+        )
         return web.Response(
             headers={
                 OFFSET: str(offset),
@@ -173,7 +200,7 @@ class DatasetsApi:
         )
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        item = await self._library.item(_name(request), _path(request))
+        item = await self._library.item(_name(request), asking(request), _path(request))
         headers = _headers(item)
         if request.headers.get("If-None-Match") in (headers["ETag"], "*"):
             return web.Response(status=304, headers=headers)
@@ -202,22 +229,26 @@ class DatasetsApi:
         return response
 
     async def _remove(self, request: web.Request) -> web.Response:
-        await self._library.remove_item(_name(request), _user(request), _path(request))
+        await self._library.remove_item(_name(request), asking(request), _path(request))
         return web.Response(status=204)
 
-    async def _whole(self, dataset: Dataset) -> dict[str, object]:
+    async def _whole(self, dataset: Dataset, user: User) -> dict[str, object]:
         size, items = await self._library.size(dataset)
-        return dataset_view(dataset, self._library.catalogue.get, size_bytes=size, items=items)
+        return dataset_view(
+            dataset, self._library.access.known(user), size_bytes=size, items=items
+        )
 
-    def _views(self, datasets: list[Dataset]) -> list[dict[str, object]]:
-        return [dataset_view(each, self._library.catalogue.get) for each in datasets]
+    def _views(self, datasets: list[Dataset], user: User) -> list[dict[str, object]]:
+        known = self._library.access.known(user)
+        return [dataset_view(each, known) for each in datasets]
 
 
-def _user(request: web.Request) -> str:
-    user = request.headers.get(USER, "")
-    if not user:
+def asking(request: web.Request) -> User:
+    """Who asks, as the request service tells; raises `InvalidInput`."""
+    text = request.headers.get(USER, "")
+    if not text:
         raise InvalidInput(f"the header {USER} is missing: the request service sets it")
-    return user
+    return decode_user(text)
 
 
 def _name(request: web.Request) -> str:

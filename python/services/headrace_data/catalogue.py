@@ -5,16 +5,16 @@ has one; Redis stays the truth.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import merge
 from typing import TYPE_CHECKING
 
-from headrace_data.core.describing import fabric_ids
 from headrace_data.core.matching import Matcher
+from headrace_data.core.visible import Readers, readers_of
 from headrace_kinds.base import Expansion, Target
 from headrace_kinds.registry import kind_named
 from headrace_model.dataset import Category, Dataset, DatasetState
-from headrace_model.domain import Discrete, Index
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job, Need
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 200
 _LIVE = tuple(status for status in Status if not status.closed)
-_FABRIC_INDEXES = (Index.HYDROFABRIC_ID, Index.HYDROFABRIC_DATA_ID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,8 @@ class Catalogue:
     _promising: set[JobId] = field(default_factory=set)
     _listeners: list[Listener] = field(default_factory=list)
     _ordered: list[Dataset] | None = None  # what `all` answers, until a dataset changes
+    _seen: dict[str, dict[DatasetId, Dataset]] = field(default_factory=dict)  # by reader
+    _seen_ordered: dict[str, list[Dataset]] = field(default_factory=dict)
 
     def listen(self, listener: Listener) -> None:
         """Have `listener` called for each job that moved, after the catalogue knows of it."""
@@ -71,10 +72,17 @@ class Catalogue:
     def all(self) -> list[Dataset]:
         """Every OPEN or SEALED dataset, the newest first."""
         if self._ordered is None:
-            self._ordered = sorted(
-                self._datasets.values(), key=lambda each: (each.created_ms, each.id), reverse=True
-            )
+            self._ordered = sorted(self._datasets.values(), key=_age, reverse=True)
         return self._ordered
+
+    def seen_by(self, readers: Readers) -> Sequence[Dataset]:
+        """What somebody may see of all, the newest first; what others keep costs nothing."""
+        lists = [self._seen_in_order(key) for key in readers & self._seen.keys()]
+        if len(lists) == 1:
+            return lists[0]
+        # One that is shared in several ways stands in several lists, and so comes in a row.
+        once = {each.id: each for each in merge(*lists, key=_age, reverse=True)}
+        return list(once.values())
 
     def promises(self, job: JobId) -> bool:
         """Tell whether a live job is known that promises outputs."""
@@ -90,13 +98,19 @@ class Catalogue:
             again.cancel()
 
     async def match(
-        self, wanted: Requirement, for_job: JobId | None = None
+        self, wanted: Requirement, readers: Readers, for_job: JobId | None = None
     ) -> Fulfilment | Promised | Miss:
-        """Meet a requirement, or tell why not; a miss is checked against Redis first."""
+        """Meet a requirement by what `readers` may see, or tell why not.
+
+        Both are checked against Redis first: what was sealed just before is found, what is shared
+        no more is not.
+        """
         now = await self.jobs.now_ms()
-        found = self._matcher.match(wanted, now, for_job)
+        found = self._matcher.match(wanted, now, readers, for_job)
         if isinstance(found, Miss) and await self._catch_up(wanted.category, wanted.format):
-            found = self._matcher.match(wanted, now, for_job)
+            found = self._matcher.match(wanted, now, readers, for_job)
+        while isinstance(found, Fulfilment) and not await self._may_use(found, readers):
+            found = self._matcher.match(wanted, now, readers, for_job)
         return found
 
     async def refresh(self, datasets: Iterable[DatasetId]) -> None:
@@ -107,8 +121,8 @@ class Catalogue:
             for one, dataset in (await self._read(chunk)).items():
                 self._hold(one, dataset)
 
-    async def reload(self) -> None:
-        """Read everything again."""
+    async def reload(self, *, missed: bool = False) -> None:
+        """Read everything again; of live jobs the new ones, or all where events were `missed`."""
         ids = await self.store.ids()
         for gone in self._datasets.keys() - ids:
             self._hold(gone, None)
@@ -116,7 +130,8 @@ class Catalogue:
         live = {job for status in _LIVE for job in await self.jobs.in_status(status)}
         for closed in self._promising - live:
             self._withdraw(closed)
-        await self._promise(live - self._promising)
+        # Whom a job is shared with is told by an event alone.
+        await self._promise(live if missed else live - self._promising)
         self.ready.set()
 
     def expand(self, job: Job) -> Expansion:
@@ -139,6 +154,17 @@ class Catalogue:
         await self.refresh(new)
         return any(self._is_sealed(one) for one in new)
 
+    async def _may_use(self, found: Fulfilment, readers: Readers) -> bool:
+        """Read again what was chosen; tells whether all of it is there and may be seen."""
+        await self.refresh(found.datasets)
+        known = [self._datasets.get(one) for one in found.datasets]
+        return all(
+            each is not None
+            and each.state is DatasetState.SEALED
+            and readers & readers_of(each.owner, each.shared)
+            for each in known
+        )
+
     async def _read(self, ids: list[DatasetId]) -> dict[DatasetId, Dataset | None]:
         """Read some entries; None for those that are gone, or that nobody can read."""
         read: dict[DatasetId, Dataset | None] = dict.fromkeys(ids)
@@ -160,11 +186,13 @@ class Catalogue:
     async def _on(self, hint: dict[str, str]) -> None:
         match hint.get("kind"):
             case None:
-                await self.reload()
+                await self.reload(missed=True)
             case "dataset":
                 await self.refresh([DatasetId(hint["dataset"])])
             case "job":
                 await self._on_job(JobId(hint["job"]), hint["from"], Status(hint["to"]))
+            case "share":
+                await self._promise([JobId(hint["job"])])
             case "fact":
                 self._tell(JobHint(JobId(hint["job"]), None))
             case _:
@@ -207,29 +235,53 @@ class Catalogue:
         self._promising.add(job.id)
         for each in outputs:
             self._matcher.promise(
-                Promise(job.id, each.name, each.category, each.format, each.domain)
+                Promise(
+                    job.id,
+                    each.name,
+                    each.category,
+                    each.format,
+                    each.domain,
+                    job.owner,
+                    job.shared,
+                )
             )
 
     def _hold(self, dataset: DatasetId, known: Dataset | None) -> None:
-        if known is None or known.state is DatasetState.TOMBSTONED:
-            if self._datasets.pop(dataset, None) is not None:
-                self._ordered = None
-            self._matcher.remove(dataset)
+        if known is not None and known.state is DatasetState.TOMBSTONED:
+            known = None
+        before = self._datasets.get(dataset)
+        if before == known:
             return
-        if self._datasets.get(dataset) == known:
-            return
-        self._datasets[dataset] = known
+        if before is not None:
+            del self._datasets[dataset]
+            self._show(before, add=False)
+        if known is not None:
+            self._datasets[dataset] = known
+            self._show(known, add=True)
         self._ordered = None
-        if known.state is DatasetState.SEALED:
+        if known is not None and known.state is DatasetState.SEALED:
             self._matcher.add(known)
-            self._learn_fabric(known)
+        else:
+            self._matcher.remove(dataset)
 
-    def _learn_fabric(self, dataset: Dataset) -> None:
-        ids = fabric_ids(dataset.domain)
-        if dataset.category is not Category.HYDROFABRIC or not ids:
-            return
-        for index in _FABRIC_INDEXES:
-            names = dataset.domain.get(index)
-            if isinstance(names, Discrete) and len(names.values) == 1:
-                (name,) = names.values
-                self._matcher.learn_fabric(index, name, ids)
+    def _show(self, dataset: Dataset, *, add: bool) -> None:
+        """Put a dataset into the lists of all who may see it, or take it out."""
+        for reader in readers_of(dataset.owner, dataset.shared):
+            self._seen_ordered.pop(reader, None)
+            held = self._seen.setdefault(reader, {})
+            if add:
+                held[dataset.id] = dataset
+            else:
+                del held[dataset.id]
+            if not held:
+                del self._seen[reader]
+
+    def _seen_in_order(self, reader: str) -> list[Dataset]:
+        if reader not in self._seen_ordered:
+            held = self._seen[reader].values()
+            self._seen_ordered[reader] = sorted(held, key=_age, reverse=True)
+        return self._seen_ordered[reader]
+
+
+def _age(dataset: Dataset) -> tuple[int, str]:
+    return dataset.created_ms, dataset.id

@@ -14,18 +14,21 @@ from headrace_data.core.checking import (
     to_derive,
 )
 from headrace_data.core.keys import log_key
+from headrace_data.core.visible import reader_keys
 from headrace_kinds.derivation import DERIVATION, derivation_key, environment_job
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Derivation, Move
+from headrace_model.people import User, UserRole
 from headrace_model.requirement import Requirement
 from headrace_model.status import Status
+from headrace_ports.object_store import ObjectStore
 from headrace_wire.jobfile import dump_text, load_jobtext
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.users import UserStore
 
 _LOG_TAIL_BYTES = 1_500
 # A node ships the logs of a failed job after the job has closed.
@@ -38,7 +41,8 @@ class DataChecks:
 
     catalogue: Catalogue
     jobs: "JobStore"
-    store: "DirectoryStore"
+    users: "UserStore"
+    store: ObjectStore
     lock_script: bytes  # what a derivation of an environment runs
     _waits: dict[JobId, frozenset[JobId]] = field(default_factory=dict)
 
@@ -84,7 +88,10 @@ class DataChecks:
 
     async def _match(self, job: Job) -> list[Matched]:
         wanted = self.catalogue.expand(job).requirements
-        return [await self.catalogue.match(each, job.id) for each in wanted]
+        # Who was disabled, or never registered, is in no group.
+        owner = await self.users.principal(job.owner) or User(job.owner, UserRole.USER)
+        readers = reader_keys(owner)
+        return [await self.catalogue.match(each, readers, job.id) for each in wanted]
 
     def _derivation(self, job: Job, wanted: Requirement, now_ms: int) -> Derivation:
         """The job that makes a lock list: the parent's owner, priority and backend."""
@@ -110,7 +117,7 @@ class DataChecks:
             parents=(job.id,),
             request_id=job.request_id,
         )
-        return Derivation(derivation_key(wanted), new, first_step(needs))
+        return Derivation(derivation_key(wanted, job.owner), new, first_step(needs))
 
     async def _log_tail(self, child: Job) -> str | None:
         """The end of a failed child's error log; None: it may still come."""

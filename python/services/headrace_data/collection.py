@@ -16,11 +16,11 @@ from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
+from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import OutputFile
 from headrace_wire.records import decode_fulfilments
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.jobs import JobStore
 
 
@@ -30,7 +30,7 @@ class Collection:
 
     catalogue: Catalogue
     jobs: "JobStore"
-    store: "DirectoryStore"
+    store: ObjectStore
 
     async def collect(self, job: Job, term: int) -> Move | None:
         """COMPLETED with seals once every node has collected; None: not yet, or refused.
@@ -56,12 +56,14 @@ class Collection:
             key = manifest_key(manifest.dataset, manifest.sha256)
             await self.store.put_bytes(key, manifest.canonical_bytes)
         now = await self.jobs.now_ms()
+        # Read last: it may have been shared, or not any more, while files were looked at.
+        shared = (await self.jobs.get(job.id)).shared
         nodes = [fact.node for fact in facts]
         return replace(
             move_of(job, Event.COMPLETED, Role.DATA),
             work=tuple(Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes),
             consumes=tuple((node, FactKind.COLLECTED) for node in nodes),
-            seals=tuple(manifest.sealed(now) for manifest in made),
+            seals=tuple(replace(manifest.sealed(now), shared=shared) for manifest in made),
         )
 
     async def grants(
@@ -76,7 +78,7 @@ class Collection:
                 raise InvalidInput(f"job {job.id} declares no output {file.output[:80]!r}")
             key = output_key(job.id, attempt, file.output, file.sha256)
             Item(file.path, file.size_bytes, file.sha256, key)  # refuses tricks before any grant
-            grant = await self.store.grant_put(key)
+            grant = await self.store.grant_put(key, file.size_bytes, file.upload)
             granted.append({"output": file.output, "path": file.path, "key": key, "grant": grant})
         return granted
 

@@ -9,11 +9,11 @@ from headrace_data.core.keys import log_key
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId, parse_job_id
+from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import LogsRequest, NodeRequest, OutputsRequest, read_body
 from headrace_wire.schema import from_plain
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.jobs import JobStore
 
 
@@ -23,7 +23,7 @@ class InternalApi:
     def __init__(
         self,
         jobs: "JobStore",
-        store: "DirectoryStore",
+        store: ObjectStore,
         staging: Staging,
         collection: Collection,
     ) -> None:

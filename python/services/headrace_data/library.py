@@ -10,6 +10,7 @@ from pathlib import Path
 from secrets import randbits, token_hex
 from typing import TYPE_CHECKING, Protocol
 
+from headrace_data.access import Access
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.describing import GENERIC, merged_domain, merged_format
 from headrace_data.core.keys import manifest_key, upload_key
@@ -19,13 +20,14 @@ from headrace_data.staging import Manifests
 from headrace_data.upkeep import Upkeep
 from headrace_model.dataset import Dataset, DatasetState, Item, Manifest
 from headrace_model.domain import Domain
-from headrace_model.errors import Conflict, Forbidden, NotFound, Stale, TooLarge, Unavailable
+from headrace_model.errors import Conflict, NotFound, Stale, TooLarge, Unavailable
 from headrace_model.ids import DatasetId, job_id
+from headrace_model.people import Act, User, check_may, check_thing
+from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import DatasetChange, NewDataset, SealRequest
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
-    from headrace_adapters.redis.datasets import DatasetStore, Entry
+    from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
 
 _LINKED = "LINKED"
@@ -56,12 +58,17 @@ class Bounds:
 
 @dataclass(slots=True)
 class Library:
-    """Every method that changes a dataset raises `Forbidden` for others than its owner."""
+    """Every method asks the one matrix of rules (`headrace_model.people`).
 
+    What a user may not see raises the very `NotFound` of a name that is not there; what they may
+    see but not do raises `Forbidden`.
+    """
+
+    access: Access
     catalogue: Catalogue
     datasets: "DatasetStore"
     jobs: "JobStore"
-    store: "DirectoryStore"
+    store: ObjectStore
     manifests: Manifests
     upkeep: Upkeep
     spool: Spool
@@ -76,15 +83,17 @@ class Library:
         """Remove the folders that a killed service was reading."""
         await asyncio.to_thread(shutil.rmtree, self.scratch, ignore_errors=True)
 
-    async def create(self, asked: NewDataset, user: str, key: str) -> tuple[Dataset, bool]:
+    async def create(self, asked: NewDataset, user: User, key: str) -> tuple[Dataset, bool]:
         """Make an OPEN dataset; a repeat with the same idempotency `key` finds it (False).
 
+        A new version belongs to the owner of the name and is shared as the newest one is.
         Raises `Conflict` (name taken), `InvalidName`, `InvalidInput`.
         """
+        check_may(user, Act.MAKE_DATASET)
         check_new_name(asked.name)
         now = await self.jobs.now_ms()
         if key:
-            number = int.from_bytes(sha256(f"{user}\0{key}".encode()).digest()[:10])
+            number = int.from_bytes(sha256(f"{user.name}\0{key}".encode()).digest()[:10])
             id_ = DatasetId(job_id(number >> 35, number))
         else:
             id_ = DatasetId(job_id(now, randbits(30)))
@@ -96,23 +105,45 @@ class Library:
             category=asked.category,
             format=asked.format or GENERIC,
             domain=asked.domain,
-            owner=user,
+            owner=user.name,
             created_ms=now,
             expires_ms=None if after is None else now + after,
             description=asked.description,
         )
-        newest = [each for each in self.catalogue.all() if each.name == asked.name][:1]
-        if newest and newest[0].owner != user:
-            raise Forbidden(
-                f"dataset {asked.name} belongs to {newest[0].owner}", hint="take another name"
-            )
-        made = await self.datasets.create(dataset, new_version=asked.version == "new")
+        made = await self._create(dataset, user, new_version=asked.version == "new")
         await self.catalogue.refresh([id_])
         return (await self.datasets.get(id_)).dataset, made
 
-    async def find(self, name: str) -> Dataset:
+    async def _create(self, dataset: Dataset, user: User, *, new_version: bool) -> bool:
+        while True:
+            newest = await self.access.newest(dataset.name)
+            if newest is not None:
+                # Names are common to all: that one is taken can't be hidden, whose it is can.
+                unseen = NotFound(f"there is no dataset {dataset.name}")
+                try:
+                    check_thing(
+                        user,
+                        Act.CHANGE_DATASET if new_version else Act.SEE_DATASET,
+                        Act.SEE_DATASET,
+                        newest.owner,
+                        newest.shared,
+                        unseen,
+                    )
+                except NotFound:
+                    raise Conflict(
+                        f"the name {dataset.name} is taken", hint="take another name"
+                    ) from None
+                dataset = replace(dataset, owner=newest.owner, shared=newest.shared)
+            try:
+                return await self.datasets.create(
+                    dataset, new_version=new_version, newest=newest.id if newest else ""
+                )
+            except Stale:
+                continue  # somebody was quicker: the name may be theirs now
+
+    async def find(self, name: str, user: User) -> Dataset:
         """The dataset of a name, `name@N` or id; raises `NotFound`."""
-        return (await self._entry(name)).dataset
+        return (await self.access.allowed(name, user, Act.SEE_DATASET)).dataset
 
     async def size(self, dataset: Dataset) -> tuple[int, int]:
         """Bytes and number of the items, also while OPEN."""
@@ -121,15 +152,9 @@ class Library:
         items = await self.datasets.items(dataset.id)
         return sum(item.size_bytes for item in items), len(items)
 
-    async def versions(self, name: str) -> list[Dataset]:
-        """All versions of a name, the newest first; raises `NotFound`."""
-        wanted = (await self.find(name)).name
-        found = [each for each in self.catalogue.all() if each.name == wanted]
-        return sorted(found, key=lambda each: -each.version)
-
-    async def change(self, name: str, user: str, asked: DatasetChange) -> Dataset:
+    async def change(self, name: str, user: User, asked: DatasetChange) -> Dataset:
         """Change description or expiry; raises `Stale` where another change came first."""
-        entry = await self._owned(name, user)
+        entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
         if asked.description is not None:
             dataset = replace(dataset, description=asked.description)
@@ -144,9 +169,9 @@ class Library:
         await self.catalogue.refresh([dataset.id])
         return dataset
 
-    async def delete(self, name: str, user: str) -> None:
+    async def delete(self, name: str, user: User) -> None:
         """Delete one version; raises `Conflict` that names the jobs which use it."""
-        entry = await self._owned(name, user)
+        entry = await self.access.allowed(name, user, Act.DELETE_DATASET)
         try:
             await self.upkeep.delete(entry.dataset.id)
         except Conflict as error:
@@ -159,23 +184,28 @@ class Library:
                 hint="cancel those jobs, or wait until they have ended",
             ) from None
 
-    async def offset(self, name: str, path: str, digest: str) -> tuple[int, bool]:
+    async def offset(self, name: str, user: User, path: str, digest: str) -> tuple[int, bool]:
         """How many bytes of a file are kept, and whether the item is there already."""
-        dataset = await self.find(name)
+        dataset = await self.find(name, user)
         item = await self._item(dataset, path)
         if item is not None and item.sha256 == digest:
             return item.size_bytes, True
         return await self.spool.offset(Upload(dataset.id, path, digest)), False
 
     async def put(
-        self, name: str, user: str, file: tuple[str, str], piece: Piece, body: AsyncIterator[bytes]
+        self,
+        name: str,
+        user: User,
+        file: tuple[str, str],
+        piece: Piece,
+        body: AsyncIterator[bytes],
     ) -> tuple[Item | None, bool]:
         """Take the bytes of an item, `file` being its path and SHA-256.
 
         Returns the item once it is whole, and whether it was there just so already. Errors as
         `Spool.receive`; `Conflict` where the dataset is not OPEN.
         """
-        entry = await self._owned(name, user)
+        entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
         upload = Upload(dataset.id, *file)
         known = await self._item(dataset, upload.path)
@@ -200,25 +230,25 @@ class Library:
 
         return await self.spool.receive(upload, piece, body, keep), False
 
-    async def remove_item(self, name: str, user: str, path: str) -> None:
+    async def remove_item(self, name: str, user: User, path: str) -> None:
         """Remove an item of an OPEN dataset; success if there is none."""
-        entry = await self._owned(name, user)
+        entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         await self.datasets.remove_item(entry.dataset.id, path)
 
     async def items(
-        self, name: str, limit: int, cursor: str
+        self, name: str, user: User, limit: int, cursor: str
     ) -> tuple[tuple[Item, ...], str | None]:
         """A page of items in order of their paths, and the cursor of the next page."""
-        dataset = await self.find(name)
+        dataset = await self.find(name, user)
         items = await self._items(dataset)
         start = bisect_left(items, cursor + "\0", key=lambda item: item.path) if cursor else 0
         page = items[start : start + limit]
         more = start + limit < len(items)
         return page, page[-1].path if more else None
 
-    async def item(self, name: str, path: str) -> Item:
+    async def item(self, name: str, user: User, path: str) -> Item:
         """One item; raises `NotFound`."""
-        dataset = await self.find(name)
+        dataset = await self.find(name, user)
         found = await self._item(dataset, path)
         if found is None:
             raise NotFound(
@@ -228,14 +258,14 @@ class Library:
         return found
 
     async def seal(
-        self, name: str, user: str, asked: SealRequest
+        self, name: str, user: User, asked: SealRequest
     ) -> tuple[Dataset, tuple[str, ...]]:
         """Make a dataset immutable, described by what its files hold; a repeat is success.
 
         Returns it with the notes of the readers. Raises `DomainMismatch` (it stays OPEN), and
         `Conflict`: it is empty, or changed while it was read.
         """
-        entry = await self._owned(name, user)
+        entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
         if dataset.state is DatasetState.SEALED:
             return dataset, ()
@@ -280,18 +310,6 @@ class Library:
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _entry(self, name: str) -> "Entry":
-        return await self.datasets.get(await self.datasets.named(name))
-
-    async def _owned(self, name: str, user: str) -> "Entry":
-        entry = await self._entry(name)
-        if entry.dataset.owner != user:
-            raise Forbidden(
-                f"dataset {entry.dataset.title} belongs to {entry.dataset.owner}",
-                hint="only its owner may change it",
-            )
-        return entry
-
     async def _items(self, dataset: Dataset) -> tuple[Item, ...]:
         if dataset.state is DatasetState.SEALED:
             return (await self.manifests.of(dataset)).items
@@ -310,7 +328,8 @@ class Library:
                 f"dataset {dataset.title} has {self.bounds.dataset_items:,} items, the limit",
                 hint="pack small files together, or make several datasets",
             )
-        if await self.store.free_bytes() - coming_bytes < self.bounds.free_bytes:
+        free = await self.store.free_bytes()
+        if free is not None and free - coming_bytes < self.bounds.free_bytes:
             raise Unavailable(
                 "the disk of the object store has too little room for this file",
                 hint="delete datasets, or let some expire; then try again",

@@ -12,23 +12,30 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.secrets import SecretStore
+from headrace_adapters.redis.users import UserStore
+from headrace_data.access import Access
 from headrace_data.api import DatasetsApi
 from headrace_data.catalogue import Catalogue
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
 from headrace_data.internal_api import InternalApi
+from headrace_data.keyring import Keyring
 from headrace_data.library import Bounds, Detect, Detected, Library
+from headrace_data.secrets_api import SecretsApi
 from headrace_data.service import DataService
 from headrace_data.settings import Settings
 from headrace_data.spool import Spool
 from headrace_data.staging import Manifests, Staging
 from headrace_data.upkeep import Upkeep
 from headrace_kinds.base import Target
-from headrace_model.errors import Unavailable
+from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.status import Role
+from headrace_ports.object_store import ObjectStore
 from headrace_service.http import InternalToken, make_app
 from headrace_service.leader import Leader
 from headrace_service.lifecycle import Service, main_of
+from headrace_service.logs import logger
 
 # A list of 100,000 outputs of one attempt is a long text.
 BODY_LIMIT_BYTES = 64 * 2**20
@@ -38,9 +45,9 @@ _READY_WITHIN_S = 5.0
 
 def build(settings: Settings, detect: Detect | None = None) -> Service:
     """Make the data service from its settings; `detect` reads folders, as `headrace_formats`."""
-    redis = Redis(settings.redis_url)
+    redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     jobs, datasets = JobStore(redis), DatasetStore(redis)
-    store = DirectoryStore(settings.store_dir)
+    store = make_store(settings)
     manifests = Manifests(store)
     catalogue = Catalogue(
         datasets, jobs, Events(redis), _target(settings), settings.catalogue_sweep_s
@@ -54,14 +61,16 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
         catalogue=catalogue,
         jobs=jobs,
         store=store,
-        checks=DataChecks(catalogue, jobs, store, script),
+        checks=DataChecks(catalogue, jobs, UserStore(redis), store, script),
         staging=staging,
         collection=collection,
         upkeep=upkeep,
         leader=Leader(LeaseStore(redis), Role.DATA, settings.lease_s, redis.open),
         sweep_s=settings.sweep_s,
+        unfinished_s=settings.store_unfinished_s,
     )
     library = Library(
+        access=Access(catalogue, datasets),
         catalogue=catalogue,
         datasets=datasets,
         jobs=jobs,
@@ -89,6 +98,13 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
             await spool.sweep(open_ids, settings.spool_keep_s)
             await asyncio.sleep(_SPOOL_EVERY_S)
 
+    async def check_store() -> None:
+        """Wrong settings end the service; a server that is away may come back."""
+        try:
+            await store.check()
+        except Unavailable as error:
+            logger("data").warning(f"the object store can't be used yet: {error}", action="store")
+
     app = make_app(
         "data",
         ready=ready,
@@ -97,14 +113,48 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
     )
     DatasetsApi(library).add_routes(app)
     InternalApi(jobs, store, staging, collection).add_routes(app)
+    key_file = settings.secrets_key_file
+    keyring = Keyring.load(Path(key_file)) if key_file else None
+    SecretsApi(jobs, SecretStore(redis), keyring).add_routes(app)
     return Service(
         name="data",
-        open=[redis.open, library.open],
+        open=[redis.open, check_store, library.open],
         loops=[catalogue.run, service.run, keep_spool],
         app=app,
         listen=settings.listen,
-        close=[redis.close],
+        close=[store.close, redis.close],
     )
+
+
+def make_store(settings: Settings) -> ObjectStore:
+    """The store that the setting names. Raises `InvalidInput`."""
+    if not settings.store.startswith("s3://"):
+        return DirectoryStore(Path(settings.store))
+    try:
+        from headrace_adapters.s3.location import parse_location, read_credentials
+        from headrace_adapters.s3.store import Limits, S3Store
+    except ImportError as error:
+        raise InvalidInput(
+            f"an S3 store needs the package {error.name}", hint="pip install 'headrace[s3]'"
+        ) from None
+    location = parse_location(
+        settings.store,
+        endpoint=settings.store_endpoint,
+        region=settings.store_region,
+        tls=settings.store_tls,
+    )
+    if not settings.store_credentials_file:
+        raise InvalidInput(
+            f"the store {location} needs credentials",
+            hint="name a file with them in the setting store_credentials_file",
+        )
+    limits = Limits(
+        part_bytes=settings.store_part_bytes,
+        parallel=settings.store_parallel,
+        patience_s=settings.store_patience_s,
+        grant_s=settings.store_grant_s,
+    )
+    return S3Store(location, read_credentials(Path(settings.store_credentials_file)), limits)
 
 
 def _detect_folder() -> Detect:

@@ -15,13 +15,13 @@ from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job
 from headrace_model.move import Move
 from headrace_model.status import Desired, Role, Status
+from headrace_ports.object_store import ObjectStore
 from headrace_service.hints import Pending
 from headrace_service.leader import Leader
 from headrace_service.logs import logger
 from headrace_service.metrics import REFUSALS, TRANSITIONS
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.jobs import JobStore
 
 _MINE = (
@@ -42,13 +42,14 @@ class DataService:
 
     catalogue: Catalogue
     jobs: "JobStore"
-    store: "DirectoryStore"
+    store: ObjectStore
     checks: DataChecks
     staging: Staging
     collection: Collection
     upkeep: Upkeep
     leader: Leader
     sweep_s: float
+    unfinished_s: float
     _named: Pending[JobId] = field(default_factory=Pending)
     _leads: bool = False
 
@@ -92,13 +93,22 @@ class DataService:
         while True:
             if (now := asyncio.get_running_loop().time()) >= parts_at:
                 parts_at = now + _PARTS_EVERY_S
-                await self.store.sweep_parts()
+                await self._sweep_parts()
             await self.upkeep.sweep()
             before = await self.jobs.now_ms() - _HINT_MS
             for status in _MINE:
                 ids = await self.jobs.in_status(status, entered_before_ms=before)
                 self._named.add(*(job for job in ids if not self.checks.is_waiting(job)))
             await asyncio.sleep(self.sweep_s)
+
+    async def _sweep_parts(self) -> None:
+        """A store that is away must not end what needs none."""
+        try:
+            await self.store.sweep_parts(self.unfinished_s)
+        except HeadraceError as error:
+            logger("data").warning(
+                f"what writers left unfinished is not removed yet: {error}", action="sweep"
+            )
 
     async def _turn(self, job_id: JobId, term: int) -> None:
         job = await self.jobs.get(job_id)

@@ -1,7 +1,6 @@
 """The settings of the data service."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from headrace_service.settings import CommonSettings, setting
 
@@ -10,7 +9,38 @@ from headrace_service.settings import CommonSettings, setting
 class Settings(CommonSettings):
     """What the data service needs besides what every service does."""
 
-    store_dir: Path = setting("Folder of the object store.")
+    store: str = setting("The object store: a folder, or s3://[host:port/]bucket[/prefix].")
+    store_endpoint: str = setting(
+        "S3 server (host or host:port) where `store` names none; empty: Amazon's.", ""
+    )
+    store_region: str = setting("Region of the S3 bucket.", "us-east-1")
+    store_tls: str = setting(
+        "Whether S3 is spoken to by TLS: yes, no, or empty: no for this machine's own addresses, "
+        "yes for all others.",
+        "",
+    )
+    store_credentials_file: str = setting(
+        'File (mode 0600) with {"access_key": …, "secret_key": …} for S3. Only the data service '
+        "needs it.",
+        "",
+    )
+    store_part_bytes: int = setting(
+        "Larger files go to S3 and back in parts of this size; at least 5 MiB.", 16 * 2**20
+    )
+    store_parallel: int = setting(
+        "How many parts go at a time: the data service holds up to this many in memory.", 4
+    )
+    store_patience_s: float = setting(
+        "How long a call to S3 that fails for now is tried again, in seconds.", 20.0
+    )
+    store_grant_s: float = setting(
+        "How long a URL is valid by which an agent reads or writes one object, in seconds.", 900.0
+    )
+    store_unfinished_s: float = setting(
+        "How long an unfinished write to the store is left alone, in seconds: more than the "
+        "largest output takes to be uploaded.",
+        86_400.0,
+    )
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(
@@ -18,6 +48,9 @@ class Settings(CommonSettings):
     )
     spool_keep_s: float = setting("How long an unfinished upload can be resumed.", 7 * 86_400.0)
     catalogue_sweep_s: float = setting("How often the whole catalogue is read again.", 300.0)
+    secrets_key_file: str = setting(
+        "File (mode 0600) with the keys that secrets are encrypted with; empty: none are kept.", ""
+    )
     node_python: str = setting(
         "Python version (major.minor) that environments of jobs are resolved for; empty: this "
         "service's own.",

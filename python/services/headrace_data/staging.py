@@ -15,11 +15,11 @@ from headrace_model.job import Job
 from headrace_model.move import Move, move_of
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import FactKind
+from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import LogFile
 from headrace_wire.records import decode_fulfilments
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.jobs import JobStore
 
 _MANIFEST_BYTES = 2**30
@@ -34,7 +34,7 @@ _STAGES = frozenset(
 class Manifests:
     """Reads manifests of SEALED datasets; keeps the last ones, which never change."""
 
-    store: "DirectoryStore"
+    store: ObjectStore
     _kept: OrderedDict[str, Manifest] = field(default_factory=OrderedDict)
 
     async def of(self, dataset: Dataset) -> Manifest:
@@ -62,7 +62,7 @@ class Staging:
 
     catalogue: Catalogue
     jobs: "JobStore"
-    store: "DirectoryStore"
+    store: ObjectStore
     manifests: Manifests
 
     async def staged(self, job: Job) -> Move | None:
@@ -110,7 +110,9 @@ class Staging:
         return [
             {
                 "name": file.name,
-                "grant": await self.store.grant_put(log_key(job.id, attempt, file.name)),
+                "grant": await self.store.grant_put(
+                    log_key(job.id, attempt, file.name), file.size_bytes, file.upload
+                ),
             }
             for file in files
         ]

@@ -4,7 +4,7 @@ Each step may be cut off by a kill at any line: what is left is found again and 
 """
 
 from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from headrace_data.catalogue import Catalogue
@@ -20,11 +20,11 @@ from headrace_data.staging import Manifests
 from headrace_model.dataset import Dataset, DatasetState
 from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound
 from headrace_model.ids import DatasetId
+from headrace_ports.object_store import ObjectStore
 from headrace_service.logs import logger
 from headrace_wire.datasets import read_entry
 
 if TYPE_CHECKING:
-    from headrace_adapters.files.store import DirectoryStore
     from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
 
@@ -38,7 +38,7 @@ class Upkeep:
     catalogue: Catalogue
     datasets: "DatasetStore"
     jobs: "JobStore"
-    store: "DirectoryStore"
+    store: ObjectStore
     manifests: Manifests
     _owed: set[DatasetId] = field(default_factory=set)
 
@@ -128,7 +128,8 @@ class Upkeep:
         """Believe a marker only together with the manifest whose SHA-256 it names."""
         try:
             data = await self.store.get_bytes(marker_key(dataset), _MARKER_BYTES)
-            sealed = read_entry(data.decode())
+            # A share may have been taken back after the marker was written last.
+            sealed = replace(read_entry(data.decode()), shared=())
             if sealed.id != dataset or sealed.state is not DatasetState.SEALED:
                 raise InvalidInput("the marker is of another dataset")
             await self.manifests.of(sealed)

@@ -3,21 +3,30 @@
 import asyncio
 import os
 import pwd
-from secrets import token_hex, token_urlsafe
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
 
 from headrace_adapters.redis.connection import Redis
-from headrace_adapters.redis.users import PREFIX, UserStore
-from headrace_local.environ import redis_url
+from headrace_adapters.redis.users import UserStore, new_token
+from headrace_data.keyring import new_key
 from headrace_local.folders import write_private
 from headrace_local.layout import Home
-from headrace_model.errors import InvalidInput
+from headrace_local.redis_users import connect
+from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import check_name
+from headrace_model.people import UserRole
 
-_TOKEN_BYTES = 32
+_TOKEN_BYTES: Final = 32
+_LABEL: Final = "admin.token of this machine"
+_PATIENCE_S: Final = 5.0
 
 
 def ensure_internal_token(home: Home) -> None:
-    """Make `internal.token` where it is missing."""
+    """Make `internal.token` and `secrets.key` where they are missing."""
+    if not home.secrets_key.exists():
+        write_private(home.secrets_key, new_key())
     if not home.internal_token.exists():
         write_private(home.internal_token, token_hex(_TOKEN_BYTES) + "\n")
 
@@ -25,19 +34,65 @@ def ensure_internal_token(home: Home) -> None:
 async def ensure_admin(home: Home) -> None:
     """Make the user of the operating system the first admin, with the token in `admin.token`.
 
-    Redis may have been reset, or the file be lost: a token in the file is registered again, a
-    lost one replaced. Raises `Unavailable`.
+    A lost file is made anew; in a Redis that knows no such user (a new one, or one that was reset)
+    the token of the file counts again. A revoked token stays revoked. Raises `Unavailable`.
     """
-    token = await asyncio.to_thread(_admin_token, home)
-    redis = Redis(redis_url(home))
+    redis = connect(home)
     try:
-        store = UserStore(redis)
-        if await store.lookup(token) is None:
-            user = user_name()
-            await store.create_user(user)
-            await store.keep_token(token, user)
+        await redis.open()
+        user, store = user_name(), UserStore(redis)
+        token = await asyncio.to_thread(_read_token, home)
+        is_new = await store.create_user(user, UserRole.ADMIN)
+        if token is None or is_new:
+            try:
+                await _keep(home, store, user, token or new_token())
+            except NotFound:
+                return  # disabled by another admin: that holds until `reset-admin`
     finally:
         await redis.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What a reset of the admin did."""
+
+    user: str
+    revoked: int
+    token_file: Path
+
+
+async def reset_admin(home: Home) -> Reset:
+    """Make the user of the operating system an admin again, with a new token as the only one.
+
+    Their password, if they have one, stays. Raises `Unavailable` where Redis does not run.
+    """
+    redis = connect(home, patience_s=_PATIENCE_S)
+    try:
+        await redis.open()
+        user, store = user_name(), UserStore(redis)
+        await store.create_user(user, UserRole.ADMIN)
+        await store.set_role(user, UserRole.ADMIN)
+        await store.set_disabled(user, False)
+        revoked = await store.revoke_all(user) + await _revoke_unlisted(redis, user)
+        await _keep(home, store, user, new_token())
+        return Reset(user, revoked, home.admin_token)
+    finally:
+        await redis.close()
+
+
+async def _revoke_unlisted(redis: Redis, user: str) -> int:
+    """Revoke tokens that stand in no list: those from before there were lists."""
+    count = 0
+    async for key in redis.client.scan_iter("hr:token:*", count=1000):
+        if await redis.command("HGET", key, "user") == user:
+            count += await redis.command("DEL", key)
+    return count
+
+
+async def _keep(home: Home, store: UserStore, user: str, token: str) -> None:
+    """Redis first: a crash in between leaves a token that nobody knows, and no dead file."""
+    await store.keep_token(token, user, label=_LABEL)
+    await asyncio.to_thread(write_private, home.admin_token, token + "\n")
 
 
 def user_name() -> str:
@@ -51,11 +106,8 @@ def user_name() -> str:
     return name
 
 
-def _admin_token(home: Home) -> str:
-    """Read the token, or make one. It is on disk before Redis hears of it: no crash loses it."""
+def _read_token(home: Home) -> str | None:
     try:
-        return home.admin_token.read_text(encoding="utf-8").strip()
+        return home.admin_token.read_text(encoding="utf-8").strip() or None
     except FileNotFoundError:
-        token = PREFIX + token_urlsafe(_TOKEN_BYTES)
-        write_private(home.admin_token, token + "\n")
-        return token
+        return None

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -17,7 +18,7 @@ from headrace_local.config import Config, load
 from headrace_local.folders import find_home, remove
 from headrace_local.layout import Home
 from headrace_local.supervisor import BUSY_STATUS
-from headrace_model.errors import HeadraceError
+from headrace_model.errors import HeadraceError, InvalidInput, Unavailable
 from headrace_model.units import parse_cpus, parse_size, rough_size
 
 STOPPED_STATUS: Final = 3
@@ -63,17 +64,60 @@ def _size(_: click.Context, __: click.Parameter, text: str | None) -> int | None
         raise click.BadParameter(str(error)) from error
 
 
+def _file(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """A path as it is remembered: from wherever the next `up` is said."""
+    return str(Path(text).expanduser().absolute()) if text else text
+
+
 @local.command(context_settings=_HELP)
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1 (first: 8378).")
 @click.option("--cpus", callback=_cpus, help="CPUs for jobs, for example 2 (first: all).")
 @click.option("--memory", callback=_size, help="Memory for jobs, for example 4GiB (first: 9/10).")
+@click.option(
+    "--store",
+    metavar="s3://[HOST:PORT/]BUCKET[/PREFIX]",
+    help="Keep objects on an S3 server, not in the state folder. Only at the first start.",
+)
+@click.option(
+    "--store-credentials",
+    metavar="FILE",
+    type=click.Path(path_type=Path, resolve_path=True),
+    help='With --store: a file, mode 0600, with {"access_key": "…", "secret_key": "…"}.',
+)
+@click.option("--store-region", help="With --store: the bucket's region (first: us-east-1).")
+@click.option(
+    "--store-tls",
+    type=click.Choice(["yes", "no"]),
+    help="With --store: TLS or not (first: not for this machine's own addresses).",
+)
+@click.option(
+    "--tls-cert",
+    metavar="FILE",
+    callback=_file,
+    help="Speak HTTPS, with this certificate (PEM, its chain below it); '' for HTTP again.",
+)
+@click.option("--tls-key", metavar="FILE", callback=_file, help="The certificate's key (PEM).")
 @click.option("-F", "--foreground", is_flag=True, help="Stay until Ctrl-C, then stop.")
-def up(port: int | None, cpus: float | None, memory: int | None, foreground: bool) -> None:
+def up(
+    port: int | None,
+    cpus: float | None,
+    memory: int | None,
+    foreground: bool,
+    tls_cert: str | None,
+    tls_key: str | None,
+    store: str | None,
+    store_credentials: Path | None,
+    **store_settings: str | None,
+) -> None:
     """Start Headrace and wait until it is ready; nothing to do when it is up.
 
-    Port, CPUs and memory are remembered. Workers of an earlier run are adopted.
+    Port, CPUs, memory, TLS files and the store are remembered (of the store's keys only where
+    their file is). Workers of an earlier run are adopted.
     """
-    wish = power.Wish(port, cpus, memory)
+    given = {name: text for name, text in store_settings.items() if text is not None}
+    wish = power.Wish(
+        port, cpus, memory, store, store_credentials, given, tls_cert=tls_cert, tls_key=tls_key
+    )
     began = time.monotonic()
     with _errors_said():
         home = find_home()
@@ -83,7 +127,7 @@ def up(port: int | None, cpus: float | None, memory: int | None, foreground: boo
             power.wait_ready(home, config, None, _say)
             click.echo(f"Headrace is already up: {config.url}")
             return
-        config = power.configure(home, wish)
+        config = power.configure(home, wish, _say)
         _say(f"starting Headrace in {home.root}")
         with _ended_on_interrupt(home):
             supervisor = power.spawn(home)
@@ -248,12 +292,48 @@ def reset(yes: bool) -> None:
     """Stop everything, workers too, and remove the state folder: jobs, datasets, tokens."""
     from headrace_local import workers
 
+    store = ""
     with _errors_said():
         home = find_home()
         power.check_home(home)
         if not yes:
             click.confirm(f"Remove {home.root} with all jobs and datasets?", abort=True)
+        with suppress(InvalidInput):  # a damaged config.json must not be in a reset's way
+            store = load(home).store
         power.stop(home)
         workers.end_all(home, 0.0)
         remove(home)
         click.echo(f"{home.root} is removed.")
+        if store:
+            click.echo(f"The objects in {store} are still there.")
+
+
+@local.command(name="reset-admin", context_settings=_HELP)
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+def reset_admin(output: str) -> None:
+    """Make yourself an admin again, with a new token; your old tokens are revoked.
+
+    For who lost the token, was disabled, or fears that another has it. Headrace has to be up.
+    """
+    import asyncio
+    import dataclasses
+
+    from headrace_local.admin import reset_admin as reset_it
+
+    with _errors_said():
+        home = find_home()
+        power.check_home(home)
+        if not power.running(home):
+            raise Unavailable("Headrace is not up", hint="`headrace local up` first")
+        done = asyncio.run(reset_it(home))
+    document = dataclasses.asdict(done) | {"token_file": str(done.token_file)}
+    match output:
+        case "json":
+            click.echo(json.dumps(document, indent=2))
+        case "yaml":
+            import yaml
+
+            click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+        case _:
+            click.echo(f"{done.user} is an admin; {_many(done.revoked, 'token')} revoked.")
+            click.echo(f"The new token is in {done.token_file}; a password stays as it was.")

@@ -21,13 +21,20 @@ class Config:
     cpus: float = 0.0
     memory_bytes: int = 0
     redis_memory_bytes: int = 2**30
+    tls_cert: str = ""
+    tls_key: str = ""
+    """Files of the certificate and its key (absolute paths); both empty: plain HTTP."""
+    store: str = ""
+    """Where objects lie: `s3://…`; empty: in the state folder."""
+    store_credentials: str = ""
+    """The file with the keys of an S3 store: never the keys themselves."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """More settings, for every service that has them: {"log_level": "debug"}."""
 
     @property
     def url(self) -> str:
         """Where the request service listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls_cert else 'http'}://127.0.0.1:{self.port}"
 
 
 def load(home: Home) -> Config:
@@ -54,6 +61,8 @@ def save(home: Home, config: Config) -> None:
     document = {"version": VERSION, **dataclasses.asdict(config)}
     write_private(home.config, json.dumps(document, indent=2) + "\n")
     client = {"url": config.url, "token_file": str(home.admin_token)}
+    if config.tls_cert:
+        client["ca_file"] = config.tls_cert  # of this very server no CA has to vouch for it
     write_private(home.client, json.dumps(client, indent=2) + "\n")
 
 
@@ -61,8 +70,11 @@ def _checked(config: Config) -> Config:
     numbers = (config.port, config.memory_bytes, config.redis_memory_bytes)
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError("port, memory_bytes and redis_memory_bytes are whole numbers")
+    if not all(isinstance(path, str) for path in (config.tls_cert, config.tls_key)):
+        raise ValueError("tls_cert and tls_key are paths")
     if not isinstance(config.cpus, int | float) or config.cpus < 0:
         raise ValueError("cpus is a number")
-    if not all(isinstance(value, str) for value in config.settings.values()):
-        raise ValueError("settings are texts")
+    texts = (config.store, config.store_credentials, *config.settings.values())
+    if not all(isinstance(value, str) for value in texts):
+        raise ValueError("store, store_credentials and settings are texts")
     return config

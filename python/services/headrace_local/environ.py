@@ -5,6 +5,7 @@ The one source for all services in one process (`services.py`) and for each as i
 
 from urllib.parse import quote
 
+from headrace_adapters.redis.acl import ADMIN, user_of
 from headrace_local.config import Config
 from headrace_local.layout import Home
 from headrace_service.settings import PREFIX
@@ -15,9 +16,11 @@ NODE = "local"
 
 def environ_for(home: Home, config: Config, service: str, replica: int = 1) -> dict[str, str]:
     """All `HEADRACE_*` variables of a service; `config.settings` wins over what we choose."""
+    user = user_of(service, NODE)
     chosen = {
         "state_dir": str(home.state_of(service, replica)),
-        "redis_url": redis_url(home),
+        "redis_url": redis_url(home, user),
+        "redis_password_file": str(home.password(user)),
         "internal_token_file": str(home.internal_token),
         "listen": f"unix:{home.socket(service, replica)}",
         "data_url": f"unix:{home.socket('data')}",
@@ -34,9 +37,15 @@ def _own(home: Home, config: Config, service: str) -> dict[str, str]:
                 "listen": f"127.0.0.1:{config.port}",
                 "scheduler_url": f"unix:{home.socket('scheduler')}",
                 "disk_path": str(home.redis),
+                "tls_cert_file": config.tls_cert,
+                "tls_key_file": config.tls_key,
             }
         case "data":
-            return {"store_dir": str(home.store)}
+            return {
+                "secrets_key_file": str(home.secrets_key),
+                "store": config.store or str(home.store),
+                "store_credentials_file": config.store_credentials,
+            }
         case "agent":
             return {
                 "node": NODE,
@@ -47,6 +56,6 @@ def _own(home: Home, config: Config, service: str) -> dict[str, str]:
             return {}
 
 
-def redis_url(home: Home) -> str:
-    """The URL of the home's Redis; blanks and the like in the path are quoted."""
-    return f"unix://{quote(str(home.redis_socket))}"
+def redis_url(home: Home, user: str = ADMIN) -> str:
+    """The URL of the home's Redis for a user; blanks and the like in the path are quoted."""
+    return f"unix://{user}@{quote(str(home.redis_socket))}"

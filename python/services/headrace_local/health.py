@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from typing import Any, Final
@@ -12,8 +13,8 @@ from headrace_local.config import Config
 from headrace_local.layout import Home
 from headrace_model.errors import HeadraceError, NotFound, Unavailable
 
-# No proxy of the environment: the service listens on this machine.
-_OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_NO_PROXY: Final = urllib.request.ProxyHandler({})
+"""No proxy of the environment: the service listens on this machine."""
 _GONE: Final = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
@@ -26,11 +27,21 @@ def is_ready(home: Home, config: Config, timeout_s: float = 2.0) -> bool:
     if not any(processes.listens(each.pid, config.port) for each in ours):
         return False
     try:
-        with _OPENER.open(f"{config.url}/health/ready", timeout=timeout_s) as answer:
+        with _opener(config).open(f"{config.url}/health/ready", timeout=timeout_s) as answer:
             said = json.load(answer)
     except _GONE:
         return False
     return isinstance(said, dict) and said.get("service") == "request"
+
+
+def _opener(config: Config) -> urllib.request.OpenerDirector:
+    """Trusts the very certificate that our service has, whichever name it is for."""
+    if not config.tls_cert:
+        return urllib.request.build_opener(_NO_PROXY)
+    context = ssl.create_default_context(cafile=config.tls_cert)
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return urllib.request.build_opener(_NO_PROXY, urllib.request.HTTPSHandler(context=context))
 
 
 def post(home: Home, config: Config, path: str, body: dict[str, Any]) -> None:
@@ -49,7 +60,7 @@ def post(home: Home, config: Config, path: str, body: dict[str, Any]) -> None:
         method="POST",
     )
     try:
-        with _OPENER.open(request, timeout=10.0):
+        with _opener(config).open(request, timeout=10.0):
             return
     except urllib.error.HTTPError as error:
         raise HeadraceError(f"{path} was refused with HTTP status {error.code}") from error

@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
-from headrace_local.environ import redis_url
 from headrace_local.layout import Home
+from headrace_local.redis_users import connect
 from headrace_model.ids import JobId
 from headrace_model.status import HAS_ATTEMPT, Status
 
@@ -32,7 +31,7 @@ def with_attempt(home: Home) -> list[JobId]:
 
 
 async def _read(home: Home, ask: Callable[[JobStore], Awaitable[T]]) -> T:
-    redis = Redis(redis_url(home), patience_s=_PATIENCE_S)
+    redis = connect(home, patience_s=_PATIENCE_S)
     try:
         return await ask(JobStore(redis))
     finally:

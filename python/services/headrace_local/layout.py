@@ -3,7 +3,9 @@
 ```
 config.json     port, cpus, memory, … (config.py)     client.json     {url, token_file}
 admin.token     the first admin's token               internal.token  what services show each other
+secrets.key     what secrets are encrypted with
 redis/          the durable Redis, its ballast        store/          items of datasets
+passwords/      one file for each user of Redis
 data/ agent/    what these two services keep          services/       what the others keep
 logs/           one file a process                    run/            lock, state.json, sockets
 ```
@@ -62,9 +64,28 @@ class Home:
         return self.root / "internal.token"
 
     @property
+    def secrets_key(self) -> Path:
+        """The key that secrets in Redis are encrypted with: not in the folder that Redis fills."""
+        return self.root / "secrets.key"
+
+    @property
     def redis(self) -> Path:
         """Redis's files."""
         return self.root / "redis"
+
+    @property
+    def acl(self) -> Path:
+        """Redis's users and what each may do; of their passwords only the SHA-256."""
+        return self.redis / "users.acl"
+
+    @property
+    def passwords(self) -> Path:
+        """The folder of the passwords of Redis's users."""
+        return self.root / "passwords"
+
+    def password(self, user: str) -> Path:
+        """The password of one of Redis's users."""
+        return self.passwords / user
 
     @property
     def store(self) -> Path:
@@ -138,6 +159,7 @@ class Home:
         states = (self.state_of(service) for service in SERVICES)
         return (
             self.redis,
+            self.passwords,
             self.store,
             self.root / "services",
             *states,
@@ -151,7 +173,7 @@ class Home:
 
         The files by which a home is known come last, so that a reset can be begun again.
         """
-        files = (self.client, self.admin_token, self.internal_token, self.config)
+        files = (self.client, self.admin_token, self.internal_token, self.secrets_key, self.config)
         return (*(folder for folder in self.folders if folder.parent == self.root), *files)
 
 

@@ -6,17 +6,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace_local import health, processes, redis_server
+from headrace_local import health, processes, redis_server, stores
 from headrace_local.config import DEFAULT_PORT, Config, load, save
 from headrace_local.folders import prepare
 from headrace_local.layout import Home
 from headrace_local.supervisor import BUSY_STATUS, REDIS_GRACE_S, SERVICES_GRACE_S
 from headrace_model.errors import Conflict, InvalidInput, Unavailable
+from headrace_service.sockets import tls_of
 
 READY_WITHIN_S: Final = 60.0
 _POLL_S: Final = 0.02
@@ -32,6 +33,11 @@ class Wish:
     port: int | None = None
     cpus: float | None = None
     memory_bytes: int | None = None
+    store: str | None = None
+    store_credentials: Path | None = None
+    store_settings: Mapping[str, str] = field(default_factory=dict)
+    tls_cert: str | None = None
+    tls_key: str | None = None
 
 
 def running(home: Home) -> processes.Found | None:
@@ -39,11 +45,18 @@ def running(home: Home) -> processes.Found | None:
     return next(iter(processes.find(home.id, "supervisor")), None)
 
 
-def configure(home: Home, wish: Wish) -> Config:
-    """Make the folders and write the configuration for a start; raises `Conflict` for a port
-    that was asked for and is taken."""
-    prepare(home)
-    config = load(home)
+def configure(home: Home, wish: Wish, say: Callable[[str], None]) -> Config:
+    """Make the folders and write the configuration for a start.
+
+    Raises `Conflict` for a port that was asked for and is taken, and for another store than the
+    home has; `InvalidInput` for TLS files that can't be used; what `stores.try_out` raises.
+    """
+    config = stores.choose(home, load(home), wish.store, wish.store_credentials)
+    config = dataclasses.replace(config, settings={**config.settings, **wish.store_settings})
+    stores.try_out(home, config, say)
+    tls_cert = config.tls_cert if wish.tls_cert is None else wish.tls_cert
+    tls_key = config.tls_key if wish.tls_key is None else wish.tls_key
+    tls_of(tls_cert, tls_key)  # as the service will do, but the sentence comes on the screen
     port = wish.port or config.port
     # What a killed supervisor left may hold the port: it is about to be ended.
     ours = config.port if processes.find(home.id, "services") else None
@@ -59,7 +72,11 @@ def configure(home: Home, wish: Wish) -> Config:
         port=port,
         cpus=config.cpus if wish.cpus is None else wish.cpus,
         memory_bytes=config.memory_bytes if wish.memory_bytes is None else wish.memory_bytes,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
     )
+    # Only now: a start that was refused must not leave a folder that no `up` takes for a home.
+    prepare(home)
     save(home, config)
     return config
 
@@ -70,6 +87,17 @@ def check_unchanged(config: Config, wish: Wish) -> None:
         "--port": (wish.port, config.port),
         "--cpus": (wish.cpus, config.cpus),
         "--memory": (wish.memory_bytes, config.memory_bytes),
+        "--tls-cert": (wish.tls_cert, config.tls_cert),
+        "--tls-key": (wish.tls_key, config.tls_key),
+        "--store": (wish.store and wish.store.rstrip("/"), config.store),
+        "--store-credentials": (
+            wish.store_credentials and str(wish.store_credentials),
+            config.store_credentials,
+        ),
+        **{
+            f"--{name.replace('_', '-')}": (value, config.settings.get(name))
+            for name, value in wish.store_settings.items()
+        },
     }
     changed = [name for name, (new, old) in asked.items() if new is not None and new != old]
     if changed:

@@ -12,9 +12,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final
 
+from headrace_adapters.redis.acl import ADMIN
 from headrace_local.config import Config
 from headrace_local.folders import write_private
 from headrace_local.layout import Home
+from headrace_local.redis_users import admin_password, write_acl
 from headrace_model.errors import Unavailable
 
 OLDEST: Final = (6, 2)
@@ -36,7 +38,7 @@ def find_server() -> Path:
     """
     too_old = ""
     for candidate in _candidates():
-        version = _version(candidate)
+        version = version_of(candidate)
         if version and version >= OLDEST:
             return candidate
         too_old += f"; {candidate} is {'.'.join(map(str, version)) if version else 'no server'}"
@@ -57,8 +59,11 @@ def _candidates() -> Iterator[Path]:
             yield carried
 
 
-def _version(server: Path) -> tuple[int, ...] | None:
-    """(7, 0, 15) for `Redis server v=7.0.15 sha=…` or `Valkey server v=…`."""
+def version_of(server: Path) -> tuple[int, ...] | None:
+    """Ask a server's program for its version; None where it is none.
+
+    (7, 0, 15) for `Redis server v=7.0.15 sha=…` or `Valkey server v=…`.
+    """
     try:
         said = subprocess.run(  # noqa: S603 - a server that the user installed
             [str(server), "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -75,6 +80,7 @@ def configuration(home: Home, config: Config) -> str:
         "port": "0",
         "unixsocket": str(home.redis_socket),
         "unixsocketperm": "700",
+        "aclfile": str(home.acl),
         "dir": str(home.redis),
         "logfile": str(home.log("redis")),
         "daemonize": "no",
@@ -101,7 +107,11 @@ def _quoted(value: str) -> str:
 
 
 def command(server: Path, home: Home, config: Config) -> list[str]:
-    """Write redis.conf and give the command that starts the server in the foreground."""
+    """Write redis.conf and its users, and give the command that starts it in the foreground.
+
+    A home from before there were users gets them here.
+    """
+    write_acl(home, version_of(server) or OLDEST)
     path = home.redis / "redis.conf"
     write_private(path, configuration(home, config))
     home.redis_socket.unlink(missing_ok=True)  # a killed server leaves its socket
@@ -113,10 +123,14 @@ def ask(home: Home) -> Answer:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_ANSWER_S)
         connection.connect(str(home.redis_socket))
-        connection.sendall(b"PING\r\n")
-        said = connection.recv(64)
-        if said.startswith(b"+PONG"):
-            return Answer.PONG
-        if said.startswith(b"-LOADING"):
-            return Answer.LOADING
+        # An older server, which `up` has not ended yet, answers the first with an error.
+        connection.sendall(f"AUTH {ADMIN} {admin_password(home)}\r\nPING\r\n".encode())
+        said = b""
+        while said.count(b"\n") < 2 and (more := connection.recv(256)):
+            said += more
+        match said.splitlines()[1:2]:
+            case [b"+PONG"]:
+                return Answer.PONG
+            case [line] if line.startswith(b"-LOADING"):
+                return Answer.LOADING
     return Answer.NONE

@@ -17,7 +17,7 @@ BODY_LIMIT_BYTES = 64 * 1024
 
 def build(settings: Settings) -> Service:
     """Make the monitor from its settings."""
-    redis = Redis(settings.redis_url)
+    redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
     monitor = Monitor(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
     token = InternalToken(settings.internal_token_file)

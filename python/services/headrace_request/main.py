@@ -11,25 +11,32 @@ from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.nodes import NodeStore
-from headrace_adapters.redis.users import UserStore
+from headrace_adapters.redis.users import UserStore, new_token
 from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
 from headrace_request.api.jobs import JobRoutes
-from headrace_request.api.requests import USER_KEY
+from headrace_request.api.live import WS, LiveRoute
+from headrace_request.api.people import LOGIN, PeopleRoutes
+from headrace_request.api.requests import CALLER_KEY
 from headrace_request.api.streams import add_datasets, add_logs, add_nodes
 from headrace_request.api.traffic import limit_requests
 from headrace_request.core.room import Watermarks
+from headrace_request.core.throttle import Throttle
 from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
+from headrace_request.service.live import LiveHub
 from headrace_request.service.logs import LogReader, ReadAllocation
+from headrace_request.service.passwords import Passwords
 from headrace_request.service.peers import Peer
+from headrace_request.service.people import People
 from headrace_request.service.room import Room
 from headrace_request.service.waiters import Waiters
 from headrace_request.settings import Settings
 from headrace_service.http import InternalToken, make_app
 from headrace_service.lifecycle import Service, main_of
+from headrace_service.sockets import Sockets, tls_of
 from headrace_wire.records import decode
 
 _REMEMBER_S = 1.0
@@ -37,7 +44,7 @@ _REMEMBER_S = 1.0
 
 def build(settings: Settings) -> Service:
     """Make the request service from its settings."""
-    redis = Redis(settings.redis_url)
+    redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     store = JobStore(redis)
     token = InternalToken(settings.internal_token_file)
     data = Peer("data", settings.data_url, token)
@@ -45,40 +52,68 @@ def build(settings: Settings) -> Service:
     nodes = Cached(NodeStore(redis).all, _REMEMBER_S)
     # Redis may have been restored while it was away: what is decided from now on is decided from
     # what it holds now, so the epoch is read anew.
-    waiters = Waiters(Events(redis), nodes_changed=nodes.forget, missed=redis.open)
+    users = UserStore(redis)
+    doorman = Doorman(
+        users,
+        settings.token_cache_s,
+        Throttle(settings.user_requests_per_s, settings.user_requests_at_once),
+    )
+    events = Events(redis)
+    waiters = Waiters(events, missed=redis.open)
+    waiters.listen({"node"}, lambda _: nodes.forget())
+    waiters.listen({"user"}, lambda _: doorman.forget())
     desk = JobDesk(store, nodes, Cached(_room(redis, settings).look, _REMEMBER_S), waiters,
                    Idempotency)  # fmt: skip
     reader = LogReader(
         LogReplies(redis), waiters, data.shipped_log, _allocations(redis), settings.logs_limit
     )
-    app = _app(redis, settings)
-    JobRoutes(desk, Lister(store), scheduler, settings).add_to(app)
+    people = People(
+        users,
+        Passwords(),
+        new_token,
+        login_days=settings.login_days,
+        token_days=settings.token_days,
+    )
+    app = _app(redis, doorman, settings)
+    PeopleRoutes(people).add_to(app)
+    lister = Lister(store)
+    hub = LiveHub(events, store, doorman, desk, lister, nodes, reader)
+    waiters.listen({"job", "node", "user"}, hub.hear)
+    LiveRoute(hub, doorman, settings).add_to(app)
+    JobRoutes(desk, lister, scheduler, settings).add_to(app)
     add_logs(app, desk, reader)
     add_datasets(app, data)
     add_nodes(app, nodes)
     return Service(
         name="request",
         open=[redis.open, data.open, scheduler.open],
-        loops=[waiters.run, reader.run],
+        loops=[waiters.run, reader.run, hub.run, hub.watch_people],
         app=app,
         listen=settings.listen,
+        sockets=Sockets(
+            settings.connections_limit,
+            settings.idle_s,
+            settings.headers_s,
+            tls_of(settings.tls_cert_file, settings.tls_key_file),
+        ),
         close=[data.close, scheduler.close, redis.close],
     )
 
 
-def _app(redis: Redis, settings: Settings) -> web.Application:
-    doorman = Doorman(UserStore(redis), settings.token_cache_s)
-
+def _app(redis: Redis, doorman: Doorman, settings: Settings) -> web.Application:
     async def authenticate(request: web.Request) -> None:
-        request[USER_KEY] = await doorman.user_of(request.headers.get("Authorization", ""))
+        request[CALLER_KEY] = await doorman.caller_of(
+            request.headers.get("Authorization", ""), request.remote or "local"
+        )
 
     app = make_app(
         "request",
         ready=redis.ping,
         authenticate=authenticate,
         body_limit_bytes=settings.json_limit_bytes,
+        open_routes=frozenset({LOGIN, WS}),
     )
-    limit_requests(app, settings.requests_limit)
+    limit_requests(app, settings.requests_limit, but=frozenset({WS}))
     return app
 
 

@@ -13,6 +13,17 @@ class Settings(CommonSettings):
         "Where the scheduler listens: http://host:port or unix:/path.", ""
     )
     json_limit_bytes: int = setting("Largest JSON body of a request, in bytes.", 8 * 2**20)
+    tls_cert_file: str = setting(
+        "File with the TLS certificate (PEM, its chain below it); empty: plain HTTP.", ""
+    )
+    tls_key_file: str = setting("File with the key of that certificate (PEM, mode 0600).", "")
+    connections_limit: int = setting("Most connections that are open at the same time.", 2000)
+    idle_s: float = setting("How long a connection may be open and ask nothing, in seconds.", 75.0)
+    headers_s: float = setting(
+        "How long the headers of a connection's first request, and a TLS handshake, may take, "
+        "in seconds.",
+        20.0,
+    )
     jobs_limit: int = setting("Most jobs in one submitted list.", 1000)
     requests_limit: int = setting("Most requests that are answered at the same time.", 1000)
     logs_limit: int = setting("Most log streams that are read at the same time.", 200)
@@ -32,6 +43,19 @@ class Settings(CommonSettings):
     disk_path: str = setting(
         "A folder on the disk that is watched (Redis's); empty: state_dir.", ""
     )
+    user_requests_per_s: int = setting(
+        "How many requests a second one user may make for long; more are answered with 429.", 1000
+    )
+    user_requests_at_once: int = setting(
+        "How many requests one user may make at once before the rate above counts.", 5000
+    )
+    sockets_limit: int = setting("Most WebSockets at the same time.", 1000)
+    user_sockets_limit: int = setting("Most WebSockets of one user at the same time.", 50)
+    outbox_limit_bytes: int = setting(
+        "How much may wait for one WebSocket's reader before it is dropped, in bytes.", 4 * 2**20
+    )
+    login_days: int = setting("How long a token from a login is good, in days.", 1)
+    token_days: int = setting("How long a token may be good that somebody makes, in days.", 365)
     token_cache_s: float = setting(
         "How long a token's user is remembered, so how late a revocation may act, in seconds.", 5.0
     )

@@ -18,7 +18,7 @@ BODY_LIMIT_BYTES = 64 * 1024
 
 def build(settings: Settings) -> Service:
     """Make the scheduler from its settings."""
-    redis = Redis(settings.redis_url)
+    redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
     scheduler = Scheduler(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
     app = make_app(

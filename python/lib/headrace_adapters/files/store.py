@@ -1,15 +1,8 @@
 """An object store in a directory: what S3 is elsewhere, on one machine's disk.
 
-The guarantees in the docstrings are those of every object store here; the suite
-tests/contract/test_object_store.py holds each adapter to them:
-
-* An object is there whole or not at all: after a crash at any point a key gives its old bytes,
-  its new bytes, or nothing, never a part. What a returned `put_*` wrote survives a power cut.
-* Every method may be repeated: putting the same bytes again, and deleting what is gone, succeed.
-* Keys are relative paths as `check_item_path` allows them, and never end in `.part`. Symbolic
-  links inside the store are not followed: an object behind one is refused.
-* Raises `InvalidName` (a bad key), `NotFound`, `Conflict` (one key can't be an object and a
-  folder of others), `Unavailable` (disk full, folder gone; may be repeated later).
+What holds for every store stands in `headrace_ports.object_store`. Here also: symbolic links
+inside the store are not followed (an object behind one is refused), and `Conflict` tells that one
+key can't be an object and a folder of others.
 """
 
 import asyncio
@@ -20,12 +13,12 @@ import stat as modes
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
 
+from headrace_adapters.threads import to_end
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import (
     Conflict,
@@ -36,6 +29,7 @@ from headrace_model.errors import (
     TooLarge,
     Unavailable,
 )
+from headrace_ports.object_store import Grant, Stat
 
 T = TypeVar("T")
 _PART = ".part"  # what a writer has not finished yet; agents use the same ending
@@ -45,18 +39,23 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MODE = 0o444
 
 
-@dataclass(frozen=True, slots=True)
-class Stat:
-    """What a store knows of an object without reading it."""
-
-    size_bytes: int
-
-
 class DirectoryStore:
     """Objects as files below `root`, which is made if it is missing. Safe across processes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root.absolute()
+
+    async def check(self) -> None:
+        """Make the folder; raises `InvalidInput` where that can't be done."""
+        try:
+            await asyncio.to_thread(self._root.mkdir, parents=True, exist_ok=True)
+        except OSError as error:
+            raise InvalidInput(
+                f"the folder of the object store {self._root} can't be made: {error.strerror}"
+            ) from error
+
+    async def close(self) -> None:
+        """Nothing is held open."""
 
     async def put_file(
         self, key: str, source: Path, *, sha256: str | None = None, move: bool = False
@@ -121,16 +120,13 @@ class DirectoryStore:
         """
         await self._do(key, lambda at: self._fetch(at, to))
 
-    async def grant_get(self, key: str) -> dict[str, str]:
+    async def grant_get(self, key: str) -> Grant:
         """Let another program on this machine read an object; raises `NotFound`."""
         await self._do(key, self._stat)
         return {"path": str(self._root / key)}
 
-    async def grant_put(self, key: str) -> dict[str, str]:
-        """Let another program on this machine write an object.
-
-        It writes `<path>.<random>.part`, syncs it, renames it to the path and syncs the folder.
-        """
+    async def grant_put(self, key: str, size_bytes: int = 0, upload: str = "") -> Grant:
+        """Let another program on this machine write an object; `size_bytes` doesn't matter."""
 
         def folder(at: tuple[str, ...]) -> None:
             with self._folder(at[:-1], make=True):
@@ -158,7 +154,7 @@ class DirectoryStore:
         if key.endswith(_PART):
             raise InvalidName(f"{key[:80]!r} can't be a key: {_PART} marks unfinished writes")
         try:
-            return await asyncio.to_thread(work, tuple(key.split("/")))
+            return await to_end(asyncio.to_thread(work, tuple(key.split("/"))))
         except OSError as error:
             raise _said(key, error) from error
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 from importlib.resources import files
 from inspect import signature
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -19,7 +20,9 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
+    NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
     RedisError,
@@ -33,9 +36,19 @@ from redis.exceptions import (
 )
 
 from headrace_adapters.redis.line import Line
-from headrace_model.errors import Conflict, Fenced, HeadraceError, NotFound, Stale, Unavailable
+from headrace_model.errors import (
+    Conflict,
+    Fenced,
+    HeadraceError,
+    InvalidInput,
+    NotFound,
+    Stale,
+    Unavailable,
+)
 
 _GONE = (RedisConnectionError, RedisTimeoutError, BusyLoadingError, OSError)
+# How Redis 6.2 and 7, and Valkey, say that a script did what its caller may not.
+_DENIED_IN_SCRIPT = ("The user executing the script can't", "ACL failure in script")
 _BATCH = 200  # commands a round trip: bounds memory and keeps Redis fair to others
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.5
 # Else the library looks its own version up on disk at each connection. Newer ones warn of the
@@ -63,6 +76,12 @@ class Linked(Conflict):
     """Jobs use the dataset; the message lists them."""
 
     code = "LINKED"
+
+
+class Denied(HeadraceError):
+    """Redis does not let this service's user in, or not do what it asked."""
+
+    code = "DENIED"
 
 
 class Damaged(HeadraceError):
@@ -94,11 +113,19 @@ class _Call:
 
 
 class Redis:
-    """One service's connection. `patience_s` bounds how long a call waits for a lost Redis."""
+    """One service's connection. `patience_s` bounds how long a call waits for a lost Redis.
 
-    def __init__(self, url: str, *, patience_s: float = 60.0) -> None:
+    The URL may name the user, whose password stands in `password_file` and nowhere else; an empty
+    one: none. Raises `InvalidInput` for a password in the URL, or a file that can't be read.
+    """
+
+    def __init__(
+        self, url: str, *, password_file: Path | str = "", patience_s: float = 60.0
+    ) -> None:
+        password = _read_password(Path(password_file)) if password_file else None
         self._client = aioredis.Redis.from_url(
             url,
+            password=password,
             decode_responses=True,
             socket_connect_timeout=5.0,
             socket_timeout=None,
@@ -106,6 +133,13 @@ class Redis:
             retry=Retry(NoBackoff(), 0),
             **_SAYS_NO_VERSION,
         )
+        options = self._client.connection_pool.connection_kwargs
+        if options.get("password") != password:  # that of the URL wins in the library
+            raise InvalidInput(
+                "the URL of Redis holds a password, which others could read",
+                hint="write it to a file (mode 0600) and name that in redis_password_file",
+            )
+        self._user = options.get("username") or "default"
         self._patience_s = patience_s
         self._waiting: list[_Call] = []
         self._woken = asyncio.Event()
@@ -117,8 +151,11 @@ class Redis:
 
     async def open(self) -> None:
         """Wait for Redis, agree on the epoch. Raises `Unavailable` after `patience_s`."""
-        await self.command("SET", "hr:epoch", token_hex(8), "NX")
-        self.epoch = str(await self.command("GET", "hr:epoch"))
+        epoch = await self.command("GET", "hr:epoch")
+        if epoch is None:  # agents may only read it
+            await self.command("SET", "hr:epoch", token_hex(8), "NX")
+            epoch = await self.command("GET", "hr:epoch")
+        self.epoch = str(epoch)
 
     async def ping(self) -> None:
         """Raise `Unavailable` unless Redis answers within two seconds."""
@@ -170,6 +207,30 @@ class Redis:
         _, code, message = reply
         raise _REFUSALS[code](message)
 
+    def denied(self, error: BaseException, what: str) -> Denied | None:
+        """The error as `Denied`, where it says that our user may not do `what`; else None."""
+        if isinstance(error, AuthenticationError):
+            return Denied(
+                f"Redis does not know its user {self._user} by this password: {error}",
+                hint="redis_url names the user, redis_password_file the file with the password",
+            )
+        if isinstance(error, NoPermissionError) or (
+            isinstance(error, ResponseError)
+            and any(sign in str(error) for sign in _DENIED_IN_SCRIPT)
+        ):
+            return Denied(
+                f"Redis does not let its user {self._user} run {what}: {error}",
+                hint="headrace_adapters/redis/acl.py says what each user may do",
+            )
+        return None
+
+    def _named(self, command: tuple[Any, ...]) -> str:
+        """A command as errors name it: without its arguments, which may be secret."""
+        if command[0] == "EVALSHA":
+            names = [n for n, (digest, _) in self._scripts.items() if digest == command[1]]
+            return f"the script {names[0]}" if names else "a script"
+        return str(command[0])
+
     async def _pump_forever(self) -> None:
         while True:
             await self._woken.wait()
@@ -195,6 +256,10 @@ class Redis:
                 # Bounded, so that a peer that vanished without a word is found out.
                 async with asyncio.timeout(self._patience_s):
                     replies = await self._line.exchange([call.command for call in batch])
+            except (AuthenticationError, NoPermissionError) as error:
+                # No patience: neither the password nor the rules change under a running Redis.
+                _fail(batch, self.denied(error, "SCRIPT LOAD") or Denied(str(error)))
+                return
             except _GONE as error:
                 if asyncio.get_running_loop().time() - started > self._patience_s:
                     _fail(batch, Unavailable(f"Redis does not answer: {error}"))
@@ -219,6 +284,8 @@ class Redis:
             call.answer.set_exception(
                 Unavailable("Redis is out of memory", hint="finish or delete jobs, or add memory")
             )
+        elif denied := self.denied(reply, self._named(call.command)):
+            call.answer.set_exception(denied)
         elif isinstance(reply, ResponseError) and "MISCONF" in str(reply):
             call.answer.set_exception(Unavailable("Redis can't write to its disk"))
         elif isinstance(reply, RedisError):
@@ -232,6 +299,15 @@ class Redis:
             if answer != digest:
                 raise AssertionError(f"Redis names a script {answer}, we {digest}")
         self._loaded = True
+
+
+def _read_password(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise InvalidInput(
+            f"the file {file} with Redis's password can't be read: {error.strerror}"
+        ) from None
 
 
 def _fail(batch: list[_Call], error: HeadraceError) -> None:

@@ -30,15 +30,18 @@ class DatasetStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def create(self, dataset: Dataset, *, new_version: bool) -> bool:
+    async def create(self, dataset: Dataset, *, new_version: bool, newest: str) -> bool:
         """Make an OPEN dataset; Redis gives version and time. False: this id was made before.
 
-        Raises `Conflict`: the name is taken and `new_version` is false, or is being written.
+        `newest` is the id that the name stood for when owner and shares were decided, "" for
+        none. Raises `Stale` where it stands for another one by now, and `Conflict`: the name is
+        taken and `new_version` is false, or is being written.
         """
         args = {
             "id": dataset.id,
             "name": dataset.name,
             "new_version": new_version,
+            "newest": newest,
             "doc": encode_dataset(dataset),
         }
         (made,) = await self._redis.script("create_dataset", args)
@@ -75,7 +78,7 @@ class DatasetStore:
         return bool(done)
 
     async def describe(self, entry: Entry, described: Dataset) -> None:
-        """Change description or expiry. Raises `Stale`, `NotFound`."""
+        """Change description, expiry or shares. Raises `Stale`, `NotFound`."""
         doc = encode_dataset(described)
         if doc != entry.doc:
             args = {"id": described.id, "old": entry.doc, "doc": doc}
@@ -150,6 +153,13 @@ class DatasetStore:
         raise NotFound(
             f"there is no dataset {name[:140]!r}", hint="`headrace dataset list` shows all"
         )
+
+    async def versions(self, name: str) -> list[DatasetId]:
+        """Every version of a name that is not deleted, the newest first."""
+        highest = int(await self._redis.command("HGET", "hr:versions", name) or 1)
+        names = [f"{name}@{number}" for number in range(highest, 0, -1)]
+        found = await self._redis.command("HMGET", "hr:names", *names)
+        return [DatasetId(one) for one in found if one]
 
     async def ids(self) -> set[DatasetId]:
         """Every dataset that has a name: OPEN and SEALED ones."""

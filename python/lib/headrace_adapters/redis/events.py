@@ -1,7 +1,8 @@
 """The stream of events: hints that wake a service up. What is missed is found by its sweeps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -21,7 +22,10 @@ class Events:
         self._redis = redis
 
     async def follow(self) -> AsyncIterator[Mapping[str, str]]:
-        """Yield events for ever; an empty mapping means: some may have been missed, sweep now."""
+        """Yield events for ever; an empty mapping means: some may have been missed, sweep now.
+
+        `at` is an event's id: it rises from event to event while this Redis lives.
+        """
         last, line = "", Line(self._redis.client)
         while True:
             try:
@@ -32,13 +36,52 @@ class Events:
                 (reply,) = await line.exchange([(*_READ, last)])
                 if isinstance(reply, RedisError):
                     raise reply
-            except (RedisError, OSError):
+            except (RedisError, OSError) as error:
+                if denied := self._redis.denied(error, "XREAD"):
+                    raise denied from None
                 last = ""
                 await asyncio.sleep(_PAUSE_S)
                 continue
             for entry, fields in _entries(reply):
                 last = entry
-                yield fields
+                yield {**fields, "at": entry}
+
+    async def last(self) -> str:
+        """The id of the newest event; "0-0" before the first."""
+        tail = await self._redis.command("XREVRANGE", "hr:events", "+", "-", "COUNT", 1)
+        return str(tail[0][0]) if tail else "0-0"
+
+    async def since(self, after: str, count: int) -> list[Mapping[str, str]] | None:
+        """The events after the one with id `after`, at most `count`.
+
+        None where some of them are no longer kept, or `after` is none of this Redis's.
+        """
+        first, newest, found = await self._redis.commands(
+            [
+                ("XRANGE", "hr:events", "-", "+", "COUNT", 1),
+                ("XREVRANGE", "hr:events", "+", "-", "COUNT", 1),
+                ("XRANGE", "hr:events", f"({after}", "+", "COUNT", count),
+            ]
+        )
+        if not first or not _place(first[0][0]) <= _place(after) <= _place(newest[0][0]):
+            return None
+        return [{**fields, "at": str(entry)} for entry, fields in _fields(found)]
+
+
+def _place(entry: str) -> tuple[int, int]:
+    ms, _, number = str(entry).partition("-")
+    return int(ms), int(number)
+
+
+def _fields(entries: Sequence[Any]) -> list[tuple[str, Mapping[str, str]]]:
+    """Entries of XRANGE: redis-py gives the fields as a mapping or flat."""
+    return [
+        (
+            entry,
+            fields if isinstance(fields, dict) else dict(zip(*[iter(fields)] * 2, strict=True)),
+        )
+        for entry, fields in entries
+    ]
 
 
 def _entries(reply: object) -> list[tuple[str, Mapping[str, str]]]:

@@ -13,6 +13,7 @@ from headrace_model.errors import Fenced, InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
 from headrace_model.move import Move
+from headrace_model.people import Shares
 from headrace_model.status import HOLDS_NOTHING, Event, Role, Status, move
 from headrace_model.work import Fact, FactKind, Work
 from headrace_wire.records import (
@@ -23,6 +24,7 @@ from headrace_wire.records import (
     encode_dataset,
     encode_fact,
     encode_fulfilments,
+    encode_shares,
     encode_work,
     fact_field,
     new_job_fields,
@@ -75,6 +77,15 @@ class JobStore:
         """
         (version,) = await self._redis.script("transition", _transition(change, term))
         return int(version)
+
+    async def share(self, job: Job, shared: Shares) -> None:
+        """Change with whom a job is shared; raises `Stale` where that changed meanwhile."""
+        args = {
+            "job": job.id,
+            "old": encode_shares(job.shared),
+            "shared": encode_shares(shared),
+        }
+        await self._redis.script("share_job", args)
 
     async def get(self, job: JobId) -> Job:
         """Read one job; raises `NotFound`."""

@@ -44,7 +44,9 @@ class LogReplies:
                         yield "", ""
                     elif message["type"] == "pmessage":
                         yield str(message["channel"]).removeprefix(self._prefix), message["data"]
-            except (RedisError, OSError):
+            except (RedisError, OSError) as error:
+                if denied := self._redis.denied(error, "PSUBSCRIBE"):
+                    raise denied from None
                 await asyncio.sleep(_PAUSE_S)
             finally:
                 await pubsub.aclose()  # type: ignore[no-untyped-call] # the stubs leave it untyped

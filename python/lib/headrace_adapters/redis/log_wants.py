@@ -27,7 +27,9 @@ class LogWants:
                     message = await pubsub.get_message(timeout=None)
                     if message and message["type"] == "message":
                         yield str(message["data"])
-            except (RedisError, OSError):
+            except (RedisError, OSError) as error:
+                if denied := self._redis.denied(error, "SUBSCRIBE"):
+                    raise denied from None
                 await asyncio.sleep(_PAUSE_S)
             finally:
                 await pubsub.aclose()  # type: ignore[no-untyped-call] # the stubs leave it untyped

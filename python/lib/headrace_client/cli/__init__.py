@@ -15,6 +15,13 @@ _COMMANDS: Final = {
     "jobs": Late("headrace_client.cli.jobs:group", "See and steer jobs."),
     "nodes": Late("headrace_client.cli.nodes:group", "See the nodes."),
     "dataset": Late("headrace_client.cli.dataset:group", "Upload, find and download data."),
+    "login": Late("headrace_client.cli.account:login", "Log in with a password."),
+    "logout": Late("headrace_client.cli.account:logout", "Log out: forget and revoke the token."),
+    "whoami": Late("headrace_client.cli.account:whoami", "Tell who you are here."),
+    "users": Late("headrace_client.cli.users:group", "See and manage users."),
+    "groups": Late("headrace_client.cli.groups:group", "See and manage groups of users."),
+    "tokens": Late("headrace_client.cli.tokens:group", "Make and revoke tokens for programs."),
+    "secrets": Late("headrace_client.cli.secrets:group", "Keep secrets for your jobs."),
 }
 
 
@@ -27,9 +34,12 @@ _COMMANDS: Final = {
 )
 @click.option("--url", metavar="URL", help="The server, for example http://127.0.0.1:8378.")
 @click.option("--token-file", metavar="FILE", help="The file with your token.")
+@click.option("--ca-file", metavar="FILE", help="The CA that vouches for an https server (PEM).")
 @click.version_option(package_name="headrace", message="headrace %(version)s")
 @click.pass_context
-def headrace(ctx: click.Context, url: str | None, token_file: str | None) -> None:
+def headrace(
+    ctx: click.Context, url: str | None, token_file: str | None, ca_file: str | None
+) -> None:
     """Bring data to models: ask for a model run, get a described result.
 
     \b
@@ -39,9 +49,10 @@ def headrace(ctx: click.Context, url: str | None, token_file: str | None) -> Non
       headrace jobs list
 
     The server and token come from --url and --token-file, else from HEADRACE_URL and
-    HEADRACE_TOKEN_FILE (or HEADRACE_TOKEN), else from the Headrace on this machine.
+    HEADRACE_TOKEN_FILE (or HEADRACE_TOKEN), else from `headrace login`, else from the Headrace on
+    this machine.
     """
-    ctx.obj = Asked(url, token_file)
+    ctx.obj = Asked(url, token_file, ca_file)
 
 
 def main() -> None:

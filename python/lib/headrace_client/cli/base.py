@@ -1,19 +1,22 @@
-"""What all commands share: groups that load late, the connection, the -o option."""
+"""What all commands share: groups that load late, the connection, several names, -o."""
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
 
+from headrace_client.cli.show import note
+from headrace_model.errors import HeadraceError
 from headrace_model.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from headrace_client.api import Client
+    from headrace_client.connection import Connection
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -101,22 +104,67 @@ class Asked:
 
     url: str | None
     token_file: str | None
+    ca_file: str | None = None
 
 
-def run(work: "Callable[[Client], Awaitable[T]]", *, patience_s: float = 60.0) -> T:
-    """Run `work` with a client connected as the options say."""
+def asked() -> Asked:
+    """The options of `headrace` itself, as they were given."""
+    return click.get_current_context().find_object(Asked) or Asked(None, None)
+
+
+def run(
+    work: "Callable[[Client], Awaitable[T]]",
+    *,
+    patience_s: float = 60.0,
+    connection: "Connection | None" = None,
+) -> T:
+    """Run `work` with a client connected as the options say, or as `connection` does."""
     # Imported here: `headrace --help` must not wait for an HTTP library.
     from headrace_client.api import Client
-    from headrace_client.connection import find_connection
+    from headrace_client.connection import find_ca_file, find_connection
 
-    asked = click.get_current_context().find_object(Asked) or Asked(None, None)
-    found = find_connection(asked.url, asked.token_file, os.environ)
+    options = asked()
+    found = connection or find_connection(options.url, options.token_file, os.environ)
+    ca_file = find_ca_file(options.ca_file, found.url, os.environ)
 
     async def with_client() -> T:
-        async with Client(found.url, found.token, patience_s=patience_s) as client:
+        async with Client(
+            found.url, found.token, patience_s=patience_s, ca_file=ca_file
+        ) as client:
             return await work(client)
 
     return asyncio.run(with_client())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes(Generic[T]):
+    """What came of one call for each of several names; a wrong one doesn't keep the others."""
+
+    done: tuple[T, ...]
+    wrong: tuple[tuple[str, HeadraceError], ...]
+
+    def raise_wrong(self) -> None:
+        """Note all errors but the first, and raise that one."""
+        for name, error in self.wrong[1:]:
+            note(f"{name}: {error}")
+        if self.wrong:
+            raise self.wrong[0][1]
+
+
+def run_each(names: Iterable[str], call: "Callable[[Client, str], Awaitable[T]]") -> "Outcomes[T]":
+    """Run a call for each name, one after the other, with one client."""
+
+    async def work(client: "Client") -> Outcomes[T]:
+        done: list[T] = []
+        wrong: list[tuple[str, HeadraceError]] = []
+        for name in names:
+            try:
+                done.append(await call(client, name))
+            except HeadraceError as error:
+                wrong.append((name, error))
+        return Outcomes(tuple(done), tuple(wrong))
+
+    return run(work)
 
 
 def output_option(command: F) -> F:
@@ -133,3 +181,4 @@ def output_option(command: F) -> F:
 
 
 job_argument = click.argument("job", metavar="JOB")
+jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)

@@ -9,6 +9,7 @@ import click
 
 from headrace_client.api import Client
 from headrace_client.cli.base import Late, Words, output_option, run
+from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
 from headrace_client.datasets import files_below
 from headrace_model.dataset import Category
@@ -231,6 +232,49 @@ def delete(name: str, yes: bool) -> None:
     write(f"{name} is deleted")
 
 
+@group.command(name="share")
+@_name
+@with_option
+@write_option
+@output_option
+def share(name: str, who: tuple[str, ...], writing: bool, form: str) -> None:
+    """Share a dataset: those people find and download it; with --write they fill and seal it.
+
+    \b
+    Example: headrace dataset share drb --with group:models --write
+    """
+    shares = asked_shares(who, writing)
+
+    async def ask(client: Client) -> Mapping[str, Any]:
+        view: Mapping[str, Any] = {}
+        for each in shares:
+            view = await client.datasets.share(name, each.who, each.level)
+        return view
+
+    _show_one(form, run(ask))
+
+
+@group.command(name="unshare")
+@_name
+@with_option
+@output_option
+def unshare(name: str, who: tuple[str, ...], form: str) -> None:
+    """Take shares of a dataset back; success where there are none.
+
+    \b
+    Example: headrace dataset unshare drb --with group:models
+    """
+    shares = asked_shares(who)
+
+    async def ask(client: Client) -> Mapping[str, Any]:
+        view: Mapping[str, Any] = {}
+        for each in shares:
+            view = await client.datasets.unshare(name, each.who)
+        return view
+
+    _show_one(form, run(ask))
+
+
 @group.command(name="match")
 @click.option("--format", "format_", metavar="FORMAT", help="Default: any.")
 @_category
@@ -276,6 +320,7 @@ def _show_one(form: str, view: Mapping[str, Any]) -> None:
         ("owner", view["owner"]),
         ("made by", f"job {origin['job']}, attempt {origin['attempt']}" if origin else ""),
         ("about", view["description"]),
+        ("shared", shares_text(view.get("shared", ()))),
         ("created", view["created"]),
         ("expires", view["expires"]),
         ("notes", "\n".join(view.get("notes", ()))),

@@ -3,6 +3,7 @@
 import sys
 from typing import TYPE_CHECKING, Final
 
+from headrace_client.errors import Untrusted
 from headrace_model.errors import (
     Conflict,
     Forbidden,
@@ -35,10 +36,10 @@ Exit codes:
   0    done; with --follow, the job has completed
   1    the job failed (with --follow: its worker's own exit code, if it had one)
   2    the command line is wrong
-  3    the job, dataset or node is not known
-  4    refused: the job file or the state of things forbids it
-  5    Headrace does not answer, or has no room now
-  6    the token is missing, unknown or expired
+  3    the job, dataset, node, user or group is not known
+  4    refused: you may not, or the job file or the state of things forbids it
+  5    Headrace does not answer, has no room now, or its certificate is not to be trusted
+  6    not logged in: a wrong password, or the token is missing, unknown or expired
   7    the job was canceled or stopped
   70   an error inside headrace
   130  interrupted; a followed job goes on"""
@@ -47,6 +48,7 @@ _CODES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (Unauthorized, NOT_AUTHENTICATED),
     (NotFound, NOT_FOUND),
     (Unavailable, UNAVAILABLE),
+    (Untrusted, UNAVAILABLE),
     (Forbidden, REFUSED),
     (Conflict, REFUSED),
     (NeverFits, REFUSED),

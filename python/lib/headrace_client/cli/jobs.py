@@ -7,11 +7,19 @@ import click
 
 from headrace_client.api import Client
 from headrace_client.cli import exits
-from headrace_client.cli.base import Words, job_argument, output_option, run
+from headrace_client.cli.base import (
+    Outcomes,
+    Words,
+    job_argument,
+    jobs_argument,
+    output_option,
+    run,
+    run_each,
+)
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import say_end
+from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
-from headrace_model.errors import HeadraceError
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
 
@@ -219,29 +227,59 @@ def outputs(job: str, folder: str | None, form: str) -> None:
 
 def _verb(name: str, sentence: str, example: str) -> None:
     def command(jobs: tuple[str, ...], form: str) -> None:
-        wrong: list[tuple[str, HeadraceError]] = []
-
-        async def ask(client: Client) -> list[JobView]:
-            views = []
-            for job in jobs:
-                try:
-                    views.append(await client.desire(job, name))
-                except HeadraceError as error:  # the others are still asked for
-                    wrong.append((job, error))
-            return views
-
-        views = run(ask)
-        lines = [(view.id, view.name[:40], _status(view)) for view in views]
-        if views or not wrong:
-            show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
-        for job, error in wrong[1:]:
-            note(f"{job}: {error}")
-        if wrong:
-            raise wrong[0][1]
+        outcomes = run_each(jobs, lambda client, job: client.desire(job, name))
+        _show_steered(form, outcomes)
 
     text = f"{sentence}\n\n    \b\n    Example: headrace jobs {name} {example}\n"
-    jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
     group.command(name=name, help=text)(jobs_argument(output_option(command)))
+
+
+@group.command(name="share")
+@jobs_argument
+@with_option
+@write_option
+@output_option
+def share(jobs: tuple[str, ...], who: tuple[str, ...], writing: bool, form: str) -> None:
+    """Share jobs: those people see them, their logs and outputs; with --write they steer them.
+
+    \b
+    Example: headrace jobs share 0123456789abcdef --with user:bob --with group:models
+    """
+    shares = asked_shares(who, writing)
+
+    async def one(client: Client, job: str) -> JobView:
+        for each in shares:
+            view = await client.share(job, each.who, each.level)
+        return view
+
+    _show_shared(form, run_each(jobs, one))
+
+
+@group.command(name="unshare")
+@jobs_argument
+@with_option
+@output_option
+def unshare(jobs: tuple[str, ...], who: tuple[str, ...], form: str) -> None:
+    """Take shares of jobs back; success where there are none.
+
+    \b
+    Example: headrace jobs unshare 0123456789abcdef --with everyone
+    """
+    shares = asked_shares(who)
+
+    async def one(client: Client, job: str) -> JobView:
+        for each in shares:
+            view = await client.unshare(job, each.who)
+        return view
+
+    _show_shared(form, run_each(jobs, one))
+
+
+def _show_shared(form: str, outcomes: Outcomes[JobView]) -> None:
+    lines = [(view.id, view.name[:40], shares_text(view.shared)) for view in outcomes.done]
+    if outcomes.done:
+        show(form, outcomes.done, lambda: rows(("ID", "NAME", "SHARED"), lines, ""))
+    outcomes.raise_wrong()
 
 
 _ID = "0123456789abcdef"
@@ -250,6 +288,14 @@ _verb("restart", "Restart stopped jobs, as a further attempt.", _ID)
 _verb("cancel", "Cancel jobs, for good.", f"{_ID} 0123456789abcdeg")
 _verb("hold", "Hold jobs back that have no nodes yet.", _ID)
 _verb("release", "Release held jobs.", _ID)
+
+
+def _show_steered(form: str, outcomes: Outcomes[JobView]) -> None:
+    views = outcomes.done
+    lines = [(view.id, view.name[:40], _status(view)) for view in views]
+    if views or not outcomes.wrong:
+        show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
+    outcomes.raise_wrong()
 
 
 def _status(view: JobView) -> str:
@@ -279,6 +325,7 @@ def _info(view: JobView) -> None:
             ("nodes", shares),
             ("after", " ".join(view.after)),
             ("repeats", view.origin),
+            ("shared", shares_text(view.shared)),
             ("outputs", "\n".join(f"{k}: {v}" for k, v in view.outputs.items())),
         ]
     )

@@ -39,11 +39,13 @@ class Folders:
     tmp: str
     home: str
     job_file: str
+    secrets: str | None = None  # of a job that names any
 
 
 def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
     """What the placeholders of command and environment stand for on this node."""
-    return {name: f"{folders.datasets}/{name}" for name in inputs} | {"output": folders.output}
+    values = {name: f"{folders.datasets}/{name}" for name in inputs} | {"output": folders.output}
+    return values | ({"secrets": folders.secrets} if folders.secrets else {})
 
 
 def argv(template: WorkerTemplate, values: Mapping[str, str]) -> tuple[str, ...]:
@@ -82,4 +84,6 @@ def environment(
         "HEADRACE_OUTPUT": folders.output,
         "HEADRACE_RANK": str(work.rank),
         "HEADRACE_RANKS": str(work.ranks),
+        # The folder alone: what stands in an environment, every child and core dump shows.
+        **({"HEADRACE_SECRETS": folders.secrets} if folders.secrets else {}),
     }

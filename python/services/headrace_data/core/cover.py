@@ -1,4 +1,4 @@
-"""How entries of one shelf meet a requirement: one alone, or a union along one index.
+"""How entries of one category and format meet a requirement: one alone, or a union of several.
 
 A union needs every part to cover the requirement on all indexes but one, and all parts together
 to cover it there. That is exact: a mosaic over two indexes at once is not looked for, because no
@@ -13,7 +13,7 @@ from itertools import chain, islice
 
 from headrace_data.core.entry import Entry, Fabrics, covers, held
 from headrace_data.core.ranked import Ranked
-from headrace_data.core.shelf import MANY_NAMES, Facet, Shelf
+from headrace_data.core.shelf import MANY_NAMES, Facet, Shelves
 from headrace_model.domain import Continuous, Discrete, Domain, Index, Restriction
 from headrace_model.times import Instant
 
@@ -37,9 +37,9 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The look for one requirement on one shelf, at one time (`now_ms`)."""
+    """The look for one requirement on the shelves of one asker, at one time (`now_ms`)."""
 
-    shelf: Shelf
+    shelves: Shelves
     want: Domain
     fabrics: Fabrics
     now_ms: int
@@ -50,7 +50,7 @@ class Search:
 
     def single(self) -> Entry | None:
         """Return the entry of the lowest rank that covers `want` alone."""
-        found = (self._best_of(facet) for facet in self.shelf.facets(self.want))
+        found = (self._best_of(facet) for facet in self.shelves.facets(self.want))
         return min((entry for entry in found if entry), key=lambda e: e.rank, default=None)
 
     def _best_of(self, facet: Facet) -> Entry | None:
@@ -81,7 +81,7 @@ class Search:
 
         That gives the fewest parts if each entry is one interval, and always an exact cover.
         """
-        facets = self.shelf.facets(self.want, besides=Index.TIME)
+        facets = self.shelves.facets(self.want, besides=Index.TIME)
         last = asked.intervals[-1][1]
         parts: list[Entry] = []
         gaps: list[tuple[Instant, Instant]] = []
@@ -148,17 +148,17 @@ class Search:
         A cover exists if each name stands in one usable entry. Where many entries share a name,
         the best-ranked ones are enough; the rest could only save a part or two.
         """
-        facets = self.shelf.facets(self.want, besides=index)
+        facets = self.shelves.facets(self.want, besides=index)
+        found: Iterable[Entry]
         if len(asked.values) > MANY_NAMES or sum(map(len, facets)) <= _FEW:
-            return chain.from_iterable(facets)
-        named = (
-            islice(
-                (each for each in self.shelf.named(index, name) if self.usable(each, index)),
-                _BEST_OF_A_NAME,
+            found = chain.from_iterable(facets)
+        else:
+            named = (
+                islice((each for each in facet if self.usable(each, index)), _BEST_OF_A_NAME)
+                for name in sorted(asked.values)
+                for facet in self.shelves.named(index, name)
             )
-            for name in sorted(asked.values)
-        )
-        found = chain(self.shelf.wide(index), *named)
+            found = chain(*self.shelves.wide(index), *named)
         return {entry.key: entry for entry in found}.values()
 
 

@@ -1,8 +1,9 @@
 """What matching compares: a dataset or promise, reduced to its domain and its rank."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from headrace_data.core.visible import Readers, readers_of
 from headrace_model.dataset import Dataset
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, contains
 from headrace_model.requirement import Promise
@@ -28,6 +29,7 @@ class Entry:
     domain: Domain
     source: Dataset | Promise
     expires_ms: int | None
+    readers: Readers
 
     @property
     def intervals(self) -> tuple[tuple[Instant, Instant], ...]:
@@ -50,13 +52,15 @@ class Entry:
 def dataset_entry(dataset: Dataset) -> Entry:
     """Rank a dataset: the newest, then the highest version, the fewest bytes, the lowest id."""
     rank = (-dataset.created_ms, -dataset.version, dataset.size_bytes, dataset.id)
-    return Entry(dataset.id, rank, dataset.domain, dataset, dataset.expires_ms)
+    readers = readers_of(dataset.owner, dataset.shared)
+    return Entry(dataset.id, rank, dataset.domain, dataset, dataset.expires_ms, readers)
 
 
 def promise_entry(promise: Promise) -> Entry:
     """Rank a promise: the oldest job first (it is likely to end first), then the output."""
     key = f"{promise.job}/{promise.output}"
-    return Entry(key, (0, 0, 0, key), promise.domain, promise, None)
+    readers = readers_of(promise.owner, promise.shared)
+    return Entry(key, (0, 0, 0, key), promise.domain, promise, None, readers)
 
 
 def possible_entry(promise: Promise) -> Entry:
@@ -69,8 +73,7 @@ def possible_entry(promise: Promise) -> Entry:
     whole = {
         index: declared.get(index) or (_ALWAYS if index is Index.TIME else ALL) for index in Index
     }
-    entry = promise_entry(promise)
-    return Entry(entry.key, entry.rank, Domain.of(whole), promise, None)
+    return replace(promise_entry(promise), domain=Domain.of(whole))
 
 
 def fabric_of(domain: Domain, fabrics: Fabrics) -> frozenset[str] | None:

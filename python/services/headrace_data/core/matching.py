@@ -11,9 +11,13 @@ datasets alone, never on the order in which they came:
    all that is asked comes first. Then one that may turn out to hold it: an index that an output
    does not declare, and its format if that is GENERIC, are read from its files, so they count as
    possible until the job closes; who waited is then matched again.
+
+Each match is made for somebody: what they may not see is neither taken, nor waited for, nor named
+as near, nor does a hydrofabric of it tell its ids.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from headrace_data.core.cover import Cover, Search
 from headrace_data.core.entry import (
@@ -26,7 +30,9 @@ from headrace_data.core.entry import (
     possible_entry,
     promise_entry,
 )
-from headrace_data.core.shelf import Shelf
+from headrace_data.core.fabrics import KnownFabrics
+from headrace_data.core.shelf import Shelf, Shelves
+from headrace_data.core.visible import Readers
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import Domain, Index, Restriction, lacking
 from headrace_model.errors import Conflict
@@ -45,19 +51,19 @@ _NEAREST = 3
 _NEAR_LOOKED_AT = 24
 _NAMED_PARTS = 3
 
-Shelves = dict[tuple[Category, str], Shelf]
+_Places = dict[tuple[Category, str], dict[str, Shelf]]  # at last by the key of the reader
 
 
 class Matcher:
     """All datasets and promises that requirements may be met with. Not safe across threads."""
 
     def __init__(self) -> None:
-        self._datasets: Shelves = {}
-        self._promises: Shelves = {}
-        self._possible: Shelves = {}
+        self._datasets: _Places = {}
+        self._promises: _Places = {}
+        self._possible: _Places = {}
         self._entries: dict[DatasetId, Entry] = {}
         self._promised: dict[JobId, dict[str, tuple[Entry, Entry]]] = {}
-        self._fabrics: dict[tuple[Index, str], frozenset[str]] = {}
+        self._fabrics = KnownFabrics()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -70,12 +76,14 @@ class Matcher:
         entry = dataset_entry(dataset)
         self._entries[dataset.id] = entry
         _put(self._datasets, entry)
+        self._fabrics.learn(dataset)
 
     def remove(self, dataset: DatasetId) -> None:
         """Offer a dataset no more; an unknown one is already gone."""
         entry = self._entries.pop(dataset, None)
         if entry is not None:
             _take(self._datasets, entry)
+            self._fabrics.forget(dataset)
 
     def replace_all(self, datasets: Mapping[DatasetId, Dataset]) -> None:
         """Offer exactly these: for a sweep that read the whole catalogue. Raises `Conflict`."""
@@ -104,27 +112,22 @@ class Matcher:
         _take(self._promises, declared)
         _take(self._possible, possible)
 
-    def learn_fabric(self, index: Index, name: str, catchments: frozenset[str]) -> None:
-        """Let CATCHMENT_ID: ALL of a hydrofabric stand for its ids.
-
-        `index` is HYDROFABRIC_ID or HYDROFABRIC_DATA_ID, `name` the fabric's value there. Later
-        calls for the same fabric replace the ids.
-        """
-        self._fabrics[index, name] = catchments
-
     def match(
-        self, wanted: Requirement, now_ms: int, for_job: JobId | None = None
+        self,
+        wanted: Requirement,
+        now_ms: int,
+        readers: Readers,
+        for_job: JobId | None = None,
     ) -> Fulfilment | Promised | Miss:
-        """Meet a requirement, or tell why not. Data that expired by `now_ms` does not exist.
+        """Meet a requirement by what stands under `readers`, the keys of who asks, or tell why
+        not. Data that expired by `now_ms` does not exist.
 
         With `for_job`, only jobs older than that one are waited for: two jobs could otherwise
         wait for each other for ever.
         """
-        want = expanded(wanted.domain, self._fabrics)
-        searches = [
-            Search(shelf, want, self._fabrics, now_ms)
-            for shelf in _shelves(self._datasets, wanted)
-        ]
+        fabrics = self._fabrics.seen_by(readers)
+        asked = _Asked(wanted, expanded(wanted.domain, fabrics), fabrics, now_ms, readers)
+        searches = asked.searches(self._datasets)
         singles = [entry for search in searches if (entry := search.single())]
         if singles:
             best = min(singles, key=lambda entry: entry.rank)
@@ -134,27 +137,23 @@ class Matcher:
         whole = [cover for cover in covers if cover.left is None]
         if whole:
             return _union(wanted, min(whole, key=_cover_order))
-        promised = self._promised_for(wanted, want, now_ms, for_job)
-        return promised or self._miss(wanted, want, now_ms, covers)
+        return self._promised_for(asked, for_job) or self._miss(asked, covers)
 
-    def _promised_for(
-        self, wanted: Requirement, want: Domain, now_ms: int, for_job: JobId | None
-    ) -> Promised | None:
-        declared = list(_shelves(self._promises, wanted))
-        possible = list(_shelves(self._possible, wanted, or_format=_UNKNOWN_FORMAT))
-        for shelves, will in ((declared, "will cover"), (possible, "may cover")):
-            searches = (Search(shelf, want, self._fabrics, now_ms) for shelf in shelves)
+    def _promised_for(self, asked: "_Asked", for_job: JobId | None) -> Promised | None:
+        declared = asked.searches(self._promises)
+        possible = asked.searches(self._possible, or_format=_UNKNOWN_FORMAT)
+        for searches, will in ((declared, "will cover"), (possible, "may cover")):
             found = [entry for search in searches if (entry := search.single())]
             best = min(found, key=lambda entry: entry.rank, default=None)
             if best is None or not isinstance(best.source, Promise):
                 continue
             # The best is of the oldest job: if that is not older than the asking one, none is.
             if for_job is None or best.source.job < for_job:
-                return Promised(wanted.name, best.source, f"{best.title} {will} it")
+                return Promised(asked.wanted.name, best.source, f"{best.title} {will} it")
         return None
 
-    def _miss(self, wanted: Requirement, want: Domain, now_ms: int, covers: list[Cover]) -> Miss:
-        nearest = self._nearest(wanted, want, now_ms, covers)
+    def _miss(self, asked: "_Asked", covers: list[Cover]) -> Miss:
+        nearest = self._nearest(asked, covers)
         # A union that was begun comes closer than any dataset alone: say what is left of it.
         begun = [(cover.over, cover.left) for cover in covers if cover.parts and cover.left]
         missing: tuple[tuple[Index, Restriction], ...]
@@ -163,25 +162,23 @@ class Matcher:
         elif nearest and nearest[0].lacks and nearest[0].format is None:
             missing = nearest[0].lacks
         else:
-            missing = want.restrictions
-        return Miss(wanted, missing, nearest)
+            missing = asked.want.restrictions
+        return Miss(asked.wanted, missing, nearest)
 
-    def _nearest(
-        self, wanted: Requirement, want: Domain, now_ms: int, covers: list[Cover]
-    ) -> tuple[Near, ...]:
+    def _nearest(self, asked: "_Asked", covers: list[Cover]) -> tuple[Near, ...]:
         """Rank by the number of lacks (another format is one), then by those lacked wholly."""
+        wanted, want = asked.wanted, asked.want
         near = {part.key: part for cover in covers for part in cover.parts[:_NEAR_LOOKED_AT]}
-        for (category, _), shelf in self._datasets.items():
-            if category is wanted.category:
-                near.update((entry.key, entry) for entry in shelf.near(want, _NEAR_LOOKED_AT))
+        for shelves in asked.shelves(self._datasets, any_format=True):
+            near.update((entry.key, entry) for entry in shelves.near(want, _NEAR_LOOKED_AT))
         ranked = []
         for entry in near.values():
-            if entry.expired(now_ms):
+            if entry.expired(asked.now_ms):
                 continue
             other = (
                 entry.source.format if wanted.format not in (None, entry.source.format) else None
             )
-            lacks = _lacks(entry, want, self._fabrics)
+            lacks = _lacks(entry, want, asked.fabrics)
             wholly = sum(lack == want.get(index) for index, lack in lacks)
             # What has nothing in common with the requirement is not near.
             if wholly < len(want.restrictions) or not want.restrictions:
@@ -194,26 +191,52 @@ class Matcher:
         )
 
 
-def _shelves(
-    shelves: Shelves, wanted: Requirement, or_format: str | None = None
-) -> Iterator[Shelf]:
-    """Yield the shelves of the category and format asked; those of `or_format` too."""
-    for category, format_ in sorted(shelves):
-        has_format = wanted.format in (None, format_) or format_ == or_format
-        if category is wanted.category and has_format:
-            yield shelves[category, format_]
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One requirement, what its domain comes to (`want`), when, and for whom."""
+
+    wanted: Requirement
+    want: Domain
+    fabrics: Fabrics
+    now_ms: int
+    readers: Readers
+
+    def shelves(
+        self, places: _Places, *, or_format: str | None = None, any_format: bool = False
+    ) -> Iterator[Shelves]:
+        """Yield what the asker may see of the category and format; those of `or_format` too."""
+        for category, format_ in sorted(places):
+            fits = any_format or self.wanted.format in (None, format_) or format_ == or_format
+            if category is not self.wanted.category or not fits:
+                continue
+            by_reader = places[category, format_]
+            found = [by_reader[key] for key in sorted(self.readers & by_reader.keys())]
+            if found:
+                yield Shelves(found)
+
+    def searches(self, places: _Places, or_format: str | None = None) -> list[Search]:
+        """The look through each of the shelves."""
+        return [
+            Search(shelves, self.want, self.fabrics, self.now_ms)
+            for shelves in self.shelves(places, or_format=or_format)
+        ]
 
 
-def _put(shelves: Shelves, entry: Entry) -> None:
+def _put(places: _Places, entry: Entry) -> None:
+    by_reader = places.setdefault((entry.source.category, entry.source.format), {})
+    for reader in entry.readers:
+        by_reader.setdefault(reader, Shelf()).add(entry)
+
+
+def _take(places: _Places, entry: Entry) -> None:
     place = (entry.source.category, entry.source.format)
-    shelves.setdefault(place, Shelf()).add(entry)
-
-
-def _take(shelves: Shelves, entry: Entry) -> None:
-    place = (entry.source.category, entry.source.format)
-    shelves[place].remove(entry)
-    if not len(shelves[place]):
-        del shelves[place]
+    by_reader = places[place]
+    for reader in entry.readers:
+        by_reader[reader].remove(entry)
+        if not len(by_reader[reader]):
+            del by_reader[reader]
+    if not by_reader:
+        del places[place]
 
 
 def _cover_order(cover: Cover) -> tuple[int, int, list[Rank]]:

@@ -3,9 +3,11 @@
 Entries stand under each name that they hold (HYDROFABRIC_DATA_ID drb, GAUGE_ID 01472000, ...).
 An entry that holds ALL, or very many names, of an index stands under "wide" there instead. A
 requirement is looked up under its most selective name, by rank or by time.
+
+There is one shelf a reader; `Shelves` looks at those of one asker as if they were one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from heapq import nsmallest
 
 from headrace_data.core.entry import Entry
@@ -130,6 +132,31 @@ class Shelf:
                 yield from self.named(index, name).first(most)
             yield from self.wide(index).first(most)
         yield from self._all.first(most)
+
+
+class Shelves:
+    """Several shelves as one. An entry may stand in more than one of them."""
+
+    __slots__ = ("_shelves",)
+
+    def __init__(self, shelves: Sequence[Shelf]) -> None:
+        self._shelves = shelves
+
+    def facets(self, want: Domain, besides: Index | None = None) -> tuple[Facet, ...]:
+        """Return facets that together hold every entry which covers `want` (`Shelf.facets`)."""
+        return tuple(facet for shelf in self._shelves for facet in shelf.facets(want, besides))
+
+    def named(self, index: Index, name: str) -> Iterator[Facet]:
+        """Yield the entries that stand under a name."""
+        return (shelf.named(index, name) for shelf in self._shelves)
+
+    def wide(self, index: Index) -> Iterator[Facet]:
+        """Yield the entries that hold ALL, or very many names, of an index."""
+        return (shelf.wide(index) for shelf in self._shelves)
+
+    def near(self, want: Domain, most: int) -> Iterator[Entry]:
+        """Yield entries that may come close to `want` (`Shelf.near`)."""
+        return (entry for shelf in self._shelves for entry in shelf.near(want, most))
 
 
 def _places(domain: Domain) -> Iterator[tuple[Index, str | None]]:

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
 from headrace_model.job import Job
+from headrace_model.people import not_shared_with, shared_with
 from headrace_model.status import Status
 from headrace_model.times import parse_instant
 from headrace_request.api.requests import (
@@ -26,6 +27,8 @@ from headrace_request.settings import Settings
 from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import accepted_view, amount, history_view, job_view
 from headrace_wire.jobfile import dump
+from headrace_wire.people import ShareRequest
+from headrace_wire.schema import from_plain
 
 ROOT: Final = "/api/v1"
 _LONGEST_WAIT_S: Final = 30
@@ -52,6 +55,8 @@ class JobRoutes:
         app.router.add_get(f"{one}/why", self.why)
         app.router.add_get(f"{one}/outputs", self.outputs)
         app.router.add_post(f"{one}:retry", self.retry)
+        app.router.add_post(f"{one}:share", self.share)
+        app.router.add_post(f"{one}:unshare", self.unshare)
         app.router.add_post(one + ":{verb:[a-z]+}", self.verb)
 
     async def submit(self, request: web.Request) -> web.Response:
@@ -170,11 +175,32 @@ class JobRoutes:
         try:
             verb = DesireVerb(name)
         except ValueError:
-            known = ", ".join([*DesireVerb, "retry"])
+            known = ", ".join([*DesireVerb, "retry", "share", "unshare"])
             raise InvalidInput(
                 f"{name[:40]!r} is not a verb for a job; known are {known}"
             ) from None
         return _shown(await self._desk.desire(job_of(request), verb, user_of(request)))
+
+    async def share(self, request: web.Request) -> web.Response:
+        """Let somebody else see a job, or steer it too."""
+        share = (await self._shared(request)).share
+        return _shown(
+            await self._desk.share(
+                job_of(request), user_of(request), lambda shares: shared_with(shares, share)
+            )
+        )
+
+    async def unshare(self, request: web.Request) -> web.Response:
+        """Take a share back; success if there is none."""
+        who = (await self._shared(request)).share.who
+        return _shown(
+            await self._desk.share(
+                job_of(request), user_of(request), lambda shares: not_shared_with(shares, who)
+            )
+        )
+
+    async def _shared(self, request: web.Request) -> ShareRequest:
+        return from_plain(ShareRequest, await read_json(request, self._settings.json_limit_bytes))
 
     async def retry(self, request: web.Request) -> web.Response:
         """Submit the spec of a closed job as a new job."""

@@ -8,17 +8,23 @@ from aiohttp import web
 
 from headrace_model.errors import InvalidInput, TooLarge
 from headrace_model.ids import JobId, parse_job_id
-from headrace_request.core.access import User
+from headrace_model.people import User
+from headrace_request.service.doorman import Caller
 from headrace_wire.jsontext import TextLimits, parse_json
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LARGE_BYTES: Final = 256 * 1024
-USER_KEY: Final = web.RequestKey("user", User)
+CALLER_KEY: Final = web.RequestKey("caller", Caller)
+
+
+def caller_of(request: web.Request) -> Caller:
+    """Who asks, and with which token; set when the request was authenticated."""
+    return request[CALLER_KEY]
 
 
 def user_of(request: web.Request) -> User:
-    """Who asks; set when the request was authenticated."""
-    return request[USER_KEY]
+    """Who asks."""
+    return caller_of(request).user
 
 
 def job_of(request: web.Request) -> JobId:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from headrace_model.errors import HeadraceError, InvalidInput, NotFound
 from headrace_model.job import Job
+from headrace_model.people import Act, check_may
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import flag, job_of, number, user_of
 from headrace_request.service.cached import Cached
@@ -131,19 +132,23 @@ async def _interleaved(*texts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def add_datasets(app: web.Application, data: Peer) -> None:
-    """Pass everything about datasets through to the data service."""
+    """Pass everything about datasets, and users' secrets, through to the data service."""
 
     async def pass_on(request: web.Request) -> web.StreamResponse:
         return await data.pass_on(request, user_of(request))
 
-    for path in ("/datasets", "/datasets:{verb:[a-z]+}", "/datasets/{rest:.+}"):
+    for path in (
+        "/datasets", "/datasets:{verb:[a-z]+}", "/datasets/{rest:.+}",
+        "/secrets", "/secrets/{name}",
+    ):  # fmt: skip
         app.router.add_route("*", ROOT + path, pass_on)
 
 
 def add_nodes(app: web.Application, nodes: "Cached[list[NodeRecord]]") -> None:
     """Add the list of nodes."""
 
-    async def list_nodes(_: web.Request) -> web.Response:
+    async def list_nodes(request: web.Request) -> web.Response:
+        check_may(user_of(request), Act.SEE_NODES)
         return web.json_response(
             {
                 "nodes": [

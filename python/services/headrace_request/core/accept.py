@@ -39,12 +39,6 @@ def refuse_unserved(spec: JobSpec) -> None:
             path="array",
             hint="submit a list of jobs for now; arrays come with the next release",
         )
-    if spec.secrets:
-        raise InvalidSpec(
-            "named secrets are not served yet",
-            path="secrets",
-            hint="leave `secrets` out for now; they come with the next release",
-        )
 
 
 def ask_of(spec: JobSpec) -> Ask:

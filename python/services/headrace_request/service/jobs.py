@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,10 @@ from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Job
 from headrace_model.move import Move
+from headrace_model.people import Act, Shares, User, check_may, check_thing, may
 from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
 from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
-from headrace_request.core.access import User, may_see
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.room import Full
 from headrace_request.service.cached import Cached
@@ -69,6 +69,7 @@ class JobDesk:
 
     async def check(self, plain: Any, user: User) -> JobSpec:
         """Check a job as a submit would; raises what keeps it from being taken."""
+        check_may(user, Act.SUBMIT_JOB)
         if not isinstance(plain, dict):
             raise InvalidInput('a job is a JSON object, for example {"headrace": 1, …}')
         spec = load_jobfile(plain, sent=True)
@@ -83,7 +84,7 @@ class JobDesk:
             )
         if spec.after:
             there = {job.id for job in await self._store.get_many(spec.after)
-                     if may_see(user, job.owner)}  # fmt: skip
+                     if may(user, Act.SEE_JOB, user.standing(job.owner, job.shared))}  # fmt: skip
             for job in spec.after:
                 if job not in there:
                     raise NotFound(f"after: there is no job {job}")
@@ -115,6 +116,7 @@ class JobDesk:
         """Submit the spec of a closed job anew, with the old job as its origin."""
         await self.refuse_when_full()
         old = await self.get(job, user)
+        check_may(user, Act.SUBMIT_JOB)
         if not old.status.closed:
             raise Conflict(
                 f"job {job} is not over: it is in {old.status}",
@@ -155,13 +157,15 @@ class JobDesk:
         if no := await self._room.get():
             raise Unavailable(no.sentence, hint=no.next_step)
 
-    async def get(self, job: JobId, user: User) -> Job:
-        """Read a job that the user may see; raises `NotFound`."""
+    async def get(self, job: JobId, user: User, act: Act = Act.SEE_JOB) -> Job:
+        """Read a job for something that the user may do with it; raises `NotFound` for one that
+        they may not see, `Forbidden`.
+        """
         found = await self._store.get(job)
-        if not may_see(user, found.owner):
-            raise NotFound(
-                f"there is no job {job}", hint="`headrace jobs list` shows the jobs you may see"
-            )
+        missing = NotFound(
+            f"there is no job {job}", hint="`headrace jobs list` shows the jobs you may see"
+        )
+        check_thing(user, act, Act.SEE_JOB, found.owner, found.shared, missing)
         return found
 
     async def changed(self, job: JobId, user: User, after_version: int, wait_s: float) -> Job:
@@ -184,10 +188,23 @@ class JobDesk:
         await self.get(job, user)
         return await self._store.history(job)
 
+    async def share(self, job: JobId, user: User, change: Callable[[Shares], Shares]) -> Job:
+        """Change with whom a job is shared; raises `NotFound`, `Forbidden`, `InvalidInput`."""
+        for _ in range(_DECISIONS):
+            found = await self.get(job, user, Act.SHARE_JOB)
+            wanted = change(found.shared)
+            try:
+                await self._store.share(found, wanted)
+            except Stale:
+                continue
+            self._log.info("shares changed", action="share", job=job)
+            return replace(found, shared=wanted)
+        raise Unavailable(f"the shares of job {job} change too fast", hint="try again")
+
     async def desire(self, job: JobId, verb: DesireVerb, user: User) -> Job:
         """Do what a verb asks; a job that moved meanwhile is decided anew."""
         for _ in range(_DECISIONS):
-            found = await self.get(job, user)
+            found = await self.get(job, user, Act.STEER_JOB)
             match desire(found, verb):
                 case Done():
                     return found
@@ -206,7 +223,7 @@ class JobDesk:
                         job=job,
                         attempt=change.attempt,
                     )
-                    return await self.get(job, user)
+                    return await self.get(job, user, Act.STEER_JOB)
         raise Unavailable(f"job {job} moves too fast to be told", hint="try again")
 
 

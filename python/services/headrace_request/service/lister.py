@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace_model.job import Job
+from headrace_model.people import Act, User, may
 from headrace_model.status import Status
-from headrace_request.core.access import User, may_see
 from headrace_request.core.listing import Chunk, Filter, Place, merge
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class Lister:
                     continue
                 if wanted.since_ms is not None and place.entered_ms < wanted.since_ms:
                     return Page(tuple(taken), None)
-                if may_see(user, job.owner) and wanted.takes(job):
+                if may(user, Act.SEE_JOB, user.standing(job.owner, job.shared)) and wanted.takes(
+                    job
+                ):
                     taken.append(job)
             if found.go_on is None:
                 return Page(tuple(taken), None)

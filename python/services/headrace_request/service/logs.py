@@ -110,18 +110,18 @@ class LogReader:
         """
         at = offset
         while True:
-            async for piece in self._attempt(read_job, file, at, follow=follow):
+            async for piece, _ in self.attempt(read_job, file, at, follow=follow):
                 yield piece
             if not (follow and onwards):
                 return
-            job = await self._after(read_job, file)
+            job = await self.after(read_job, file)
             if job.attempt <= file.attempt:
                 return
             file = LogFile(file.job, job.attempt, file.rank, file.stream)
             yield f"[headrace: attempt {job.attempt}]\n".encode()
             at = 0
 
-    async def _after(self, read_job: ReadJob, file: LogFile) -> Job:
+    async def after(self, read_job: ReadJob, file: LogFile) -> Job:
         """Wait until the job is closed or opens another attempt."""
         with self._waiters.watch(file.job) as change:
             while True:
@@ -130,9 +130,10 @@ class LogReader:
                     return job
                 await woken(change, _RENEW_S)
 
-    async def _attempt(
+    async def attempt(
         self, read_job: ReadJob, file: LogFile, at: int, *, follow: bool
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[tuple[bytes, int]]:
+        """Yield one attempt's log as (text, the byte of the file to go on from)."""
         with self._waiters.watch(file.job) as change:
             while True:
                 job = await read_job()
@@ -145,11 +146,11 @@ class LogReader:
                     ):
                         at, whole = at_now, ended
                         if text:
-                            yield text.encode()
+                            yield text.encode(), at
                     if not whole:
                         async for part in self._store(file.job, file.attempt, file.name, at):
                             at, whole = at + len(part), True
-                            yield part
+                            yield part, at
                 if not follow or not live:
                     return
                 await woken(change, _RENEW_S if node is None or whole else 1.0)

@@ -8,9 +8,10 @@ from yarl import URL
 
 from headrace_model.errors import InvalidName, NotFound, Unavailable
 from headrace_model.ids import JobId
-from headrace_request.core.access import User
+from headrace_model.people import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
 from headrace_service.logs import logger
+from headrace_wire.people import encode_user
 
 _PIECE_BYTES = 128 * 1024
 # Hop-by-hop (RFC 9110, 7.6.1), and what we say ourselves.
@@ -64,7 +65,7 @@ class Peer:
         if any(part in (".", "..") for part in request.path.split("/")):
             raise InvalidName("the path of a request may not hold '.' or '..'")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _NOT_PASSED}
-        headers |= {USER: user.name, REQUEST_ID: request[REQUEST_ID_KEY]}
+        headers |= {USER: encode_user(user), REQUEST_ID: request[REQUEST_ID_KEY]}
         body = request.content if request.body_exists else None
         url = URL(self._base + request.raw_path, encoded=True)
         try:

@@ -1,7 +1,7 @@
 """Who waits for a job to change: woken by events, without asking Redis again and again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,20 +11,24 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.events import Events
 
 
-class Waiters:
-    """Wakes waiters of a job when an event names it, and all when some may have been missed."""
+Event = Mapping[str, str]
 
-    def __init__(
-        self,
-        events: "Events",
-        *,
-        nodes_changed: Callable[[], None],
-        missed: Callable[[], Awaitable[None]],
-    ) -> None:
+
+class Waiters:
+    """Wakes waiters of a job when an event names it, and all when some may have been missed.
+
+    Others listen to all events of a kind; they too are told, by an empty one, of missed ones.
+    """
+
+    def __init__(self, events: "Events", *, missed: Callable[[], Awaitable[None]]) -> None:
         self._events = events
-        self._nodes_changed = nodes_changed
         self._missed = missed
         self._waiting: dict[JobId, set[asyncio.Event]] = {}
+        self._listeners: list[tuple[frozenset[str], Callable[[Event], None]]] = []
+
+    def listen(self, kinds: Iterable[str], told: Callable[[Event], None]) -> None:
+        """Have `told` called for each event of some kinds."""
+        self._listeners.append((frozenset(kinds), told))
 
     async def run(self) -> None:
         """Follow the events for ever; `missed` is awaited when some may have been missed."""
@@ -46,15 +50,16 @@ class Waiters:
             if not here:
                 del self._waiting[job]
 
-    def _on(self, event: Mapping[str, str]) -> None:
+    def _on(self, event: Event) -> None:
+        kind = event.get("kind")
         if not event:
-            self._nodes_changed()
             for waiting in self._waiting.values():
                 _set(waiting)
-        elif event.get("kind") == "job":
+        elif kind == "job":
             _set(self._waiting.get(JobId(event.get("job", "")), set()))
-        elif event.get("kind") == "node":
-            self._nodes_changed()
+        for kinds, told in self._listeners:
+            if not event or kind in kinds:
+                told(event)
 
 
 def _set(waiting: set[asyncio.Event]) -> None:

@@ -1,4 +1,4 @@
--- Changes the description or expiry of a dataset.
+-- Changes the description, the expiry or the shares of a dataset.
 -- Arguments: epoch; id; old (the doc it was decided from); doc (the new one).
 -- Writes: hr:dataset:<id>, hr:unmarked (of a SEALED one: its marker says the old), hr:events,
 --   hr:commits.

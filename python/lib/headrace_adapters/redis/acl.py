@@ -1,0 +1,162 @@
+"""Who may do what in Redis: one user a service, as lines of its ACL file.
+
+Each `Access` lists the plain commands that a service sends and those of the scripts that it runs:
+Redis checks both against the caller, and the keys of both, when a script runs. A service may load
+any script, so its rights here, and not our scripts, bound what it can do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+from headrace_model.errors import InvalidInput
+from headrace_model.ids import check_name
+
+ADMIN: Final = "admin"
+"""The user of the machine's owner: all commands, all keys."""
+
+AGENT: Final = "agent"
+"""The service `agent` has a user for each node: `agent-<node>`."""
+
+READ_ONLY_SINCE: Final = (7, 0)
+"""Servers from here on tell reading a key from writing it, and know selectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one service may do. `reads` it reads only, `writes` it reads and writes.
+
+    `hears` and `says`: channels to subscribe to and to publish on. A `{node}` in a key stands for
+    the agent's node.
+    """
+
+    commands: frozenset[str]
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    hears: frozenset[str] = frozenset()
+    says: frozenset[str] = frozenset()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# SCRIPT LOAD takes a script in, EVALSHA runs it; EVAL, SCRIPT FLUSH and SCRIPT KILL are nobody's.
+_ALL: Final = _words("ping evalsha script|load time type get incr xadd xread xrevrange")
+_JOB_COMMANDS: Final = _words(
+    "set hget hmget hgetall hset hdel lrange rpush zadd zrem zrange srem"
+)
+_JOB_KEYS: Final = _words(
+    "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
+    "hr:links:*"
+)
+_LEDGER_KEYS: Final = _words("hr:free hr:held:* hr:work:* hr:facts:*")
+
+SERVICES: Final[Mapping[str, Access]] = {
+    "request": Access(
+        commands=_ALL | _JOB_COMMANDS | _words(
+            "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
+            "sismember"
+        ),
+        reads=_words("hr:free hr:held:* hr:node:* hr:nodes"),
+        writes=_JOB_KEYS | _words(
+            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:*"
+        ),
+        # Redis compares the pattern of a PSUBSCRIBE letter by letter, and ours is a random one.
+        hears=_words("*"),
+        says=_words("hr:logs:want"),
+    ),
+    "data": Access(
+        commands=_ALL | _JOB_COMMANDS | _words(
+            "exists del hvals hkeys hlen hexists sadd smembers zscore"
+        ),
+        reads=_words("hr:free hr:user:*"),
+        writes=_JOB_KEYS | _words(
+            "hr:lease:data hr:work:* hr:facts:* hr:dataset:* hr:datasets:* hr:names hr:versions "
+            "hr:open hr:items:* hr:unmarked hr:tombstones hr:derivation:* hr:secrets:*"
+        ),
+    ),
+    "scheduler": Access(
+        commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers"),
+        reads=_words("hr:node:* hr:nodes"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler"),
+    ),
+    "monitor": Access(
+        commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard"),
+        reads=_words("hr:nodes"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:monitor hr:node:*"),
+    ),
+    AGENT: Access(
+        commands=_ALL | _words("hget hmget hgetall hset hdel hincrby hvals sadd subscribe "
+                               "unsubscribe publish"),
+        reads=_words("hr:epoch hr:job:* hr:held:{node}"),
+        writes=_words(
+            "hr:commits hr:events hr:nodes hr:free hr:node:{node} hr:work:{node} hr:facts:{node}"
+        ),
+        hears=_words("hr:logs:want"),
+        says=_words("hr:logs:reply:*"),
+    ),
+}  # fmt: skip
+
+# A script reads and writes by these; whoever runs one needs those that it uses (a test compares).
+SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
+    "request": _words("create_job transition share_job save_user remove_group make_token "
+                      "revoke_tokens"),
+    "data": _words(
+        "acquire_lease release_lease transition reject_fact create_dataset put_item seal_dataset "
+        "describe_dataset mark_dataset tombstone_dataset forget_dataset restore_dataset "
+        "put_secret"
+    ),
+    "scheduler": _words("acquire_lease release_lease transition"),
+    "monitor": _words("acquire_lease release_lease transition lose_node"),
+    AGENT: _words("register_node renew_node report_fact finish_work"),
+}  # fmt: skip
+
+
+def user_of(service: str, node: str = "") -> str:
+    """The user of a service; that of an agent carries its node. Raises `InvalidInput`."""
+    if service == AGENT:
+        return f"{AGENT}-{check_name(node, 'node')}"
+    return service
+
+
+def acl_file(passwords: Mapping[str, str], node: str, version: tuple[int, ...]) -> str:
+    """The text of the ACL file for all services, one agent and the admin.
+
+    `passwords`: user → password; only its SHA-256 is written, which is enough for random ones.
+    `version` of the server: one before 7 can't tell reading from writing.
+    """
+    rules = {ADMIN: "~* &* +@all"}
+    for service, access in SERVICES.items():
+        rules[user_of(service, node)] = _rules(access, node, version >= READ_ONLY_SINCE)
+    lines = ["user default reset off"]
+    for user, granted in rules.items():
+        try:
+            digest = sha256(passwords[user].encode()).hexdigest()
+        except KeyError:
+            raise InvalidInput(f"there is no password for Redis's user {user}") from None
+        lines.append(f"user {user} reset on #{digest} resetchannels {granted}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _rules(access: Access, node: str, tells_reading: bool) -> str:
+    """One user's rules. The order within a kind is sorted: the file is the same every time."""
+    keys = [
+        *(f"~{key}" for key in sorted(access.writes)),
+        *(f"{'%R~' if tells_reading else '~'}{key}" for key in sorted(access.reads)),
+    ]
+    # In a selector of its own PUBLISH does not open these channels for SUBSCRIBE.
+    apart = tells_reading and bool(access.says)
+    heard = access.hears if apart else access.hears | access.says
+    channels = [f"&{channel}" for channel in _widest(heard)]
+    commands = sorted(access.commands - {"publish"} if apart else access.commands)
+    words = [*keys, *channels, *(f"+{command}" for command in commands)]
+    if apart:
+        words.append(f"(+publish {' '.join(f'&{name}' for name in sorted(access.says))})")
+    return " ".join(words).replace("{node}", node)
+
+
+def _widest(channels: frozenset[str]) -> list[str]:
+    """Redis takes no other channel beside the one for all of them."""
+    return ["*"] if "*" in channels else sorted(channels)

@@ -1,0 +1,322 @@
+"""An object store on an S3 server: several parts of large files at a time, in bounded memory.
+
+What holds for every store stands in `headrace_ports.object_store`. Here also:
+
+* Files above `part_bytes` go in parts, `parallel` at a time over all puts and fetches together. So
+  puts hold at most `parallel` * `part_bytes` (`part_bytes` grows for files of over 10,000 parts),
+  fetches `parallel` MiB, whatever the number of files.
+* What may succeed later (no connection, 5xx, SlowDown) is tried again, part by part, with growing
+  pauses and jitter, for `patience_s`; then it is `Unavailable`.
+* A put that fails or is cancelled aborts its upload; one that was killed is found by the sweep.
+* A grant to write is one URL up to `grant_part_bytes`, above that one for each part. Nobody hashes
+  what comes through a URL: the agent does, and completes only what is right.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from hashlib import sha256 as new_sha256
+from pathlib import Path
+from secrets import token_hex
+from threading import Event
+from typing import Final, TypeVar
+
+from headrace_adapters.s3.calls import Calls, Misconfigured
+from headrace_adapters.s3.location import Credentials, Location
+from headrace_adapters.s3.parts import OrderedDigest, Part, cut, part_bytes
+from headrace_adapters.s3.server import Reader, Server, read_at, rename_new, write_at
+from headrace_adapters.threads import Threads, to_end
+from headrace_model.dataset import check_item_path
+from headrace_model.errors import (
+    HeadraceError,
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
+from headrace_ports.object_store import Grant, Stat
+
+T = TypeVar("T")
+_PART: Final = ".part"
+_KEY_BYTES: Final = 1024
+_CHUNK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a store may take."""
+
+    part_bytes: int = 16 * 2**20
+    grant_part_bytes: int = 64 * 2**20
+    parallel: int = 4
+    calls: int = 8  # small calls at a time
+    patience_s: float = 20.0
+    grant_s: float = 900.0
+
+
+class S3Store:
+    """Objects below a prefix of a bucket. Safe across tasks and processes."""
+
+    def __init__(
+        self, location: Location, credentials: Credentials, limits: Limits | None = None
+    ) -> None:
+        self._limits = limits or Limits()
+        self._location = location
+        self._prefix = location.prefix and location.prefix + "/"
+        connections = self._limits.parallel + self._limits.calls
+        self._server = Server(location, credentials, connections)
+        self._again = Calls(location, self._limits.patience_s).again
+        self._small = Threads(self._limits.calls, "s3-call")
+        self._bulk = Threads(self._limits.parallel, "s3-part")
+
+    async def check(self) -> None:
+        """List the bucket; see the port."""
+        try:
+            await self._call(self._server.look, "")
+        except Misconfigured as error:
+            raise InvalidInput(error.message, hint=error.hint) from None
+
+    async def close(self) -> None:
+        """Let go of threads and connections, after the calls that run."""
+        await self._bulk.close()
+        await self._small.close()
+        self._server.close()
+
+    async def put_file(
+        self, key: str, source: Path, *, sha256: str | None = None, move: bool = False
+    ) -> None:
+        """Put a file's bytes; `sha256` is checked on the way, in the same reading."""
+        full = self._full(key)
+        try:
+            fd = await asyncio.to_thread(os.open, source, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotFound(f"{source.name} can't be read: {error.strerror}") from error
+        try:
+            size = os.fstat(fd).st_size
+            if size <= self._limits.part_bytes:
+                await self._put_small(full, fd, size, sha256, key)
+            else:
+                await self._put_parts(full, fd, size, sha256, key)
+        finally:
+            os.close(fd)
+        if move:
+            await asyncio.to_thread(source.unlink, missing_ok=True)
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """Put bytes from memory, in one request."""
+        full = self._full(key)
+        await self._call(lambda: self._server.put(full, data), key)
+
+    async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
+        """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
+        data = bytearray()
+        async for piece in self.stream(key):
+            data += piece
+            if len(data) > limit_bytes:
+                raise TooLarge(f"the object {key} has more than {limit_bytes:,} bytes")
+        return bytes(data)
+
+    async def stream(
+        self, key: str, offset: int = 0, length: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes from `offset` on; a broken connection is taken up where it broke."""
+        reader = Reader(self._server, self._full(key), offset, length)
+        try:
+            while data := await self._call(reader.read, key):
+                yield data
+        finally:
+            reader.close()
+
+    async def stat(self, key: str) -> Stat | None:
+        """Look at an object; None if there is none."""
+        full = self._full(key)
+        with suppress(NotFound):
+            size, _ = await self._call(lambda: self._server.stat(full), key)
+            return Stat(size)
+        return None
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys below the folder `prefix`, sorted."""
+        folder = self._full(prefix) + "/"
+        found = await self._call(lambda: self._server.keys(folder), prefix)
+        start = len(self._prefix)
+        return sorted(name[start:] for name in found if not name.endswith("/"))
+
+    async def delete(self, prefix: str) -> None:
+        """Delete the object `prefix` and all below the folder `prefix`."""
+        full = self._full(prefix)
+        await self._call(lambda: self._server.delete(full, full + "/"), prefix)
+
+    async def fetch(self, key: str, to: Path) -> None:
+        """Make a file at `to` (which must not exist) that has the object's bytes."""
+        full = self._full(key)
+        size, etag = await self._call(lambda: self._server.stat(full), key)
+        part = to.with_name(f"{to.name[:200]}.{token_hex(8)}{_PART}")
+        try:
+            fd = await asyncio.to_thread(_create, part, size)
+            try:
+                await self._get_parts(full, fd, size, etag, key)
+            finally:
+                os.close(fd)
+            await asyncio.to_thread(rename_new, part, to)
+        except OSError as error:
+            raise Unavailable(
+                f"{to.name} can't be written: {error.strerror}",
+                hint="is the disk full? Make room; then try again",
+            ) from error
+        finally:
+            await to_end(asyncio.to_thread(part.unlink, missing_ok=True))
+
+    async def grant_get(self, key: str) -> Grant:
+        """A URL to read an object, whether it is there or not."""
+        presign = self._server.presigner(self._full(key), self._limits.grant_s)
+        return {"url": await self._small.run(lambda: presign("GET"), Event())}
+
+    async def grant_put(self, key: str, size_bytes: int = 0, upload: str = "") -> Grant:
+        """A URL to write an object, or above `grant_part_bytes` one for each part of it."""
+        full = self._full(key)
+        presign = self._server.presigner(full, self._limits.grant_s)
+        if size_bytes <= self._limits.grant_part_bytes:
+            return {"url": await self._small.run(lambda: presign("PUT"), Event())}
+        known = upload or await self._call(lambda: self._server.begin(full), key)
+        size = part_bytes(size_bytes, self._limits.grant_part_bytes)
+
+        def sign() -> Grant:
+            return {
+                "upload": known,
+                "part_bytes": size,
+                "parts": [
+                    presign("PUT", uploadId=known, partNumber=str(part.number))
+                    for part in cut(size_bytes, size)
+                ],
+                "complete": presign("POST", uploadId=known),
+            }
+
+        return await self._small.run(sign, Event())
+
+    async def free_bytes(self) -> int | None:
+        """None: a server does not tell."""
+        return None
+
+    async def sweep_parts(self, older_than_s: float = 86_400.0) -> int:
+        """Abort uploads that were begun so long ago and are not complete."""
+        before = datetime.now(UTC) - timedelta(seconds=older_than_s)
+        return await self._call(lambda: self._server.sweep(self._prefix, before), "")
+
+    # ---- parts
+
+    async def _put_small(
+        self, full: str, fd: int, size: int, sha256: str | None, key: str
+    ) -> None:
+        stop = Event()
+
+        def put() -> None:
+            data = read_at(fd, 0, size)
+            if sha256 is not None:
+                _check(sha256, new_sha256(data).hexdigest())
+            self._again(lambda: self._server.put(full, data), key, stop)
+
+        await self._bulk.run(put, stop)
+
+    async def _put_parts(
+        self, full: str, fd: int, size: int, sha256: str | None, key: str
+    ) -> None:
+        begun: list[str] = []
+        digest = OrderedDigest() if sha256 is not None else None
+        parts = list(cut(size, part_bytes(size, self._limits.part_bytes)))
+        etags = [""] * len(parts)
+        stop = Event()
+
+        def put(part: Part) -> None:
+            data = read_at(fd, part.offset, part.size)
+            if len(data) != part.size:
+                raise InvalidInput("the file became shorter while it was read")
+            if digest is not None:
+                digest.add(part.number, data, stop)
+            etags[part.number - 1] = self._again(
+                lambda: self._server.put_part(full, begun[0], part.number, data), key, stop
+            )
+
+        try:
+            # By a list: the id must be known for the abort although the caller was cancelled.
+            await self._call(lambda: begun.append(self._server.begin(full)), key)
+            await self._all(parts, put, stop)
+            if sha256 is not None and digest is not None:
+                _check(sha256, digest.hexdigest())
+            await self._call(lambda: self._server.complete(full, begun[0], etags, size), key)
+        except BaseException:
+            # What can't be aborted now, the sweep finds.
+            for upload in begun:
+                with suppress(HeadraceError):
+                    await to_end(self._call(partial(self._server.abort, full, upload), key))
+            raise
+
+    async def _get_parts(self, full: str, fd: int, size: int, etag: str, key: str) -> None:
+        stop = Event()
+
+        def get(part: Part) -> None:
+            reader = Reader(self._server, full, part.offset, part.size, etag)
+            offset = part.offset
+            try:
+                while data := self._again(reader.read, key, stop):
+                    write_at(fd, offset, data)
+                    offset += len(data)
+            finally:
+                reader.close()
+            if offset != part.offset + part.size:
+                raise Unavailable(f"the object {key} was replaced while it was read; try again")
+
+        await self._all(list(cut(size, self._limits.part_bytes)), get, stop)
+
+    async def _all(self, parts: list[Part], do: Callable[[Part], None], stop: Event) -> None:
+        """Do all parts, begun in order; the first error ends the others, then is raised."""
+        room = asyncio.Semaphore(self._limits.parallel)
+
+        async def one(part: Part) -> None:
+            try:
+                await self._bulk.run(lambda: do(part), stop)
+            finally:
+                room.release()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in parts:
+                    # So that a small file need not wait behind all parts of a large one.
+                    await room.acquire()
+                    group.create_task(one(part))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _call(self, call: Callable[[], T], key: str) -> T:
+        stop = Event()
+        return await self._small.run(lambda: self._again(call, key, stop), stop)
+
+    def _full(self, key: str) -> str:
+        """The key in the bucket."""
+        check_item_path(key)
+        if key.endswith(_PART):
+            raise InvalidName(f"{key[:80]!r} can't be a key: {_PART} marks unfinished writes")
+        full = self._prefix + key
+        if len(full.encode()) > _KEY_BYTES:
+            raise InvalidName(
+                f"{key[:80]!r} can't be a key: with the store's prefix it is over "
+                f"{_KEY_BYTES:,} bytes"
+            )
+        return full
+
+
+def _check(wanted: str, found: str) -> None:
+    if found != wanted:
+        raise InvalidInput(f"the file has SHA-256 {found}, not {wanted} as was said")
+
+
+def _create(part: Path, size: int) -> int:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    os.ftruncate(fd, size)
+    return fd

@@ -1,0 +1,111 @@
+"""The object store: a directory on one machine, or any S3.
+
+What holds for every store; `tests/contract/test_object_store.py` holds each adapter to it:
+
+* An object is there whole or not at all: after a crash at any point a key gives its old bytes,
+  its new bytes, or nothing, never a part. What a returned `put_*` wrote survives a crash of the
+  store, and a power cut as far as the store's disks do.
+* Every method may be repeated: putting the same bytes again, and deleting what is gone, succeed.
+  A cancelled call is over when it returns: nothing goes on writing behind it.
+* Of several that put the same key at once, one wins whole.
+* Keys are relative paths as `check_item_path` allows them (1,024 bytes, less what the store's own
+  prefix takes; 255 between two '/'), and never end in `.part`.
+* No key may be both an object and a folder of others (`a` beside `a/b`). Only a directory tells
+  `Conflict`: some S3 servers take it, others answer 500, and keys.py never makes such keys.
+* Raises `InvalidName` (a bad key), `NotFound`, `InvalidInput`, `Unavailable` (disk full, server
+  away, keys refused, bucket gone; the same call may succeed later).
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+Grant = dict[str, object]
+"""What lets another program read or write one object, as JSON. One of:
+
+* `{"path": "/…"}`: a file on this machine.
+* `{"url": "http…"}`: a presigned GET or PUT, for that object and a short time.
+* `{"upload": id, "part_bytes": n, "parts": ["http…", …], "complete": "http…"}`: presigned PUTs of
+  `n` bytes each but for the last, and the presigned POST that makes an object of them.
+
+URLs are secrets while they live: never stored, never logged.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """What a store knows of an object without reading it."""
+
+    size_bytes: int
+
+
+class ObjectStore(Protocol):
+    """See the module. Safe across tasks and processes."""
+
+    async def check(self) -> None:
+        """Try the store; `InvalidInput` says what is wrong with its settings or credentials,
+        `Unavailable` that it does not answer now."""
+
+    async def close(self) -> None:
+        """Let go of threads and connections."""
+
+    async def put_file(
+        self, key: str, source: Path, *, sha256: str | None = None, move: bool = False
+    ) -> None:
+        """Put a file's bytes; with `move`, `source` is given away.
+
+        With `move` the source is gone after success, and may or may not be after a failure.
+        With `sha256` (hex) other bytes are refused with `InvalidInput` and nothing is written.
+        """
+
+    async def put_bytes(self, key: str, data: bytes) -> None:
+        """Put bytes from memory."""
+
+    async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
+        """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
+
+    def stream(self, key: str, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
+        """Yield the bytes from `offset` on, at most `length`; nothing beyond the end.
+
+        Never a mixture: of an object that is replaced meanwhile the rest comes as it was, or
+        `Unavailable` is raised.
+        """
+
+    async def stat(self, key: str) -> Stat | None:
+        """Look at an object; None if there is none."""
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
+
+    async def delete(self, prefix: str) -> None:
+        """Delete the object `prefix` and all below the folder `prefix`; success if none is there.
+
+        A crash in between leaves some of them: repeat it.
+        """
+
+    async def fetch(self, key: str, to: Path) -> None:
+        """Make a file at `to` (which must not exist) that has the object's bytes.
+
+        It may share its bytes with the store (a hard link): it must not be written.
+        """
+
+    async def grant_get(self, key: str) -> Grant:
+        """Let another program read an object.
+
+        Raises `NotFound` where that costs no call over the network; else the read says it.
+        """
+
+    async def grant_put(self, key: str, size_bytes: int = 0, upload: str = "") -> Grant:
+        """Let another program write an object of `size_bytes`.
+
+        To a `path` it writes `<path>.<random>.part`, syncs it, renames it to the path and syncs
+        the folder. `upload` is the id in an earlier grant whose URLs have expired: the new
+        grant goes on with the same upload.
+        """
+
+    async def free_bytes(self) -> int | None:
+        """The room that is left; None: the store can't tell."""
+
+    async def sweep_parts(self, older_than_s: float = 86_400.0) -> int:
+        """Remove what writers left unfinished for so long; returns how many."""

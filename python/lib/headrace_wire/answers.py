@@ -1,0 +1,298 @@
+"""The answers of the public API that are put together where they are written.
+
+Nothing reads by these classes: they tell the OpenAPI document what the answers look like, and
+tests/acceptance/test_openapi.py holds the answers to it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from headrace_model.dataset import Category, DatasetState
+from headrace_model.domain import Domain, Index
+from headrace_model.job import Need
+from headrace_model.people import Share
+from headrace_model.resources import Paradigm
+from headrace_model.status import Status
+from headrace_wire.api import AcceptedView, HistoryView, JobView, NodeView, ResourcesView
+from headrace_wire.people import GroupView, MeView, SecretView, TokenView, UserView
+
+
+class JobFile:
+    """Stands for a job file, whose schema is made by the fields that read it (`jsonschema`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error (RFC 9457): `detail` says what and why, `hint` what to do next. `code` is for
+    programs; `retryable` tells that the same call may succeed later.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    retryable: bool
+    request_id: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """A service that lives, or is ready."""
+
+    status: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedJobs:
+    """The answer to a submit of a list, in its order."""
+
+    jobs: tuple[AcceptedView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedJob:
+    """A job that would be taken, in its canonical form."""
+
+    valid: Literal[True]
+    spec: JobFile
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What a submit would lead to."""
+
+    needs: tuple[Need, ...]
+    resources: ResourcesView
+    paradigm: Paradigm
+    backend: str
+    spec: JobFile
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Jobs, the last that moved first; it is the last page when `cursor` is null."""
+
+    jobs: tuple[JobView, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A job's transitions, oldest first."""
+
+    history: tuple[HistoryView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WhyView:
+    """Why a job is where it is, and what to do."""
+
+    job: str
+    status: Status
+    sentence: str
+    hint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputsView:
+    """The dataset (its id) of each output that is sealed, by the output's name."""
+
+    job: str
+    status: Status
+    outputs: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """All nodes."""
+
+    nodes: tuple[NodeView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """All users."""
+
+    users: tuple[UserView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedUser(UserView):
+    """A user; `password` only where one was made. It is told this once."""
+
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MadePassword:
+    """The password that was made, told this once; empty where one was given."""
+
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """All groups."""
+
+    groups: tuple[GroupView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A user's tokens."""
+
+    tokens: tuple[TokenView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """One's own secrets, without their values."""
+
+    secrets: tuple[SecretView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OriginView:
+    """The attempt of a job that made a dataset."""
+
+    job: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A dataset by its id; name and version are null when it is gone, or not to be seen."""
+
+    id: str
+    name: str | None
+    version: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetView:
+    """One version of a dataset. Times are ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    version: int
+    title: str
+    state: DatasetState
+    category: Category
+    format: str
+    domain: Domain
+    owner: str
+    shared: tuple[Share, ...]
+    created: str
+    sealed: str | None
+    expires: str | None
+    origin: OriginView | None
+    output: str | None
+    derived_from: tuple[Reference, ...]
+    description: str
+    size_bytes: int
+    item_count: int
+    manifest_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SealedView(DatasetView):
+    """A dataset that was just sealed; `notes` say what was found in it."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPage:
+    """Datasets, the newest first; it is the last page when `cursor` is null."""
+
+    datasets: tuple[DatasetView, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """All versions of a dataset."""
+
+    datasets: tuple[DatasetView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPatch:
+    """PATCH /datasets/{name}: what is left out stays. `expires_in` null: it is kept for ever."""
+
+    description: str | None = None
+    expires_in: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """A file of a dataset."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """Files of a dataset by path; it is the last page when `cursor` is null."""
+
+    items: tuple[ItemView, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    """A part of a file has come; the next begins at `upload_offset`."""
+
+    path: str
+    upload_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fulfilled:
+    """Datasets that meet a requirement; several join along the index `over`."""
+
+    result: Literal["fulfilled"]
+    datasets: tuple[Reference, ...]
+    over: Index | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromisedView:
+    """The output of a live job will meet a requirement."""
+
+    result: Literal["promised"]
+    job: str
+    output: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NearView:
+    """A dataset that comes close, and what it lacks."""
+
+    id: str
+    title: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Nothing meets a requirement: what is missing, and what comes nearest."""
+
+    result: Literal["missing"]
+    why: str
+    missing: Domain
+    nearest: tuple[NearView, ...]
+
+
+# Written by `to_plain`, which leaves out what is empty and may be.
+SPARSE: Final = frozenset(
+    {UserView, CreatedUser, MadePassword, GroupView, MeView, TokenView, SecretView}
+)

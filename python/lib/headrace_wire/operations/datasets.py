@@ -1,0 +1,170 @@
+"""Datasets: the request service passes these on to the data service."""
+
+from typing import Any, Final
+
+from headrace_model.dataset import Category, DatasetState
+from headrace_model.people import Act
+from headrace_wire.answers import (
+    DatasetPage,
+    DatasetPatch,
+    DatasetView,
+    Fulfilled,
+    ItemPage,
+    ItemView,
+    Missing,
+    PartView,
+    PromisedView,
+    SealedView,
+    Versions,
+)
+from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest
+from headrace_wire.openapi import BYTES, Content, Operation, Parameter
+from headrace_wire.operations.parameters import (
+    CURSOR,
+    DATASET,
+    KEY,
+    ROOT,
+    asked,
+    text,
+    whole,
+)
+from headrace_wire.people import ShareRequest
+
+_ONE: Final = ROOT + "/datasets/{dataset}"
+_ITEM: Final = _ONE + "/items/{path}"
+_SHOWN: Final = {200: Content(DatasetView)}
+_DONE: Final = {204: Content(about="Done; a repeat is success")}
+_PATH: Final = Parameter("path", "path", "The path of a file in the dataset; it may hold `/`")
+_SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+_DIGEST: Final = "The SHA-256 of the whole file, in lower-case hexadecimal"
+_RANGE: Final = {"type": "string", "pattern": "^bytes [0-9]{1,15}-[0-9]{1,15}/[0-9]{1,15}$"}
+_DOMAIN: Final = {"TIME": ["1979-01-01", "1981-01-01"], "HRU": "ALL"}
+_OFFSET: Final = {"Upload-Offset": "How much of the file is there", "Upload-Complete": "?1 or ?0"}
+_FILE: Final = {
+    "ETag": "The SHA-256 of the file",
+    "X-Content-SHA256": _DIGEST,
+    "Accept-Ranges": "bytes",
+}
+
+
+def _of_items(method: str, summary: str, answers: Any, act: Act, **more: Any) -> Operation:
+    return Operation(method, _ITEM, "datasets", summary, answers, act, **more)
+
+
+def _share(verb: str, summary: str) -> Operation:
+    return Operation(
+        "POST", f"{_ONE}:{verb}", "datasets", summary, _SHOWN, Act.SHARE_DATASET,
+        parameters=(DATASET,), errors=(404, 409),
+        body=Content(ShareRequest, example={"who": "user:bob", "level": "write"}),
+    )  # fmt: skip
+
+
+_ITEMS: Final = (
+    Operation(
+        "GET", f"{_ONE}/items", "datasets", "List the files of a dataset",
+        {200: Content(ItemPage)}, Act.SEE_DATASET,
+        parameters=(DATASET, asked("limit", "At most how many", whole(1, 10_000, 1_000)), CURSOR),
+        errors=(404,),
+    ),
+    _of_items(
+        "PUT", "Upload a file, or a part of one",
+        {
+            200: Content(ItemView, headers=_OFFSET, about="It was there"),
+            201: Content(ItemView, headers=_OFFSET),
+            202: Content(PartView, headers=_OFFSET, about="More is to come"),
+        },
+        Act.CHANGE_DATASET,
+        parameters=(
+            DATASET, _PATH,
+            Parameter("X-Content-SHA256", "header", _DIGEST, _SHA256, required=True),
+            Parameter("Content-Range", "header", "Of a part: `bytes FIRST-LAST/TOTAL`",
+                      _RANGE),
+        ),
+        body=Content(media=BYTES, required=False), errors=(404, 409),
+        about="After a cut, HEAD tells from which byte to go on.",
+    ),
+    _of_items(
+        "GET", "Download a file, or a range of it",
+        {
+            200: Content(media=BYTES, headers=_FILE),
+            206: Content(media=BYTES, headers={**_FILE, "Content-Range": "Which bytes"}),
+            304: Content(about="It is what If-None-Match names"),
+        },
+        Act.SEE_DATASET,
+        parameters=(
+            DATASET, _PATH,
+            Parameter("Range", "header", "`bytes=FIRST-LAST`; other units are ignored", text()),
+            Parameter("If-None-Match", "header", "An ETag", text()),
+            Parameter("If-Range", "header", "An ETag: of another file all is answered", text()),
+        ),
+        errors=(404, 416),
+    ),
+    _of_items(
+        "HEAD", "Show a file; with X-Content-SHA256, how much of its upload is there",
+        {200: Content(headers={**_FILE, **_OFFSET})}, Act.SEE_DATASET,
+        parameters=(DATASET, _PATH, Parameter("X-Content-SHA256", "header", _DIGEST, _SHA256)),
+        errors=(404, 409),
+    ),
+    _of_items(
+        "DELETE", "Remove a file from a dataset that is open", _DONE, Act.CHANGE_DATASET,
+        parameters=(DATASET, _PATH), errors=(404, 409),
+    ),
+)  # fmt: skip
+
+DATASETS: Final = (
+    Operation(
+        "POST", f"{ROOT}/datasets", "datasets", "Make a dataset, open for uploads",
+        {200: Content(DatasetView, about="Made before, with this key"), 201: Content(DatasetView)},
+        Act.MAKE_DATASET, parameters=(KEY,), errors=(404, 409),
+        body=Content(
+            NewDataset,
+            example={"name": "delaware-prcp", "category": "FORCING", "domain": _DOMAIN},
+        ),
+    ),
+    Operation(
+        "GET", f"{ROOT}/datasets", "datasets", "List datasets, the newest first",
+        {200: Content(DatasetPage)}, Act.SEE_DATASET,
+        parameters=(
+            asked("category", "Of which category", {"type": "string", "enum": ["", *Category]}),
+            asked("format", "Of which format"),
+            asked("state", "In which state", {"type": "string", "enum": ["", *DatasetState]}),
+            asked("owner", "Whose"),
+            asked("name", "Of this name"),
+            asked("job", "Made by this job"),
+            asked("q", "Part of the name or description"),
+            asked("limit", "At most how many", whole(1, 1_000, 100)),
+            CURSOR,
+        ),
+    ),
+    Operation(
+        "POST", f"{ROOT}/datasets:match", "datasets", "Find what would meet a requirement",
+        {200: Content(Fulfilled | PromisedView | Missing)}, Act.SEE_DATASET,
+        body=Content(MatchRequest, example={"category": "FORCING", "domain": _DOMAIN}),
+    ),
+    Operation(
+        "GET", _ONE, "datasets", "Show a dataset", _SHOWN, Act.SEE_DATASET,
+        parameters=(DATASET,), errors=(404,),
+    ),
+    Operation(
+        "PATCH", _ONE, "datasets", "Describe a dataset, or change how long it is kept", _SHOWN,
+        Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(DatasetPatch, example={"description": "…", "expires_in": "30d"},
+                     required=False),
+    ),
+    Operation(
+        "DELETE", _ONE, "datasets", "Delete one version", _DONE, Act.DELETE_DATASET,
+        parameters=(DATASET,), errors=(404, 409),
+    ),
+    Operation(
+        "GET", f"{_ONE}/versions", "datasets", "List all versions", {200: Content(Versions)},
+        Act.SEE_DATASET, parameters=(DATASET,), errors=(404,),
+    ),
+    Operation(
+        "POST", f"{_ONE}:seal", "datasets", "Seal a dataset: it never changes again",
+        {200: Content(SealedView)}, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(SealRequest, example={"domain": _DOMAIN}, required=False),
+    ),
+    _share("share", "Let somebody else find and download a dataset, or fill it too"),
+    _share("unshare", "Take a share back"),
+    *_ITEMS,
+)  # fmt: skip

@@ -1,0 +1,135 @@
+"""Jobs and nodes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from headrace_model.people import Act
+from headrace_wire.answers import (
+    AcceptedJobs,
+    CheckedJob,
+    History,
+    JobFile,
+    JobPage,
+    Nodes,
+    OutputsView,
+    PlanView,
+    WhyView,
+)
+from headrace_wire.api import AcceptedView, JobView
+from headrace_wire.openapi import Content, Operation
+from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, whole
+from headrace_wire.people import ShareRequest
+
+_ONE: Final = ROOT + "/jobs/{job}"
+_EXAMPLE: Final[Mapping[str, Any]] = {
+    "headrace": 1,
+    "kind": "command",
+    "name": "hello",
+    "command": ["echo", "hello"],
+    "resources": {"cpus": "100m", "memory": "64MiB"},
+}
+_FILE: Final = Content(JobFile, example=_EXAMPLE, about="A job file as JSON")
+_SHOWN: Final = {200: Content(JobView, headers={"ETag": "The job's version"})}
+_FLAG: Final = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"}
+
+
+def _verb(verb: str, summary: str) -> Operation:
+    return Operation(
+        "POST", f"{_ONE}:{verb}", "jobs", summary, _SHOWN, Act.STEER_JOB,
+        parameters=(JOB,), errors=(404, 409), about="A repeat is success.",
+    )  # fmt: skip
+
+
+def _share(verb: str, summary: str) -> Operation:
+    body = Content(ShareRequest, example={"who": "group:hydrology", "level": "read"})
+    return Operation(
+        "POST", f"{_ONE}:{verb}", "jobs", summary, _SHOWN, Act.SHARE_JOB,
+        parameters=(JOB,), body=body, errors=(404,),
+    )  # fmt: skip
+
+
+_LOGS: Final = Operation(
+    "GET", f"{_ONE}/logs", "jobs", "Stream what a worker writes",
+    {200: Content(media="text/plain", headers={"X-Headrace-Attempt": "Whose log it is"})},
+    Act.SEE_JOB,
+    parameters=(
+        JOB,
+        asked("stream", "Which; both merges lines as they come",
+              {"type": "string", "enum": ["out", "err", "both"], "default": "both"}),
+        asked("rank", "Which worker of a gang", whole(0, 10_000, 0)),
+        asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
+        asked("offset", "From which byte on", whole(0, 2**53, 0)),
+        asked("follow", "Go on until the job (with `attempt`: that attempt) ends", _FLAG),
+    ),
+    errors=(404,),
+)  # fmt: skip
+
+JOBS: Final = (
+    Operation(
+        "POST", f"{ROOT}/jobs", "jobs", "Submit a job, or a list of up to 1,000",
+        {201: Content(AcceptedView | AcceptedJobs, about="Taken, and kept on disk",
+                      headers={"Location": "Where the job is shown (of one job)"})},
+        Act.SUBMIT_JOB, parameters=(KEY,), errors=(404, 409),
+        body=Content(JobFile | tuple[JobFile, ...], example=_EXAMPLE),
+        about="Of a list with a wrong job none is taken.",
+    ),
+    Operation(
+        "POST", f"{ROOT}/jobs:validate", "jobs", "Check a job as a submit would",
+        {200: Content(CheckedJob)}, Act.SUBMIT_JOB, body=_FILE, errors=(404,),
+    ),
+    Operation(
+        "POST", f"{ROOT}/jobs:plan", "jobs", "Tell what a submit would lead to",
+        {200: Content(PlanView)}, Act.SUBMIT_JOB, body=_FILE, errors=(404,),
+    ),
+    Operation(
+        "GET", f"{ROOT}/jobs", "jobs", "List jobs, the last that moved first",
+        {200: Content(JobPage)}, Act.SEE_JOB,
+        parameters=(
+            asked("status", "Whole statuses, phases (`CLOSED`) or steps (`RUNNING`), any case, "
+                  "several with commas"),
+            asked("kind", "Of which kind"),
+            asked("owner", "Whose"),
+            asked("q", "Part of the name or id"),
+            asked("since", "Moved at or after this time (ISO 8601)"),
+            asked("limit", "At most how many; a page may hold fewer", whole(1, 1000, 100)),
+            CURSOR,
+        ),
+    ),
+    Operation(
+        "GET", _ONE, "jobs", "Show a job, with its job file", _SHOWN, Act.SEE_JOB,
+        parameters=(
+            JOB,
+            asked("after_version", "Answer as soon as the version is above", whole(0, 2**53)),
+            asked("wait", "At most how many seconds later", whole(0, 30)),
+        ),
+        errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/history", "jobs", "Show every transition of a job",
+        {200: Content(History)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/why", "jobs", "Tell why a job is where it is, and what to do",
+        {200: Content(WhyView)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/outputs", "jobs", "Name the datasets that a job has made",
+        {200: Content(OutputsView)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
+    ),
+    _LOGS,
+    _verb("stop", "Stop a job; it can be restarted"),
+    _verb("restart", "Begin a stopped job anew"),
+    _verb("cancel", "End a job for good"),
+    _verb("hold", "Keep a job from starting"),
+    _verb("release", "Let a held job start"),
+    Operation(
+        "POST", f"{_ONE}:retry", "jobs", "Submit the job file of a closed job as a new job",
+        {201: Content(AcceptedView)}, Act.SUBMIT_JOB, parameters=(JOB, KEY), errors=(404, 409),
+    ),
+    _share("share", "Let somebody else see a job, or steer it too"),
+    _share("unshare", "Take a share back"),
+    Operation(
+        "GET", f"{ROOT}/nodes", "nodes", "List the nodes", {200: Content(Nodes)}, Act.SEE_NODES,
+        about="`free` is null while a node takes no work.",
+    ),
+)  # fmt: skip

@@ -1,0 +1,137 @@
+"""Which datasets a user may see and what they may do with them; and with whom they are shared."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from headrace_data.catalogue import Catalogue
+from headrace_data.core.visible import reader_keys
+from headrace_model.dataset import Dataset, DatasetState
+from headrace_model.errors import NotFound, Stale
+from headrace_model.ids import DatasetId
+from headrace_model.people import (
+    Act,
+    Share,
+    Shares,
+    User,
+    check_thing,
+    may,
+    not_shared_with,
+    shared_with,
+)
+from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.datasets import DatasetStore, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Asks the one matrix of rules (`headrace_model.people`) before anything is done.
+
+    What a user may not see raises the very `NotFound` of a name that is not there; what they may
+    see but not do raises `Forbidden`.
+    """
+
+    catalogue: Catalogue
+    datasets: "DatasetStore"
+
+    async def allowed(self, name: str, user: User, act: Act) -> "Entry":
+        """The entry of a name, where the user may do this."""
+        # Made before it is known whether the name is there: both answers are the same.
+        missing = NotFound(
+            f"there is no dataset {name[:140]!r}",
+            hint="`headrace dataset list` shows those you may see",
+        )
+        try:
+            entry = await self._entry(name)
+        except NotFound:
+            raise missing from None
+        dataset = entry.dataset
+        check_thing(user, act, Act.SEE_DATASET, dataset.owner, dataset.shared, missing)
+        return entry
+
+    async def newest(self, name: str) -> Dataset | None:
+        """What a name stands for, whoever may see it; None for a free name."""
+        try:
+            return (await self._entry(name)).dataset
+        except NotFound:
+            return None
+
+    def listed(self, user: User) -> Sequence[Dataset]:
+        """All that a user may see, the newest first; raises `Forbidden`."""
+        _check_reads(user)
+        if may(user, Act.SEE_DATASET):
+            return self.catalogue.all()
+        return self.catalogue.seen_by(reader_keys(user))
+
+    def known(self, user: User) -> Callable[[DatasetId], Dataset | None]:
+        """What finds a dataset by its id for a user: None for what they may not see."""
+
+        def find(dataset: DatasetId) -> Dataset | None:
+            found = self.catalogue.get(dataset)
+            if found is None:
+                return None
+            standing = user.standing(found.owner, found.shared)
+            return found if may(user, Act.SEE_DATASET, standing) else None
+
+        return find
+
+    async def match(self, wanted: Requirement, user: User) -> Fulfilment | Promised | Miss:
+        """Answer as the data check of a job of this user would: for an admin too by what they
+        own or is shared with them. Raises `Forbidden`.
+        """
+        _check_reads(user)
+        return await self.catalogue.match(wanted, reader_keys(user))
+
+    async def versions(self, name: str, user: User) -> list[Dataset]:
+        """All versions of a name that one may see, the newest first; raises `NotFound`."""
+        wanted = (await self.allowed(name, user, Act.SEE_DATASET)).dataset.name
+        found = [each for each in self.listed(user) if each.name == wanted]
+        return sorted(found, key=lambda each: -each.version)
+
+    async def share(self, name: str, user: User, share: Share) -> Dataset:
+        """Share the version named `name@N` (or by its id), or all versions of `name`."""
+        return await self._reshare(name, user, lambda shares: shared_with(shares, share))
+
+    async def unshare(self, name: str, user: User, who: str) -> Dataset:
+        """Take a share back, as `share` gives it; success if there is none."""
+        return await self._reshare(name, user, lambda shares: not_shared_with(shares, who))
+
+    async def _reshare(self, name: str, user: User, change: Callable[[Shares], Shares]) -> Dataset:
+        named = (await self.allowed(name, user, Act.SHARE_DATASET)).dataset
+        chosen = [named.id]
+        if name == named.name:
+            # Redis, not the catalogue, which may be late by the version that was just made.
+            chosen += [one for one in await self.datasets.versions(name) if one != named.id]
+        for one in chosen:
+            while True:
+                entry = await self._again(one)
+                if entry is None or not may(
+                    user, Act.SHARE_DATASET, user.standing(entry.dataset.owner, ())
+                ):
+                    break  # deleted meanwhile, or somebody else's from before a restore
+                shared = change(entry.dataset.shared)
+                try:
+                    await self.datasets.describe(entry, replace(entry.dataset, shared=shared))
+                except Stale:
+                    continue
+                break
+        await self.catalogue.refresh(chosen)
+        return (await self.datasets.get(named.id)).dataset
+
+    async def _again(self, dataset: DatasetId) -> "Entry | None":
+        try:
+            entry = await self.datasets.get(dataset)
+        except NotFound:
+            return None
+        return None if entry.dataset.state is DatasetState.TOMBSTONED else entry
+
+    async def _entry(self, name: str) -> "Entry":
+        return await self.datasets.get(await self.datasets.named(name))
+
+
+def _check_reads(user: User) -> None:
+    """Raise `Forbidden` for a token that may not even see what its user owns."""
+    nothing = NotFound("there is nothing to see")
+    check_thing(user, Act.SEE_DATASET, Act.SEE_DATASET, user.name, (), nothing)

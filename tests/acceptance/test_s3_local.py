@@ -1,0 +1,224 @@
+"""`headrace local up --store s3://…`: a real Headrace whose objects lie on a real S3 server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from headrace_local.health import any_free_port
+from tests.acceptance.conftest import WITHIN_S, Done, Headrace, until, waits_for
+from tests.conftest import new_s3_server
+from tests.support.s3_servers import BUCKET, SECRET_KEY, S3Server, write_credentials
+
+_SECRETS = (b"X-Amz-Signature", SECRET_KEY.encode())
+
+
+@pytest.fixture(scope="module")
+def server(run_root: Path) -> Iterator[S3Server]:
+    """A server of this module's own: a test kills it."""
+    found = new_s3_server("juicefs", run_root / "s3-local")
+    found.start()
+    try:
+        yield found
+    finally:
+        found.kill9()
+
+
+@pytest.fixture(scope="module")
+def headrace(run_root: Path, server: S3Server) -> Iterator[Headrace]:
+    folder = run_root / "s3-headrace"
+    folder.mkdir()
+    found = Headrace(folder / "home")
+    try:
+        found.local("up", *_words(server))
+        yield found
+        found.end()
+    finally:
+        if found.home.config.exists():
+            found.local("reset", "--yes")
+
+
+def _words(server: S3Server, **other: str) -> list[str]:
+    words = {
+        "--store": f"{server.url}/here",
+        "--store-credentials": str(server.credentials_file),
+        "--port": str(any_free_port()),
+        "--cpus": "2",
+        "--memory": "1GiB",
+        **{f"--{name.replace('_', '-')}": value for name, value in other.items()},
+    }
+    return [word for pair in words.items() for word in pair if pair[1]]
+
+
+def _up(headrace: Headrace, *words: str) -> Done:
+    """`headrace local up …` that may be refused."""
+    code = "from headrace_local.cli import local; local(prog_name='headrace local')"
+    return subprocess.run(
+        [sys.executable, "-c", code, "up", *words],
+        env=headrace.environ, capture_output=True, text=True, timeout=WITHIN_S, check=False,
+    )  # fmt: skip
+
+
+def _objects(server: S3Server, prefix: str = "here/") -> dict[str, int]:
+    found = server.client().list_objects(BUCKET, prefix, recursive=True)
+    return {
+        str(each.object_name): each.size or 0
+        for each in found
+        if not str(each.object_name).endswith("/")
+    }
+
+
+def _dataset(headrace: Headrace, folder: Path, data: bytes) -> str:
+    """A sealed dataset of two files; gives its name, which is its DATA_ID too."""
+    name = f"in-{token_hex(4)}"
+    (folder / "d").mkdir(parents=True)
+    (folder / "d" / "a ü%+.bin").write_bytes(data)
+    (folder / "empty").touch()
+    domain = f"{{DATA_ID: {name}}}"
+    headrace.said(
+        "dataset", "create", name, "--category", "FORCING", "--upload", str(folder),
+        "--domain", domain,
+    )  # fmt: skip
+    return name
+
+
+def _needs(name: str) -> dict[str, Any]:
+    return {"category": "FORCING", "domain": {"DATA_ID": name}}
+
+
+def test_inputs_outputs_and_logs_lie_in_the_bucket(
+    headrace: Headrace, server: S3Server, state_dir: Path
+) -> None:
+    data = token_bytes(20 * 2**20)  # goes in parts
+    name = _dataset(headrace, state_dir / "in", data)
+    job = headrace.submit(
+        "sh", "-c", "echo seen; ls {data}/d; cp -r {data}/d {output}/copy",
+        inputs={"data": _needs(name)}, outputs={"copy": {"format": "GENERIC"}},
+    )  # fmt: skip
+    headrace.until(job, "COMPLETED")
+    done = headrace.cli("jobs", "outputs", job, "--download", str(state_dir / "out"))
+    assert done.returncode == 0, done.stderr
+    assert (state_dir / "out" / "copy" / "copy" / "a ü%+.bin").read_bytes() == data
+    until(lambda: [key for key in _objects(server) if "/logs/" in key], "the log in the store")
+    assert headrace.log(job) == "seen\na ü%+.bin\n"
+    assert list(headrace.home.store.iterdir()) == []
+    assert len([key for key, size in _objects(server).items() if size == len(data)]) == 2
+    copied = headrace.cli("dataset", "download", name, str(state_dir / "back"))
+    assert copied.returncode == 0, copied.stderr
+    assert (state_dir / "back" / "empty").read_bytes() == b""
+    assert (state_dir / "back" / "d" / "a ü%+.bin").read_bytes() == data
+    assert _secrets_in(headrace.home.root) == []
+    assert headrace.cli("dataset", "delete", name, "--yes").returncode == 0
+    until(
+        lambda: len([key for key, size in _objects(server).items() if size == len(data)]) == 1,
+        "the deleted dataset's objects to be gone",
+    )
+
+
+def test_a_job_outlives_the_death_of_the_store(
+    headrace: Headrace, server: S3Server, state_dir: Path
+) -> None:
+    name = _dataset(headrace, state_dir / "in", b"rain")
+    gate = headrace.gate()
+    wait = " ".join(waits_for(gate)[2:])
+    job = headrace.submit(
+        "sh", "-c", f"{wait}; cat {{data}}/d/* > {{output}}/copy",
+        inputs={"data": _needs(name)}, outputs={"copy": {"format": "GENERIC"}},
+    )  # fmt: skip
+    headrace.until(job, "RUNNING")
+    server.kill9()
+    try:
+        gate.touch()
+        headrace.until(job, "AWAITING_COLLECTION")
+        # What needs no store works on; what needs it says so.
+        plain = headrace.submit("true")
+        headrace.until(plain, "COMPLETED")
+        answer = headrace.ask("GET", f"/datasets/{name}/items/{quote('d/a ü%+.bin')}")
+        assert answer.status == 503, answer.body
+        assert answer.json["hint"]
+        assert headrace.job(job)["status"].endswith("AWAITING_COLLECTION")
+    finally:
+        server.start()
+    headrace.until(job, "COMPLETED")
+    done = headrace.cli("jobs", "outputs", job, "--download", str(state_dir / "out"))
+    assert done.returncode == 0, done.stderr
+    assert (state_dir / "out" / "copy" / "copy").read_bytes() == b"rain"
+    assert _secrets_in(headrace.home.root) == []
+
+
+def test_the_store_is_remembered_and_stays(headrace: Headrace, server: S3Server) -> None:
+    config = json.loads(headrace.home.config.read_text())
+    assert config["store"] == f"{server.url}/here"
+    assert config["store_credentials"] == str(server.credentials_file)
+    assert "is already up" in headrace.local("up", "--store", f"{server.url}/here/")
+    headrace.local("down")
+    refused = _up(headrace, "--store", f"{server.url}/other")
+    assert refused.returncode == 1
+    assert "can't change" in refused.stderr
+    headrace.local("up")
+
+
+def test_a_new_state_folder_finds_the_sealed_datasets_again(
+    run_root: Path, server: S3Server, state_dir: Path
+) -> None:
+    store = f"{server.url}/again"
+    first, second = (Headrace(state_dir / name) for name in ("first", "second"))
+    try:
+        first.local("up", *_words(server, store=store))
+        name = _dataset(first, state_dir / "in", b"rain")
+        said = first.local("reset", "--yes")
+        assert f"The objects in {store} are still there" in said
+        second.local("up", *_words(server, store=store))
+        until(lambda: second.ask("GET", f"/datasets/{name}").status == 200, "the dataset")
+        answer = second.ask("GET", f"/datasets/{name}/items/{quote('d/a ü%+.bin')}")
+        assert answer.body == b"rain"
+    finally:
+        for each in (first, second):
+            if each.home.config.exists():
+                each.local("reset", "--yes")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"store": "s3://{endpoint}/no-such-bucket"}, "has no bucket 'no-such-bucket'"),
+        ({"store": "s3://{endpoint}/Bad_Name"}, "names no bucket"),
+        ({"store": "elsewhere"}, "is not s3://"),
+        ({"store": "s3://127.0.0.1:9/bucket"}, "does not answer"),
+        ({"store_credentials": "{folder}/missing"}, "can't be read"),
+        ({"store_credentials": "{folder}/wrong-key"}, "refuses the credentials"),
+        ({"store_credentials": "{folder}/open"}, "chmod 600"),
+        ({"store_credentials": "{folder}/rubbish"}, "holds no credentials"),
+        ({"store_credentials": ""}, "--store-credentials FILE"),
+        ({"store_tls": "yes"}, "store_tls"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_refused_at_the_start(
+    server: S3Server, state_dir: Path, wrong: dict[str, str], said: str
+) -> None:
+    write_credentials(state_dir / "wrong-key", "somebody", "else-0123456789")
+    write_credentials(state_dir / "open", "somebody", "else-0123456789").chmod(0o644)
+    write_credentials(state_dir / "rubbish", "", "topsecret")
+    places = {"endpoint": server.endpoint, "folder": str(state_dir)}
+    words = {name: value.format(**places) for name, value in wrong.items()}
+    headrace = Headrace(state_dir / "home")
+    refused = _up(headrace, *_words(server, **words))
+    assert refused.returncode == 1
+    assert said in refused.stderr
+    assert "topsecret" not in refused.stderr
+    assert not headrace.home.root.exists(), "a refused start leaves nothing"
+
+
+def _secrets_in(root: Path) -> list[str]:
+    """The files below a folder in which a URL's signature, or the store's key, stands."""
+    return [
+        str(path)
+        for path in root.rglob("*")
+        if path.is_file() and any(secret in path.read_bytes() for secret in _SECRETS)
+    ]

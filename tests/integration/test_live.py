@@ -1,0 +1,308 @@
+"""The WebSocket over a real Redis: every event once and in order, whatever breaks; fair to all."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import (
+    ClientSession,
+    ClientWebSocketResponse,
+    UnixConnector,
+    WSMsgType,
+    WSServerHandshakeError,
+)
+
+from headrace_adapters.redis.users import UserStore
+from headrace_model.ids import JobId
+from headrace_model.people import Scope, UserRole
+from headrace_request.core.live import Close
+from tests.support.people import token_of
+from tests.support.redis_server import RedisServer
+from tests.support.request_desk import Desk, running_desk
+
+URL = "http://request/api/v1/ws"
+
+
+@pytest.fixture
+async def desk(state_dir: Path, redis_server: RedisServer) -> AsyncIterator[Desk]:
+    async with running_desk(state_dir, redis_server.url) as made:
+        yield made
+
+
+class Socket:
+    """One connection of a test, and what came over it."""
+
+    def __init__(self, wire: ClientWebSocketResponse) -> None:
+        self.wire = wire
+
+    async def say(self, **message: Any) -> None:
+        await self.wire.send_str(json.dumps(message))
+
+    async def hear(self) -> dict[str, Any]:
+        async with asyncio.timeout(10.0):
+            message = await self.wire.receive()
+        assert message.type is WSMsgType.TEXT, (message.type, message.data, self.wire.close_code)
+        heard: dict[str, Any] = json.loads(message.data)
+        return heard
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        while (heard := await self.hear())["type"] != kind:
+            pass
+        return heard
+
+    async def closed(self) -> int | None:
+        """Read to the end; gives the close code."""
+        async with asyncio.timeout(10.0):
+            async for _ in self.wire:
+                pass
+        return self.wire.close_code
+
+
+@asynccontextmanager
+async def connected(desk: Desk, token: str | None = None) -> AsyncIterator[Socket]:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with desk.session.ws_connect(URL, headers=headers) as wire:
+        socket = Socket(wire)
+        assert (await socket.hear())["type"] == "hello"
+        yield socket
+
+
+def transition(heard: dict[str, Any]) -> tuple[str, int, str]:
+    return heard["job"]["id"], heard["event"]["version"], heard["event"]["to"]
+
+
+async def moves(desk: Desk, *jobs: JobId) -> set[tuple[str, int, str]]:
+    """What the histories tell, as `transition` writes it; acceptance is told as its first step."""
+    found = set()
+    for job in jobs:
+        _, said = await desk.call("GET", f"/jobs/{job}/history")
+        steps = {(job, each["version"], each["to"]) for each in said["history"]}
+        found |= {step for step in steps if step[2] != "INIT:ACCEPTED"}
+    return found
+
+
+async def test_a_follower_hears_a_snapshot_and_then_each_transition_once(desk: Desk) -> None:
+    old = await desk.submit(name="old")
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        snapshot = await socket.hear()
+        assert [job["id"] for job in snapshot["jobs"]] == [old]
+        assert (snapshot["type"], snapshot["id"], snapshot["more"]) == ("snapshot", "a", False)
+        new = await desk.submit(name="new")
+        await desk.call("POST", f"/jobs/{old}:cancel")
+        heard = [await socket.hear() for _ in range(2)]
+        assert {transition(each) for each in heard} == {
+            (new, 1, "MODEL_EXEC:AWAITING_ALLOCATION"),
+            (old, 2, "CLOSED:CANCELED"),
+        }
+        assert "spec" not in heard[0]["job"]
+        await socket.say(op="unfollow", id="a")
+        await socket.say(op="follow", id="n", topic="nodes")
+        await desk.submit()
+        assert (await socket.hear())["type"] == "nodes"
+
+
+async def test_who_comes_again_hears_what_was_missed_once_and_in_order(desk: Desk) -> None:
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        last = (await socket.hear())["at"]
+    jobs = [await desk.submit() for _ in range(30)]
+    heard: list[dict[str, Any]] = []
+    working = asyncio.ensure_future(_busy(desk, jobs))
+    while not working.done() or {transition(each) for each in heard} != await moves(desk, *jobs):
+        async with connected(desk) as socket:
+            await socket.say(op="follow", id="a", topic="jobs", after=last)
+            assert (await socket.hear())["type"] == "following"
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.05):  # cut wherever it is
+                    while True:
+                        message = await socket.wire.receive()
+                        heard.append(json.loads(message.data))
+                        last = heard[-1]["at"]
+    told = [transition(each) for each in heard]
+    assert len(told) == len(set(told))
+    order = [tuple(map(int, each["at"].split("-"))) for each in heard]
+    assert order == sorted(order)
+
+
+async def _busy(desk: Desk, jobs: list[JobId]) -> None:
+    for job in jobs:
+        for verb in ("hold", "release", "stop", "cancel"):
+            await desk.call("POST", f"/jobs/{job}:{verb}")
+            await asyncio.sleep(0)
+
+
+async def test_what_is_no_longer_kept_is_answered_by_a_snapshot(desk: Desk) -> None:
+    job = await desk.submit()
+    async with connected(desk) as socket:
+        for after in ("1-1", "9999999999999-0"):  # long trimmed; of another Redis
+            await socket.say(op="follow", id="a", topic="jobs", after=after)
+            assert await socket.hear() == {"type": "resync", "id": "a"}
+            assert [each["id"] for each in (await socket.hear())["jobs"]] == [job]
+
+
+async def test_filters_hold_for_snapshots_and_events(desk: Desk) -> None:
+    first, second = await desk.submit(name="one"), await desk.submit(name="two")
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="named", topic="jobs", jobs=[first])
+        await socket.say(op="follow", id="q", topic="jobs", q="two")
+        await socket.say(op="follow", id="closed", topic="jobs", status=["CANCELED"])
+        told = {}
+        for _ in range(3):
+            heard = await socket.hear()
+            told[heard["id"]] = [job["id"] for job in heard["jobs"]]
+        assert told == {"named": [first], "q": [second], "closed": []}
+        for job in (first, second):
+            await desk.call("POST", f"/jobs/{job}:cancel")
+        events = [await socket.hear() for _ in range(4)]
+        assert sorted((each["id"], each["job"]["id"]) for each in events) == sorted(
+            [("named", first), ("closed", first), ("q", second), ("closed", second)]
+        )
+
+
+async def test_nobody_hears_of_jobs_that_they_may_not_see(desk: Desk) -> None:
+    users = UserStore(desk.redis)
+    zoe = await token_of(users, "zoe", UserRole.VIEWER, groups=("hydro",))
+    hidden, shared = await desk.submit(), await desk.submit()
+    await desk.call("POST", f"/jobs/{shared}:share", {"who": "group:hydro"})
+    async with connected(desk, zoe) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        assert [job["id"] for job in (await socket.hear())["jobs"]] == [shared]
+        await socket.say(op="follow", id="b", topic="jobs", jobs=[hidden])
+        assert (await socket.hear())["jobs"] == []
+        await socket.say(op="follow", id="c", topic="logs", job=hidden)
+        assert (await socket.hear())["code"] == "NOT_FOUND"
+        for job in (hidden, shared):
+            await desk.call("POST", f"/jobs/{job}:cancel")
+        assert (await socket.hear())["job"]["id"] == shared
+        await desk.call("POST", f"/jobs/{await desk.submit()}:share", {"who": "everyone"})
+    writes = await token_of(users, "yan", scopes=frozenset({Scope.JOBS}))
+    async with connected(desk, writes) as socket:
+        for topic in ("jobs", "nodes"):
+            await socket.say(op="follow", id="a", topic=topic)
+            assert (await socket.hear())["code"] == "FORBIDDEN"
+
+
+async def test_a_browser_shows_its_token_in_the_first_message(desk: Desk) -> None:
+    token = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+    async with desk.session.ws_connect(URL, headers={"Authorization": ""}) as wire:
+        socket = Socket(wire)
+        await socket.say(op="auth", token=token)
+        assert (await socket.hear())["user"] == "zoe"
+    for first in ({"op": "auth", "token": "hrt_wrong"}, {"op": "follow", "id": "a"}):
+        async with desk.session.ws_connect(URL, headers={"Authorization": ""}) as wire:
+            await Socket(wire).say(**first)
+            assert await Socket(wire).closed() == Close.UNAUTHORIZED
+    with pytest.raises(WSServerHandshakeError, match="401"):
+        await desk.session.ws_connect(URL, headers={"Authorization": "Bearer hrt_wrong"})
+
+
+async def test_a_connection_ends_with_the_right_to_it(desk: Desk) -> None:
+    token = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+    async with connected(desk, token) as socket, connected(desk) as other:
+        await desk.call("PATCH", "/users/zoe", {"disabled": True})
+        assert await socket.closed() == Close.UNAUTHORIZED
+        await other.say(op="follow", id="n", topic="nodes")
+        assert (await other.hear())["type"] == "nodes"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "x", "[]", "{}", "1", '{"op":"follow"}', '{"op":"follow","id":"a"}',
+        '{"op":"follow","id":"a","topic":"jobs","jobs":["x"]}',
+        '{"op":"follow","id":"a","topic":"jobs","after":"yesterday"}',
+        '{"op":"follow","id":"a","topic":"jobs","color":"red"}',
+        '{"op":"follow","id":"a","topic":"logs"}', '{"op":"follow","id":"","topic":"nodes"}',
+        '{"op":"follow","id":"a","topic":"logs","job":"0000000000000000","rank":-1}',
+        '{"op":"shutdown","id":"a"}', "[" * 5000, '{"op":"follow","id":{},"topic":"jobs"}',
+    ],
+)  # fmt: skip
+async def test_a_message_without_sense_is_answered_with_an_error(desk: Desk, text: str) -> None:
+    async with connected(desk) as socket:
+        await socket.wire.send_str(text)
+        heard = await socket.hear()
+        assert (heard["type"], len(heard["detail"]) > 10) == ("error", True)
+        await socket.say(op="follow", id="n", topic="nodes")
+        assert (await socket.hear())["type"] == "nodes"
+
+
+async def test_nonsense_without_end_and_messages_without_bounds_are_cut_off(desk: Desk) -> None:
+    async with connected(desk) as socket:
+        for _ in range(30):
+            await socket.wire.send_str("?")
+        assert await socket.closed() == Close.NONSENSE
+    async with connected(desk) as socket:
+        await socket.wire.send_str("x" * 100_000)
+        assert await socket.closed() == 1009
+    async with connected(desk) as socket:
+        await socket.wire.send_bytes(b"x")
+        assert await socket.closed() == Close.NONSENSE
+
+
+async def test_subscriptions_and_sockets_of_one_user_are_counted(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with (
+        running_desk(state_dir, redis_server.url, user_sockets_limit=2) as desk,
+        connected(desk) as socket,
+        connected(desk),
+    ):
+        async with desk.session.ws_connect(URL) as third:
+            assert await Socket(third).closed() == Close.TOO_MANY
+        zoe = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+        async with connected(desk, zoe):
+            pass
+        for number in range(101):
+            await socket.say(op="follow", id=f"n{number}", topic="nodes")
+        assert await socket.closed() == Close.TOO_MANY
+
+
+async def test_who_reads_nothing_is_dropped_and_blocks_nobody(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with (
+        running_desk(state_dir, redis_server.url, outbox_limit_bytes=20_000) as desk,
+        connected(desk) as deaf,
+        connected(desk) as other,
+    ):
+        for socket in (deaf, other):
+            await socket.say(op="follow", id="a", topic="jobs")
+            await socket.until("snapshot")
+        transport = deaf.wire._conn.transport  # no public way to stop reading
+        assert transport is not None
+        transport.pause_reading()
+        told = 0
+        while await desk.sockets() == 2:
+            await asyncio.gather(*(desk.submit() for _ in range(25)))
+            for _ in range(25):
+                await other.until("job")
+            told += 25
+            assert told < 5_000, "a reader that takes nothing is told for ever"
+        await desk.submit()
+        assert (await other.until("job"))["type"] == "job"
+
+
+async def test_nodes_are_told_at_once_and_when_they_change(desk: Desk) -> None:
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="n", topic="nodes")
+        assert (await socket.hear())["nodes"] == []
+        await desk.join_node()
+        (node,) = (await socket.hear())["nodes"]
+        assert (node["id"], node["state"]) == ("n1", "UP")
+
+
+async def test_a_service_that_stops_sends_its_clients_elsewhere(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with ClientSession(connector=UnixConnector(str(state_dir / "request.sock"))) as session:
+        async with running_desk(state_dir, redis_server.url) as desk:
+            headers = {"Authorization": desk.session.headers["Authorization"]}
+            wire = await session.ws_connect(URL, headers=headers)
+            assert (await Socket(wire).hear())["type"] == "hello"
+            closed = asyncio.ensure_future(Socket(wire).closed())
+        assert await closed == Close.GOING

@@ -1,0 +1,222 @@
+"""Two real S3 servers for tests: JuiceFS's gateway (MinIO's own code) and SeaweedFS.
+
+Each is a process of its own with its files in a folder of its own, and can be killed and started
+again on them. What both can do is what the S3 store may count on.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import monotonic, sleep
+from typing import ClassVar
+
+from minio import Minio
+
+ACCESS_KEY = "headrace-tests"
+SECRET_KEY = "only-for-tests-0123456789"  # noqa: S105 - of a server that lives for one test run
+BUCKET = "headrace"
+_READY_WITHIN_S = 30.0
+_STOPPED_WITHIN_S = 10.0
+
+
+def find_program(name: str) -> Path | None:
+    """A program of a wheel beside this interpreter, else one on the PATH, else None."""
+    beside = Path(sys.executable).parent / name
+    if os.access(beside, os.X_OK):
+        return beside
+    found = shutil.which(name)
+    return Path(found) if found else None
+
+
+class S3Server:
+    """A server on 127.0.0.1 with its files in `folder`; its bucket is there once it is started.
+
+    The methods block, see `tests.support.redis_server`.
+    """
+
+    name: ClassVar[str]
+    program: ClassVar[str]
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.port = _free_port()
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """host:port, the same after every start."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """What `--store` takes."""
+        return f"s3://{self.endpoint}/{BUCKET}"
+
+    @property
+    def credentials_file(self) -> Path:
+        """A credentials file as the S3 store reads it."""
+        return write_credentials(self.folder / "credentials.json", ACCESS_KEY, SECRET_KEY)
+
+    def client(self) -> Minio:
+        """A plain client, to look at the server past the store."""
+        return Minio(self.endpoint, ACCESS_KEY, SECRET_KEY, secure=False, region="us-east-1")
+
+    def start(self) -> None:
+        """Start on the files as they are and wait until the bucket answers."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env={**os.environ, **self._environ()},
+            )
+        deadline = monotonic() + _READY_WITHIN_S
+        while not self._answers():
+            if self._process.poll() is not None or monotonic() > deadline:
+                self.kill9()
+                tail = self._log.read_text(errors="replace")[-2000:]
+                raise RuntimeError(f"{self.name} does not answer; its log ends:\n{tail}")
+            sleep(0.02)
+
+    def stop(self) -> None:
+        """End in order; nothing when not started."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        self._process.send_signal(signal.SIGCONT)
+        try:
+            self._process.wait(_STOPPED_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill9()
+        self._process = None
+
+    def kill9(self) -> None:
+        """SIGKILL, as a crash would; nothing when not started."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait(_STOPPED_WITHIN_S)
+        self._process = None
+
+    def _command(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    def _environ(self) -> Mapping[str, str]:
+        return {}
+
+    def _answers(self) -> bool:
+        """True once a bucket can be made or is there: ports are open before that."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2.0)
+            with contextlib.closing(connection):
+                connection.request("GET", "/")
+                if connection.getresponse().status >= 500:
+                    return False
+        with contextlib.suppress(Exception):
+            client = self.client()
+            if not client.bucket_exists(BUCKET):
+                client.make_bucket(BUCKET)
+            return True
+        return False
+
+
+class JuiceFs(S3Server):
+    """JuiceFS's S3 gateway over a folder, its metadata in SQLite."""
+
+    name = "juicefs"
+    program = "juicefs"
+
+    def _command(self) -> Sequence[str]:
+        program = str(find_program(self.program))
+        meta = f"sqlite3://{self.folder / 'meta.db'}"
+        if not (self.folder / "meta.db").exists():
+            subprocess.run(
+                [program, "format", "--storage", "file", "--bucket", f"{self.folder}/objects/",
+                 "--trash-days", "0", meta, "tests"],
+                check=True, capture_output=True, timeout=60,
+            )  # fmt: skip
+        return [
+            program, "gateway", meta, self.endpoint, "--multi-buckets", "--keep-etag",
+            "--object-tag", "--object-meta", "--no-banner", "--no-usage-report",
+            "--cache-dir", str(self.folder / "cache"), "--cache-size", "256",
+        ]  # fmt: skip
+
+    def _environ(self) -> Mapping[str, str]:
+        return {
+            "MINIO_ROOT_USER": ACCESS_KEY,
+            "MINIO_ROOT_PASSWORD": SECRET_KEY,
+            "HOME": str(self.folder),  # its log and its defaults lie there
+        }
+
+
+class SeaweedFs(S3Server):
+    """SeaweedFS: master, volume server, filer and S3 in one process."""
+
+    name = "seaweedfs"
+    program = "weed"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # A port, and beside it the port + 10000 for gRPC, of each of the four servers.
+        self._ports = {role: _free_port_pair() for role in ("master", "volume", "filer")}
+        self.port = _free_port_pair()
+
+    def _command(self) -> Sequence[str]:
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        config = self.folder / "s3.json"
+        credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        identity = {"name": "tests", "credentials": credentials, "actions": actions}
+        config.write_text(json.dumps({"identities": [identity]}))
+        ports = [f"-{role}.port={port}" for role, port in self._ports.items()]
+        return [
+            str(find_program(self.program)), "server", f"-dir={data}",
+            "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.port={self.port}",
+            f"-s3.config={config}", *ports, "-volume.max=0", "-master.volumeSizeLimitMB=256",
+            "-s3.allowDeleteBucketNotEmpty=false", "-master.telemetry=false",
+        ]  # fmt: skip
+
+
+SERVERS: dict[str, type[S3Server]] = {each.name: each for each in (JuiceFs, SeaweedFs)}
+
+
+def write_credentials(path: Path, access_key: str, secret_key: str) -> Path:
+    """Write a credentials file with mode 0600."""
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"access_key": access_key, "secret_key": secret_key}))
+    return path
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _free_port_pair() -> int:
+    """A free port below 55536 whose port + 10000 is free too."""
+    while True:
+        port = _free_port() % 20_000 + 10_500
+        try:
+            for each in (port, port + 10_000):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
