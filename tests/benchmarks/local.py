@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.connection import find_connection
 from tests.benchmarks.bench import NotHere
 
@@ -32,10 +32,10 @@ class Local:
     ) -> None:
         self._do("reset", "--yes")
 
-    def client(self) -> Client:
+    def client(self) -> AsyncClient:
         """A client with the admin's token."""
         found = find_connection(None, None, {"HEADRACE_HOME": self._environ["HEADRACE_HOME"]})
-        return Client(found.url, found.token)
+        return AsyncClient(found.url, found.token)
 
     def _do(self, *words: str) -> None:
         done = subprocess.run(

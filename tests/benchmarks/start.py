@@ -8,7 +8,7 @@ import asyncio
 import time
 from contextlib import AsyncExitStack
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.local import Local
 from tests.benchmarks.peer.arrivals import REST_S, Arrivals, command
@@ -59,7 +59,7 @@ async def measure(bench: Bench) -> list[Row]:
 _ASKED = ("celery", "hyperqueue")
 
 
-async def _ours(client: Client, arrivals: Arrivals, pipe: str, n: int) -> list[float]:
+async def _ours(client: AsyncClient, arrivals: Arrivals, pipe: str, n: int) -> list[float]:
     job = {
         "headrace": 1,
         "kind": "command",

@@ -18,7 +18,7 @@ from secrets import token_hex
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_local.health import any_free_port
 from headrace_model.errors import HeadraceError
 from headrace_model.ids import NodeId
@@ -70,7 +70,7 @@ async def measure(bench: Bench) -> list[Row]:
     ]
 
 
-async def _many(client: Client, n: int) -> float:
+async def _many(client: AsyncClient, n: int) -> float:
     left = iter(range(n))
 
     async def caller() -> None:
@@ -82,7 +82,7 @@ async def _many(client: Client, n: int) -> float:
     return n / (time.perf_counter() - began)
 
 
-async def _one(client: Client, n: int) -> list[float]:
+async def _one(client: AsyncClient, n: int) -> list[float]:
     rates = []
     for _ in range(n):
         began = time.perf_counter()
@@ -92,7 +92,7 @@ async def _one(client: Client, n: int) -> list[float]:
 
 
 @asynccontextmanager
-async def _service(bench: Bench) -> AsyncIterator[Client]:
+async def _service(bench: Bench) -> AsyncIterator[AsyncClient]:
     """The request service alone, as a process, with one node in its Redis and nobody on it."""
     server = bench.redis("redis")
     server.start()
@@ -108,7 +108,7 @@ async def _service(bench: Bench) -> AsyncIterator[Client]:
         port = any_free_port()
         process = _start(bench.folder, server.url, port)
         try:
-            async with Client(f"http://127.0.0.1:{port}", token, patience_s=20.0) as client:
+            async with AsyncClient(f"http://127.0.0.1:{port}", token, patience_s=20.0) as client:
                 await _until_ready(client, process)
                 yield client
         finally:
@@ -140,7 +140,7 @@ def _start(folder: Path, redis_url: str, port: int) -> "subprocess.Popen[bytes]"
         )
 
 
-async def _until_ready(client: Client, process: "subprocess.Popen[bytes]") -> None:
+async def _until_ready(client: AsyncClient, process: "subprocess.Popen[bytes]") -> None:
     until = time.monotonic() + _END_S
     while True:
         try:

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_model.status import Status
 from tests.faults.conftest import Table
 from tests.support.fault_jobs import Entry, FaultJobs
@@ -91,7 +91,7 @@ class Round:
     """Jobs that rest, each in its status, until they are let go."""
 
     jobs: FaultJobs
-    client: Client
+    client: AsyncClient
     watch: StatusWatch
     resting: dict[Status, str] = field(default_factory=dict)
     _held: list[str] = field(default_factory=list)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_model.errors import Fenced
 from headrace_model.status import Status
 from tests.support.fault_jobs import FaultJobs
@@ -67,7 +67,7 @@ async def _another_leads(jobs: FaultJobs, role: str, than: str) -> str:
     return found
 
 
-async def _completes(jobs: FaultJobs, client: Client, job: str) -> None:
+async def _completes(jobs: FaultJobs, client: AsyncClient, job: str) -> None:
     await jobs.completed(client, job)
     await jobs.check(client, job, stopped=False, most_lost=0)
     await jobs.no_leaks()
@@ -136,6 +136,6 @@ async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards
     assert await _term(jobs, role) == term + 1
 
 
-async def _is_past(client: Client, job: str) -> bool:
+async def _is_past(client: AsyncClient, job: str) -> bool:
     """Tell whether the job's worker runs, which all leaders have then done their part for."""
     return (await client.job(job)).status is Status.RUNNING

@@ -13,7 +13,7 @@ import pytest
 
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.users import UserStore
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_model.cause import Cause
 from headrace_model.ids import JobId
 from headrace_model.status import Desired, Event, Role, Status
@@ -392,7 +392,7 @@ async def test_a_submit_survives_a_request_service_that_dies_meanwhile(
         server = await asyncio.start_server(hand, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         token = desk.session.headers["Authorization"].removeprefix("Bearer ")
-        async with Client(f"http://127.0.0.1:{port}", token) as client:
+        async with AsyncClient(f"http://127.0.0.1:{port}", token) as client:
             accepted = await client.submit(JOB)
         assert cut.is_set()
         assert await desk.store.in_status(Status.AWAITING_ALLOCATION) == [accepted.id]

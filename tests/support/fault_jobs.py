@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.datasets import LocalFile
 from headrace_model.status import Status
 from tests.support.stack import Stack
@@ -50,7 +50,7 @@ class FaultJobs:
             await client.datasets.seal(made["id"])
 
     @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
+    async def client(self) -> AsyncIterator[AsyncClient]:
         """A client that has met its server, and so waits for it when it goes away."""
         async with self.stack.client() as client:
             await client.nodes()
@@ -64,12 +64,12 @@ class FaultJobs:
             gate.touch()
         return gate
 
-    async def submit(self, client: Client, gate: Path) -> str:
+    async def submit(self, client: AsyncClient, gate: Path) -> str:
         """Submit a job that waits for its gate and then copies its input."""
         accepted = await client.submit(_job(gate))
         return accepted.id
 
-    async def completed(self, client: Client, job: str) -> None:
+    async def completed(self, client: AsyncClient, job: str) -> None:
         """Wait until the job is completed; restarts it where it was stopped."""
         view = await client.ended(job)
         if view.status is Status.STOPPED:
@@ -77,7 +77,7 @@ class FaultJobs:
             view = await client.ended(job)
         assert view.status is Status.COMPLETED, (job, view.status, view.cause, view.detail)
 
-    async def check(self, client: Client, job: str, *, stopped: bool, most_lost: int) -> None:
+    async def check(self, client: AsyncClient, job: str, *, stopped: bool, most_lost: int) -> None:
         """Assert what holds of every completed job, whatever was broken on its way.
 
         Its history has each version once and one end; it was retried for `most_lost` lost

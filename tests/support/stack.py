@@ -21,7 +21,7 @@ from typing import Any, Self
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_local import config as configs
 from headrace_local import folders, health, processes, redis_server, redis_users, workers
 from headrace_local.admin import ensure_admin, ensure_internal_token
@@ -221,9 +221,9 @@ class Stack:
 
     # ---- what tests ask
 
-    def client(self) -> Client:
+    def client(self) -> AsyncClient:
         """A client of the public API with the first admin's token."""
-        return Client(self.url, self.token)
+        return AsyncClient(self.url, self.token)
 
     @contextlib.asynccontextmanager
     async def redis(self) -> Any:

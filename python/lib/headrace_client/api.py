@@ -1,4 +1,4 @@
-"""The Python client: `async with Client(url, token) as client: await client.submit(…)`.
+"""The Python client: `async with AsyncClient(url, token) as client: await client.submit(…)`.
 
 Every call may raise the errors of headrace_model.errors, with the server's sentence and hint.
 """
@@ -47,7 +47,7 @@ class WhyView:
     hint: str | None = None
 
 
-class Client:
+class AsyncClient:
     """Talks to one server as one user. Use it as an async context manager.
 
     An empty token shows none: that is enough for `people.login`.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import click
 from yarl import URL
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.base import asked, output_option, run
 from headrace_client.cli.show import note, pairs, show
 from headrace_client.cli.typed import password_from
@@ -58,7 +58,7 @@ def login(user: str | None, password_file: str | None, form: str) -> None:
 def enter(url: str, name: str, password: str) -> tuple[TokenView, Login]:
     """Log in at a server and keep the token."""
 
-    async def ask(client: Client) -> TokenView:
+    async def ask(client: AsyncClient) -> TokenView:
         return await client.people.login(name, password)
 
     made = run(ask, patience_s=_LOGIN_PATIENCE_S, connection=Connection(url, ""))

@@ -15,7 +15,7 @@ from headrace_model.errors import HeadraceError
 from headrace_model.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from headrace_client.api import Client
+    from headrace_client.api import AsyncClient
     from headrace_client.connection import Connection
 
 T = TypeVar("T")
@@ -113,14 +113,14 @@ def asked() -> Asked:
 
 
 def run(
-    work: "Callable[[Client], Awaitable[T]]",
+    work: "Callable[[AsyncClient], Awaitable[T]]",
     *,
     patience_s: float = 60.0,
     connection: "Connection | None" = None,
 ) -> T:
     """Run `work` with a client connected as the options say, or as `connection` does."""
     # Imported here: `headrace --help` must not wait for an HTTP library.
-    from headrace_client.api import Client
+    from headrace_client.api import AsyncClient
     from headrace_client.connection import find_ca_file, find_connection
 
     options = asked()
@@ -128,7 +128,7 @@ def run(
     ca_file = find_ca_file(options.ca_file, found.url, os.environ)
 
     async def with_client() -> T:
-        async with Client(
+        async with AsyncClient(
             found.url, found.token, patience_s=patience_s, ca_file=ca_file
         ) as client:
             return await work(client)
@@ -151,10 +151,12 @@ class Outcomes(Generic[T]):
             raise self.wrong[0][1]
 
 
-def run_each(names: Iterable[str], call: "Callable[[Client, str], Awaitable[T]]") -> "Outcomes[T]":
+def run_each(
+    names: Iterable[str], call: "Callable[[AsyncClient, str], Awaitable[T]]"
+) -> "Outcomes[T]":
     """Run a call for each name, one after the other, with one client."""
 
-    async def work(client: "Client") -> Outcomes[T]:
+    async def work(client: "AsyncClient") -> Outcomes[T]:
         done: list[T] = []
         wrong: list[tuple[str, HeadraceError]] = []
         for name in names:

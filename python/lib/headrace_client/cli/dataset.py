@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Late, Words, output_option, run
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
@@ -80,7 +80,7 @@ def create(
     }
     files = files_below(Path(source)) if source is not None else ()
 
-    async def make(client: Client) -> Mapping[str, Any]:
+    async def make(client: AsyncClient) -> Mapping[str, Any]:
         view = await client.datasets.create({k: v for k, v in asked.items() if v})
         if source is None:
             return view
@@ -102,7 +102,7 @@ def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
     """
     files = [file for path in paths for file in files_below(Path(path))]
 
-    async def send(client: Client) -> int:
+    async def send(client: AsyncClient) -> int:
         size = await client.datasets.upload(name, files)
         if seal:
             await client.datasets.seal(name)
@@ -181,7 +181,7 @@ def items(name: str, form: str) -> None:
     Example: headrace dataset items drb
     """
 
-    async def read(client: Client) -> list[Mapping[str, Any]]:
+    async def read(client: AsyncClient) -> list[Mapping[str, Any]]:
         return [item async for item in client.datasets.items(name)]
 
     found = run(read)
@@ -245,7 +245,7 @@ def share(name: str, who: tuple[str, ...], writing: bool, form: str) -> None:
     """
     shares = asked_shares(who, writing)
 
-    async def ask(client: Client) -> Mapping[str, Any]:
+    async def ask(client: AsyncClient) -> Mapping[str, Any]:
         view: Mapping[str, Any] = {}
         for each in shares:
             view = await client.datasets.share(name, each.who, each.level)
@@ -266,7 +266,7 @@ def unshare(name: str, who: tuple[str, ...], form: str) -> None:
     """
     shares = asked_shares(who)
 
-    async def ask(client: Client) -> Mapping[str, Any]:
+    async def ask(client: AsyncClient) -> Mapping[str, Any]:
         view: Mapping[str, Any] = {}
         for each in shares:
             view = await client.datasets.unshare(name, each.who)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli import exits
 from headrace_client.cli.base import Words, output_option, run
 from headrace_client.cli.follow import follow, say_end
@@ -146,7 +146,7 @@ def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
 def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
     sent: list[str] = []
 
-    async def work(client: Client) -> JobView:
+    async def work(client: AsyncClient) -> JobView:
         # One client for both: a server that it has met is waited for, whenever that goes away.
         accepted = await _send(client, spec, folder)
         sent.append(accepted.id)
@@ -161,7 +161,7 @@ def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
         raise exits.Detached(f"headrace jobs logs {sent[0]} --follow") from None
 
 
-async def _send(client: Client, spec: JobSpec, folder: Path) -> AcceptedView:
+async def _send(client: AsyncClient, spec: JobSpec, folder: Path) -> AcceptedView:
     return await client.submit(dump(await upload_inputs(client.datasets, spec, folder)))
 
 

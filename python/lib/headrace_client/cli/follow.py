@@ -8,11 +8,11 @@ from headrace_client.cli.show import note, step
 from headrace_model.errors import HeadraceError
 
 if TYPE_CHECKING:
-    from headrace_client.api import Client
+    from headrace_client.api import AsyncClient
     from headrace_wire.api import JobView
 
 
-async def follow(client: "Client", job: str, *, rank: int = 0) -> "JobView":
+async def follow(client: "AsyncClient", job: str, *, rank: int = 0) -> "JobView":
     """Copy a job's logs to standard output and error until it is closed; gives its last view."""
     view = await client.job(job)
     while True:
@@ -29,7 +29,7 @@ async def follow(client: "Client", job: str, *, rank: int = 0) -> "JobView":
 
 
 async def _copy(
-    client: "Client", job: str, attempt: int, rank: int, stream: str, sink: IO[bytes]
+    client: "AsyncClient", job: str, attempt: int, rank: int, stream: str, sink: IO[bytes]
 ) -> None:
     try:
         async for part in client.log(job, stream=stream, rank=rank, attempt=attempt, follow=True):

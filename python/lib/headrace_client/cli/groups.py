@@ -2,7 +2,7 @@
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Words, output_option, run, run_each
 from headrace_client.cli.show import rows, show, write
 from headrace_wire.people import GroupView
@@ -59,7 +59,7 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {', '.join(names)}?", abort=True, err=True)
 
-    async def one(client: Client, name: str) -> None:
+    async def one(client: AsyncClient, name: str) -> None:
         await client.people.delete_group(name)
         write(f"{name} is deleted")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli import exits
 from headrace_client.cli.base import (
     Outcomes,
@@ -49,7 +49,7 @@ def list_jobs(
     Example: headrace jobs list --status RUNNING --status CLOSED -q delaware
     """
 
-    async def read(client: Client) -> list[JobView]:
+    async def read(client: AsyncClient) -> list[JobView]:
         found: list[JobView] = []
         cursor: str | None = ""
         while cursor is not None and len(found) < limit:
@@ -121,7 +121,7 @@ def logs(job: str, following: bool, stream: str, rank: int, attempt: int | None)
     if following and attempt is None and stream == "both":
         return follow_job(job, rank=rank)
 
-    async def copy(client: Client) -> None:
+    async def copy(client: AsyncClient) -> None:
         async for part in client.log(
             job, stream=stream, rank=rank, attempt=attempt, follow=following
         ):
@@ -158,7 +158,7 @@ def watch(job: str) -> int:
     Example: headrace jobs watch 0123456789abcdef
     """
 
-    async def until_closed(client: Client) -> JobView:
+    async def until_closed(client: AsyncClient) -> JobView:
         view = await client.job(job)
         shown = 0
         while True:
@@ -202,7 +202,7 @@ def outputs(job: str, folder: str | None, form: str) -> None:
     Example: headrace jobs outputs 0123456789abcdef --download results
     """
 
-    async def read(client: Client) -> list[dict[str, object]]:
+    async def read(client: AsyncClient) -> list[dict[str, object]]:
         found = []
         for name, dataset in (await client.outputs(job)).items():
             view = await client.datasets.get(dataset)
@@ -247,7 +247,7 @@ def share(jobs: tuple[str, ...], who: tuple[str, ...], writing: bool, form: str)
     """
     shares = asked_shares(who, writing)
 
-    async def one(client: Client, job: str) -> JobView:
+    async def one(client: AsyncClient, job: str) -> JobView:
         for each in shares:
             view = await client.share(job, each.who, each.level)
         return view
@@ -267,7 +267,7 @@ def unshare(jobs: tuple[str, ...], who: tuple[str, ...], form: str) -> None:
     """
     shares = asked_shares(who)
 
-    async def one(client: Client, job: str) -> JobView:
+    async def one(client: AsyncClient, job: str) -> JobView:
         for each in shares:
             view = await client.unshare(job, each.who)
         return view

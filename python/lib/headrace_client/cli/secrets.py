@@ -2,7 +2,7 @@
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Words, output_option, run, run_each
 from headrace_client.cli.show import age, rows, show, write
 from headrace_client.cli.typed import secret_from
@@ -61,7 +61,7 @@ def delete(names: tuple[str, ...]) -> None:
     Example: headrace secrets delete usgs_token
     """
 
-    async def one(client: Client, name: str) -> None:
+    async def one(client: AsyncClient, name: str) -> None:
         await client.people.delete_secret(name)
         write(f"{name} is deleted")
 

@@ -2,7 +2,7 @@
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Words, output_option, run, run_each
 from headrace_client.cli.show import age, note, plain, rows, show, write
 from headrace_client.cli.typed import note_once, tell_once
@@ -62,7 +62,7 @@ def create(
     """
     asked = NewToken(label, tuple(Scope(scope) for scope in scopes), expires_in, user)
 
-    async def make(client: Client) -> TokenView:
+    async def make(client: AsyncClient) -> TokenView:
         return await client.people.create_token(asked)
 
     made = run(make)
@@ -85,7 +85,7 @@ def revoke(ids: tuple[str, ...], user: str | None) -> None:
     Example: headrace tokens revoke 0123456789ab
     """
 
-    async def one(client: Client, id_: str) -> None:
+    async def one(client: AsyncClient, id_: str) -> None:
         await client.people.revoke_token(id_, user)
         write(f"{id_} is revoked")
 

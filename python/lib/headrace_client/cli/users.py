@@ -4,7 +4,7 @@ import os
 
 import click
 
-from headrace_client.api import Client
+from headrace_client.api import AsyncClient
 from headrace_client.cli.account import enter
 from headrace_client.cli.base import Outcomes, Words, asked, output_option, run, run_each
 from headrace_client.cli.show import age, note, pairs, plain, rows, show, write
@@ -62,7 +62,7 @@ def create(
     password = password_from(password_file, "Password") if password_file else None
     user = NewUser(name, UserRole(role), groups, password)
 
-    async def make(client: Client) -> MadeUser:
+    async def make(client: AsyncClient) -> MadeUser:
         return await client.people.create_user(user)
 
     made = run(make)
