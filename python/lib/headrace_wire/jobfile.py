@@ -5,7 +5,7 @@ request service reads that with `sent=True` and keeps `dump_text(spec)`. Dump an
 inverses: `load_jobfile(dump(spec)) == spec`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from marshmallow import ValidationError
@@ -13,6 +13,7 @@ from marshmallow import ValidationError
 from headrace_model.errors import HeadraceError, InvalidSpec
 from headrace_model.spec import JobSpec
 from headrace_wire.errors import InvalidJobFile, Problem
+from headrace_wire.jobchanges import Change, apply_changes
 from headrace_wire.jobcheck import problems_of
 from headrace_wire.jobschema import FILE_VERSION, JobSchema
 from headrace_wire.jobvalues import file_spec
@@ -31,6 +32,7 @@ def load_jobfile(
     *,
     read_file: ReadFile | None = None,
     sent: bool = False,
+    changes: Sequence[Change] = (),
 ) -> JobSpec:
     """Read a job file: YAML text, or the plain values of a JSON body.
 
@@ -38,7 +40,7 @@ def load_jobfile(
 
     `read_file` gives the content of a file that `files` names, by its path from the job file's
     folder; it may raise `OSError`. Without it files must carry their content. `sent`: refuse
-    what makes sense on the client only (path inputs).
+    what makes sense on the client only (path inputs). `changes` are made before all checks.
 
     Raises `InvalidJobFile` (an `InvalidSpec`) with every problem found, `TooLarge`, and
     `InvalidInput` for text that is no YAML at all.
@@ -48,7 +50,21 @@ def load_jobfile(
     if isinstance(source, bytes | str):
         parsed = parse_yaml(source, what="job file")
         plain, lines = parsed.value, parsed.lines
+    if changes and isinstance(plain, Mapping):
+        plain = apply_changes(plain, changes)
+        lines = _elsewhere(lines, changes)
     return _load(plain, lines, read_file, sent=sent)
+
+
+def _elsewhere(lines: Mapping[Path, int], changes: Sequence[Change]) -> dict[Path, int]:
+    """The lines without those of what was changed: what is wrong there stands in no line."""
+    paths = [each.path for each in changes]
+    kept = {
+        place: line
+        for place, line in lines.items()
+        if not any(place[: len(path)] == path for path in paths)
+    }
+    return kept | dict.fromkeys(paths, 0)
 
 
 def load_jobtext(text: bytes | str, *, sent: bool = True) -> JobSpec:
@@ -169,6 +185,6 @@ def _shown(path: Path) -> str:
 def _line(path: Path, lines: dict[Path, int]) -> int:
     """Find the line of a path, or of the nearest thing around it (a missing key has none)."""
     for length in range(len(path), 0, -1):
-        if line := lines.get(path[:length]):
+        if (line := lines.get(path[:length])) is not None:
             return line
     return 0

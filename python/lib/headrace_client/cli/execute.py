@@ -1,6 +1,7 @@
 """`headrace exec`: run jobs."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,19 @@ from headrace_client.cli.show import note, pairs, show, write
 from headrace_client.inputs import upload_inputs
 from headrace_model.spec import JobSpec
 from headrace_wire.api import AcceptedView, JobView
+from headrace_wire.jobchanges import parse_change
 from headrace_wire.jobfile import dump, load_jobfile
 from headrace_wire.jsontext import parse_json
 
 _follow = click.option(
     "-f", "--follow", "following", is_flag=True, help="Show its logs; end as the job ends."
+)
+_set = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of the file first: resources.cpus=2. May be repeated.",
 )
 
 
@@ -86,51 +95,61 @@ def run_command(
 
 @group.command(name="from_file")
 @click.argument("file", metavar="FILE")
+@_set
 @_follow
 @output_option
-def from_file(file: str, following: bool, form: str) -> int:
+def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
     """Run the job that a YAML job file describes (`-`: standard input).
 
     \b
-    Example: headrace exec from_file examples/delaware/prms.yaml --follow
+    Example: headrace exec from_file prms.yaml --set resources.cpus=2 --follow
+
+    The value of --set is YAML, read as if it stood in the file.
     """
-    spec, folder = _load(file, as_json=False)
+    spec, folder = _load(file, changes, as_json=False)
     return _submit(spec, folder, following, form)
 
 
 @group.command(name="from_json")
 @click.argument("file", metavar="FILE")
+@_set
 @_follow
 @output_option
-def from_json(file: str, following: bool, form: str) -> int:
+def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
     """Run the job that a JSON job file describes (`-`: standard input).
 
     \b
     Example: headrace exec from_json job.json
     """
-    spec, folder = _load(file, as_json=True)
+    spec, folder = _load(file, changes, as_json=True)
     return _submit(spec, folder, following, form)
 
 
 @group.command(name="validate")
 @click.argument("file", metavar="FILE")
+@_set
 @output_option
-def validate(file: str, form: str) -> None:
+def validate(file: str, changes: tuple[str, ...], form: str) -> None:
     """Check a job file on this machine, and show all that is wrong.
 
     \b
     Example: headrace exec validate job.yaml -o yaml
     """
-    spec, _ = _load(file, as_json=False)
+    spec, _ = _load(file, changes, as_json=False)
     show(form, dump(spec), lambda: write(f"{file} is a valid job file: kind {spec.kind}"))
 
 
-def _load(file: str, *, as_json: bool) -> tuple[JobSpec, Path]:
+def _load(file: str, changes: Iterable[str], *, as_json: bool) -> tuple[JobSpec, Path]:
     """Read a job file, and the small files that it names; gives its folder too."""
+    asked = [parse_change(each) for each in changes]
     text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     folder = Path.cwd() if file == "-" else Path(file).resolve().parent
     source: Any = parse_json(text, what="job file") if as_json else text
-    return load_jobfile(source, read_file=lambda name: (folder / name).read_bytes()), folder
+
+    def read(name: str) -> bytes:
+        return (folder / name).read_bytes()
+
+    return load_jobfile(source, read_file=read, changes=asked), folder
 
 
 def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
