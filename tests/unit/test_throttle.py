@@ -1,6 +1,6 @@
 """Token buckets against a count of what was let through."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headrace_request.core.throttle import Throttle
@@ -24,6 +24,7 @@ def test_no_window_lets_more_through_than_the_burst_and_its_share_of_the_rate(
 
 
 @given(_GAPS, st.floats(0.1, 5), st.integers(1, 5))
+@example([0.0, 1.7655943235261242, 1.5718336373509887], 0.125, 1)
 def test_who_waits_as_told_is_let_through(gaps: list[float], per_s: float, burst: int) -> None:
     throttle, now = Throttle(per_s, burst), 0.0
     for gap in gaps:

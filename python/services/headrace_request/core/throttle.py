@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 _MOST_KEPT = 10_000
+_ROUNDED = 1e-9  # who waits as told must not miss the request by what floats round
 
 
 @dataclass(slots=True)
@@ -22,7 +23,7 @@ class Throttle:
     def wait_s(self, key: str, now_s: float) -> int:
         """Whole seconds until the next request is welcome; 0: now. Takes nothing."""
         missing = 1.0 - self._level(key, now_s)
-        return ceil(missing / self.per_s) if missing > 0 else 0
+        return ceil(missing / self.per_s) if missing > _ROUNDED else 0
 
     def take(self, key: str, now_s: float) -> int:
         """Take one request; returns 0, or the whole seconds to wait where there is none left."""
