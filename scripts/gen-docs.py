@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what pages of docs/ take from the code: settings, design.md's edges, people.md's matrix.
+"""Writes what docs/ takes from the code: settings, tables of pages, the job file's JSON Schema.
 
 Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 """
@@ -7,6 +7,7 @@ Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 import argparse
 import dataclasses
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from headrace_model.people import RULES, SCOPE_OF, Act, Standing, UserRole
 from headrace_model.status import as_markdown, as_picture
 from headrace_model.units import size_text
 from headrace_service.settings import PREFIX, CommonSettings
+from headrace_wire.jsonschema import job_json_schema
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _HEAD = f"""# Settings
@@ -110,6 +112,7 @@ def main() -> int:
         design: design_page(design.read_text()),
         people: people_page(people.read_text()),
         DOCS / "settings.md": settings_page(),
+        DOCS / "job-file.schema.json": json.dumps(job_json_schema(), indent=2) + "\n",
     }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     for path in stale:

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from headrace_client.cli import exits
@@ -131,6 +132,20 @@ def test_each_example_of_the_job_file_page_loads(text: str) -> None:
     whole = {"headrace": 1, "kind": "command", "command": ["true"], **plain}
     spec = load_jobfile(whole, read_file=lambda name: name.encode())
     assert spec.kind == "command"
+
+
+_JOB_FILES = sorted((PROJECT / "examples").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*_EXAMPLES, *(file.read_text() for file in _JOB_FILES)],
+    ids=[*map(str, range(len(_EXAMPLES))), *(file.name for file in _JOB_FILES)],
+)
+def test_editors_find_nothing_wrong_with_an_example(text: str) -> None:
+    plain = parse_yaml(text, what="example").value
+    whole = {"headrace": 1, "kind": "command", **plain}
+    jsonschema.Draft202012Validator(job_json_schema()).validate(whole)
 
 
 def _keys(schema: dict[str, Any], before: str = "") -> list[str]:

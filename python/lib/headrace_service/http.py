@@ -113,6 +113,11 @@ def make_app(
                 response = problem(
                     TooLarge(f"the body is over {body_limit_bytes:,} bytes"), request_id
                 )
+            except web.HTTPMethodNotAllowed as error:
+                allowed = ", ".join(sorted(error.allowed_methods))
+                refused = InvalidInput(f"this address answers {allowed}, not {error.method}")
+                response = problem(refused, request_id, error.status)
+                response.headers["Allow"] = allowed
             except web.HTTPException as error:
                 response = problem(_of_aiohttp(error), request_id, error.status)
             except (ConnectionResetError, TimeoutError):
@@ -166,13 +171,9 @@ def _said_in(error: Exception) -> HeadraceError | None:
 
 
 def _of_aiohttp(error: web.HTTPException) -> HeadraceError:
-    match error.status:
-        case 404:
-            return NotFound("there is nothing at this address", hint="see /api/v1 in docs/rest.md")
-        case 405:
-            return InvalidInput("this address does not answer that method")
-        case _:
-            return InvalidInput(error.reason or "the request was refused")
+    if error.status == 404:
+        return NotFound("there is nothing at this address", hint="/docs shows every address")
+    return InvalidInput(error.reason or "the request was refused")
 
 
 class InternalToken:

@@ -41,6 +41,15 @@ class DomainField(wire.Field[Domain]):
         return None if value is None else value.to_plain()
 
 
+class FlagField(wire.Boolean):
+    """True or false; neither 1 nor "yes", which marshmallow would take."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class SequenceField(wire.List[Any]):
     """A list on the wire, a tuple or frozenset inside; sets are written sorted."""
 
@@ -97,7 +106,7 @@ class RecordSchema(Schema):
 
 _SCALARS: dict[type, type[wire.Field[Any]]] = {
     str: wire.String,
-    bool: wire.Boolean,
+    bool: FlagField,
     float: wire.Float,
 }
 

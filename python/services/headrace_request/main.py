@@ -14,6 +14,7 @@ from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
+from headrace_request.api.document import OPEN, add_document
 from headrace_request.api.jobs import JobRoutes
 from headrace_request.api.live import WS, LiveRoute
 from headrace_request.api.people import LOGIN, PeopleRoutes
@@ -84,6 +85,7 @@ def build(settings: Settings) -> Service:
     add_logs(app, desk, reader)
     add_datasets(app, data)
     add_nodes(app, nodes)
+    add_document(app)
     return Service(
         name="request",
         open=[redis.open, data.open, scheduler.open],
@@ -111,7 +113,7 @@ def _app(redis: Redis, doorman: Doorman, settings: Settings) -> web.Application:
         ready=redis.ping,
         authenticate=authenticate,
         body_limit_bytes=settings.json_limit_bytes,
-        open_routes=frozenset({LOGIN, WS}),
+        open_routes=OPEN | {LOGIN, WS},
     )
     limit_requests(app, settings.requests_limit, but=frozenset({WS}))
     return app

@@ -38,7 +38,7 @@ _PATH: Final = Parameter("path", "path", "The path of a file in the dataset; it 
 _SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _DIGEST: Final = "The SHA-256 of the whole file, in lower-case hexadecimal"
 _RANGE: Final = {"type": "string", "pattern": "^bytes [0-9]{1,15}-[0-9]{1,15}/[0-9]{1,15}$"}
-_DOMAIN: Final = {"TIME": ["1979-01-01", "1981-01-01"], "HRU": "ALL"}
+_DOMAIN: Final = {"TIME": ["1979-01-01", "1981-01-01"], "CATCHMENT_ID": "ALL"}
 _OFFSET: Final = {"Upload-Offset": "How much of the file is there", "Upload-Complete": "?1 or ?0"}
 _FILE: Final = {
     "ETag": "The SHA-256 of the file",

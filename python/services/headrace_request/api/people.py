@@ -163,7 +163,7 @@ def _name(request: web.Request, key: str, what: str) -> str:
 
 def _of(request: web.Request) -> str | None:
     of = request.query.get("user")
-    return check_name(of, "user") if of else None
+    return check_name(of, "user") if of is not None else None
 
 
 def _address(request: web.Request) -> str:

@@ -1,0 +1,96 @@
+"""What the service tells about itself: the OpenAPI document, a page of it, the job file's schema.
+
+All of it is public, made once, and the same for everybody.
+"""
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import ETag, web
+
+from headrace_model.errors import NotFound
+from headrace_wire.jsonschema import job_json_schema
+from headrace_wire.openapi import JSON, document
+from headrace_wire.operations.table import (
+    DOCUMENT,
+    JOB_SCHEMA,
+    OPERATIONS,
+    PAGE,
+    PAGE_FILE,
+    TAGS,
+)
+
+OPEN: Final = frozenset({DOCUMENT, JOB_SCHEMA, PAGE, PAGE_FILE})
+_FOLDER: Final = Path(__file__).parent.parent / "page"
+_FILES: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+# Somebody shows the page a token: it runs nothing but its own script, which puts in no HTML, and
+# talks to nobody but this server.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text that is served as it is."""
+
+    body: bytes
+    media: str
+    etag: str
+
+    @classmethod
+    def of(cls, body: bytes, media: str) -> "_Text":
+        return cls(body, media, hashlib.sha256(body).hexdigest()[:32])
+
+    def answer(self, request: web.Request) -> web.Response:
+        """Answer it, or 304 to somebody who has it."""
+        known = {each.value for each in request.if_none_match or ()}
+        if {self.etag, "*"} & known:
+            response = web.Response(status=304)
+        else:
+            response = web.Response(body=self.body, content_type=self.media, charset="utf-8")
+        response.etag = ETag(self.etag)
+        # Asked for anew each time, so that a newer Headrace is seen at once.
+        response.headers["Cache-Control"] = "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def add_document(app: web.Application) -> None:
+    """Add the routes."""
+    files = {name: _Text.of((_FOLDER / name).read_bytes(), _FILES[name]) for name in _FILES}
+    page = _Text.of((_FOLDER / "page.html").read_bytes(), "text/html")
+
+    def always(text: _Text) -> Callable[[web.Request], Awaitable[web.Response]]:
+        async def serve(request: web.Request) -> web.Response:
+            return text.answer(request)
+
+        return serve
+
+    async def serve_page(request: web.Request) -> web.Response:
+        response = page.answer(request)
+        response.headers["Content-Security-Policy"] = _POLICY
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
+    async def serve_file(request: web.Request) -> web.Response:
+        name = request.match_info["file"]
+        if name not in files:
+            raise NotFound(f"the page has no file {name[:80]!r}")
+        return files[name].answer(request)
+
+    app.router.add_get(DOCUMENT, always(_json(document(OPERATIONS, TAGS, version("headrace")))))
+    app.router.add_get(JOB_SCHEMA, always(_json(job_json_schema())))
+    app.router.add_get(PAGE, serve_page)
+    app.router.add_get(PAGE_FILE, serve_file)
+
+
+def _json(plain: dict[str, Any]) -> _Text:
+    return _Text.of(json.dumps(plain, ensure_ascii=False).encode(), JSON)
