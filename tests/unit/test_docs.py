@@ -6,7 +6,6 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -16,6 +15,7 @@ from headrace_model.status import as_markdown, as_picture
 from headrace_wire.jobfile import load_jobfile
 from headrace_wire.jsonschema import job_json_schema
 from headrace_wire.yamlfile import parse_yaml
+from tests.support.job_file_keys import job_file_keys
 
 PROJECT = Path(__file__).parents[2]
 DOCS = PROJECT / "docs"
@@ -148,22 +148,8 @@ def test_editors_find_nothing_wrong_with_an_example(text: str) -> None:
     jsonschema.Draft202012Validator(job_json_schema()).validate(whole)
 
 
-def _keys(schema: dict[str, Any], before: str = "") -> list[str]:
-    """Every key that a job file may have, members of mappings with `NAME` in their place."""
-    keys = []
-    for name, member in schema.get("properties", {}).items():
-        key = f"{before}{name}"
-        inner = next((one for one in member.get("anyOf", [member]) if "type" in one), member)
-        if isinstance(named := inner.get("additionalProperties"), dict):
-            key, inner = f"{key}.NAME", named
-        # The indexes of a domain are no keys of their own here.
-        below = [] if name == "domain" else _keys(inner, f"{key}.")
-        keys += below or [key.removesuffix(".NAME")]
-    return keys
-
-
 def test_the_job_file_page_explains_each_key() -> None:
     page = (DOCS / "job-file.md").read_text()
-    keys = [k for k in _keys(job_json_schema()) if k != "environment.pip"]
+    keys = [k for k in job_file_keys(job_json_schema()) if k != "environment.pip"]
     assert len(keys) > 25
     assert [key for key in keys if f"| `{key}` |" not in page] == []

@@ -72,7 +72,7 @@ def find_connection(
             token_file = local.get("token_file")
     if token is None:
         token = _read(token_file)
-    return Connection(server, token.strip())
+    return Connection(server, _one_line(token))
 
 
 def _has_host(url: str) -> bool:
@@ -98,7 +98,17 @@ def _read(token_file: str | None) -> str:
         )
     try:
         return Path(token_file).expanduser().read_text()
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise Unauthorized(f"the token file {token_file} can't be read: {why}") from None
+
+
+def _one_line(token: str) -> str:
+    """A token as a header carries it; raises `Unauthorized` for another file's content."""
+    token = token.strip()
+    if not (token.isascii() and token.isprintable()):
         raise Unauthorized(
-            f"the token file {token_file} can't be read: {error.strerror}"
-        ) from None
+            "what is given as the token is none: a token is one line of letters and digits",
+            hint="`headrace login` keeps a right one",
+        )
+    return token

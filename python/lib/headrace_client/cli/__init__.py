@@ -2,15 +2,17 @@
 
 import os
 import sys
+import traceback
 from typing import Final
 
 import click
 
-from headrace_client.cli import exits
+from headrace_client.cli import complete, exits
 from headrace_client.cli.base import Asked, Late, Words
 from headrace_model.errors import HeadraceError
 
 _COMMANDS: Final = {
+    "init": Late("headrace_client.cli.init:init", "Write a job file to begin with."),
     "exec": Late("headrace_client.cli.execute:group", "Run jobs: run, from_file, validate."),
     "jobs": Late("headrace_client.cli.jobs:group", "See and steer jobs."),
     "nodes": Late("headrace_client.cli.nodes:group", "See the nodes."),
@@ -22,6 +24,9 @@ _COMMANDS: Final = {
     "groups": Late("headrace_client.cli.groups:group", "See and manage groups of users."),
     "tokens": Late("headrace_client.cli.tokens:group", "Make and revoke tokens for programs."),
     "secrets": Late("headrace_client.cli.secrets:group", "Keep secrets for your jobs."),
+    "completion": Late(
+        "headrace_client.cli.completion:completion", "Let the shell complete with TAB."
+    ),
 }
 
 
@@ -33,8 +38,15 @@ _COMMANDS: Final = {
     epilog=exits.TABLE,
 )
 @click.option("--url", metavar="URL", help="The server, for example http://127.0.0.1:8378.")
-@click.option("--token-file", metavar="FILE", help="The file with your token.")
-@click.option("--ca-file", metavar="FILE", help="The CA that vouches for an https server (PEM).")
+@click.option(
+    "--token-file", metavar="FILE", help="The file with your token.", shell_complete=complete.file
+)
+@click.option(
+    "--ca-file",
+    metavar="FILE",
+    help="The CA that vouches for an https server (PEM).",
+    shell_complete=complete.file,
+)
 @click.version_option(package_name="headrace", message="headrace %(version)s")
 @click.pass_context
 def headrace(
@@ -64,6 +76,10 @@ def main() -> None:
         # Who read our output has left (`| head`). Python flushes again at exit: give it nothing.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = exits.OK
+    except Exception as error:
+        traceback.print_exc()  # for the report
+        exits.print_error(f"an error inside headrace: {error!r}", "report it with the lines above")
+        code = exits.INTERNAL
     sys.exit(code)
 
 

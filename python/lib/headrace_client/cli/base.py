@@ -9,7 +9,9 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
+from headrace_client.cli import complete
 from headrace_client.cli.show import note
 from headrace_model.errors import HeadraceError
 from headrace_model.nearest import did_you_mean
@@ -22,7 +24,10 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 # Commands of other packages: the client must not import services.
 PLUGINS: Final = "headrace.commands"
-_PLUGIN_HELP: Final = {"local": "Headrace on this machine: up, down, status, reset."}
+_PLUGIN_HELP: Final = {
+    "doctor": "Find what is wrong with an installation, and how to mend it.",
+    "local": "Headrace on this machine: up, down, status, reset.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +86,26 @@ class Words(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
-        rows = []
-        for name in self.list_commands(ctx):
-            if name in self._late:
-                rows.append((name, self._late[name].help))
-            elif name in self.commands:
-                rows.append((name, self.commands[name].get_short_help_str(80)))
-            else:
-                rows.append((name, _PLUGIN_HELP.get(name, "A command of an installed package.")))
+        rows = [(name, self._help_of(name)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Offer the commands without importing them, and the options after a dash."""
+        begun = incomplete.replace("-", "_")
+        offers = [
+            CompletionItem(name, help=self._help_of(name))
+            for name in self.list_commands(ctx)
+            if name.startswith(begun)
+        ]
+        return offers + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _help_of(self, name: str) -> str:
+        if name in self._late:
+            return self._late[name].help
+        if name in self.commands:
+            return self.commands[name].get_short_help_str(80)
+        return _PLUGIN_HELP.get(name, "A command of an installed package.")
 
     def _found(self) -> dict[str, Any]:
         if not self._plugins:
@@ -182,5 +197,9 @@ def output_option(command: F) -> F:
     )(command)
 
 
-job_argument = click.argument("job", metavar="JOB")
-jobs_argument = click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+job_argument = click.argument("job", metavar="JOB", shell_complete=complete.job)
+jobs_argument = click.argument(
+    "jobs", metavar="JOB...", nargs=-1, required=True, shell_complete=complete.job
+)
+file_argument = click.argument("file", metavar="FILE", shell_complete=complete.file)
+dataset_argument = click.argument("name", metavar="DATASET", shell_complete=complete.dataset)

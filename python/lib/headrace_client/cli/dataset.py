@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli.base import Late, Words, output_option, run
+from headrace_client.cli import complete
+from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
 from headrace_client.datasets import files_below
@@ -25,7 +26,6 @@ _domain = click.option(
     metavar="YAML",
     help="What it covers and the files don't tell: '{HYDROFABRIC_DATA_ID: drb}'.",
 )
-_name = click.argument("name", metavar="DATASET")
 
 
 @click.group(
@@ -50,7 +50,13 @@ def group() -> None:
 @_domain
 @click.option("--description", default="", help="A sentence for people.")
 @click.option("--new-version", is_flag=True, help="Make a further version of the name.")
-@click.option("--upload", "source", metavar="PATH", help="Upload a file or folder, and seal it.")
+@click.option(
+    "--upload",
+    "source",
+    metavar="PATH",
+    help="Upload a file or folder, and seal it.",
+    shell_complete=complete.file,
+)
 @output_option
 def create(
     name: str,
@@ -91,8 +97,8 @@ def create(
 
 
 @group.command(name="upload")
-@_name
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@dataset_argument
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=complete.file)
 @click.option("--seal", is_flag=True, help="Seal the dataset afterwards.")
 def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
     """Upload files and folders into an OPEN dataset; a broken upload is taken up again.
@@ -113,7 +119,7 @@ def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
 
 
 @group.command(name="download")
-@_name
+@dataset_argument
 @click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
 def download(name: str, folder: str) -> None:
     """Download all files of a dataset into DIR; what is there already is not fetched again.
@@ -172,7 +178,7 @@ def list_datasets(
 
 
 @group.command(name="items")
-@_name
+@dataset_argument
 @output_option
 def items(name: str, form: str) -> None:
     """List the files of a dataset.
@@ -190,7 +196,7 @@ def items(name: str, form: str) -> None:
 
 
 @group.command(name="info")
-@_name
+@dataset_argument
 @output_option
 def info(name: str, form: str) -> None:
     """Show one dataset: what it is, covers and comes from.
@@ -202,7 +208,7 @@ def info(name: str, form: str) -> None:
 
 
 @group.command(name="seal")
-@_name
+@dataset_argument
 @_format
 @_domain
 @output_option
@@ -218,7 +224,7 @@ def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
 
 
 @group.command(name="delete")
-@_name
+@dataset_argument
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def delete(name: str, yes: bool) -> None:
     """Delete a dataset that no job uses, for good.
@@ -233,7 +239,7 @@ def delete(name: str, yes: bool) -> None:
 
 
 @group.command(name="share")
-@_name
+@dataset_argument
 @with_option
 @write_option
 @output_option
@@ -255,7 +261,7 @@ def share(name: str, who: tuple[str, ...], writing: bool, form: str) -> None:
 
 
 @group.command(name="unshare")
-@_name
+@dataset_argument
 @with_option
 @output_option
 def unshare(name: str, who: tuple[str, ...], form: str) -> None:

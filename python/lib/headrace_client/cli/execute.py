@@ -9,7 +9,7 @@ import click
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli import exits
-from headrace_client.cli.base import Words, output_option, run
+from headrace_client.cli.base import Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
 from headrace_client.cli.show import note, pairs, show, write
 from headrace_client.inputs import upload_inputs
@@ -94,7 +94,7 @@ def run_command(
 
 
 @group.command(name="from_file")
-@click.argument("file", metavar="FILE")
+@file_argument
 @_set
 @_follow
 @output_option
@@ -111,7 +111,7 @@ def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -
 
 
 @group.command(name="from_json")
-@click.argument("file", metavar="FILE")
+@file_argument
 @_set
 @_follow
 @output_option
@@ -126,7 +126,7 @@ def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -
 
 
 @group.command(name="validate")
-@click.argument("file", metavar="FILE")
+@file_argument
 @_set
 @output_option
 def validate(file: str, changes: tuple[str, ...], form: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import exits
+from headrace_client.cli import complete, exits
 from headrace_client.cli.base import (
     Outcomes,
     Words,
@@ -20,6 +20,8 @@ from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import say_end
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_kinds.registry import KIND_NAMES
+from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
 
@@ -34,8 +36,18 @@ def group() -> None:
 
 
 @group.command(name="list")
-@click.option("--status", multiple=True, help="A status, phase or step; may be repeated.")
-@click.option("--kind", default="", help="Only this kind.")
+@click.option(
+    "--status",
+    multiple=True,
+    help="A status, phase or step; may be repeated.",
+    shell_complete=complete.one_of(lambda: map(step, Status)),
+)
+@click.option(
+    "--kind",
+    default="",
+    help="Only this kind.",
+    shell_complete=complete.one_of(lambda: KIND_NAMES),
+)
 @click.option("--owner", default="", help="Only this user's.")
 @click.option("-q", "--query", default="", help="Part of the name or id.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
