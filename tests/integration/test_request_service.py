@@ -53,6 +53,48 @@ async def test_an_expired_token_is_refused(desk: Desk) -> None:
     assert (status, said["detail"]) == (401, "this token has expired")
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [("/jobs?stauts=CLOSED", "did you mean status?"), ("/me?x=1", "nothing is known here")],
+)
+async def test_a_misspelt_parameter_is_told_and_never_ignored(
+    desk: Desk, path: str, hint: str
+) -> None:
+    status, said = await desk.call("GET", path)
+    assert status == 422
+    assert hint in said["detail"]
+
+
+async def test_a_wrong_method_is_told_which_are_right(desk: Desk) -> None:
+    url = "http://request/api/v1/me"
+    async with desk.session.delete(url) as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/page.js"])
+async def test_what_tells_of_the_service_is_open_and_told_again_only_when_it_changed(
+    desk: Desk, path: str
+) -> None:
+    nobody = {"Authorization": ""}
+    async with desk.session.get(f"http://request{path}", headers=nobody) as answer:
+        assert answer.status == 200
+        etag = answer.headers["ETag"]
+    for names in (etag, f'"other", W/{etag}'):
+        headers = {**nobody, "If-None-Match": names}
+        async with desk.session.get(f"http://request{path}", headers=headers) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+    headers = {**nobody, "If-None-Match": '"other"'}
+    async with desk.session.get(f"http://request{path}", headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_the_page_that_is_shown_a_token_runs_its_own_script_alone(desk: Desk) -> None:
+    async with desk.session.get("http://request/docs") as answer:
+        policy = answer.headers["Content-Security-Policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'"} <= set(policy)
+    assert "unsafe" not in " ".join(policy)
+
+
 async def test_a_repeated_submit_with_its_key_makes_one_job(desk: Desk) -> None:
     first = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})
     again = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})

@@ -109,13 +109,18 @@ class Content(WireField[FileSpec]):
 
     def json_schema(self) -> dict[str, Any]:
         names = ("name", "sha256", "content")
+        listed = {
+            "type": "string",
+            "description": "A path below the folder of a job file; on the client only.",
+            "examples": ["run.py"],
+        }
         sent = {
             "type": "object",
             "properties": {name: {"type": "string"} for name in names},
             "required": list(names),
             "additionalProperties": False,
         }
-        return {"anyOf": [{"type": "string", "examples": ["run.py"]}, sent]}
+        return {"anyOf": [listed, sent]}
 
 
 def file_spec(name: str, content: bytes) -> FileSpec:

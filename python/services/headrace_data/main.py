@@ -36,6 +36,7 @@ from headrace_service.http import InternalToken, make_app
 from headrace_service.leader import Leader
 from headrace_service.lifecycle import Service, main_of
 from headrace_service.logs import logger
+from headrace_service.query import refuse_unknown_parameters
 
 # A list of 100,000 outputs of one attempt is a long text.
 BODY_LIMIT_BYTES = 64 * 2**20
@@ -111,6 +112,7 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
         authenticate=InternalToken(settings.internal_token_file).check,
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
+    refuse_unknown_parameters(app)
     DatasetsApi(library).add_routes(app)
     InternalApi(jobs, store, staging, collection).add_routes(app)
     key_file = settings.secrets_key_file

@@ -37,6 +37,7 @@ from headrace_request.service.waiters import Waiters
 from headrace_request.settings import Settings
 from headrace_service.http import InternalToken, make_app
 from headrace_service.lifecycle import Service, main_of
+from headrace_service.query import refuse_unknown_parameters
 from headrace_service.sockets import Sockets, tls_of
 from headrace_wire.records import decode
 
@@ -116,6 +117,7 @@ def _app(redis: Redis, doorman: Doorman, settings: Settings) -> web.Application:
         open_routes=OPEN | {LOGIN, WS},
     )
     limit_requests(app, settings.requests_limit, but=frozenset({WS}))
+    refuse_unknown_parameters(app)
     return app
 
 

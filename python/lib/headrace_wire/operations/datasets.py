@@ -25,7 +25,6 @@ from headrace_wire.operations.parameters import (
     KEY,
     ROOT,
     asked,
-    text,
     whole,
 )
 from headrace_wire.people import ShareRequest
@@ -93,9 +92,9 @@ _ITEMS: Final = (
         Act.SEE_DATASET,
         parameters=(
             DATASET, _PATH,
-            Parameter("Range", "header", "`bytes=FIRST-LAST`; other units are ignored", text()),
-            Parameter("If-None-Match", "header", "An ETag", text()),
-            Parameter("If-Range", "header", "An ETag: of another file all is answered", text()),
+            Parameter("Range", "header", "`bytes=FIRST-LAST`; other units are ignored"),
+            Parameter("If-None-Match", "header", "An ETag"),
+            Parameter("If-Range", "header", "An ETag: of another file all is answered"),
         ),
         errors=(404, 416),
     ),

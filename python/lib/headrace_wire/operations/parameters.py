@@ -8,11 +8,6 @@ ROOT: Final = "/api/v1"
 _NAME: Final = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$"}
 
 
-def text(limit: int = 200) -> dict[str, Any]:
-    """A text of at most `limit` characters."""
-    return {"type": "string", "maxLength": limit}
-
-
 def whole(least: int, most: int, default: int | None = None) -> dict[str, Any]:
     """A whole number, ends included."""
     schema = {"type": "integer", "minimum": least, "maximum": most}
@@ -26,7 +21,7 @@ def named(name: str, about: str) -> Parameter:
 
 def asked(name: str, about: str, schema: dict[str, Any] | None = None) -> Parameter:
     """An optional parameter of the query."""
-    return Parameter(name, "query", about, schema or text())
+    return Parameter(name, "query", about, schema or {"type": "string"})
 
 
 JOB: Final = Parameter(
@@ -44,4 +39,4 @@ KEY: Final = Parameter(
     "With the same key the same request is done once: a repeat gets the first answer",
     {"type": "string", "pattern": "^[A-Za-z0-9._:-]{1,128}$"},
 )
-CURSOR: Final = asked("cursor", "From where to go on: the `cursor` of the page before", text(500))
+CURSOR: Final = asked("cursor", "From where to go on: the `cursor` of the page before")
