@@ -10,7 +10,6 @@ import pytest
 
 from headrace_adapters.redis.events import Events
 from headrace_data.catalogue import Catalogue
-from headrace_data.core.visible import readers_of
 from headrace_data.service import DataService
 from headrace_kinds.base import Target
 from headrace_model.cause import Cause
@@ -20,6 +19,7 @@ from headrace_model.ids import NodeId
 from headrace_model.job import Need
 from headrace_model.requirement import Fulfilment, Requirement
 from headrace_model.status import Event, Role, Status
+from headrace_model.visible import readers_of
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_fulfilments, decode_work

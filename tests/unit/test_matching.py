@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from headrace_data.core.entry import dataset_entry
 from headrace_data.core.matching import Matcher
 from headrace_data.core.timeline import Timeline
-from headrace_data.core.visible import readers_of
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, union
 from headrace_model.errors import Conflict
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
 from headrace_model.times import Instant
+from headrace_model.visible import readers_of
 
 NOW = 1_000
 ADA = readers_of("ada", ())

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_data.core.matching import Matcher
-from headrace_data.core.visible import own_first, reader_keys, readers_of
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import Domain
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.people import Level, Share, Standing, User, UserRole
 from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
+from headrace_model.visible import own_first, reader_keys, readers_of
 
 NOW = 1_000
 PEOPLE, GROUPS = ("ada", "bob", "eve"), ("hydro", "met")

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from headrace_model.errors import InvalidInput, InvalidSpec
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Ask, Job, Need
+from headrace_model.listing import Place
 from headrace_model.move import Move
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import ArraySpec, JobSpec
 from headrace_model.status import EDGES, HAS_ATTEMPT, HOLDS_NOTHING, Desired, Event, Role, Status
 from headrace_request.core.accept import accept, refuse_unserved
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
-from headrace_request.core.listing import Place, merge, read_cursor, statuses_named, write_cursor
+from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
 from headrace_request.core.logpiece import join, read_piece
 from headrace_request.core.room import Filling, Watermarks, full
 from headrace_request.core.waits import waits_for
@@ -134,39 +135,6 @@ def test_a_restart_opens_the_next_attempt_without_the_back_off() -> None:
     assert isinstance(change, Move)
     assert change.opens == replace(ASK, not_before_ms=None)
     assert (change.retries, change.event) == (0, Event.NEEDS_ALLOCATION)
-
-
-PLACES = st.lists(
-    st.tuples(st.integers(0, 6), st.integers(0, 40), st.sampled_from(list(Status)[:4])),
-    max_size=40,
-    unique_by=lambda each: each[1],
-)
-
-
-@given(PLACES, st.integers(1, 4))
-def test_merged_chunks_read_one_after_the_other_give_every_job_once_in_order(
-    jobs: list[tuple[int, int, Status]], chunk: int
-) -> None:
-    wanted = sorted((Place(at, job_id(1, number)) for at, number, _ in jobs), reverse=True)
-    seen: list[Place] = []
-    after: Place | None = None
-    while True:
-        indexes = []
-        for status in list(Status)[:4]:
-            here = sorted(
-                (Place(at, job_id(1, n)) for at, n, s in jobs if s is status), reverse=True
-            )
-            below = [p for p in here if after is None or p.entered_ms <= after.entered_ms]
-            indexes.append([(p.job, p.entered_ms) for p in below[:chunk]])
-        found = merge(indexes, chunk, after)
-        seen += found.places
-        if found.go_on is None:
-            break
-        if found.places:
-            after = found.places[-1]
-        else:
-            chunk *= 2  # more jobs in one millisecond than a chunk holds
-    assert seen == wanted
 
 
 @given(st.integers(0, 2**52), st.integers(0, 2**30 - 1))

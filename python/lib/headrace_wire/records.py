@@ -6,13 +6,14 @@ A changed shape gets a new version here and a golden file beside it.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
 from headrace_model.job import Ask, Job, Need, NewJob
+from headrace_model.listing import Listed
 from headrace_model.people import Shares
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation
@@ -96,6 +97,11 @@ def encode_shares(shares: Shares) -> str:
     return encode(_Shared(shares)) if shares else ""
 
 
+def decode_shares(text: str) -> Shares:
+    """Read with whom a job is shared."""
+    return decode(_Shared, text).shared if text else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Fulfilments:
     """How the requirements of a job are met; the links of `transition.lua` read `fulfilments`."""
@@ -142,7 +148,6 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
     """Read `hr:job:<id>`; raises `InvalidInput` for a hash that is not a job."""
     try:
         allocation, cause = fields.get("allocation"), fields.get("cause")
-        shared = fields.get("shared")
         return Job(
             id=job,
             owner=fields["owner"],
@@ -171,7 +176,27 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             exit_code=int(fields["exit_code"]) if fields.get("exit_code") else None,
             fulfilments=fields.get("fulfilments", ""),
             outputs=fields.get("outputs", ""),
-            shared=decode(_Shared, shared).shared if shared else (),
+            shared=decode_shares(fields.get("shared", "")),
+        )
+    except (KeyError, ValueError) as error:
+        raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None
+
+
+LISTED: Final = ("name", "kind", "owner", "status", "entered_ms", "shared")
+"""The fields of `hr:job:<id>` that `read_listed` reads."""
+
+
+def read_listed(job: JobId, fields: Mapping[str, str | None]) -> Listed:
+    """Read what lists know of a job; raises `InvalidInput` for a hash that is not a job."""
+    try:
+        return Listed(
+            id=job,
+            name=fields["name"] or "",
+            kind=fields["kind"] or "",
+            owner=fields["owner"] or "",
+            status=Status(fields["status"] or ""),
+            entered_ms=int(fields["entered_ms"] or ""),
+            shared=decode_shares(fields.get("shared") or ""),
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace_data.catalogue import Catalogue
-from headrace_data.core.visible import reader_keys
 from headrace_model.dataset import Dataset, DatasetState
 from headrace_model.errors import NotFound, Stale
 from headrace_model.ids import DatasetId
@@ -20,6 +19,7 @@ from headrace_model.people import (
     shared_with,
 )
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
+from headrace_model.visible import reader_keys
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore, Entry

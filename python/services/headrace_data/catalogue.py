@@ -11,7 +11,6 @@ from heapq import merge
 from typing import TYPE_CHECKING
 
 from headrace_data.core.matching import Matcher
-from headrace_data.core.visible import Readers, readers_of
 from headrace_kinds.base import Expansion, Target
 from headrace_kinds.registry import kind_named
 from headrace_model.dataset import Category, Dataset, DatasetState
@@ -20,6 +19,7 @@ from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job, Need
 from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
 from headrace_model.status import Status
+from headrace_model.visible import Readers, readers_of
 from headrace_service.logs import logger
 from headrace_wire.jobfile import load_jobtext
 

@@ -14,7 +14,6 @@ from headrace_data.core.checking import (
     to_derive,
 )
 from headrace_data.core.keys import log_key
-from headrace_data.core.visible import reader_keys
 from headrace_kinds.derivation import DERIVATION, derivation_key, environment_job
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import JobId, job_id
@@ -23,6 +22,7 @@ from headrace_model.move import Derivation, Move
 from headrace_model.people import User, UserRole
 from headrace_model.requirement import Requirement
 from headrace_model.status import Status
+from headrace_model.visible import reader_keys
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.jobfile import dump_text, load_jobtext
 

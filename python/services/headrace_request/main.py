@@ -12,6 +12,7 @@ from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore, new_token
+from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
 from headrace_request.api.document import OPEN, add_document
@@ -25,6 +26,7 @@ from headrace_request.core.room import Watermarks
 from headrace_request.core.throttle import Throttle
 from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Doorman
+from headrace_request.service.feed import Feed
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
@@ -78,7 +80,10 @@ def build(settings: Settings) -> Service:
     )
     app = _app(redis, doorman, settings)
     PeopleRoutes(people).add_to(app)
-    lister = Lister(store)
+    model = ReadModel(settings.state_dir / "jobs.sqlite")
+    feed = Feed(model, store, events, lambda: redis.epoch)
+    waiters.listen({"job", "share"}, feed.hear)
+    lister = Lister(model, feed, store)
     hub = LiveHub(events, store, doorman, desk, lister, nodes, reader)
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
@@ -89,8 +94,8 @@ def build(settings: Settings) -> Service:
     add_document(app)
     return Service(
         name="request",
-        open=[redis.open, data.open, scheduler.open],
-        loops=[waiters.run, reader.run, hub.run, hub.watch_people],
+        open=[redis.open, model.open, data.open, scheduler.open],
+        loops=[waiters.run, feed.run, reader.run, hub.run, hub.watch_people],
         app=app,
         listen=settings.listen,
         sockets=Sockets(
@@ -99,7 +104,7 @@ def build(settings: Settings) -> Service:
             settings.headers_s,
             tls_of(settings.tls_cert_file, settings.tls_key_file),
         ),
-        close=[data.close, scheduler.close, redis.close],
+        close=[data.close, scheduler.close, model.close, redis.close],
     )
 
 

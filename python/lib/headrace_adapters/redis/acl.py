@@ -57,7 +57,7 @@ SERVICES: Final[Mapping[str, Access]] = {
     "request": Access(
         commands=_ALL | _JOB_COMMANDS | _words(
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
-            "sismember"
+            "sismember xrange"
         ),
         reads=_words("hr:free hr:held:* hr:node:* hr:nodes"),
         writes=_JOB_KEYS | _words(

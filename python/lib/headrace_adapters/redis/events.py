@@ -54,23 +54,12 @@ class Events:
     async def since(self, after: str, count: int) -> list[Mapping[str, str]] | None:
         """The events after the one with id `after`, at most `count`.
 
-        None where some of them are no longer kept, or `after` is none of this Redis's.
+        None where `after` is no longer kept, or none of this Redis's: it may have been restored.
         """
-        first, newest, found = await self._redis.commands(
-            [
-                ("XRANGE", "hr:events", "-", "+", "COUNT", 1),
-                ("XREVRANGE", "hr:events", "+", "-", "COUNT", 1),
-                ("XRANGE", "hr:events", f"({after}", "+", "COUNT", count),
-            ]
-        )
-        if not first or not _place(first[0][0]) <= _place(after) <= _place(newest[0][0]):
+        found = await self._redis.command("XRANGE", "hr:events", after, "+", "COUNT", count + 1)
+        if not found or str(found[0][0]) != after:
             return None
-        return [{**fields, "at": str(entry)} for entry, fields in _fields(found)]
-
-
-def _place(entry: str) -> tuple[int, int]:
-    ms, _, number = str(entry).partition("-")
-    return int(ms), int(number)
+        return [{**fields, "at": str(entry)} for entry, fields in _fields(found[1:])]
 
 
 def _fields(entries: Sequence[Any]) -> list[tuple[str, Mapping[str, str]]]:

@@ -12,11 +12,13 @@ from headrace_model.dataset import Dataset
 from headrace_model.errors import Fenced, InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
+from headrace_model.listing import Listed
 from headrace_model.move import Move
 from headrace_model.people import Shares
 from headrace_model.status import HOLDS_NOTHING, Event, Role, Status, move
 from headrace_model.work import Fact, FactKind, Work
 from headrace_wire.records import (
+    LISTED,
     compact,
     decode_fact,
     decode_work,
@@ -29,6 +31,7 @@ from headrace_wire.records import (
     fact_field,
     new_job_fields,
     read_job,
+    read_listed,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -113,6 +116,19 @@ class JobStore:
                 _LOG.error("a job is left out: %s", error)
         return found
 
+    async def listed(self, jobs: Iterable[JobId]) -> list[Listed]:
+        """Read what lists know of several jobs; gone and damaged ones are left out."""
+        ids = list(jobs)
+        replies = await self._redis.commands([("HMGET", f"hr:job:{job}", *LISTED) for job in ids])
+        found = []
+        for job, values in zip(ids, replies, strict=True):
+            try:
+                if any(values):
+                    found.append(read_listed(job, dict(zip(LISTED, values, strict=True))))
+            except InvalidInput as error:
+                _LOG.error("a job is left out: %s", error)
+        return found
+
     async def history(self, job: JobId) -> list[str]:
         """The job's history, oldest first, one JSON text a transition; raises `NotFound`."""
         lines: list[str] = await self._redis.command("LRANGE", f"hr:history:{job}", 0, -1)
@@ -129,17 +145,6 @@ class JobStore:
             "ZRANGE", f"hr:status:{status}", "-inf", top, "BYSCORE", "LIMIT", 0, limit
         )
         return [JobId(job) for job in ids]
-
-    async def latest_in_status(
-        self, status: Status, *, before_ms: int | None, limit: int
-    ) -> list[tuple[JobId, int]]:
-        """Jobs in a status with the time they entered it, the newest first."""
-        top = "+inf" if before_ms is None else str(before_ms)
-        flat = await self._redis.command(
-            "ZRANGE", f"hr:status:{status}", top, "-inf",
-            "BYSCORE", "REV", "LIMIT", 0, limit, "WITHSCORES",
-        )  # fmt: skip
-        return [(JobId(job), int(float(score))) for job, score in _pairs(flat)]
 
     async def counts(self) -> dict[Status, int]:
         """How many jobs each status holds."""
@@ -246,13 +251,6 @@ class JobStore:
         }
         (dropped,) = await self._redis.script("finish_work", args)
         return bool(dropped)
-
-
-def _pairs(flat: list[Any]) -> list[tuple[Any, Any]]:
-    """RESP2 answers WITHSCORES flat, RESP3 in pairs."""
-    if flat and isinstance(flat[0], list | tuple):
-        return [(one, other) for one, other in flat]
-    return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _new_job(new: NewJob, first: Event, writer: Role) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from headrace_data.core.visible import Readers, readers_of
 from headrace_model.dataset import Dataset
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, contains
 from headrace_model.requirement import Promise
 from headrace_model.times import Instant
+from headrace_model.visible import Readers, readers_of
 
 # A hydrofabric by its content id or by the name people gave it → the ids of its catchments.
 Fabrics = Mapping[tuple[Index, str], frozenset[str]]

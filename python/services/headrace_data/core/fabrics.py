@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from headrace_data.core.describing import fabric_ids
 from headrace_data.core.entry import FABRIC_INDEXES, Fabrics
-from headrace_data.core.visible import Readers, own_first, readers_of
 from headrace_model.dataset import Category, Dataset
 from headrace_model.domain import Discrete, Index
 from headrace_model.ids import DatasetId
+from headrace_model.visible import Readers, own_first, readers_of
 
 _Name = tuple[Index, str]
 

@@ -32,7 +32,6 @@ from headrace_data.core.entry import (
 )
 from headrace_data.core.fabrics import KnownFabrics
 from headrace_data.core.shelf import Shelf, Shelves
-from headrace_data.core.visible import Readers
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import Domain, Index, Restriction, lacking
 from headrace_model.errors import Conflict
@@ -45,6 +44,7 @@ from headrace_model.requirement import (
     Promised,
     Requirement,
 )
+from headrace_model.visible import Readers
 
 _UNKNOWN_FORMAT = "GENERIC"  # a promise of this format says only that files will come
 _NEAREST = 3

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
 from headrace_model.job import Job
+from headrace_model.listing import Filter
 from headrace_model.people import not_shared_with, shared_with
 from headrace_model.status import Status
 from headrace_model.times import parse_instant
@@ -18,7 +19,7 @@ from headrace_request.api.requests import (
 )
 from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.desire import DesireVerb
-from headrace_request.core.listing import Filter, read_cursor, statuses_named, write_cursor
+from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
 from headrace_request.core.waits import waits_for
 from headrace_request.service.jobs import JobDesk, Submitted
 from headrace_request.service.lister import Lister

@@ -13,8 +13,9 @@ from typing import Any, Final
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import JobId, parse_job_id
 from headrace_model.job import Job
+from headrace_model.listing import Filter
 from headrace_model.status import Status
-from headrace_request.core.listing import Filter, statuses_named
+from headrace_request.core.listing import statuses_named
 from headrace_wire.schema import from_plain
 
 VERSION: Final = 1

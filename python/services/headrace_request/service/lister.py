@@ -1,21 +1,19 @@
-"""Pages of jobs, read from the indexes of the statuses."""
+"""Pages of jobs: found in the read model, shown as Redis has them."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace_model.job import Job
+from headrace_model.listing import Filter, Place
 from headrace_model.people import Act, User, may
 from headrace_model.status import Status
-from headrace_request.core.listing import Chunk, Filter, Place, merge
+from headrace_request.service.feed import Feed
+from headrace_wire.records import read_job
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
-
-_SCANNED = 2_000  # jobs looked at for one page: a rare match must not read them all at once
-_CHUNK = 200
-_LARGEST_CHUNK = 100_000
+    from headrace_adapters.sqlite.model import ReadModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,9 @@ class Page:
 class Lister:
     """Lists the jobs that a user may see, the last that moved first."""
 
-    def __init__(self, store: "JobStore") -> None:
+    def __init__(self, model: "ReadModel", feed: Feed, store: "JobStore") -> None:
+        self._model = model
+        self._feed = feed
         self._store = store
 
     async def page(
@@ -41,39 +41,27 @@ class Lister:
         limit: int,
         after: Place | None,
     ) -> Page:
-        """Read up to `limit` jobs; a page may hold fewer, even none, and still go on."""
-        taken: list[Job] = []
-        scanned, chunk = 0, min(limit + 1, _CHUNK)
-        while True:
-            found = await self._chunk(statuses, chunk, after)
-            jobs = {job.id: job for job in await self._store.get_many(p.job for p in found.places)}
-            for place in found.places:
-                if len(taken) == limit:
-                    return Page(tuple(taken), after)
-                scanned, after = scanned + 1, place
-                job = jobs.get(place.job)
-                if job is None:
-                    continue
-                if wanted.since_ms is not None and place.entered_ms < wanted.since_ms:
-                    return Page(tuple(taken), None)
-                if may(user, Act.SEE_JOB, user.standing(job.owner, job.shared)) and wanted.takes(
-                    job
-                ):
-                    taken.append(job)
-            if found.go_on is None:
-                return Page(tuple(taken), None)
-            if len(taken) == limit or scanned >= _SCANNED:
-                return Page(tuple(taken), after)
-            if not found.places:
-                # More jobs moved in one millisecond than a chunk holds.
-                chunk = min(chunk * 4, _LARGEST_CHUNK)
+        """Read up to `limit` jobs; a page may hold fewer, even none, and still go on.
 
-    async def _chunk(self, statuses: Sequence[Status], chunk: int, after: Place | None) -> Chunk:
-        before_ms = after.entered_ms if after else None
-        indexes = await asyncio.gather(
-            *(
-                self._store.latest_in_status(status, before_ms=before_ms, limit=chunk)
-                for status in statuses
-            )
+        What was done before the call is in the list. Raises `Unavailable`.
+        """
+        await self._feed.reach_now()
+        found = await self._model.page(user, statuses, wanted, limit=limit, after=after)
+        live = await self._store.get_many(h.listed.id for h in found.hits if h.fields is None)
+        jobs = {job.id: job for job in live} | {
+            hit.listed.id: read_job(hit.listed.id, {"spec": "{}", **hit.fields})
+            for hit in found.hits
+            if hit.fields is not None
+        }
+        # What moved since is judged as it is now: above all by whom it is shared with.
+        shown = (jobs[hit.listed.id] for hit in found.hits if hit.listed.id in jobs)
+        return Page(
+            tuple(
+                job
+                for job in shown
+                if job.status in statuses
+                and wanted.takes(job)
+                and may(user, Act.SEE_JOB, user.standing(job.owner, job.shared))
+            ),
+            found.go_on,
         )
-        return merge(indexes, chunk, after)

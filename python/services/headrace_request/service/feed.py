@@ -1,0 +1,132 @@
+"""Feeds the read model: from the events of Redis on, and whole where some of them were missed."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from headrace_model.errors import Unavailable
+from headrace_model.ids import JobId
+from headrace_model.status import Status
+from headrace_service.logs import logger
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.events import Events
+    from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.sqlite.model import ReadModel
+
+_AT_ONCE: Final = 500
+_GATHER_S: Final = 0.2  # a job that moves on meanwhile is put once
+_SWEEP_S: Final = 5.0
+_PATIENCE_S: Final = 10.0
+_START: Final = "the list of jobs is still being read from Redis"
+
+Event = Mapping[str, str]
+
+
+class Feed:
+    """Keeps the read model up with Redis. Events wake it; it reads them itself, from its place."""
+
+    def __init__(
+        self,
+        model: "ReadModel",
+        store: "JobStore",
+        events: "Events",
+        epoch: Callable[[], str],
+    ) -> None:
+        self._model = model
+        self._store = store
+        self._events = events
+        self._epoch = epoch
+        self._at = ""  # the last event that the model has; empty: it has to be read whole
+        self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self._log = logger("request")
+
+    def hear(self, _: Event) -> None:
+        """Take an event as a hint: there is something to read."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Follow for ever; a file that turns out to be damaged is replaced."""
+        self._at = "" if self._model.broken else await self._model.note("at")
+        while True:
+            if self._model.broken:
+                self._log.warning("the list of jobs is damaged", action="rebuild")
+                self._at = ""
+                await self._model.replace()
+            await self._catch_up()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_S):
+                    await self._wake.wait()
+                    async with asyncio.timeout(_GATHER_S):
+                        await self._urgent.wait()
+            self._wake.clear()
+            self._urgent.clear()
+
+    async def reach_now(self) -> None:
+        """Wait until the model knows all that Redis did before this call.
+
+        Raises `Unavailable` where that takes too long.
+        """
+        newest = await self._events.last()
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._moved:
+                while not self._has(newest):
+                    self._wake.set()
+                    self._urgent.set()
+                    await self._moved.wait()
+        except TimeoutError:
+            late = "the list of jobs is behind what happens" if self._at else _START
+            raise Unavailable(late, hint="try again in a moment") from None
+
+    def _has(self, event: str) -> bool:
+        return self._at != "" and _place(self._at) >= _place(event)
+
+    async def _catch_up(self) -> None:
+        if self._at and await self._model.note("epoch") != self._epoch():
+            self._at = ""
+        while True:
+            found = await self._events.since(self._at, _AT_ONCE) if self._at else None
+            if found is None:
+                await self._read_whole()
+                return
+            if not found:
+                return
+            await self._apply(found)
+
+    async def _apply(self, events: Sequence[Event]) -> None:
+        ids = {JobId(each["job"]): None for each in events if each["kind"] in ("job", "share")}
+        jobs = await self._store.listed(ids)
+        await self._model.put(jobs, at=events[-1]["at"])
+        await self._reached(events[-1]["at"])
+
+    async def _read_whole(self) -> None:
+        """Read every job that Redis has; what the model has besides is there no longer."""
+        epoch, at = self._epoch(), await self._events.last()
+        known = await self._model.live()
+        count = 0
+        for status in Status:
+            ids = await self._store.in_status(status)
+            for first in range(0, len(ids), _AT_ONCE):
+                some = ids[first : first + _AT_ONCE]
+                known.difference_update(some)
+                jobs = await self._store.listed(some)
+                await self._model.put(jobs)
+                count += len(jobs)
+        # A job that moved meanwhile may have been in none of the statuses when that was read.
+        still = {job.id for job in await self._store.listed(sorted(known))}
+        await self._model.put((), gone=known - still, epoch=epoch, at=at)
+        self._log.info(f"the list of jobs was read whole: {count:,} live", action="rebuild")
+        await self._reached(at)
+
+    async def _reached(self, at: str) -> None:
+        async with self._moved:
+            self._at = at
+            self._moved.notify_all()
+
+
+def _place(event: str) -> tuple[int, int]:
+    ms, _, number = event.partition("-")
+    return int(ms), int(number)

@@ -1,0 +1,193 @@
+"""Lists of jobs from the read model: never late for a client, whole after whatever happened."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientSession, UnixConnector
+
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.users import UserStore
+from headrace_model.ids import JobId, job_id
+from headrace_model.people import UserRole
+from tests.support.people import token_of
+from tests.support.redis_server import RedisServer
+from tests.support.request_desk import Desk, running_desk
+from tests.support.wait import wait_until
+
+_NOBODYS = job_id(1, 1)  # an id that Redis has never seen
+
+
+def _forge(folder: Path) -> None:
+    """Put a job into a closed file that Redis does not have: only a whole reading drops it."""
+    with closing(sqlite3.connect(folder / "jobs.sqlite")) as db, db:
+        db.execute(
+            "INSERT INTO jobs(id, name, kind, owner, status, entered_ms, shared) "
+            "SELECT ?, 'x', kind, owner, status, 1, '' FROM jobs LIMIT 1",
+            (_NOBODYS,),
+        )
+
+
+def _rows(folder: Path) -> list[tuple[Any, ...]]:
+    """All that the file knows of jobs, its own numbers left out."""
+    query = """
+        SELECT id, name, k.word, o.word, s.word, entered_ms, shared FROM jobs
+        JOIN words k ON k.n = kind JOIN words o ON o.n = owner JOIN words s ON s.n = status
+        ORDER BY id
+    """
+    with closing(sqlite3.connect(folder / "jobs.sqlite")) as db:
+        return db.execute(query).fetchall()
+
+
+async def _listed(desk: Desk, query: str = "") -> list[str]:
+    status, said = await desk.call("GET", f"/jobs{query}")
+    assert status == 200, said
+    return [job["id"] for job in said["jobs"]]
+
+
+async def test_what_a_client_has_done_is_in_its_next_list(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        for number in range(20):
+            job = await desk.submit(name=f"job-{number}")
+            assert (await _listed(desk))[0] == job
+            await desk.call("POST", f"/jobs/{job}:cancel")
+            assert job in await _listed(desk, "?status=CANCELED")
+            assert job not in await _listed(desk, "?status=AWAITING_ALLOCATION")
+        assert len(await _listed(desk, "?q=JOB-1")) == 11
+
+
+async def test_what_others_have_done_is_in_the_next_list_too(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        eve = await token_of(UserStore(desk.redis), "eve", UserRole.USER)
+        async with ClientSession(
+            connector=UnixConnector(str(state_dir / "request.sock")),
+            headers={"Authorization": f"Bearer {eve}"},
+        ) as session:
+            hers = Desk(session, desk.redis, state_dir)
+            job = await desk.submit()
+            assert await _listed(hers) == []
+            share = {"who": "user:eve"}
+            await desk.call("POST", f"/jobs/{job}:share", share)
+            assert await _listed(hers) == [job]
+            await desk.call("POST", f"/jobs/{job}:unshare", share)
+            assert await _listed(hers) == []
+
+
+async def test_a_service_that_starts_again_goes_on_where_it_was(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        first = [await desk.submit(name=f"job-{number}") for number in range(3)]
+        assert len(await _listed(desk)) == 3
+    _forge(state_dir)
+    async with running_desk(state_dir, redis_server.url) as desk:
+        # What was done meanwhile, and what is done now, comes by events.
+        await desk.call("POST", f"/jobs/{first[0]}:cancel")
+        assert set(await _listed(desk)) == set(first)
+    assert _NOBODYS in [row[0] for row in _rows(state_dir)]
+
+
+async def test_a_service_that_missed_events_reads_all_and_is_as_one_that_begins_anew(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        jobs = [await desk.submit(name=f"job-{number}") for number in range(4)]
+        await desk.call("POST", f"/jobs/{jobs[1]}:hold")
+        assert len(await _listed(desk)) == 4
+    _forge(state_dir)
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.call("POST", f"/jobs/{jobs[2]}:cancel")
+        await desk.redis.command("XTRIM", "hr:events", "MAXLEN", 0)
+        share = {"who": "everyone"}
+        await desk.call("POST", f"/jobs/{jobs[3]}:share", share)
+        assert set(await _listed(desk)) == set(jobs)
+    found = _rows(state_dir)
+    assert _NOBODYS not in [row[0] for row in found]
+    (state_dir / "jobs.sqlite").unlink()
+    async with running_desk(state_dir, redis_server.url) as desk:
+        assert set(await _listed(desk)) == set(jobs)
+    assert _rows(state_dir) == found
+
+
+async def test_another_epoch_has_all_read_again(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.submit()
+        assert len(await _listed(desk)) == 1
+    _forge(state_dir)
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.redis.command("SET", "hr:epoch", "another")
+    async with running_desk(state_dir, redis_server.url) as desk:
+        assert len(await _listed(desk)) == 1
+    assert _NOBODYS not in [row[0] for row in _rows(state_dir)]
+
+
+async def test_an_event_that_this_redis_never_had_has_all_read_again(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    """An older Redis of the same epoch: the file's place is not in its events."""
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.submit()
+        assert len(await _listed(desk)) == 1
+    _forge(state_dir)
+    with closing(sqlite3.connect(state_dir / "jobs.sqlite")) as db, db:
+        (at,) = db.execute("SELECT value FROM notes WHERE name = 'at'").fetchone()
+        ms, _, _ = at.partition("-")
+        lost = f"{ms}-77"
+        db.execute("UPDATE notes SET value = ? WHERE name = 'at'", (lost,))
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.submit()
+        assert len(await _listed(desk)) == 2
+    assert _NOBODYS not in [row[0] for row in _rows(state_dir)]
+
+
+async def test_a_file_that_breaks_under_the_service_is_made_anew(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        jobs = [await desk.submit(name=f"job-{number}") for number in range(3)]
+        assert len(await _listed(desk)) == 3
+        with closing(sqlite3.connect(state_dir / "jobs.sqlite")) as db, db:
+            db.execute("DROP TABLE places")
+
+        async def whole() -> bool:
+            status, said = await desk.call("GET", "/jobs")
+            if status != 200:
+                assert (status, said["retryable"]) == (503, True)
+                return False
+            return {job["id"] for job in said["jobs"]} == set(jobs)
+
+        await wait_until(whole, "the list to be whole again", within_s=60.0)
+
+
+async def test_a_list_waits_for_redis_to_come_back(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await desk.submit()
+        await asyncio.to_thread(redis_server.kill9)
+        asked = asyncio.ensure_future(desk.call("GET", "/jobs"))
+        await asyncio.to_thread(redis_server.start)
+        status, said = await asked
+        assert (status, len(said["jobs"])) == (200, 1)
+
+
+async def test_many_at_once_lose_nothing(state_dir: Path, redis_server: RedisServer) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        store = JobStore(desk.redis)
+        made = await asyncio.gather(*(desk.submit(name=f"job-{n}") for n in range(150)))
+        seen: list[str] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            _, said = await desk.call("GET", f"/jobs?limit=40&cursor={cursor}")
+            seen += [job["id"] for job in said["jobs"]]
+            cursor = said["cursor"]
+        assert sorted(seen) == sorted(made)
+        assert len(await store.get_many([JobId(job) for job in seen])) == 150
