@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,9 @@ _PYTHON_FOLDER = Path(__file__).parent.parent / "python"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Clear up after aborted runs, then make this run's folder."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would every program that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     temp = roots.temp_folder()
     config.stash[_ENDED] = roots.remove_stale_roots(temp)
     config.stash[_LEAKED] = []

@@ -44,6 +44,7 @@ async def _with_users(headrace: Headrace) -> tuple[str, str]:
     """A token of another user, and one that has expired."""
     redis = connect(headrace.home)
     try:
+        await redis.open()
         users = UserStore(redis)
         return await token_of(users, "bob"), await token_of(users, "bob", expires_ms=1)
     finally:

@@ -26,9 +26,11 @@ from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.log_wants import LogWants
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.users import UserStore
 from headrace_local.redis_server import find_server, version_of
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId
+from headrace_model.people import UserRole
 from headrace_model.status import Role
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, SCENES, Scene, Stage
@@ -297,6 +299,14 @@ async def test_a_script_of_ones_own_can_do_no_more_than_its_sender(guarded: Guar
         assert await refused(agent, "EVALSHA", digest, "0")
 
 
+async def test_what_scripts_wrote_outlives_a_kill_of_the_server(guarded: Guarded) -> None:
+    users = UserStore(guarded.by_user[ADMIN])
+    await users.create_user("ann", UserRole.USER)
+    guarded.server.kill9()
+    guarded.server.start()
+    assert (await users.user("ann")).name == "ann"
+
+
 async def test_without_a_password_nobody_gets_in(guarded: Guarded) -> None:
     folder = guarded.server.folder
     (folder / "wrong").write_text("a guess\n")
@@ -351,7 +361,7 @@ def test_the_file_holds_no_password_and_is_the_same_every_time() -> None:
     text = acl_file(passwords, N1, NEW)
     assert "password" not in text
     assert text == acl_file(passwords, N1, NEW)
-    assert text.startswith("user default reset off\n")
+    assert text.startswith("user default reset off ~* &* +@all\n")
     assert all(re.search(rf"^user {user} reset on #[0-9a-f]{{64}} ", text, re.M) for user in USERS)
 
 
