@@ -1,8 +1,6 @@
 """Redis without memory, or without a disk: nothing is half written, and work still finishes."""
 
 import asyncio
-import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +30,7 @@ from tests.support.script_scenes import (
     new_job,
     sealed,
 )
+from tests.support.small_disk import fill_disk, small_file_system
 
 PATIENCE_S = 5.0
 
@@ -146,18 +145,12 @@ async def test_without_memory_leaders_and_nodes_stay_alive(stage: Stage, keys: K
 @pytest.fixture
 def small_disk(state_dir: Path) -> Iterator[Path]:
     """A file system of its own with a few megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     folder = state_dir / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    try:
+    with small_file_system(folder, 6) as reason:
+        if reason:
+            pytest.skip(reason)
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -171,19 +164,6 @@ def small_redis(small_disk: Path) -> Iterator[RedisServer]:
         yield server
     finally:
         server.stop()
-
-
-def fill_disk(folder: Path) -> Path:
-    """Leave no byte free."""
-    rest = folder / "rest"
-    with rest.open("wb", buffering=0) as file:
-        size = 1 << 20
-        while size:
-            try:
-                size = 0 if not file.write(bytes(size)) else size
-            except OSError:
-                size //= 2
-    return rest
 
 
 async def test_on_a_full_disk_no_accepted_job_is_lost_and_no_lost_job_was_accepted(

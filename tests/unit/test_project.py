@@ -60,6 +60,8 @@ def test_decisions_have_numbers_of_their_own() -> None:
     numbers = [re.match(r"(\d{4})-[a-z0-9-]+\.md$", page.name) for page in pages]
     assert None not in numbers
     assert len({found[1] for found in numbers if found}) == len(pages)
+
+
 @pytest.mark.parametrize(
     "package", SUBPACKAGES, ids=["/".join(path.parts[-2:]) for path in SUBPACKAGES]
 )

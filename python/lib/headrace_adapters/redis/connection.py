@@ -261,6 +261,10 @@ class Redis:
                 _fail(batch, self.denied(error, "SCRIPT LOAD") or Denied(str(error)))
                 return
             except _GONE as error:
+                # How the library tells that nobody comes in without a password.
+                if isinstance(error.__cause__, AuthenticationError):
+                    _fail(batch, self.denied(error.__cause__, "HELLO") or Denied(str(error)))
+                    return
                 if asyncio.get_running_loop().time() - started > self._patience_s:
                     _fail(batch, Unavailable(f"Redis does not answer: {error}"))
                     return
