@@ -385,11 +385,7 @@ def test_the_file_holds_no_password_and_is_the_same_every_time() -> None:
     text = acl_file(passwords, N1, NEW)
     assert "password" not in text
     assert text == acl_file(passwords, N1, NEW)
-<<<<<<< HEAD
     assert text.startswith("user default reset off ~* &* +@all\n")
-=======
-    assert text.startswith("user default reset off ")
->>>>>>> 9353fed (A Redis that starts again reads back all that scripts wrote: the default user, which nobody can be, may do it)
     assert all(re.search(rf"^user {user} reset on #[0-9a-f]{{64}} ", text, re.M) for user in USERS)
 
 

@@ -130,13 +130,8 @@ def acl_file(passwords: Mapping[str, str], node: str, version: tuple[int, ...]) 
     rules = {ADMIN: "~* &* +@all"}
     for service, access in SERVICES.items():
         rules[user_of(service, node)] = _rules(access, node, version >= READ_ONLY_SINCE)
-<<<<<<< HEAD
     # Nobody logs in as the default user. It may do all since the server itself is that user while
     # it loads its append-only file: without, each transaction in there is refused, and lost.
-=======
-    # Nobody can come in as it. But a server that starts reads its AOF back as this user, and what
-    # that may not do is lost: all that a script ever wrote.
->>>>>>> 9353fed (A Redis that starts again reads back all that scripts wrote: the default user, which nobody can be, may do it)
     lines = ["user default reset off ~* &* +@all"]
     for user, granted in rules.items():
         try:
