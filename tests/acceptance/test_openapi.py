@@ -1,6 +1,5 @@
 """The answers of a real `headrace local` are what its OpenAPI document says."""
 
-
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from secrets import token_hex

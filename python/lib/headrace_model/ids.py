@@ -17,7 +17,8 @@ TransactionId = NewType("TransactionId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _JOB_ID = re.compile(rf"[{_ALPHABET}]{{16}}")
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+NAME = r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?"
+_NAME = re.compile(NAME)
 
 
 def job_id(at_ms: int, random_bits: int) -> JobId:

@@ -14,6 +14,12 @@ from headrace_wire.schema import schema_of
 PLACE: Final = "#/components/schemas/"
 _NUMBERS: Final[Mapping[type, str]] = {bool: "boolean", int: "integer", float: "number"}
 _NULL: Final = {"type": "null"}
+_SAYS: Final = "json_schema"
+
+
+def says(**schema: Any) -> dict[str, Any]:
+    """Metadata of a dataclass's field: what the schema says of it beside its type."""
+    return {_SAYS: schema}
 
 
 class Shapes:
@@ -80,7 +86,10 @@ class Shapes:
             raise TypeError(f"{hint} has no shape in JSON")
         hints = typing.get_type_hints(hint)
         # `from_` stands for a key that is a word of Python.
-        keys = {each.name.rstrip("_"): self.of(hints[each.name]) for each in fields(hint)}
+        keys = {
+            each.name.rstrip("_"): self.of(hints[each.name]) | each.metadata.get(_SAYS, {})
+            for each in fields(hint)
+        }
         schema = {"description": about, "type": "object", "properties": keys}
         if required := [each.name.rstrip("_") for each in fields(hint) if self._must(hint, each)]:
             schema["required"] = required

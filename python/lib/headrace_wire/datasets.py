@@ -11,10 +11,11 @@ from typing import Any
 from headrace_model.dataset import Category, Dataset, Item
 from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
-from headrace_model.ids import DatasetId
+from headrace_model.ids import NAME, DatasetId
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
 from headrace_model.times import checked_instant, format_instant
 from headrace_model.units import parse_duration
+from headrace_wire.dataschema import says
 from headrace_wire.jsontext import parse_json
 from headrace_wire.records import compact, decode_dataset
 from headrace_wire.schema import from_plain
@@ -26,13 +27,13 @@ DESCRIPTION_CHARACTERS = 10_000
 class NewDataset:
     """POST /datasets. `version` is absent, or `new` for a further version of a name."""
 
-    name: str
+    name: str = field(metadata=says(pattern=f"^{NAME}$"))
     category: Category
     format: str | None = None
     domain: Domain = field(default_factory=Domain)
-    description: str = ""
+    description: str = field(default="", metadata=says(maxLength=DESCRIPTION_CHARACTERS))
     expires_in: str | None = None
-    version: str | None = None
+    version: str | None = field(default=None, metadata=says(enum=[None, "new"]))
 
     def __post_init__(self) -> None:
         check_description(self.description)

@@ -169,8 +169,8 @@ class Covers(WireField[Domain]):
         return None if value is None else value.to_plain()
 
     def json_schema(self) -> dict[str, Any]:
-        text = {"type": "string"}
-        pair = {"type": "array", "items": text, "minItems": 2, "maxItems": 2}
+        text = {"type": "string", "minLength": 1, "maxLength": 1024}
+        pair = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
         names = {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}]}
         time = {"anyOf": [pair, {"type": "array", "items": pair, "minItems": 1}]}
         properties = {str(each): time if each is Index.TIME else names for each in Index}

@@ -4,17 +4,20 @@ Times are ISO 8601 in UTC. A token and a password stand in an answer once, when 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headrace_model.errors import InvalidInput
-from headrace_model.ids import check_name
+from headrace_model.ids import NAME, check_name
 from headrace_model.people import Level, Scope, Share, User, UserRole
+from headrace_wire.dataschema import says
 from headrace_wire.records import compact
 
 LONGEST_PASSWORD: Final = 1_000
 SHORTEST_PASSWORD: Final = 10
 _LABEL: Final = 100
+_NAMED: Final = says(pattern=f"^{NAME}$")
+_PASSWORD: Final = says(minLength=SHORTEST_PASSWORD, maxLength=LONGEST_PASSWORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,10 @@ class LoginRequest:
 class NewUser:
     """POST /users. Without a password one is made and answered once."""
 
-    name: str
+    name: str = field(metadata=_NAMED)
     role: UserRole = UserRole.USER
     groups: tuple[str, ...] = ()
-    password: str | None = None
+    password: str | None = field(default=None, metadata=_PASSWORD)
 
     def __post_init__(self) -> None:
         check_name(self.name, "user")
@@ -54,7 +57,7 @@ class PasswordChange:
     made and answered once.
     """
 
-    new: str | None = None
+    new: str | None = field(default=None, metadata=_PASSWORD)
     old: str | None = None
 
     def __post_init__(self) -> None:
@@ -66,7 +69,7 @@ class PasswordChange:
 class NewGroup:
     """POST /groups."""
 
-    name: str
+    name: str = field(metadata=_NAMED)
 
     def __post_init__(self) -> None:
         check_name(self.name, "group")
@@ -76,7 +79,7 @@ class NewGroup:
 class NewToken:
     """POST /tokens. `expires_in` is a duration such as `30d`; `user`: for an admin only."""
 
-    label: str = ""
+    label: str = field(default="", metadata=says(maxLength=_LABEL))
     scopes: tuple[Scope, ...] = ()
     expires_in: str | None = None
     user: str | None = None
@@ -90,7 +93,7 @@ class NewToken:
 class ShareRequest:
     """POST /jobs/{id}:share and /datasets/{name}:share; for `:unshare` the level says nothing."""
 
-    who: str
+    who: str = field(metadata=says(pattern=f"^(everyone|(user|group):{NAME})$"))
     level: Level = Level.READ
 
     @property
@@ -103,7 +106,7 @@ class ShareRequest:
 class NewSecret:
     """PUT /secrets/{name}: the value as text (UTF-8)."""
 
-    value: str
+    value: str = field(metadata=says(minLength=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
+from headrace_model.ids import NAME
 from headrace_wire.openapi import Parameter
 
 ROOT: Final = "/api/v1"
-_NAME: Final = {"type": "string", "pattern": "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$"}
+_NAME: Final = {"type": "string", "pattern": f"^{NAME}$"}
 
 
 def whole(least: int, most: int, default: int | None = None) -> dict[str, Any]:

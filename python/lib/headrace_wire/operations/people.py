@@ -99,7 +99,7 @@ PEOPLE: Final = (
     Operation(
         "PUT", ROOT + "/users/{user}/password", "people", "Set a password",
         {200: Content(MadePassword)}, Act.KEEP_ACCOUNT, parameters=(_USER,), errors=(404,),
-        body=Content(PasswordChange, example={"old": "…", "new": "…"}),
+        body=Content(PasswordChange, example={"old": "…", "new": "one that is long"}),
         about="One's own with the old one; another's as an admin. Revokes all of their tokens.",
     ),
     Operation(
