@@ -44,7 +44,7 @@ def offers(home: Path, *words: str) -> list[str]:
 def test_commands_options_and_known_words_need_no_server(tmp_path: Path) -> None:
     assert offers(tmp_path, "jo") == ["jobs"]
     assert offers(tmp_path, "exec", "from-f") == ["from_file"]
-    assert {"init", "local", "jobs"} <= set(offers(tmp_path, ""))
+    assert {"init", "doctor", "local", "jobs"} <= set(offers(tmp_path, ""))
     assert offers(tmp_path, "jobs", "list", "--st") == ["--status"]
     assert offers(tmp_path, "jobs", "list", "--status", "run") == ["RUNNING"]
     assert offers(tmp_path, "jobs", "list", "-o", "") == ["table", "json", "yaml"]

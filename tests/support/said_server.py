@@ -71,7 +71,9 @@ def said_server() -> Iterator[SaidServer]:
                 self.close_connection = True
                 return
             data = b"" if plain is None else json.dumps(plain).encode()
-            self.send_response(status)
+            # The other one writes a Date of its own.
+            start = self.send_response_only if "Date" in headers else self.send_response
+            start(status)
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()

@@ -62,17 +62,23 @@ def find_connection(
     A token that `headrace login` keeps for the server goes before that of this machine's admin.
     """
     server = find_server(url, environ)
-    token_file = token_file or environ.get("HEADRACE_TOKEN_FILE")
-    token = None if token_file else environ.get("HEADRACE_TOKEN")
-    if token is None and token_file is None:
-        token = login_at(server, environ).token()
-    if token is None and token_file is None:
-        local = _local(environ)
-        if server == local.get("url", "").rstrip("/"):
-            token_file = local.get("token_file")
-    if token is None:
-        token = _read(token_file)
+    file = find_token_file(server, token_file, environ)
+    given = environ.get("HEADRACE_TOKEN") if file is None else None
+    token = _read(file) if given is None else given
     return Connection(server, _one_line(token))
+
+
+def find_token_file(server: str, token_file: str | None, environ: Mapping[str, str]) -> str | None:
+    """The file that the token for a server is read from; None: HEADRACE_TOKEN, or nowhere."""
+    if given := token_file or environ.get("HEADRACE_TOKEN_FILE"):
+        return given
+    if environ.get("HEADRACE_TOKEN") is not None:
+        return None
+    login = login_at(server, environ)
+    if login.token() is not None:
+        return str(login.file)
+    local = _local(environ)
+    return local.get("token_file") if server == local.get("url", "").rstrip("/") else None
 
 
 def _has_host(url: str) -> bool:

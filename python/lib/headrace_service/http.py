@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -33,6 +34,7 @@ REQUEST_ID: Final = "X-Request-ID"
 USER: Final = "X-Headrace-User"
 REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_VERSION: Final = version("headrace")
 _LOCATION: Final = 8190
 
 # The most derived class wins: the first match in this order is taken.
@@ -140,11 +142,11 @@ def make_app(
         return response
 
     async def live(_: web.Request) -> web.Response:
-        return web.json_response({"status": "live", "service": service})
+        return web.json_response({"status": "live", "service": service, "version": _VERSION})
 
     async def is_ready(_: web.Request) -> web.Response:
         await ready()
-        return web.json_response({"status": "ready", "service": service})
+        return web.json_response({"status": "ready", "service": service, "version": _VERSION})
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

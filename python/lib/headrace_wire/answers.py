@@ -44,6 +44,8 @@ class HealthView:
 
     status: str
     service: str
+    version: str
+    """Of Headrace: `headrace doctor` compares it with its own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ SERVICES: Final = ("data", "scheduler", "monitor", "agent", "request")
 VARIABLE: Final = "HEADRACE_HOME"
 
 # unix(7): a socket's path may have 107 bytes.
-_LONGEST_SOCKET_PATH: Final = 107
+LONGEST_SOCKET_PATH: Final = 107
 _LONGEST_SOCKET_NAME: Final = "scheduler-99.sock"
 
 
@@ -130,7 +130,7 @@ class Home:
     @property
     def sockets(self) -> Path:
         """The folder of the unix sockets: `run`, or one with a short path where that is long."""
-        if len(bytes(self.run / _LONGEST_SOCKET_NAME)) <= _LONGEST_SOCKET_PATH:
+        if len(bytes(self.run / _LONGEST_SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
             return self.run
         return self.temp / f"headrace-{self.uid}-{self.id}"
 

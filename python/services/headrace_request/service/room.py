@@ -23,11 +23,13 @@ class Room:
         """Tell why there is no room for new work, or None."""
         info = await self._info()
         memory = Filling(int(info["used_memory"]), int(info["maxmemory"]))
-        disk = await asyncio.to_thread(self._disk)
+        disk = await asyncio.to_thread(disk_filling, self._folder)
         return full(memory, disk, self._marks)
 
-    def _disk(self) -> Filling:
-        found = os.statvfs(self._folder)
-        # What only root may use counts as used, as `df` counts it.
-        usable = (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
-        return Filling(usable - found.f_bavail * found.f_frsize, usable)
+
+def disk_filling(folder: Path) -> Filling:
+    """How full the disk is that a folder lies on; raises OSError."""
+    found = os.statvfs(folder)
+    # What only root may use counts as used, as `df` counts it.
+    usable = (found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize
+    return Filling(usable - found.f_bavail * found.f_frsize, usable)
