@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import Idempotency, JobStore
@@ -12,6 +13,7 @@ from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model import people
+from headrace_model.array import FailedTask, TaskReport
 from headrace_model.cause import Cause
 from headrace_model.dataset import Category, Dataset, DatasetState, Item, Origin
 from headrace_model.domain import Domain
@@ -87,6 +89,7 @@ class Stage:
         self.datasets = DatasetStore(redis)
         self.secrets = SecretStore(redis)
         self.users = UserStore(redis)
+        self.arrays = ArrayStore(redis)
 
     async def ready(self) -> None:
         for node in (N1, N2):
@@ -116,6 +119,12 @@ class Stage:
         job = await self.launched(number, *needs)
         await self.jobs.report(N1, f"run of {N1}", [Fact(N1, job.id, 1, FactKind.STARTED)])
         return await self.apply(move_of(job, Event.STARTED, Role.MONITOR))
+
+    async def running_array(self, tasks: int) -> Job:
+        """An array on both nodes."""
+        new = new_job()
+        job = await self.make(replace(new, ask=replace(new.ask, tasks=tasks)))
+        return await self.apply(launch(job, TWO_NODES))
 
     async def sealed_dataset(self, number: int = 1) -> Dataset:
         await self.datasets.create(new_dataset(number), new_version=False, newest="")
@@ -281,6 +290,39 @@ async def _put_secret(stage: Stage) -> Act:
     return lambda: stage.secrets.keep("ann", "usgs_token", "1.k1.Ym94")
 
 
+async def _creates_an_array(stage: Stage) -> Act:
+    new = new_job()
+    array = replace(new, ask=replace(new.ask, tasks=1_000))
+    return lambda: stage.jobs.create(array, Event.NEEDS_ALLOCATION)
+
+
+async def _take_tasks(stage: Stage) -> Act:
+    job = await stage.running_array(1_000)
+    await stage.arrays.take(N2, f"run of {N2}", job.id, 1, most=760, known=0)
+    return lambda: stage.arrays.take(N1, f"run of {N1}", job.id, 1, most=100, known=0)
+
+
+async def _finish_tasks(stage: Stage) -> Act:
+    job = await stage.running_array(1_000)
+    await stage.arrays.take(N1, f"run of {N1}", job.id, 1, most=800, known=0)
+    reports = [
+        TaskReport(
+            lease=1,
+            done=((0, 5), (760, 800)),
+            failed=(FailedTask(7, Cause.EXIT_CODE, again=True, exit_code=3),),
+            part="0" * 64,
+        )
+    ]
+    return lambda: stage.arrays.finish(N1, f"run of {N1}", job.id, 1, reports, limit=1)
+
+
+async def _gives_tasks_back(stage: Stage) -> Act:
+    job = await stage.running_array(1_000)
+    await stage.arrays.take(N2, f"run of {N2}", job.id, 1, most=100, known=0)
+    end = replace(move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE), returns=(N2,))
+    return lambda: stage.jobs.apply(end, 1)
+
+
 async def _takes(stage: Stage) -> Act:
     job = await stage.make(new_job())
     return lambda: stage.jobs.apply(launch(job, TWO_NODES), 1)
@@ -375,6 +417,9 @@ SCENES = {
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
     "create_job": Scene("create_job", _create_job),
+    "create_job: an array": Scene("create_job", _creates_an_array),
+    "take_tasks": Scene("take_tasks", _take_tasks),
+    "finish_tasks": Scene("finish_tasks", _finish_tasks),
     "share_job": Scene("share_job", _share_job),
     "save_user: creates": Scene("save_user", _creates_a_user, again=(0,)),
     "save_user: disables": Scene("save_user", _disables_a_user),
@@ -396,6 +441,7 @@ SCENES = {
     "put_secret": Scene("put_secret", _put_secret),
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
+    "transition: gives tasks back": Scene("transition", _gives_tasks_back),
     "transition: links datasets": Scene("transition", _links),
     "transition: unlinks datasets": Scene("transition", _unlinks),
     "transition: bears and joins children": Scene("transition", _bears_and_joins),

@@ -59,4 +59,5 @@ def test_what_is_no_key_is_refused(key: str) -> None:
 
 
 def test_a_key_is_taken_apart() -> None:
-    assert split_key("abc.12.3") == ("abc", 12, 3)
+    assert split_key("abc.12.3") == ("abc", 12, 3, 0, 0)
+    assert split_key("abc.12.3.4.5") == ("abc", 12, 3, 4, 5)

@@ -78,7 +78,11 @@ def jobs(
         desired=draw(st.sampled_from(list(wishes))),
         retries=draw(st.integers(0, 4)),
         needs=draw(st.frozensets(st.sampled_from(Need))),
-        ask=replace(RUNNING.ask, time_ms=draw(st.none() | st.integers(1, 20_000))),
+        ask=replace(
+            RUNNING.ask,
+            time_ms=draw(st.none() | st.integers(1, 20_000)),
+            tasks=draw(st.none() | st.integers(1, 100)),
+        ),
         allocation=Allocation(tuple(Share(n, SMALL) for n in holders)) if placed else None,
         cause=draw(causes) if status is Status.STOPPING else None,
     )

@@ -14,7 +14,7 @@ from headrace_model.move import Move
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import ArraySpec, JobSpec
 from headrace_model.status import EDGES, HAS_ATTEMPT, HOLDS_NOTHING, Desired, Event, Role, Status
-from headrace_request.core.accept import accept, refuse_unserved
+from headrace_request.core.accept import accept, ask_of, refuse_unserved
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
 from headrace_request.core.logpiece import join, read_piece
@@ -203,13 +203,27 @@ def test_a_job_with_everything_begins_with_its_prerequisites() -> None:
     )
 
 
-@pytest.mark.parametrize("change", [{"kind": "derivation"}, {"array": ArraySpec(2)}])
-def test_what_is_not_served_is_refused_with_a_next_step(change: dict[str, object]) -> None:
+def test_what_is_not_served_is_refused_with_a_next_step() -> None:
     spec = JobSpec("command", "x", command=("true",))
     refuse_unserved(spec)
     with pytest.raises(InvalidSpec) as caught:
-        refuse_unserved(replace(spec, **change))  # type: ignore[arg-type] # parametrized
+        refuse_unserved(replace(spec, kind="derivation"))
     assert caught.value.hint
+
+
+def test_an_array_asks_for_one_task_and_names_how_many_there_are() -> None:
+    spec = JobSpec("command", "x", command=("true",), array=ArraySpec(items=("a",)))
+    ask = accept(spec, "{}", job=JOB.id, owner="a").new.ask
+    assert (ask.tasks, ask.cut) == (1, Paradigm.SINGLE_NODE)
+    assert ask_of(replace(spec, array=ArraySpec())).tasks is None
+
+
+def test_a_restarted_array_asks_for_the_tasks_that_have_not_ended() -> None:
+    array = replace(JOB, status=Status.STOPPED, ask=replace(JOB.ask, tasks=50))
+    change = desire(array, DesireVerb.RESTART, 7)
+    assert isinstance(change, Move)
+    assert change.opens is not None
+    assert change.opens.tasks == 7
 
 
 @given(JOBS)

@@ -20,6 +20,7 @@ from headrace_wire.api import (
     HistoryView,
     JobView,
     NodeView,
+    TaskPage,
     read_history,
     read_view,
 )
@@ -175,6 +176,14 @@ class AsyncClient:
         plain = await self._http.json("GET", "/nodes")
         return tuple(read_view(NodeView, each) for each in plain["nodes"])
 
+    async def tasks(
+        self, job: str, *, state: str = "", limit: int = 100, cursor: str = ""
+    ) -> TaskPage:
+        """Give tasks of an array by index, those in one state if asked; a page at a time."""
+        asked: dict[str, str | int] = {"state": state, "limit": limit, "cursor": cursor}
+        query = {name: value for name, value in asked.items() if value != ""}
+        return read_view(TaskPage, await self._http.json("GET", f"/jobs/{job}/tasks", query=query))
+
     async def log(
         self,
         job: str,
@@ -182,21 +191,25 @@ class AsyncClient:
         stream: str = "both",
         rank: int = 0,
         attempt: int | None = None,
+        task: int | None = None,
         follow: bool = False,
     ) -> AsyncIterator[bytes]:
         """Yield a worker's log, by default of the current attempt; `follow`: until it is over.
 
+        `task`: that of a task of an array, by default of the newest attempt that ran it.
+
         A stream that breaks is taken up again where it broke (with stream="both" only before its
         first byte, since two files have no common offset).
         """
-        if attempt is None:
+        if attempt is None and task is None:
             attempt = (await self.job(job)).attempt
         query: dict[str, str | int] = {
             "stream": stream,
             "rank": rank,
-            "attempt": attempt,
             "follow": str(follow).lower(),
         }
+        query |= {} if attempt is None else {"attempt": attempt}
+        query |= {} if task is None else {"task": task}
         at, progressed = 0, True
         while progressed:
             progressed = False

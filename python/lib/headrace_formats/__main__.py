@@ -1,16 +1,18 @@
 """The child of `runner`: detects one folder under limits and answers in JSON.
 
-Arguments: limits (JSON), folder, and the wanted format or nothing. stdout: one JSON object, either
+Arguments: limits (JSON), folder, the wanted format or "", and the folders inside that count (none:
+all of it). stdout: one JSON object, either
 `{"format", "domain", "notes"}` or `{"error", "hint"}`. stderr: `reading <file>` lines.
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from headrace_formats import netcdf
-from headrace_formats.detect import detect_files, needs_netcdf, walk
+from headrace_formats.detect import detect_files, needs_netcdf, walk, walk_inside
 from headrace_formats.errors import FormatError
 from headrace_formats.limits import Limits, allow_one_more_file
 from headrace_formats.registry import all_formats
@@ -21,10 +23,10 @@ def _progress(name: str) -> None:
     sys.stderr.flush()
 
 
-def _answer(folder: Path, wanted: str | None) -> dict[str, Any]:
+def _answer(folder: Path, wanted: str | None, inside: Sequence[str]) -> dict[str, Any]:
     try:
         all_formats()
-        files, notes = walk(folder)
+        files, notes = walk_inside(folder, inside) if inside else walk(folder)
         if needs_netcdf(files):
             netcdf.load()
         allow_one_more_file()
@@ -42,9 +44,9 @@ def _answer(folder: Path, wanted: str | None) -> dict[str, Any]:
 
 def main() -> None:
     """Bind this process, detect, answer."""
-    limits, folder, *wanted = sys.argv[1:]
+    limits, folder, wanted, *inside = sys.argv[1:]
     Limits.from_text(limits).apply()
-    answer = _answer(Path(folder), wanted[0] if wanted else None)
+    answer = _answer(Path(folder), wanted or None, inside)
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
 

@@ -198,6 +198,17 @@ def walk(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:
     return files, notes
 
 
+def walk_inside(folder: Path, inside: Sequence[str]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """The same of some folders in it, by their paths; the names begin with those."""
+    files: list[tuple[str, Path]] = []
+    notes: list[str] = []
+    for each in inside:
+        found, said = walk(folder / each)
+        files += [(f"{each}/{name}", path) for name, path in found]
+        notes += [f"{each}/{note}" for note in said]
+    return sorted(files), notes
+
+
 def _below(folder: Path, prefix: str, left_out: list[str]) -> Iterator[tuple[str, Path]]:
     pending = [(folder, prefix)]
     count = 0

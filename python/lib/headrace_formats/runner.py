@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from ast import literal_eval
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,15 +43,21 @@ class Detected:
 
 
 async def detect_folder(
-    folder: Path, format: str | None = None, limits: Limits = DEFAULT_LIMITS
+    folder: Path,
+    format: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    inside: Sequence[str] = (),
 ) -> Detected:
     """Detect the files below `folder` as one dataset; with `format`, check that they are of it.
+
+    `inside`: only those in these folders, by their paths below `folder`.
 
     Raises `FormatError` for files that are not of the format, or that crash, overfill or
     outlast the child; `Unavailable` when no child can be started. Cancelling kills the child.
     Repeating is harmless: nothing is written.
     """
-    arguments = [limits.to_text(), os.fspath(folder), *([format] if format is not None else [])]
+    arguments = [limits.to_text(), os.fspath(folder), format or "", *inside]
     try:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-B", "-m", "headrace_formats", *arguments),

@@ -14,13 +14,20 @@ class Cause(StrEnum):
     NOT_STARTED = "NOT_STARTED"  # the backend could not start a worker
     STAGING = "STAGING"  # data could not be put beside the node
     COLLECTION = "COLLECTION"  # the output could not be collected, checked or sealed
+    TASKS = "TASKS"  # tasks of an array failed, each after its own retries
     PREREQUISITE = "PREREQUISITE"  # a job in `after` did not complete
     STOPPED = "STOPPED"  # a person asked for STOP
     CANCELED = "CANCELED"  # a person asked for CANCEL
 
 
-# A person's wish and a failed prerequisite would come back unchanged: a retry can't help them.
-RETRYABLE = frozenset(Cause) - {Cause.PREREQUISITE, Cause.STOPPED, Cause.CANCELED}
+# A person's wish and a failed prerequisite would come back unchanged, and failed tasks have had
+# their retries: another attempt can't help them.
+RETRYABLE = frozenset(Cause) - {
+    Cause.TASKS,
+    Cause.PREREQUISITE,
+    Cause.STOPPED,
+    Cause.CANCELED,
+}
 
 # Ends that are no fault of the job: what is retried when a job file says nothing. NOT_STARTED is
 # not among them: most often the program does not exist, and would not the next time.

@@ -22,13 +22,23 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one attempt asks for: the spec's resources, or others after a failure."""
+    """What one attempt asks for: the spec's resources, or others after a failure.
+
+    Of an array `resources` are those of one task, and `tasks` is how many it runs at most at a
+    time: those that have not ended. Of an ordinary job `tasks` is None.
+    """
 
     resources: Resources
     paradigm: Paradigm
     backend: str  # what the nodes must offer: "process" or "container"
     time_ms: int | None = None
     not_before_ms: int | None = None
+    tasks: int | None = None
+
+    @property
+    def cut(self) -> Paradigm:
+        """How `resources` may be cut over nodes: never those of a task."""
+        return self.paradigm if self.tasks is None else Paradigm.SINGLE_NODE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,11 @@ class NewJob:
     origin: JobId | None = None  # of a retried job: the job it repeats
     desired: Desired = Desired.RUN
     request_id: str = ""
+
+    @property
+    def tasks(self) -> int | None:
+        """How many tasks its array has; None for an ordinary job."""
+        return self.ask.tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,11 @@ class Job:
     outputs: str  # JSON object output name → dataset id, "" before collection
     children: tuple[JobId, ...] = ()
     shared: Shares = ()
+
+    @property
+    def is_array(self) -> bool:
+        """Tell whether it has tasks."""
+        return self.ask.tasks is not None
 
 
 def first_step(needs: frozenset[Need], *, fulfilled: bool = False) -> Event:

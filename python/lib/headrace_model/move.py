@@ -43,6 +43,7 @@ class Move:
     opens: Ask | None = None  # what attempt + 1 asks
     retries: int | None = None
     takes: Allocation | None = None  # shares to take from the ledger
+    keeps: Allocation | None = None  # what is left of the attempt's shares, when a node has left
     returns: tuple[NodeId, ...] = ()  # nodes whose share of the attempt comes back
     work: tuple[Work, ...] = ()  # records to write, each replacing the attempt's older one
     forgets: tuple[NodeId, ...] = ()  # lost nodes whose record of the attempt is dropped

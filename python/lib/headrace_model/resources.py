@@ -31,6 +31,10 @@ class Resources:
     def __sub__(self, other: "Resources") -> "Resources":
         return Resources(self.millicpus - other.millicpus, self.memory_bytes - other.memory_bytes)
 
+    def times(self, count: int) -> "Resources":
+        """That much for `count` of them."""
+        return Resources(self.millicpus * count, self.memory_bytes * count)
+
     def fits_in(self, room: "Resources") -> bool:
         """Tell whether `room` holds at least this much of each."""
         return self.millicpus <= room.millicpus and self.memory_bytes <= room.memory_bytes

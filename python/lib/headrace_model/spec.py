@@ -44,7 +44,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class ResourceSpec:
-    """What the whole attempt needs, and how it may spread over nodes."""
+    """What the whole attempt needs (of an array: one task), and how it may spread over nodes."""
 
     amount: Resources = DEFAULT_RESOURCES
     paradigm: Paradigm = Paradigm.SINGLE_NODE

@@ -86,6 +86,7 @@ class Event(StrEnum):
     CANCEL = "CANCEL"
     FAILED = "FAILED"
     ATTEMPT_LOST = "ATTEMPT_LOST"
+    NODE_LEFT = "NODE_LEFT"
     SHARE_RETURNED = "SHARE_RETURNED"
     END_STOPPED = "END_STOPPED"
     END_CANCELED = "END_CANCELED"
@@ -155,6 +156,8 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     for held in HAS_ATTEMPT:
         for bad_end in (e.STOP, e.CANCEL, e.FAILED, e.ATTEMPT_LOST):
             edge(held, bad_end, s.STOPPING, Role.MONITOR)
+    for taking in TAKES_TASKS:
+        edge(taking, e.NODE_LEFT, taking, Role.MONITOR)
     edge(s.STOPPING, e.SHARE_RETURNED, s.STOPPING, Role.MONITOR)
     edge(s.STOPPING, e.END_STOPPED, s.STOPPED, Role.MONITOR)
     edge(s.STOPPING, e.END_CANCELED, s.CANCELED, Role.MONITOR)
@@ -181,6 +184,8 @@ HAS_ATTEMPT: Final = (
     Status.RUNNING,
     Status.AWAITING_COLLECTION,
 )
+# Statuses in which the nodes of an array take tasks, and each may be lost while another lives.
+TAKES_TASKS: Final = (Status.SCHEDULED, Status.RUNNING)
 EDGES: Final = _edges()
 
 

@@ -13,14 +13,26 @@ from headrace_model.ids import JobId
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkerKey:
-    """Names one worker: the job, the attempt (from 1) and the rank in the attempt (from 0)."""
+    """Names one worker: the job, the attempt (from 1) and the rank in the attempt (from 0).
+
+    A run of an array's task is a worker too; it has the number of its range lease (from 1) and
+    its index (from 0). Of other workers both are 0.
+    """
 
     job: JobId
     attempt: int
     rank: int
+    lease: int = 0
+    index: int = 0
+
+    @property
+    def is_task(self) -> bool:
+        """Tell whether this is a run of a task."""
+        return self.lease > 0
 
     def __str__(self) -> str:
-        return f"{self.job}.{self.attempt}.{self.rank}"
+        task = f".{self.lease}.{self.index}" if self.is_task else ""
+        return f"{self.job}.{self.attempt}.{self.rank}{task}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,10 @@ that it does not know: a client may be older than its server.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
+from headrace_model.array import ArrayRecord, TaskCounts, TaskState
 from headrace_model.cause import Cause
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
@@ -41,6 +42,37 @@ class ResourcesView:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksView:
+    """How many tasks of an array are in each state."""
+
+    total: int
+    waiting: int
+    running: int
+    done: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task of an array. What is said of a failure is of its last run that went wrong."""
+
+    index: int
+    state: TaskState
+    failures: int = 0
+    cause: Cause | None = None
+    exit_code: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Tasks in the order of their index; it is the last page when `cursor` is null."""
+
+    tasks: tuple[TaskView, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job as the API shows it. Times are ISO 8601 in UTC, to the millisecond.
 
@@ -69,6 +101,7 @@ class JobView:
     after: tuple[str, ...]
     origin: str | None
     shared: tuple[Share, ...] = ()
+    tasks: TasksView | None = None
     spec: Mapping[str, object] | None = None
 
 
@@ -124,8 +157,8 @@ def amount(resources: Resources) -> dict[str, Any]:
     return {"cpus": resources.millicpus / 1000, "memory": resources.memory_bytes}
 
 
-def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
-    """Show a job; `spec`: with its canonical job file."""
+def job_view(job: Job, *, spec: bool, tasks: TaskCounts | None = None) -> dict[str, Any]:
+    """Show a job; `spec`: with its canonical job file. `tasks`: how an array is getting on."""
     shares = job.allocation.shares if job.allocation else ()
     view = {
         "id": job.id,
@@ -150,7 +183,32 @@ def job_view(job: Job, *, spec: bool) -> dict[str, Any]:
         "origin": job.origin,
         "shared": [{"level": share.level, "who": share.who} for share in job.shared],
     }
+    if tasks is not None:
+        view["tasks"] = asdict(tasks)
     return view | {"spec": json.loads(job.spec)} if spec else view
+
+
+def task_page(
+    record: ArrayRecord, state: TaskState | None, begin: int, limit: int
+) -> dict[str, Any]:
+    """Show tasks of an array, from one on."""
+    indices, after = record.page(state, begin, limit)
+    return {
+        "tasks": [_task_view(record, index) for index in indices],
+        "cursor": str(after) if after >= 0 else None,
+    }
+
+
+def _task_view(record: ArrayRecord, index: int) -> dict[str, Any]:
+    failure = record.failures.get(index)
+    return {
+        "index": index,
+        "state": record.state(index),
+        "failures": failure.tries if failure else 0,
+        "cause": failure.cause if failure else None,
+        "exit_code": failure.exit_code if failure else None,
+        "detail": failure.sentence if failure else "",
+    }
 
 
 def accepted_view(job: JobId, name: str, status: Status, created_ms: int) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class ResourcesSchema(StrictSchema):
         pattern=r"^[0-9]+(m|\.[0-9]+)?$",
         check=_positive("cpus", 1, "0.001 (1m)"),
         attribute="amount.millicpus",
-        about="CPUs of the whole attempt; thousandths count. Default 1.",
+        about="CPUs of the whole attempt, or of each task; thousandths count. Default 1.",
     )
     memory = Parsed(
         "a size",
@@ -108,7 +108,7 @@ class ResourcesSchema(StrictSchema):
         pattern=r"^[0-9]+(\.[0-9]+)? ?([kKMGTP][iI]?)?[bB]$",
         check=_positive("memory", MIN_MEMORY_BYTES, "1MiB"),
         attribute="amount.memory_bytes",
-        about="Memory of the whole attempt. Default 1GiB.",
+        about="Memory of the whole attempt, or of each task. Default 1GiB.",
     )
     paradigm = Word(Paradigm, about="How the allocation spreads over nodes. Default SINGLE_NODE.")
 

@@ -18,7 +18,7 @@ from headrace_model.people import Shares
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation
 from headrace_model.status import Desired, Status
-from headrace_model.work import Fact, FactKind, Work
+from headrace_model.work import CollectedOutput, Fact, FactKind, Work
 from headrace_wire.schema import from_plain, to_plain
 
 T = TypeVar("T")
@@ -68,6 +68,23 @@ def encode_fact(fact: Fact) -> str:
 def decode_fact(text: str) -> Fact:
     """Read a fact."""
     return decode(Fact, text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The outputs of some tasks of an array, a document in the store."""
+
+    outputs: tuple[CollectedOutput, ...]
+
+
+def encode_outputs(outputs: tuple[CollectedOutput, ...]) -> str:
+    """Write a part."""
+    return encode(_Part(outputs))
+
+
+def decode_outputs(text: str) -> tuple[CollectedOutput, ...]:
+    """Read a part."""
+    return decode(_Part, text).outputs
 
 
 def fact_field(job: JobId, attempt: int, kind: FactKind) -> str:

@@ -4,28 +4,38 @@ import asyncio
 import errno
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from headrace_agent.array import ArrayOnNode, Ended, TaskDesk, WatchdogKilled
 from headrace_agent.cache import Cache, StagedItem, safe_folder
-from headrace_agent.collect import BadOutput, FoundFile, find_files, find_logs, send_file
-from headrace_agent.core.command import argv, environment, placeholders
-from headrace_agent.core.ends import exit_fact
+from headrace_agent.collect import FoundFile, find_logs, send_file
+from headrace_agent.core.command import (
+    argv,
+    environment,
+    of_task,
+    placeholders,
+    task_environment,
+)
+from headrace_agent.core.ends import WATCHDOG_KILLED, exit_fact
+from headrace_agent.core.tasks import TaskRun, failures, reports, run_of
 from headrace_agent.data_client import DataClient, SecretUnusable
 from headrace_agent.environments import Environments
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.grants import Grant
+from headrace_agent.outputs import Detect, Outputs
 from headrace_agent.settings import Settings
+from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
-from headrace_kinds.base import WorkerTemplate, output_folder
+from headrace_kinds.base import WorkerTemplate
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError, NotFound
-from headrace_model.spec import JobSpec, OutputSpec
-from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
+from headrace_model.spec import JobSpec
+from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
 from headrace_service.logs import logger
 from headrace_service.threads import finish
@@ -35,17 +45,12 @@ if TYPE_CHECKING:
     from headrace_adapters.backends.process import ProcessBackend
 
 Report = Callable[[Fact], Awaitable[bool]]
-# (folder, format) → (format, plain domain); raises `HeadraceError` for what can't be read.
-Detect = Callable[[Path, str | None], Awaitable[tuple[str, dict[str, object]]]]
 
 
 # Errors of a disk that may have room or work again later; they say nothing about the job.
 _PASSING = frozenset(
     {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
 )
-
-
-_GRANTS_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Tools:
     transfers: Transfers
     detect: Detect
     report: Report
+    tasks: TaskDesk
     settings: Settings
 
 
@@ -70,13 +76,26 @@ class AttemptOnNode:
         self._tools = tools
         self._ended: WorkerExit | None = None
         self._exited = asyncio.Event()
-        self._sent: dict[tuple[str, FoundFile], str] = {}
+        self._ended_tasks = Ended()
+        self._array: ArrayOnNode | None = None
+        self._outputs = Outputs(
+            folder, tools.data, tools.transfers, tools.detect, tools.settings.output_limit_items
+        )
         self.watchdog = False  # set when the agent itself killed the worker
 
     def on_exit(self, ended: WorkerExit) -> None:
         """Learn how the worker ended."""
         self._ended = ended
         self._exited.set()
+
+    def on_task_exit(self, ended: WorkerExit) -> None:
+        """Learn how a run of a task ended."""
+        self._ended_tasks.add(ended)
+
+    def on_array_change(self) -> None:
+        """Learn that tasks of the array wait again, or that all have ended."""
+        if self._array is not None:
+            self._array.changed()
 
     async def do(self, work: Work) -> None:
         """Do one verb to its end; may be cancelled at any point and done again.
@@ -151,6 +170,9 @@ class AttemptOnNode:
                 raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.STAGING, str(error)))
             return
+        if spec.array.is_array:
+            await self._run_tasks(work, spec, tuple(programs))
+            return
         started = await self._tools.backend.start(self._worker(key, work, spec, tuple(programs)))
         if isinstance(started, WorkerExit):
             self.on_exit(started)
@@ -160,12 +182,36 @@ class AttemptOnNode:
             raise AssertionError("a worker's exit was announced without its end")
         await self._tools.report(exit_fact(work, self._ended, watchdog=self.watchdog))
 
+    async def _run_tasks(self, work: Work, spec: JobSpec, programs: tuple[str, ...]) -> None:
+        """Run the array's tasks until all have ended."""
+        self._array = ArrayOnNode(
+            work,
+            spec,
+            partial(self._task, work, spec, programs),
+            self.folder,
+            self._tools.backend,
+            self._tools.tasks,
+            self._outputs,
+            self._ended_tasks,
+            self._tools.settings.log_limit_bytes,
+        )
+        await self._tools.report(_fact(work, FactKind.STARTED))
+        ended = _fact(work, FactKind.EXITED)
+        try:
+            await self._array.run(lambda: self.watchdog)
+        except WatchdogKilled:
+            ended = _fact(work, FactKind.EXITED, Cause.ATTEMPT_LOST, WATCHDOG_KILLED)
+        await finish(self.folder.remove_secrets)
+        await self._tools.report(ended)
+
     async def _lay_secrets(self, key: WorkerKey, work: Work) -> None:
         """Lay the job's secrets beside a worker that is about to start.
 
         One that runs, or has ended, is adopted: it has had its secrets.
         """
-        if all(worker.key != key for worker in await self._tools.backend.list()):
+        known = {worker.key for worker in await self._tools.backend.list()}
+        run = (work.job, work.attempt)
+        if all((each.job, each.attempt) != run for each in known):
             values = await self._tools.data.secrets(work)
             await finish(self.folder.write_secrets, values)
 
@@ -174,11 +220,18 @@ class AttemptOnNode:
         self.folder.write_job(work.spec, spec.files)
 
     def _worker(
-        self, key: WorkerKey, work: Work, spec: JobSpec, programs: tuple[str, ...]
+        self,
+        key: WorkerKey,
+        work: Work,
+        spec: JobSpec,
+        programs: tuple[str, ...],
+        run: TaskRun | None = None,
     ) -> WorkerLaunch:
-        folders = self.folder.folders(secrets=bool(spec.secrets))
+        folders, own = self.folder.folders(secrets=bool(spec.secrets)), dict[str, str]()
+        if run is not None:
+            folders, own = of_task(folders, spec.array, run)
         template = WorkerTemplate(spec.command, spec.env)
-        values = placeholders(folders, tuple(each.name for each in spec.inputs))
+        values = placeholders(folders, tuple(each.name for each in spec.inputs)) | own
         return WorkerLaunch(
             key=key,
             argv=argv(template, values),
@@ -190,16 +243,51 @@ class AttemptOnNode:
             exclusive=spec.limits.exclusive,
         )
 
+    def _task(
+        self, work: Work, spec: JobSpec, programs: tuple[str, ...], run: TaskRun
+    ) -> WorkerLaunch:
+        key = WorkerKey(work.job, work.attempt, work.rank, run.lease, run.index)
+        worker = self._worker(key, work, spec, programs, run)
+        logs = TaskLogs(self.folder.logs)
+        return replace(
+            worker,
+            env={**worker.env, **task_environment(spec.array, run)},
+            stdout=str(logs.path(run, "out")),
+            stderr=str(logs.path(run, "err")),
+            memory_bytes=spec.resources.amount.memory_bytes,
+        )
+
     async def _stop(self, work: Work) -> None:
-        grace_s = load_jobtext(work.spec).limits.grace_ms / 1000
+        spec = load_jobtext(work.spec)
+        if spec.array.is_array and not spec.outputs:
+            await self._tell_ended(work, spec)
+        grace_s = spec.limits.grace_ms / 1000
         await self._tools.backend.stop(work.job, work.attempt, grace_s)
         await finish(self.folder.remove_secrets)
         await self._tools.report(_fact(work, FactKind.STOPPED))
 
+    async def _tell_ended(self, work: Work, spec: JobSpec) -> None:
+        """Before tasks are stopped: those that have ended need not run again.
+
+        Where they have outputs they do, since nothing is taken into the store any more.
+        """
+        ended = [
+            state
+            for state in await self._tools.backend.list()
+            if isinstance(state, WorkerExit)
+            and state.key.is_task
+            and (state.key.job, state.key.attempt) == (work.job, work.attempt)
+        ]
+        failed = failures(ended, spec.retry, spec.resources.amount.memory_bytes)
+        done = [run_of(each) for each in ended if run_of(each) not in failed]
+        if ended:
+            limit = spec.retry.limit
+            await self._tools.tasks.finish(work, reports(done, failed, {}), limit=limit)
+
     async def _collect(self, work: Work) -> Fact:
         spec = load_jobtext(work.spec)
         try:
-            outputs = [await self._collect_one(work, spec, each) for each in spec.outputs]
+            outputs = await self._outputs.collect(work, spec)
         except Conflict:
             raise  # the attempt is over: its record will be replaced
         except HeadraceError as error:
@@ -207,50 +295,7 @@ class AttemptOnNode:
                 raise
             return _fact(work, FactKind.COLLECTED, Cause.COLLECTION, str(error))
         fact = _fact(work, FactKind.COLLECTED)
-        return Fact(fact.node, fact.job, fact.attempt, fact.kind, outputs=tuple(outputs))
-
-    async def _collect_one(self, work: Work, spec: JobSpec, output: OutputSpec) -> CollectedOutput:
-        root = self.folder.output
-        if inner := output_folder(spec.outputs, output.name):
-            root = root / inner
-        limit = self._tools.settings.output_limit_items
-        found = await finish(find_files, root, limit)
-        if not found:
-            return CollectedOutput(output.name, (), output.format or "EMPTY")
-        # Described before anything is uploaded: what can't be kept costs no transfer.
-        try:
-            format_, domain = await self._tools.detect(root, output.format)
-        except HeadraceError as error:
-            if error.retryable:
-                raise
-            raise BadOutput(f"output {output.name!r}: {error.message}", hint=error.hint) from None
-        items = await self._send(work, root, output.name, found)
-        return CollectedOutput(output.name, items, format_, domain)
-
-    async def _send(
-        self, work: Work, root: Path, output: str, found: Sequence[FoundFile]
-    ) -> tuple[CollectedItem, ...]:
-        """Put the files of an output; those that an earlier try put are not sent again."""
-        data = self._tools.data
-        # In turns: grants of 100,000 files at once would be no longer valid when they are used.
-        for start in range(0, len(found), _GRANTS_AT_ONCE):
-            files = [
-                file
-                for file in found[start : start + _GRANTS_AT_ONCE]
-                if (output, file) not in self._sent
-            ]
-            grants = await data.outputs(work, [(output, file) for file in files])
-            for file, granted in zip(files, grants, strict=True):
-
-                async def renew(old: Grant, file: FoundFile = file) -> Grant:
-                    return (await data.outputs(work, [(output, file)], old.upload))[0].grant
-
-                await send_file(root, file, granted.grant, renew, self._tools.transfers)
-                self._sent[output, file] = granted.key
-        return tuple(
-            CollectedItem(file.path, file.size_bytes, file.sha256, self._sent[output, file])
-            for file in found
-        )
+        return Fact(fact.node, fact.job, fact.attempt, fact.kind, outputs=outputs)
 
     async def _clean(self, work: Work) -> None:
         """Ship the logs, then leave nothing of the attempt on this node."""
@@ -270,6 +315,7 @@ class AttemptOnNode:
 
     async def _ship_logs(self, work: Work) -> None:
         limit = self._tools.settings.log_limit_bytes
+        await finish(TaskLogs(self.folder.logs).pack_rest, limit)
         logs = await finish(find_logs, self.folder.logs, limit)
         if not logs:
             return

@@ -18,7 +18,7 @@ from headrace_model.errors import HeadraceError, InvalidName
 from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
-_LOG = re.compile(r"[0-9]{1,9}\.(out|err)")
+_LOG = re.compile(r"[0-9]{1,9}\.(out|err|tasks|index)")
 
 
 class BadOutput(HeadraceError):
@@ -68,16 +68,20 @@ def find_files(root: Path, limit_items: int) -> tuple[FoundFile, ...]:
 
 
 def _open_folder(root: Path) -> int:
-    """Open a folder, following no symlink for it or for the folder that it is in.
+    """Open a folder, following no symlink for it or for the two folders that it is in.
 
-    A worker may have replaced either: an output is `output` or `output/NAME`.
+    A worker may have replaced each: an output is `output`, `output/NAME`, or of a task
+    `output/TASK/NAME`.
     """
     how = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-    parent = os.open(root.parent, how)
-    try:
-        return os.open(root.name, how, dir_fd=parent)
-    finally:
-        os.close(parent)
+    at = os.open(root.parents[1], how)
+    for name in root.parts[-2:]:
+        try:
+            inner = os.open(name, how, dir_fd=at)
+        finally:
+            os.close(at)
+        at = inner
+    return at
 
 
 def _refuse(error: OSError) -> None:

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from headrace_agent.core.command import Folders
+from headrace_agent.core.tasks import TaskRun
 from headrace_model.spec import FileSpec
 from headrace_model.work import Fact, FactKind
 from headrace_wire.records import decode_fact, encode_fact
@@ -97,6 +98,31 @@ class AttemptFolder:
             self.secrets.unlink()
         else:
             remove_tree(self.secrets)
+
+    def write_part(self, digest: str, data: bytes) -> Path:
+        """Lay a part's document beside the workers' folders until it is sent."""
+        folder = self.root / "parts"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        path = folder / f"{digest}.json"
+        path.write_bytes(data)
+        return path
+
+    def make_outputs(self, runs: Iterable[TaskRun]) -> None:
+        """Make the output folders of tasks about to start; success when they are there."""
+        for run in runs:
+            (self.output / run.name).mkdir(mode=0o700, exist_ok=True)
+
+    def remove_outputs(self, runs: Iterable[TaskRun]) -> None:
+        """Remove the output folders of tasks that are reported."""
+        for run in runs:
+            folder = self.output / run.name
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                if not folder.is_symlink():
+                    remove_tree(folder)
 
     def keep(self, fact: Fact) -> None:
         """Keep a fact on disk until the transition that it causes has happened."""

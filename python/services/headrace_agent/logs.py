@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace_agent.folders import AttemptFolder
+from headrace_agent.tasklogs import TaskLogs
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import NodeId, parse_job_id
 from headrace_service.logs import logger
@@ -32,6 +33,7 @@ class Want:
     reply: str
     follow: bool
     lease_s: float
+    task: int | None = None  # whose log, where the job is an array
 
 
 def read_want(text: str, node: NodeId) -> Want | None:
@@ -49,6 +51,7 @@ def read_want(text: str, node: NodeId) -> Want | None:
             offset=max(0, int(plain["offset"])),
             reply=str(plain["reply"]),
             follow=bool(plain["follow"]),
+            task=None if plain.get("task") is None else int(plain["task"]),
             lease_s=min(60.0, float(plain["lease_ms"]) / 1000),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -91,11 +94,11 @@ class LogAnswers:
             self._until.pop(want.reply, None)
 
     async def _send(self, want: Want) -> None:
-        path = AttemptFolder(self._attempts / want.folder).logs / want.name
+        logs = AttemptFolder(self._attempts / want.folder).logs
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         at = want.offset
         while True:
-            data = await asyncio.to_thread(_read, path, at)
+            data = await asyncio.to_thread(_read, logs, want, at)
             if data is None:
                 await self._wants.answer(want.reply, _piece(at, at, "", eof=True, gone=True))
                 return
@@ -114,11 +117,18 @@ class LogAnswers:
             await asyncio.sleep(_LOOK_S if ended else len(data) / _BYTES_PER_S)
 
 
-def _read(path: Path, offset: int) -> bytes | None:
+def _read(logs: Path, want: Want, offset: int) -> bytes | None:
+    path, begin, size = logs / want.name, 0, None
+    if want.task is not None:
+        found = TaskLogs(logs).find(want.task, want.name.rpartition(".")[2])
+        if found is None:
+            return None
+        path, begin, size = found
+    most = _PIECE_BYTES if size is None else max(0, min(_PIECE_BYTES, size - offset))
     try:
         with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(_PIECE_BYTES)
+            file.seek(begin + offset)
+            return file.read(most)
     except FileNotFoundError:
         return None
 

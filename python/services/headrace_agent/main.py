@@ -2,14 +2,17 @@
 
 import fcntl
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from headrace_adapters.backends.process import ProcessBackend
+from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.log_wants import LogWants
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_agent.array import TaskDesk
 from headrace_agent.attempt import Tools
 from headrace_agent.cache import Cache
 from headrace_agent.data_client import DataClient
@@ -54,6 +57,7 @@ def build(settings: Settings) -> Service:
         transfers=transfers,
         detect=_detect,
         report=report,
+        tasks=TaskDesk(ArrayStore(redis), node, lambda call: agent.fenced(call)),
         settings=settings,
     )
     agent = Agent(
@@ -119,8 +123,10 @@ def _installer_env() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
-async def _detect(folder: Path, format_: str | None) -> tuple[str, dict[str, object]]:
-    found = await detect_folder(folder, format_)
+async def _detect(
+    folder: Path, format_: str | None, inside: Sequence[str]
+) -> tuple[str, dict[str, object]]:
+    found = await detect_folder(folder, format_, inside=inside)
     return found.format, found.domain.to_plain()
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from headrace_agent.attempt import AttemptOnNode, Tools
 from headrace_agent.folders import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.nodes import NodeStore
 
+T = TypeVar("T")
 _AGAIN_S = 0.5
 _TRIM_S = 60.0
 _STALE = "stale"  # in the place of a record: Redis has none
@@ -79,24 +80,26 @@ class Agent:
 
     async def report(self, fact: Fact) -> bool:
         """Tell a fact; waits out a fence, since the agent then registers anew."""
+        kept = await self.fenced(lambda run: self._jobs.report(self._node, run, [fact]))
+        self._log.info(
+            f"reported {fact.kind}",
+            action="fact",
+            job=fact.job,
+            attempt=fact.attempt,
+            cause=fact.cause,
+        )
+        return bool(kept)
+
+    async def fenced(self, call: Callable[[str], Awaitable[T]]) -> T:
+        """Call Redis with this agent's incarnation; waits out a fence or an absent Redis."""
         while True:
             await self._registered.wait()
             try:
-                kept = await self._jobs.report(self._node, self._incarnation, [fact])
+                return await call(self._incarnation)
             except Fenced:
                 self._registered.clear()
-                continue
             except Unavailable:
                 await asyncio.sleep(_AGAIN_S)
-                continue
-            self._log.info(
-                f"reported {fact.kind}",
-                action="fact",
-                job=fact.job,
-                attempt=fact.attempt,
-                cause=fact.cause,
-            )
-            return bool(kept)
 
     async def run(self) -> None:
         """Serve the node for ever."""
@@ -207,12 +210,18 @@ class Agent:
 
     async def _listen(self) -> None:
         async for hint in self._events.follow():
-            if not hint or self._node in hint.get("agents", "").split():
+            if hint.get("kind") == "array":
+                for attempt in self._attempts_of(hint["job"]):
+                    attempt.on_array_change()
+            elif not hint or self._node in hint.get("agents", "").split():
                 self._changed.add(hint.get("job", ""))
 
     async def _watch_exits(self) -> None:
         async for ended in self._backend.exits():
             run = f"{ended.key.job}.{ended.key.attempt}"
+            if ended.key.is_task:
+                self._attempt(run).on_task_exit(ended)
+                continue
             self._exclusive.discard((ended.key.job, ended.key.attempt))
             attempt = self._attempt(run)
             try:
@@ -242,6 +251,9 @@ class Agent:
                 self._attempt(f"{job}.{attempt}").watchdog = True
                 self._log.warning("an exclusive worker is killed", action="watchdog", job=job)
                 await self._backend.kill(job, attempt)
+
+    def _attempts_of(self, job: str) -> list[AttemptOnNode]:
+        return [a for run, a in self._attempts.items() if run.startswith(f"{job}.")]
 
     def _attempt(self, run: str) -> AttemptOnNode:
         if run not in self._attempts:
@@ -344,13 +356,8 @@ class Agent:
             pause = min(pause * 2, 10.0)
 
     async def _finish(self, run: str, record: str) -> None:
-        while True:
-            await self._registered.wait()
-            with suppress(Fenced):
-                await self._jobs.finish_work(self._node, self._incarnation, record)
-                self._forget(run)
-                return
-            self._registered.clear()
+        await self.fenced(lambda inc: self._jobs.finish_work(self._node, inc, record))
+        self._forget(run)
 
 
 def _ends_workers(text: str) -> bool:

@@ -3,25 +3,37 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headrace_data.catalogue import Catalogue
-from headrace_data.core.collecting import Refused, manifests
-from headrace_data.core.keys import folder, manifest_key, output_dataset, output_key
+from headrace_data.core.collecting import Refused, manifests, part_fact
+from headrace_data.core.keys import (
+    folder,
+    kept_attempt,
+    manifest_key,
+    output_dataset,
+    output_key,
+)
 from headrace_model.cause import Cause
 from headrace_model.dataset import Item, Manifest
-from headrace_model.errors import Conflict, InvalidInput
+from headrace_model.errors import Conflict, InvalidInput, NotFound
 from headrace_model.ids import NodeId
 from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
-from headrace_model.status import Event, Role, Status
+from headrace_model.status import TAKES_TASKS, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import OutputFile
-from headrace_wire.records import decode_fulfilments
+from headrace_wire.records import decode_fulfilments, decode_outputs
 
 if TYPE_CHECKING:
+    from headrace_adapters.redis.arrays import ArrayStore
     from headrace_adapters.redis.jobs import JobStore
+
+
+_COLLECTS: Final = frozenset({Status.AWAITING_COLLECTION})
+_PART_BYTES: Final = 64 * 2**20
+_TELLS: Final = frozenset(TAKES_TASKS)  # tasks bring their outputs while others run
 
 
 @dataclass(slots=True)
@@ -30,6 +42,7 @@ class Collection:
 
     catalogue: Catalogue
     jobs: "JobStore"
+    arrays: "ArrayStore"
     store: ObjectStore
 
     async def collect(self, job: Job, term: int) -> Move | None:
@@ -38,10 +51,10 @@ class Collection:
         The manifests are in the store before the move is decided. A refusal is told to the
         monitor, which ends the attempt.
         """
-        facts = await self._facts(job)
-        if facts is None:
-            return None
         try:
+            facts = await (self._parts(job) if job.is_array else self._facts(job))
+            if facts is None:
+                return None
             declared = self.catalogue.expand(job).outputs
             made = manifests(job, declared, facts, decode_fulfilments(job.fulfilments))
             for manifest in made:
@@ -50,7 +63,8 @@ class Collection:
             await self._refuse(job, term, error.node, error.detail)
             return None
         except InvalidInput as error:
-            await self._refuse(job, term, facts[0].node, f"the outputs can't be sealed: {error}")
+            node = job.allocation.shares[0].node if job.allocation else NodeId("")
+            await self._refuse(job, term, node, f"the outputs can't be sealed: {error}")
             return None
         for manifest in made:
             key = manifest_key(manifest.dataset, manifest.sha256)
@@ -58,7 +72,7 @@ class Collection:
         now = await self.jobs.now_ms()
         # Read last: it may have been shared, or not any more, while files were looked at.
         shared = (await self.jobs.get(job.id)).shared
-        nodes = [fact.node for fact in facts]
+        nodes = [] if job.is_array else [fact.node for fact in facts]
         return replace(
             move_of(job, Event.COMPLETED, Role.DATA),
             work=tuple(Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes),
@@ -70,13 +84,13 @@ class Collection:
         self, job: Job, attempt: int, node: NodeId, files: Sequence[OutputFile]
     ) -> list[dict[str, object]]:
         """Where a node puts the files of outputs; raises `Conflict`, `InvalidInput`."""
-        check_current(job, attempt, node, frozenset({Status.AWAITING_COLLECTION}))
+        check_current(job, attempt, node, _TELLS if job.is_array else _COLLECTS)
         names = {output.name for output in self.catalogue.expand(job).outputs}
         granted: list[dict[str, object]] = []
         for file in files:
             if file.output not in names:
                 raise InvalidInput(f"job {job.id} declares no output {file.output[:80]!r}")
-            key = output_key(job.id, attempt, file.output, file.sha256)
+            key = output_key(job.id, kept_attempt(job), file.output, file.sha256)
             Item(file.path, file.size_bytes, file.sha256, key)  # refuses tricks before any grant
             grant = await self.store.grant_put(key, file.size_bytes, file.upload)
             granted.append({"output": file.output, "path": file.path, "key": key, "grant": grant})
@@ -100,6 +114,27 @@ class Collection:
         facts = [known.get((node, FactKind.COLLECTED)) for node in nodes]
         good = [fact for fact in facts if fact is not None and fact.cause is None]
         return good if good and len(good) == len(nodes) else None
+
+    async def _parts(self, job: Job) -> list[Fact]:
+        """What the tasks of an array brought, one fact a part; raises `Refused`."""
+        record = await self.arrays.read(job.id)
+        if record is None or job.allocation is None:
+            raise InvalidInput(f"job {job.id} has lost its record of tasks")
+        node, first = job.allocation.shares[0].node, self.catalogue.expand(job).outputs[0]
+        facts = []
+        for part in record.parts:
+            key = output_key(job.id, kept_attempt(job), first.name, part.digest)
+            try:
+                text = (await self.store.get_bytes(key, _PART_BYTES)).decode()
+            except NotFound:
+                raise Refused(
+                    node,
+                    f"the store has lost what tasks {part.spans[0][0]} and others wrote "
+                    f"({key}); start the job again",
+                ) from None
+            facts.append(part_fact(job, node, part, decode_outputs(text)))
+        # Without a part nothing was written at all: what is said of that needs a fact.
+        return facts or [Fact(node, job.id, job.attempt, FactKind.COLLECTED)]
 
     async def _check(self, manifest: Manifest, facts: Sequence[Fact]) -> None:
         """Raise `Refused` unless the store holds each item in its full size."""

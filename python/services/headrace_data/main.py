@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from headrace_adapters.files.store import DirectoryStore
+from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.events import Events
@@ -55,7 +56,7 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
     )
     upkeep = Upkeep(catalogue, datasets, jobs, store, manifests)
     staging = Staging(catalogue, jobs, store, manifests)
-    collection = Collection(catalogue, jobs, store)
+    collection = Collection(catalogue, jobs, ArrayStore(redis), store)
     spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes)
     script = (files("headrace_data") / "pip_lock_script.py").read_bytes()
     service = DataService(

@@ -1,5 +1,6 @@
 """Wires the monitor; `python -m headrace_monitor.main` runs it alone."""
 
+from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
@@ -19,7 +20,9 @@ def build(settings: Settings) -> Service:
     """Make the monitor from its settings."""
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
-    monitor = Monitor(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
+    monitor = Monitor(
+        JobStore(redis), ArrayStore(redis), NodeStore(redis), Events(redis), leader, settings
+    )
     token = InternalToken(settings.internal_token_file)
     return Service(
         name="monitor",

@@ -21,6 +21,7 @@ from headrace_service.metrics import JOBS, NODES, REFUSALS, TRANSITIONS
 from headrace_wire.jobfile import load_jobtext
 
 if TYPE_CHECKING:
+    from headrace_adapters.redis.arrays import ArrayStore
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.nodes import NodeRecord, NodeStore
@@ -37,12 +38,14 @@ class Monitor:
     def __init__(
         self,
         jobs: "JobStore",
+        arrays: "ArrayStore",
         nodes: "NodeStore",
         events: "Events",
         leader: Leader,
         settings: Settings,
     ) -> None:
         self._jobs = jobs
+        self._arrays = arrays
         self._nodes = nodes
         self._events = events
         self._leader = leader
@@ -159,6 +162,7 @@ class Monitor:
             holding=await self._jobs.holders(job) if stopping else frozenset(),
             retry=load_jobtext(job.spec).retry if stopping else Retry(),
             now_ms=now_ms,
+            array=await self._arrays.read(job.id) if job.is_array else None,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import Idempotency, JobStore
@@ -35,6 +36,7 @@ from headrace_request.service.passwords import Passwords
 from headrace_request.service.peers import Peer
 from headrace_request.service.people import People
 from headrace_request.service.room import Room
+from headrace_request.service.tasklogs import TaskLogs
 from headrace_request.service.waiters import Waiters
 from headrace_request.settings import Settings
 from headrace_service.http import InternalToken, make_app
@@ -66,11 +68,10 @@ def build(settings: Settings) -> Service:
     waiters = Waiters(events, missed=redis.open)
     waiters.listen({"node"}, lambda _: nodes.forget())
     waiters.listen({"user"}, lambda _: doorman.forget())
-    desk = JobDesk(store, nodes, Cached(_room(redis, settings).look, _REMEMBER_S), waiters,
-                   Idempotency)  # fmt: skip
-    reader = LogReader(
-        LogReplies(redis), waiters, data.shipped_log, _allocations(redis), settings.logs_limit
-    )
+    room = Cached(_room(redis, settings).look, _REMEMBER_S)
+    desk = JobDesk(store, ArrayStore(redis), nodes, room, waiters, Idempotency)
+    held = _allocations(redis)
+    reader = LogReader(LogReplies(redis), waiters, data.shipped_log, held, settings.logs_limit)
     people = People(
         users,
         Passwords(),
@@ -88,7 +89,7 @@ def build(settings: Settings) -> Service:
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, scheduler, settings).add_to(app)
-    add_logs(app, desk, reader)
+    add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held))
     add_datasets(app, data)
     add_nodes(app, nodes)
     add_document(app)

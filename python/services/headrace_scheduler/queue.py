@@ -31,6 +31,7 @@ def waiting_job(job: Job) -> WaitingJob:
         not_before_ms=job.ask.not_before_ms,
         time_limit_ms=job.ask.time_ms,
         queued_ms=job.entered_ms,
+        tasks=job.ask.tasks,
     )
 
 

@@ -25,6 +25,7 @@ from headrace_adapters.backends import proc_tree
 from headrace_adapters.backends.nest_clients import Client, Clients
 from headrace_adapters.backends.nest_journal import Journal, Record
 from headrace_adapters.backends.nest_memory import MemoryGroups, find_memory_groups
+from headrace_adapters.backends.nest_queue import Queue
 from headrace_adapters.backends.nest_wire import LOCKED_STATUS, SOCKET_NAME, Message
 from headrace_adapters.backends.nest_worker import SAMPLED
 from headrace_adapters.backends.nest_workers import Workers
@@ -44,6 +45,7 @@ class Nest:
         self._clients = Clients(listener, self._answer)
         self._workers = Workers(journal, groups, self._boot, self._tell)
         self._workers.restore(journal.read().values())
+        self._queue = Queue(self._workers)
         self._ending = False
 
     def run(self, wakeup: socket.socket) -> None:
@@ -52,7 +54,9 @@ class Nest:
         while not self._ending:
             self._workers.reap()
             self._workers.tick(time.monotonic())
-            wait_s = self._workers.next_due() - time.monotonic()
+            self._queue.fill(time.monotonic())
+            due = min(self._workers.next_due(), self._queue.next_due())
+            wait_s = due - time.monotonic()
             self._clients.serve(None if wait_s == float("inf") else max(0.0, wait_s))
         self._clients.close()
         if self._groups is not None:
@@ -60,17 +64,24 @@ class Nest:
 
     def _tell(self, record: Record) -> None:
         self._clients.push({"exit": record})
+        self._queue.slot_free()
 
     def _answer(self, client: Client, request: Message) -> Message:
         match request.get("op"):
             case "spawn":
                 return {"worker": self._workers.spawn(request)}
+            case "queue":
+                self._queue.add(request)
+                return {}
             case "stop":
                 job, attempt = str(request["job"]), int(request["attempt"])
+                self._queue.drop(job, attempt)
                 grace_s = max(0, int(request["grace_ms"])) / 1000
                 return {"left": self._workers.stop(job, attempt, grace_s, time.monotonic())}
             case "forget":
-                return self._forget(str(request["job"]), int(request["attempt"]))
+                return self._forget(
+                    str(request["job"]), int(request["attempt"]), request.get("keys")
+                )
             case "list":
                 most = min(_MAX_PAGE, int(request["most"]))
                 workers, last, more = self._workers.page(int(request["after"]), most)
@@ -93,8 +104,8 @@ class Nest:
             case unknown:
                 raise InvalidInput(f"the nest knows no {unknown!r}")
 
-    def _forget(self, job: str, attempt: int) -> Message:
-        forgot = self._workers.forget(job, attempt)
+    def _forget(self, job: str, attempt: int, keys: list[str] | None) -> Message:
+        forgot = self._workers.forget(job, attempt, None if keys is None else frozenset(keys))
         if forgot is None:
             raise Conflict(
                 f"attempt {attempt} of job {job} can't be forgotten while a worker of it lives",

@@ -8,15 +8,16 @@ has the same `id` and either the answer's fields or `error: {code, message}`. A 
 |---|---|---|
 | ping | | boot, pid, living, memory_limit_by, sample_ms |
 | spawn | key, argv, env, cwd, stdout, stderr, memory, exclusive | worker |
+| queue | job, attempt, slots, env, cwd, memory, exclusive, tasks (see `nest_queue`) | |
 | stop | job, attempt, grace_ms | left: the keys not yet gone |
 | list | after (a sequence number, 0 first), at most | workers, last, more |
 | usage | | usage: [{key, cpu_s, rss, processes}] |
-| forget | job, attempt | forgot |
+| forget | job, attempt, maybe keys: only those of its workers | forgot |
 | subscribe | | |
 | shutdown | | |
 
-A key is written `<job>.<attempt>.<rank>`. Only the standard library is imported, and little of
-it, since the nest lives by this module.
+A key is written `<job>.<attempt>.<rank>`, that of a task `<job>.<attempt>.<rank>.<lease>.<index>`.
+Only the standard library is imported, and little of it, since the nest lives by this module.
 """
 
 import json
@@ -56,13 +57,23 @@ def decode(line: bytes) -> Message:
     return message
 
 
-def split_key(key: str) -> tuple[str, int, int]:
-    """Take `<job>.<attempt>.<rank>` apart; raises `InvalidInput`."""
-    job, _, numbers = key.partition(".")
-    attempt, _, rank = numbers.partition(".")
-    if not (job and attempt.isascii() and attempt.isdigit() and rank.isascii() and rank.isdigit()):
-        raise InvalidInput(f"{key[:80]!r} is no worker's key: <job>.<attempt>.<rank> is expected")
-    return job, int(attempt), int(rank)
+def split_key(key: str) -> tuple[str, int, int, int, int]:
+    """Take a key apart: job, attempt, rank, lease and index (both 0 of a worker that is no task).
+
+    Raises `InvalidInput`.
+    """
+    job, *numbers = key.split(".")
+    if not (
+        job
+        and len(numbers) in (2, 4)
+        and all(number.isascii() and number.isdigit() for number in numbers)
+    ):
+        raise InvalidInput(
+            f"{key[:80]!r} is no worker's key: <job>.<attempt>.<rank>, and of a task "
+            "….<lease>.<index>, is expected"
+        )
+    attempt, rank, lease, index = (int(number) for number in (*numbers, "0", "0")[:4])
+    return job, attempt, rank, lease, index
 
 
 class LineBuffer:

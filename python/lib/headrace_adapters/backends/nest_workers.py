@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
 from headrace_adapters.backends import nest_tree, proc_tree
@@ -109,14 +109,26 @@ class Workers:
         self._end_at = 0.0
         return [worker.key for worker in left]
 
-    def forget(self, job: str, attempt: int) -> list[str] | None:
-        """Drop an attempt whose workers are all gone; None when one isn't."""
-        found = self._of(job, attempt)
+    def knows(self, key: str) -> bool:
+        """Tell whether a worker was started and not forgotten."""
+        return key in self._workers
+
+    def living_of(self, job: str, attempt: int) -> int:
+        """How many workers of an attempt are not gone."""
+        start = f"{job}.{attempt}."
+        return sum(key.startswith(start) for key in self._living)
+
+    def forget(
+        self, job: str, attempt: int, only: Collection[str] | None = None
+    ) -> list[str] | None:
+        """Drop an attempt's workers, or some of them, that are all gone; None when one isn't."""
+        found = [w for w in self._of(job, attempt) if only is None or w.key in only]
         if any(worker.exit is None for worker in found):
             return None
         keys = [worker.key for worker in found]
         if keys:
-            left = (w.record for w in self._workers.values() if w.key not in keys)
+            gone = set(keys)
+            left = (w.record for w in self._workers.values() if w.key not in gone)
             try:
                 self._journal.forget(keys, left)
             except OSError as error:

@@ -6,13 +6,14 @@ one is started, which ends the survivors of the old one and reports their worker
 """
 
 import asyncio
+import json
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from headrace_adapters.backends.nest_link import LinkLost, NestLink, connect_or_start
-from headrace_adapters.backends.nest_wire import Message, split_key
+from headrace_adapters.backends.nest_wire import MAX_MESSAGE_BYTES, Message, split_key
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.worker import (
@@ -101,6 +102,27 @@ class ProcessBackend:
             raise Unavailable(f"the remains of worker {launch.key} are still being ended")
         return state.handle
 
+    async def queue(self, slots: int, launches: Sequence[WorkerLaunch]) -> None:
+        """Let tasks of one attempt wait for one of its `slots`, and start by themselves.
+
+        They differ in key, command, environment and output files. What was started before is
+        not started again; its exit is among `exits`. What still waits is lost with the nest
+        (a LOST exit tells of that): hand it over again.
+        """
+        first = launches[0]
+        fields: dict[str, object] = {
+            "job": first.key.job,
+            "attempt": first.key.attempt,
+            "slots": slots,
+            "env": dict(first.env),
+            "cwd": first.cwd,
+            "memory": first.memory_bytes,
+            "exclusive": first.exclusive,
+        }
+        tasks = [_task(each, first) for each in launches]
+        for part in _by_size(tasks, MAX_MESSAGE_BYTES // 2):
+            await self._call("queue", **fields, tasks=part)
+
     async def stop(self, job: JobId, attempt: int, grace_s: float) -> None:
         """End an attempt's workers and return when nothing of them is left.
 
@@ -154,6 +176,14 @@ class ProcessBackend:
         worker of it lives."""
         reply = await self._call("forget", job=job, attempt=attempt)
         self._forget(reply["forgot"])
+
+    async def clean_tasks(self, keys: Sequence[WorkerKey]) -> None:
+        """Forget the exits of some tasks of one attempt; unknown ones are success."""
+        if keys:
+            job, attempt = keys[0].job, keys[0].attempt
+            texts = [str(key) for key in keys]
+            reply = await self._call("forget", job=job, attempt=attempt, keys=texts)
+            self._forget(reply["forgot"])
 
     async def usage(self) -> tuple[WorkerUsage, ...]:
         """What each running worker uses.
@@ -290,8 +320,27 @@ def _wake(events: Iterable[asyncio.Event]) -> None:
 
 
 def _key(text: str) -> WorkerKey:
-    job, attempt, rank = split_key(text)
-    return WorkerKey(JobId(job), attempt, rank)
+    job, *numbers = split_key(text)
+    return WorkerKey(JobId(job), *numbers)
+
+
+def _task(launch: WorkerLaunch, first: WorkerLaunch) -> list[object]:
+    own = {name: value for name, value in launch.env.items() if first.env.get(name) != value}
+    return [str(launch.key), launch.argv, own, launch.stdout, launch.stderr]
+
+
+def _by_size(tasks: list[list[object]], most_bytes: int) -> Iterator[list[list[object]]]:
+    """Parts of the list that fit in a message each, unless a single task does not."""
+    part: list[list[object]] = []
+    size = 0
+    for task in tasks:
+        length = len(json.dumps(task))
+        if part and size + length > most_bytes:
+            yield part
+            part, size = [], 0
+        part.append(task)
+        size += length
+    yield part
 
 
 def _state(record: Message) -> WorkerState:

@@ -49,7 +49,7 @@ _JOB_COMMANDS: Final = _words(
 )
 _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
-    "hr:links:*"
+    "hr:array:* hr:links:*"
 )
 _LEDGER_KEYS: Final = _words("hr:free hr:held:* hr:work:* hr:facts:*")
 
@@ -88,11 +88,12 @@ SERVICES: Final[Mapping[str, Access]] = {
         writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:monitor hr:node:*"),
     ),
     AGENT: Access(
-        commands=_ALL | _words("hget hmget hgetall hset hdel hincrby hvals sadd subscribe "
+        commands=_ALL | _words("hget hmget hgetall hset hdel hexists hincrby hvals sadd subscribe "
                                "unsubscribe publish"),
         reads=_words("hr:epoch hr:job:* hr:held:{node}"),
         writes=_words(
-            "hr:commits hr:events hr:nodes hr:free hr:node:{node} hr:work:{node} hr:facts:{node}"
+            "hr:commits hr:events hr:nodes hr:free hr:node:{node} hr:work:{node} hr:facts:{node} "
+            "hr:array:*"
         ),
         hears=_words("hr:logs:want"),
         says=_words("hr:logs:reply:*"),
@@ -110,7 +111,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "scheduler": _words("acquire_lease release_lease transition"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),
-    AGENT: _words("register_node renew_node report_fact finish_work"),
+    AGENT: _words("register_node renew_node report_fact finish_work take_tasks finish_tasks"),
 }  # fmt: skip
 
 

@@ -321,13 +321,13 @@ def _fail(batch: list[_Call], error: HeadraceError) -> None:
 
 
 def _load_scripts() -> dict[str, tuple[str, str]]:
-    """Read the scripts beside this file: name → (SHA-1, source with the prelude before it)."""
+    """Read the scripts beside this file: name → (SHA-1, source with what it uses before it)."""
     folder = files("headrace_adapters.redis") / "lua"
-    prelude = (folder / "_prelude.lua").read_text()
+    shared = "\n".join((folder / name).read_text() for name in ("_prelude.lua", "_arrays.lua"))
     scripts = {}
     for entry in folder.iterdir():
         name, _, ending = entry.name.partition(".")
         if ending == "lua" and not name.startswith("_"):
-            source = f"{prelude}\n{entry.read_text()}"
+            source = f"{shared}\n{entry.read_text()}"
             scripts[name] = (sha1(source.encode(), usedforsecurity=False).hexdigest(), source)
     return scripts

@@ -261,6 +261,7 @@ def _new_job(new: NewJob, first: Event, writer: Role) -> dict[str, Any]:
         "id": new.id,
         "status": status,
         "fields": new_job_fields(new, status),
+        **({"tasks": new.tasks} if new.tasks is not None else {}),
         "entries": [
             base | {"event": "SUBMIT", "from": "", "to": Status.ACCEPTED},
             base | {"event": first, "from": Status.ACCEPTED, "to": status},
@@ -338,8 +339,8 @@ def _job_fields(change: Move) -> dict[str, str]:
         fields["exit_code"] = "" if change.exit_code is None else str(change.exit_code)
     if change.retries is not None:
         fields["retries"] = str(change.retries)
-    if change.takes:
-        fields["allocation"] = encode(change.takes)
+    if held := change.takes or change.keeps:
+        fields["allocation"] = encode(held)
     if change.fulfilments is not None:
         fields["fulfilments"] = encode_fulfilments(change.fulfilments)
     if change.seals:
@@ -351,7 +352,7 @@ def _attempt_fields(change: Move) -> dict[str, str]:
     """The attempt's own record: opened when its shares are taken, closed with its cause."""
     if change.takes:
         return {"allocation": encode(change.takes)}
-    if change.cause and change.event is not Event.SHARE_RETURNED:
+    if change.cause and change.event not in (Event.SHARE_RETURNED, Event.NODE_LEFT):
         return {"cause": change.cause, "detail": change.detail}
     return {}
 

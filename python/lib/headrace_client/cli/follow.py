@@ -5,6 +5,7 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from headrace_client.cli.show import note, step
+from headrace_client.cli.tasks import follow_tasks
 from headrace_model.errors import HeadraceError
 
 if TYPE_CHECKING:
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
 
 async def follow(client: "AsyncClient", job: str, *, rank: int = 0) -> "JobView":
-    """Copy a job's logs to standard output and error until it is closed; gives its last view."""
+    """Copy a job's logs to standard output and error until it is closed; gives its last view.
+
+    Of an array, whose tasks write a log each, its progress is shown instead.
+    """
     view = await client.job(job)
+    if view.tasks is not None:
+        return await follow_tasks(client, view)
     while True:
         attempt = view.attempt
         async with asyncio.TaskGroup() as group:

@@ -20,10 +20,14 @@ from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import say_end
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
 from headrace_kinds.registry import KIND_NAMES
+from headrace_model.array import TaskState
 from headrace_model.status import Status
 from headrace_model.units import rough_size
-from headrace_wire.api import JobView
+from headrace_wire.api import JobView, TaskView
+
+_FIRST_FAILED = 5
 
 
 @click.group(cls=Words, name="jobs")
@@ -94,8 +98,52 @@ def info(job: str, form: str) -> None:
     \b
     Example: headrace jobs info 0123456789abcdef -o yaml
     """
-    view = run(lambda client: client.job(job))
-    show(form, view, lambda: _info(view))
+
+    async def read(client: AsyncClient) -> tuple[JobView, str]:
+        view = await client.job(job)
+        if not (form == "table" and view.tasks and view.tasks.failed):
+            return view, ""
+        page = await client.tasks(job, state="failed", limit=_FIRST_FAILED)
+        return view, failed_text(page.tasks, view.tasks.failed)
+
+    view, failed = run(read)
+    show(form, view, lambda: _info(view, failed))
+
+
+@group.command(name="tasks")
+@job_argument
+@click.option(
+    "--state",
+    type=click.Choice([state.lower() for state in TaskState], case_sensitive=False),
+    help="Only those in this state.",
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000_000))
+@output_option
+def tasks(job: str, state: str | None, limit: int, form: str) -> None:
+    """List the tasks of an array.
+
+    \b
+    Example: headrace jobs tasks 0123456789abcdef --state failed
+    """
+
+    async def read(client: AsyncClient) -> list[TaskView]:
+        found: list[TaskView] = []
+        cursor: str | None = ""
+        while cursor is not None and len(found) < limit:
+            page = await client.tasks(
+                job, state=state or "", limit=min(limit - len(found), 1000), cursor=cursor
+            )
+            found.extend(page.tasks)
+            cursor = page.cursor
+        return found
+
+    found = run(read)
+    heads = ("TASK", "STATE", "FAILURES", "CAUSE", "EXIT CODE", "DETAIL")
+    lines = [
+        (each.index, each.state, each.failures or "", each.cause, each.exit_code, each.detail)
+        for each in found
+    ]
+    show(form, found, lambda: rows(heads, lines, "no task is in this state"))
 
 
 @group.command(name="history")
@@ -121,8 +169,11 @@ def history(job: str, form: str) -> None:
 @click.option("--stream", type=click.Choice(["out", "err", "both"]), default="both")
 @click.option("--rank", default=0, show_default=True, help="Which worker of a parallel job.")
 @click.option("--attempt", type=int, help="Which attempt. [default: the current one]")
-def logs(job: str, following: bool, stream: str, rank: int, attempt: int | None) -> int:
-    """Show what a job's worker wrote.
+@click.option("--task", type=click.IntRange(0), help="Which task of an array.")
+def logs(
+    job: str, following: bool, stream: str, rank: int, attempt: int | None, task: int | None
+) -> int:
+    """Show what a job's worker wrote, or a task of an array.
 
     With --follow its output goes to standard output, its errors to standard error, and headrace
     ends as the job ends. Ctrl-C ends only the following.
@@ -130,12 +181,12 @@ def logs(job: str, following: bool, stream: str, rank: int, attempt: int | None)
     \b
     Example: headrace jobs logs 0123456789abcdef --follow
     """
-    if following and attempt is None and stream == "both":
+    if following and attempt is None and task is None and stream == "both":
         return follow_job(job, rank=rank)
 
     async def copy(client: AsyncClient) -> None:
         async for part in client.log(
-            job, stream=stream, rank=rank, attempt=attempt, follow=following
+            job, stream=stream, rank=rank, attempt=attempt, task=task, follow=following
         ):
             sys.stdout.buffer.write(part)
             sys.stdout.buffer.flush()
@@ -172,7 +223,7 @@ def watch(job: str) -> int:
 
     async def until_closed(client: AsyncClient) -> JobView:
         view = await client.job(job)
-        shown = 0
+        shown, line = 0, ProgressLine()
         while True:
             if view.version > shown:
                 write(f"{view.entered[:19]}  {_status(view)}  {view.detail}".rstrip())
@@ -180,7 +231,7 @@ def watch(job: str) -> int:
                 shown = view.version
             if view.status.closed:
                 return view
-            view = await client.changed(view)
+            view = await until_moved(client, view, line)
 
     try:
         view = run(until_closed)
@@ -315,7 +366,7 @@ def _status(view: JobView) -> str:
     return step(view.status) + wish
 
 
-def _info(view: JobView) -> None:
+def _info(view: JobView, failed: str) -> None:
     shares = "\n".join(
         f"{s.node}: {s.cpus:g} CPU, {rough_size(s.memory)}" for s in view.allocation
     )
@@ -332,8 +383,10 @@ def _info(view: JobView) -> None:
             ("detail", view.detail),
             ("exit code", view.exit_code),
             ("attempt", f"{view.attempt} (retries {view.retries})"),
+            ("tasks", counts_text(view.tasks)),
+            ("failed", failed),
             ("created", view.created),
-            ("asks", asked),
+            ("asks", f"{asked} a task" if view.tasks else asked),
             ("nodes", shares),
             ("after", " ".join(view.after)),
             ("repeats", view.origin),

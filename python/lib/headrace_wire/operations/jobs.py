@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from headrace_model.array import TaskState
 from headrace_model.people import Act
 from headrace_wire.answers import (
     AcceptedJobs,
@@ -15,7 +16,7 @@ from headrace_wire.answers import (
     PlanView,
     WhyView,
 )
-from headrace_wire.api import AcceptedView, JobView
+from headrace_wire.api import AcceptedView, JobView, TaskPage
 from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, whole
 from headrace_wire.people import ShareRequest
@@ -57,6 +58,7 @@ _LOGS: Final = Operation(
         asked("stream", "Which; both merges lines as they come",
               {"type": "string", "enum": ["out", "err", "both"], "default": "both"}),
         asked("rank", "Which worker of a gang", whole(0, 10_000, 0)),
+        asked("task", "Which task of an array, from its newest attempt on", whole(0, 2**31)),
         asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
         asked("offset", "From which byte on", whole(0, 2**53, 0)),
         asked("follow", "Go on until the job (with `attempt`: that attempt) ends", _FLAG),
@@ -101,6 +103,18 @@ JOBS: Final = (
             JOB,
             asked("after_version", "Answer as soon as the version is above", whole(0, 2**53)),
             asked("wait", "At most how many seconds later", whole(0, 30)),
+        ),
+        errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/tasks", "jobs", "List the tasks of an array",
+        {200: Content(TaskPage)}, Act.SEE_JOB,
+        parameters=(
+            JOB,
+            asked("state", "Only those in this state, any case",
+                  {"type": "string", "enum": [state.lower() for state in TaskState]}),
+            asked("limit", "At most how many", whole(1, 1000, 100)),
+            CURSOR,
         ),
         errors=(404,),
     ),

@@ -1,11 +1,13 @@
 """What a worker runs and with which environment: a pure function of the job and its folders."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from headrace_agent.core.tasks import TaskRun
 from headrace_kinds.base import WorkerTemplate
 from headrace_kinds.placeholders import render
+from headrace_model.spec import ArraySpec
 from headrace_model.work import Work
 
 # What a worker gets of the agent's own environment: where programs are found, the language, and
@@ -46,6 +48,16 @@ def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
     """What the placeholders of command and environment stand for on this node."""
     values = {name: f"{folders.datasets}/{name}" for name in inputs} | {"output": folders.output}
     return values | ({"secrets": folders.secrets} if folders.secrets else {})
+
+
+def of_task(folders: Folders, array: ArraySpec, run: TaskRun) -> tuple[Folders, dict[str, str]]:
+    """The folders of one run of a task, and what its own placeholders stand for."""
+    return replace(folders, output=f"{folders.output}/{run.name}"), array.values_of(run.index)
+
+
+def task_environment(array: ArraySpec, run: TaskRun) -> dict[str, str]:
+    """What the environment of a task says beside that of any worker."""
+    return {"HEADRACE_TASK": str(run.index), "HEADRACE_TASKS": str(array.tasks)}
 
 
 def argv(template: WorkerTemplate, values: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,12 +7,15 @@ from headrace_model.units import rough_size
 from headrace_model.work import Fact, FactKind, Work
 from headrace_model.worker import ExitCause, WorkerExit
 
+WATCHDOG_KILLED = "killed: exclusive, and Redis was out of reach"
+
 
 def exit_fact(work: Work, ended: WorkerExit, *, watchdog: bool) -> Fact:
     """The EXITED fact; `watchdog` tells that the agent itself killed an exclusive worker."""
-    cause, detail = _cause(work, ended)
+    limit = work.resources.memory_bytes if work.resources else None
+    cause, detail = exit_cause(ended, f"worker {work.rank}", limit)
     if watchdog and ended.signal is not None:
-        cause, detail = Cause.ATTEMPT_LOST, "killed: exclusive, and Redis was out of reach"
+        cause, detail = Cause.ATTEMPT_LOST, WATCHDOG_KILLED
     return Fact(
         node=work.node,
         job=work.job,
@@ -27,8 +30,8 @@ def exit_fact(work: Work, ended: WorkerExit, *, watchdog: bool) -> Fact:
     )
 
 
-def _cause(work: Work, ended: WorkerExit) -> tuple[Cause | None, str]:
-    who = f"worker {work.rank}"
+def exit_cause(ended: WorkerExit, who: str, memory_bytes: int | None) -> tuple[Cause | None, str]:
+    """Why an end was no good one (None: it was), and a sentence about `who` and its limit."""
     match ended.cause:
         case ExitCause.EXITED if ended.exit_code == 0:
             return None, ""
@@ -37,7 +40,7 @@ def _cause(work: Work, ended: WorkerExit) -> tuple[Cause | None, str]:
         case ExitCause.SIGNALED:
             return Cause.EXIT_CODE, f"{who} was ended by {_signal_name(ended.signal)}"
         case ExitCause.OOM:
-            asked = rough_size(work.resources.memory_bytes) if work.resources else "what it asked"
+            asked = "what it asked" if memory_bytes is None else rough_size(memory_bytes)
             return Cause.OOM, f"{who} used more memory than {asked}: ask for more"
         case ExitCause.NOT_STARTED:
             return Cause.NOT_STARTED, f"{who} could not be started: {ended.message}"

@@ -1,11 +1,12 @@
 """Collection: from what the agents found in the output folders to datasets, or to a refusal."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace_data.core.describing import merged_domain, merged_format, united_domain
-from headrace_data.core.keys import output_dataset, output_key, output_name
+from headrace_data.core.keys import kept_attempt, output_dataset, output_key, output_name
 from headrace_data.errors import DomainMismatch
+from headrace_model.array import OutputPart
 from headrace_model.dataset import Dataset, Item, Manifest, Origin
 from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError
@@ -13,7 +14,7 @@ from headrace_model.ids import DatasetId, NodeId
 from headrace_model.job import Job
 from headrace_model.requirement import Fulfilment
 from headrace_model.spec import OutputSpec
-from headrace_model.work import CollectedItem, CollectedOutput, Fact
+from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind
 
 
 class Refused(Exception):
@@ -42,6 +43,26 @@ def manifests(
     return tuple(_manifest(job, output, facts, sources) for output in declared)
 
 
+def part_fact(
+    job: Job, node: NodeId, part: OutputPart, outputs: Sequence[CollectedOutput]
+) -> Fact:
+    """What a part of an array says, as a fact: only the files of the tasks that it counts for.
+
+    `node` is blamed where they can't be kept.
+    """
+    kept = tuple(
+        replace(each, items=tuple(item for item in each.items if part.covers(_task_of(item))))
+        for each in outputs
+    )
+    return Fact(node, job.id, job.attempt, FactKind.COLLECTED, outputs=kept)
+
+
+def _task_of(item: CollectedItem) -> int:
+    """The task that wrote a file: it lies in the folder of its index."""
+    index = item.path.partition("/")[0]
+    return int(index) if index.isascii() and index.isdigit() else -1
+
+
 def _manifest(
     job: Job, output: OutputSpec, facts: Sequence[Fact], sources: tuple[DatasetId, ...]
 ) -> Manifest:
@@ -59,7 +80,7 @@ def _manifest(
         for part in parts:
             merged_format(output.format, part.found.format)
         dataset = Dataset(
-            id=output_dataset(job.id, job.attempt, output.name),
+            id=output_dataset(job.id, kept_attempt(job), output.name),
             name=output_name(job.name, output.name, job.id),
             version=1,
             category=output.category,
@@ -103,7 +124,7 @@ def _item(job: Job, output: OutputSpec, node: NodeId, found: CollectedItem) -> I
         item = Item(found.path, found.size_bytes, found.sha256, found.key)
     except HeadraceError as error:
         raise Refused(node, f"output {output.name!r}: {error}") from None
-    if item.key != output_key(job.id, job.attempt, output.name, item.sha256):
+    if item.key != output_key(job.id, kept_attempt(job), output.name, item.sha256):
         raise Refused(
             node, f"output {output.name!r}: {found.path!r} was not put where it was granted"
         )

@@ -11,6 +11,7 @@ from typing import Final
 
 from headrace_model.dataset import Dataset, check_item_path
 from headrace_model.ids import DatasetId, JobId, check_name
+from headrace_model.job import Job
 
 DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
@@ -59,6 +60,14 @@ def log_key(job: JobId, attempt: int, name: str) -> str:
 def output_dataset(job: JobId, attempt: int, output: str) -> DatasetId:
     """The id of the dataset that an output becomes: known before there is one."""
     return DatasetId(f"{job}.{attempt}.{output}")
+
+
+def kept_attempt(job: Job) -> int:
+    """The attempt whose dataset an output becomes.
+
+    Of an array it is the first: later ones go on with what has not ended, and add to it.
+    """
+    return 1 if job.is_array else job.attempt
 
 
 def output_name(job_name: str, output: str, job: JobId) -> str:

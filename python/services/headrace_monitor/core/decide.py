@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
+from headrace_model.array import ArrayRecord, failed_sentence, lost_from
 from headrace_model.cause import RETRYABLE, Cause
 from headrace_model.ids import NodeId
 from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
+from headrace_model.resources import Allocation
 from headrace_model.spec import Retry
-from headrace_model.status import HAS_ATTEMPT, Desired, Event, Role, Status
+from headrace_model.status import HAS_ATTEMPT, TAKES_TASKS, Desired, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 
 Facts = Mapping[tuple[NodeId, FactKind], Fact]
@@ -26,6 +28,7 @@ class Seen:
     holding: Set[NodeId]  # nodes whose share of the attempt has not come back
     retry: Retry
     now_ms: int  # by the clock that timed `job.entered_ms`
+    array: ArrayRecord | None = None  # of an array
 
 
 def decide(job: Job, seen: Seen) -> Move | None:
@@ -67,6 +70,10 @@ def _out_of_reach(job: Job, seen: Seen) -> Move | None:
         (node, FactKind.COLLECTED) in seen.facts for node in nodes
     ):
         return None  # the outputs are in the store: the data service seals them
+    if job.is_array and job.status is Status.AWAITING_COLLECTION:
+        return None  # so they are since each of its tasks was done
+    if job.is_array and job.status in TAKES_TASKS and (away := lost_from(nodes, seen.lost)):
+        return _node_left(job, away)
     for node in nodes:
         if node in seen.lost:
             why = f"node {node} no longer answers"
@@ -76,6 +83,22 @@ def _out_of_reach(job: Job, seen: Seen) -> Move | None:
         why = f"it ran longer than its time limit of {limit / 1000:g} s"
         return _stop(job, Event.FAILED, Cause.TIME_LIMIT, why)
     return None
+
+
+def _node_left(job: Job, away: tuple[NodeId, ...]) -> Move:
+    """Go on without lost nodes: what they had not finished comes back with their shares."""
+    if job.allocation is None:
+        raise AssertionError(f"job {job.id} is in {job.status} without an allocation")
+    left = tuple(share for share in job.allocation.shares if share.node not in away)
+    named = ", ".join(away)
+    return replace(
+        move_of(job, Event.NODE_LEFT, Role.MONITOR),
+        detail=f"it goes on without {named}, which no longer answer{'s' * (len(away) == 1)}",
+        keeps=Allocation(left),
+        returns=away,
+        forgets=away,
+        consumes=tuple((node, kind) for node in away for kind in FactKind),
+    )
 
 
 def _exit_code(fact: Fact) -> int | None:
@@ -109,10 +132,13 @@ def _good_step(job: Job, seen: Seen) -> Move | None:
             consumed = tuple((node, FactKind.STARTED) for node in nodes)
             return replace(move_of(job, Event.STARTED, Role.MONITOR), consumes=consumed)
         case Status.RUNNING if all_have(FactKind.EXITED):
+            if seen.array and seen.array.counts.failed:
+                return _tasks_failed(job, seen.array)
             collect = Need.COLLECTION in job.needs
             event = Event.NEEDS_COLLECTION if collect else Event.COMPLETED
-            verb = Verb.COLLECT if collect else Verb.CLEAN
-            spec = job.spec if collect else ""
+            # The outputs of an array's tasks are in the store already.
+            verb = Verb.COLLECT if collect and not job.is_array else Verb.CLEAN
+            spec = job.spec if verb is Verb.COLLECT else ""
             return replace(
                 move_of(job, event, Role.MONITOR),
                 exit_code=0,
@@ -124,6 +150,13 @@ def _good_step(job: Job, seen: Seen) -> Move | None:
             )
         case _:
             return None
+
+
+def _tasks_failed(job: Job, array: ArrayRecord) -> Move:
+    """All tasks have ended, and some failed after their retries."""
+    stop = _stop(job, Event.FAILED, Cause.TASKS, failed_sentence(array))
+    first = array.first_failed(1)
+    return replace(stop, exit_code=first[0].exit_code if first else None)
 
 
 def _while_stopping(job: Job, seen: Seen) -> Move | None:
@@ -165,5 +198,6 @@ def _end(job: Job, seen: Seen) -> Move:
     if event is not Event.RETRY:
         return end
     pause = min(FIRST_BACK_OFF_MS << min(job.retries, 16), LONGEST_BACK_OFF_MS)
-    again = replace(job.ask, not_before_ms=seen.now_ms + pause)
+    tasks = max(1, seen.array.counts.unfinished) if seen.array else job.ask.tasks
+    again = replace(job.ask, not_before_ms=seen.now_ms + pause, tasks=tasks)
     return replace(end, opens=again, retries=job.retries + 1)

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from headrace_model.array import TaskState
 from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
 from headrace_model.job import Job
 from headrace_model.listing import Filter
@@ -26,7 +27,7 @@ from headrace_request.service.lister import Lister
 from headrace_request.service.peers import Peer
 from headrace_request.settings import Settings
 from headrace_service.http import REQUEST_ID_KEY
-from headrace_wire.api import accepted_view, amount, history_view, job_view
+from headrace_wire.api import accepted_view, amount, history_view, job_view, task_page
 from headrace_wire.jobfile import dump
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import from_plain
@@ -52,6 +53,7 @@ class JobRoutes:
         app.router.add_post(f"{ROOT}/jobs:plan", self.plan)
         app.router.add_get(f"{ROOT}/jobs", self.list)
         app.router.add_get(one, self.get)
+        app.router.add_get(f"{one}/tasks", self.tasks)
         app.router.add_get(f"{one}/history", self.history)
         app.router.add_get(f"{one}/why", self.why)
         app.router.add_get(f"{one}/outputs", self.outputs)
@@ -139,7 +141,22 @@ class JobRoutes:
             )
         else:
             found = await self._desk.get(job, user)
-        return _shown(found)
+        return await self._shown(found)
+
+    async def tasks(self, request: web.Request) -> web.Response:
+        """Show an array's tasks, those in one state if asked."""
+        query = request.query
+        wanted, cursor = query.get("state", ""), query.get("cursor") or "0"
+        try:
+            state = TaskState(wanted.upper()) if wanted else None
+        except ValueError:
+            known = ", ".join(TaskState).lower()
+            raise InvalidInput(f"state={wanted[:20]!r} is none of {known}") from None
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 12):
+            raise InvalidInput(f"cursor={cursor[:20]!r} is none that a page of tasks gave")
+        record = await self._desk.array(job_of(request), user_of(request))
+        limit = number(request, "limit", 100, 1, 1000)
+        return web.json_response(task_page(record, state, int(cursor), limit))
 
     async def history(self, request: web.Request) -> web.Response:
         """Show a job's history, oldest first."""
@@ -180,12 +197,12 @@ class JobRoutes:
             raise InvalidInput(
                 f"{name[:40]!r} is not a verb for a job; known are {known}"
             ) from None
-        return _shown(await self._desk.desire(job_of(request), verb, user_of(request)))
+        return await self._shown(await self._desk.desire(job_of(request), verb, user_of(request)))
 
     async def share(self, request: web.Request) -> web.Response:
         """Let somebody else see a job, or steer it too."""
         share = (await self._shared(request)).share
-        return _shown(
+        return await self._shown(
             await self._desk.share(
                 job_of(request), user_of(request), lambda shares: shared_with(shares, share)
             )
@@ -194,11 +211,15 @@ class JobRoutes:
     async def unshare(self, request: web.Request) -> web.Response:
         """Take a share back; success if there is none."""
         who = (await self._shared(request)).share.who
-        return _shown(
+        return await self._shown(
             await self._desk.share(
                 job_of(request), user_of(request), lambda shares: not_shared_with(shares, who)
             )
         )
+
+    async def _shown(self, job: Job) -> web.Response:
+        view = job_view(job, spec=True, tasks=await self._desk.tasks(job))
+        return web.json_response(view, headers={"ETag": f'"{job.version}"'})
 
     async def _shared(self, request: web.Request) -> ShareRequest:
         return from_plain(ShareRequest, await read_json(request, self._settings.json_limit_bytes))
@@ -213,7 +234,3 @@ class JobRoutes:
 
 def _accepted(done: Submitted) -> dict[str, Any]:
     return accepted_view(done.id, done.accepted.new.name, done.accepted.status, done.created_ms)
-
-
-def _shown(job: Job) -> web.Response:
-    return web.json_response(job_view(job, spec=True), headers={"ETag": f'"{job.version}"'})

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -16,6 +17,7 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import LogFile, LogReader
 from headrace_request.service.peers import Peer
+from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import node_view
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 _LINES_WAITING = 256
 
 
-def add_logs(app: web.Application, desk: JobDesk, reader: LogReader) -> None:
-    """Add the route that streams a worker's log."""
+def add_logs(app: web.Application, desk: JobDesk, reader: LogReader, task_logs: TaskLogs) -> None:
+    """Add the route that streams a worker's log, or that of a task."""
 
     async def logs(request: web.Request) -> web.StreamResponse:
         job_id, user = job_of(request), user_of(request)
@@ -39,10 +41,22 @@ def add_logs(app: web.Application, desk: JobDesk, reader: LogReader) -> None:
         if attempt > job.attempt:
             raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
 
+        task = number(request, "task", 0, 0) if "task" in request.query else None
+        if task is not None:
+            await desk.task(job_id, user, task)
+
         async def read_job() -> Job:
             return await desk.get(job_id, user)
 
         def parts(name: str) -> AsyncIterator[bytes]:
+            if task is not None:
+                return task_logs.stream(
+                    LogFile(job_id, attempt, rank, name, task),
+                    range(attempt if "attempt" in request.query else 1, attempt + 1),
+                    partial(desk.task, job_id, user, task),
+                    follow=follow,
+                    offset=number(request, "offset", 0),
+                )
             return reader.stream(
                 read_job,
                 LogFile(job_id, attempt, rank, name),

@@ -33,12 +33,6 @@ def refuse_unserved(spec: JobSpec) -> None:
             path="kind",
             hint="submit the job that needs the data",
         )
-    if spec.tasks > 1:
-        raise InvalidSpec(
-            f"arrays are not served yet, and this one has {spec.tasks:,} tasks",
-            path="array",
-            hint="submit a list of jobs for now; arrays come with the next release",
-        )
 
 
 def ask_of(spec: JobSpec) -> Ask:
@@ -49,6 +43,7 @@ def ask_of(spec: JobSpec) -> Ask:
         backend=CONTAINER if spec.image else PROCESS,
         time_ms=spec.limits.time_ms,
         not_before_ms=spec.start_not_before_ms,
+        tasks=spec.tasks if spec.array.is_array else None,
     )
 
 

@@ -40,8 +40,11 @@ class Refusal:
 Answer = Move | Done | Refusal
 
 
-def desire(job: Job, verb: DesireVerb) -> Answer:
-    """Decide what `verb` does to `job`; total: every status and `desired` has an answer."""
+def desire(job: Job, verb: DesireVerb, unfinished: int | None = None) -> Answer:
+    """Decide what `verb` does to `job`; total: every status and `desired` has an answer.
+
+    `unfinished`: how many tasks of an array have still to end.
+    """
     if job.status is Status.ACCEPTED:
         # The script that creates a job leaves this status at once; nothing is stored in it.
         return Refusal(f"job {job.id} is just being accepted", "try again in a moment")
@@ -51,7 +54,7 @@ def desire(job: Job, verb: DesireVerb) -> Answer:
         case DesireVerb.CANCEL:
             return _cancel(job)
         case DesireVerb.RESTART:
-            return _restart(job)
+            return _restart(job, unfinished)
         case DesireVerb.HOLD:
             return _hold(job)
         case DesireVerb.RELEASE:
@@ -82,13 +85,14 @@ def _cancel(job: Job) -> Answer:
     return Done() if job.desired is Desired.CANCEL else _wish(job, Desired.CANCEL)
 
 
-def _restart(job: Job) -> Answer:
+def _restart(job: Job, unfinished: int | None) -> Answer:
     if job.desired is Desired.CANCEL and not job.status.final:
         return _being_canceled(job)
     if job.status is Status.STOPPED:
         event = first_step(job.needs, fulfilled=bool(job.fulfilments))
         # What a failure raised stays raised; a back-off does not: a person asks for it now.
-        ask = replace(job.ask, not_before_ms=None)
+        tasks = job.ask.tasks if unfinished is None else max(1, unfinished)
+        ask = replace(job.ask, not_before_ms=None, tasks=tasks)
         start = move_of(job, event, Role.REQUEST)
         return replace(start, desired=Desired.RUN, opens=ask, retries=0)
     if job.status.final:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
 
+from headrace_model.array import ArrayRecord, TaskCounts, TaskState
 from headrace_model.errors import (
     Conflict,
     HeadraceError,
@@ -34,6 +35,7 @@ from headrace_service.metrics import REFUSALS, TRANSITIONS
 from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext
 
 if TYPE_CHECKING:
+    from headrace_adapters.redis.arrays import ArrayStore
     from headrace_adapters.redis.jobs import Idempotency, JobStore
     from headrace_adapters.redis.nodes import NodeRecord
 
@@ -55,12 +57,14 @@ class JobDesk:
     def __init__(
         self,
         store: "JobStore",
+        arrays: "ArrayStore",
         nodes: Cached[list["NodeRecord"]],
         room: Cached[Full | None],
         waiters: Waiters,
         once: "type[Idempotency]",
     ) -> None:
         self._store = store
+        self._arrays = arrays
         self._nodes = nodes
         self._room = room
         self._waiters = waiters
@@ -76,7 +80,7 @@ class JobDesk:
         refuse_unserved(spec)
         ask = ask_of(spec)
         nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
-        if refusal := never_fits(ask.resources, ask.paradigm, ask.backend, nodes):
+        if refusal := never_fits(ask.resources, ask.cut, ask.backend, nodes):
             smaller = "ask for less in `resources`, or join a node that has it"
             other = "no node runs images yet: leave `image` out, or name an `environment`"
             raise NeverFits(
@@ -168,6 +172,27 @@ class JobDesk:
         check_thing(user, act, Act.SEE_JOB, found.owner, found.shared, missing)
         return found
 
+    async def tasks(self, job: Job) -> TaskCounts | None:
+        """How many tasks of an array are in each state; None where the job is none."""
+        return (await self._arrays.counts([job.id])).get(job.id) if job.is_array else None
+
+    async def array(self, job: JobId, user: User) -> ArrayRecord:
+        """Read an array with all its tasks; raises `NotFound`, also where the job is none."""
+        found = await self.get(job, user)
+        record = await self._arrays.read(job) if found.is_array else None
+        if record is None:
+            raise NotFound(
+                f"job {job} has no tasks: it is no array", hint="see `array` in docs/job-file.md"
+            )
+        return record
+
+    async def task(self, job: JobId, user: User, index: int) -> TaskState:
+        """The state of one task; raises `NotFound`."""
+        record = await self.array(job, user)
+        if index >= record.counts.total:
+            raise NotFound(f"job {job} has {record.counts.total:,} tasks, counted from 0")
+        return record.state(index)
+
     async def changed(self, job: JobId, user: User, after_version: int, wait_s: float) -> Job:
         """Read a job as soon as its version is above `after_version`, or `wait_s` have passed."""
         deadline = time.monotonic() + wait_s
@@ -205,7 +230,8 @@ class JobDesk:
         """Do what a verb asks; a job that moved meanwhile is decided anew."""
         for _ in range(_DECISIONS):
             found = await self.get(job, user, Act.STEER_JOB)
-            match desire(found, verb):
+            counts = await self.tasks(found)
+            match desire(found, verb, counts.unfinished if counts else None):
                 case Done():
                     return found
                 case Refusal(sentence, next_step):

@@ -32,12 +32,16 @@ ReadJob = Callable[[], Awaitable[Job]]
 
 @dataclass(frozen=True, slots=True)
 class LogFile:
-    """One worker's output: `name` is "<rank>.out" or "<rank>.err"."""
+    """One worker's output: `name` is "<rank>.out" or "<rank>.err".
+
+    With `task` what a task of an array wrote on the node of that rank.
+    """
 
     job: JobId
     attempt: int
     rank: int
     stream: str
+    task: int | None = None
 
     @property
     def name(self) -> str:
@@ -141,7 +145,7 @@ class LogReader:
                 node = await self._node(job, file)
                 whole = False
                 if node is not None:
-                    async for text, at_now, ended in self._ask(
+                    async for text, at_now, ended in self.ask(
                         file, node, at, change, follow=follow and live
                     ):
                         at, whole = at_now, ended
@@ -167,7 +171,7 @@ class LogReader:
             )
         return held.shares[file.rank].node
 
-    async def _ask(
+    async def ask(
         self, file: LogFile, node: NodeId, at: int, change: asyncio.Event, *, follow: bool
     ) -> AsyncIterator[tuple[str, int, bool]]:
         """Yield (text, read up to, the end was reached) as the node's agent answers.
@@ -211,6 +215,7 @@ class LogReader:
             "reply": self._replies.channel(reader),
             "follow": follow,
             "lease_ms": _LEASE_MS,
+            **({} if file.task is None else {"task": file.task}),
         }
         change.clear()
         loop = asyncio.get_running_loop()

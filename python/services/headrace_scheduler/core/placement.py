@@ -16,6 +16,7 @@ from enum import StrEnum
 from headrace_model.fit import CPU, memory_with, undivided, whole_cpus
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_scheduler.core.slots import dealt, share_out
 
 
 class Reason(StrEnum):
@@ -108,6 +109,13 @@ class Room:
             return Reason.NO_ROOM
         return _with_memory(asked, parts)
 
+    def find_slots(self, task: Resources, paradigm: Paradigm, most: int) -> Allocation | Reason:
+        """Search slots for up to `most` tasks, one at least (see `slots`)."""
+        one = self.find(task, Paradigm.SINGLE_NODE)
+        if not isinstance(one, Allocation) or most == 1:
+            return one
+        return share_out(task, paradigm, most, self._order) or Reason.NO_ROOM
+
     def holds(self, asked: Resources, paradigm: Paradigm) -> bool:
         """Tell whether `find` would find an allocation; cheaper when asked again and again."""
         cpus, memory = asked.millicpus, asked.memory_bytes
@@ -180,7 +188,7 @@ class Room:
                     break
         if sum(limits) < wanted:
             return None
-        counts, following = _dealt(limits, wanted)
+        counts, following = dealt(limits, wanted)
         parts = {node: count * CPU for node, count in zip(nodes, counts, strict=True)}
         in_turn = nodes[following:] + nodes[:following]
         return self._add_fraction(asked, parts, fraction, in_turn)
@@ -219,28 +227,6 @@ def _remember(answers: list[tuple[int, int]], asked: Resources) -> None:
     """Keep an answer, but not so many that reading them costs more than a new search."""
     if len(answers) < 128:
         answers.append((asked.millicpus, asked.memory_bytes))
-
-
-def _dealt(limits: list[int], wanted: int) -> tuple[list[int], int]:
-    """Deal `wanted` (≤ the sum of limits) one by one; also who would be next (an index).
-
-    Whole rounds are dealt at once, so that the time depends on the nodes and not on the CPUs.
-    """
-    counts = [0] * len(limits)
-    active = list(range(len(limits)))
-    following = 0
-    while wanted:
-        rounds = min(wanted // len(active), min(limits[i] - counts[i] for i in active))
-        if rounds == 0:
-            for i in active[:wanted]:
-                counts[i] += 1
-            following = active[wanted]
-            break
-        for i in active:
-            counts[i] += rounds
-        wanted -= rounds * len(active)
-        active = [i for i in active if counts[i] < limits[i]]
-    return counts, following
 
 
 def _with_memory(asked: Resources, parts: list[tuple[NodeId, int]]) -> Allocation:

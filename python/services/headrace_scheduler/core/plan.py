@@ -120,11 +120,15 @@ class _Desk:
         """Take the room of a job that may start; tell why another may not."""
         in_time = self._ends_in_time(job)
         rooms = self._rooms if in_time else self._late_rooms
-        found = rooms.room(job.backend).find(job.resources, job.paradigm)
+        room = rooms.room(job.backend)
+        if job.tasks is None:
+            found = room.find(job.resources, job.paradigm)
+        else:
+            found = room.find_slots(job.resources, job.paradigm, job.tasks)
         if isinstance(found, Allocation):
             self._take(job, found, in_time)
             return found
-        if not in_time and self._rooms.room(job.backend).holds(job.resources, job.paradigm):
+        if not in_time and self._rooms.room(job.backend).holds(job.resources, job.cut):
             return self._behind
         return self._blocked(job)
 
@@ -157,7 +161,7 @@ class _Desk:
 
     def _blocked(self, job: WaitingJob) -> Why:
         asked = job.resources
-        single = job.paradigm is Paradigm.SINGLE_NODE
+        single = job.cut is Paradigm.SINGLE_NODE
         shape = (asked.millicpus, asked.memory_bytes, single, job.backend)
         if shape not in self._hopeless:
             self._hopeless[shape] = self._why_hopeless(job)
@@ -177,7 +181,7 @@ class _Desk:
         able = [node.capacity for node in self._up if job.backend in node.backends]
         if not able:
             return Why(Reason.NO_BACKEND)
-        if not can_hold(job.resources, job.paradigm, able):
+        if not can_hold(job.resources, job.cut, able):
             return Why(Reason.TOO_LARGE)
         return None
 

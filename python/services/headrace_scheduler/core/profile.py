@@ -60,7 +60,7 @@ def reserve(
     `nodes` are those that it may use (up, with its backend). An end that has passed without
     the room being back is taken to come any moment: at `now_ms` + 1.
     """
-    tally = _Tally(job.resources, job.paradigm, {node.id: free[node.id] for node in nodes})
+    tally = _Tally(job.resources, job.cut, {node.id: free[node.id] for node in nodes})
     fits_at_ms: int | None = None
     for ends_ms, allocation in sorted(returns, key=itemgetter(0)):
         at_ms = max(ends_ms, now_ms + 1)
@@ -72,7 +72,7 @@ def reserve(
     room = tally.room
     if fits_at_ms is None:
         return Reservation(job.id, None, dict.fromkeys(_cleared(job, nodes, room), NOTHING))
-    found = place(job.resources, job.paradigm, room)
+    found = place(job.resources, job.cut, room)
     shares = found.shares if isinstance(found, Allocation) else ()
     kept = {share.node: _needed(job.resources, share.resources) for share in shares}
     return Reservation(job.id, fits_at_ms, {node: room[node] - kept[node] for node in kept})
@@ -129,7 +129,7 @@ class _Tally:
 def _cleared(
     job: WaitingJob, nodes: Sequence[Node], room: Mapping[NodeId, Resources]
 ) -> list[NodeId]:
-    asked, paradigm = job.resources, job.paradigm
+    asked, paradigm = job.resources, job.cut
 
     def missing(node: Node) -> tuple[int, int, NodeId]:
         lack = asked - room[node.id]

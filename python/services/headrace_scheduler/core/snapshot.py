@@ -26,7 +26,8 @@ class WaitingJob:
 
     `rank` is made of priority and age by the job store; the lower one starts first. `resources`
     are those of this attempt (they may be above the spec's after an OOM). `time_limit_ms` is None
-    when the job may run for ever.
+    when the job may run for ever. Of an array `resources` are those of one task, and up to `tasks`
+    of them are placed, one at least; what else is said of its place is said of one task.
     """
 
     id: JobId
@@ -40,6 +41,12 @@ class WaitingJob:
     not_before_ms: int | None
     time_limit_ms: int | None
     queued_ms: int
+    tasks: int | None = None
+
+    @property
+    def cut(self) -> Paradigm:
+        """How `resources` may be cut: never those of a task."""
+        return self.paradigm if self.tasks is None else Paradigm.SINGLE_NODE
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,10 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
         what = f" that offers the backend {job.backend!r}" if reason is Reason.NO_BACKEND else ""
         return Explanation(f"No node{what} is up: {_down(concerned)}.", _repair(concerned))
     rooms = [node.capacity for node in able if node.state is NodeState.UP]
-    sentence = f"The job asks {asked_text(job.resources, job.paradigm)}; " + largest_text(
-        job.resources, job.paradigm, rooms, "even when all nodes that are up are empty"
+    sentence = f"{_who(job)} asks {asked_text(job.resources, job.cut)}; " + largest_text(
+        job.resources, job.cut, rooms, "even when all nodes that are up are empty"
     )
-    if can_hold(job.resources, job.paradigm, [node.capacity for node in able]):
+    if can_hold(job.resources, job.cut, [node.capacity for node in able]):
         return Explanation(
             f"{sentence}. It needs a node that is not up: {_down(able)}.", _repair(able)
         )
@@ -112,8 +112,8 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         node.free for node in nodes if job.backend in node.backends and node.state is NodeState.UP
     ]
     sentence = (
-        f"The job asks {asked_text(job.resources, job.paradigm)}; "
-        + largest_text(job.resources, job.paradigm, rooms, "now")
+        f"{_who(job)} asks {asked_text(job.resources, job.cut)}; "
+        + largest_text(job.resources, job.cut, rooms, "now")
         + ". It fits only after running jobs have ended"
     )
     if why.reason is Reason.NO_ROOM:
@@ -130,6 +130,10 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         f"at {_time(why.at_ms)} at the latest.",
         "Nothing to do; it starts by itself.",
     )
+
+
+def _who(job: WaitingJob) -> str:
+    return "The job" if job.tasks is None else "Each of its tasks"
 
 
 def _time(at_ms: int | None) -> str:

@@ -140,9 +140,13 @@ local function history_entry(id, entry, version)
   redis.call('RPUSH', 'hr:history:' .. id, cjson.encode(entry))
 end
 
--- Checks for add_job; `new` = {id, fields, entries, status}.
+-- Checks for add_job; `new` = {id, fields, entries, status, tasks (of an array)}.
 local function check_new_job(new)
-  need(new, {id = 'text', status = 'text', fields = 'texts', entries = 'list'})
+  need(new, {id = 'text', status = 'text', fields = 'texts', entries = 'list', tasks = '?number'})
+  if new.tasks then
+    if new.tasks < 1 then error('an array has a task at least') end
+    expect('hr:array:' .. new.id, 'hash')
+  end
   if not string.find(new.fields.priority or '', '^%d%d?%d?$') then
     error('the priority of job ' .. new.id .. ' is no number')
   end
@@ -167,6 +171,10 @@ local function add_job(new)
   fields[#fields + 1] = text(rank)
   redis.call('HSET', 'hr:job:' .. new.id, unpack(fields))
   for _, entry in ipairs(new.entries) do history_entry(new.id, entry, 1) end
+  if new.tasks then
+    redis.call('HSET', 'hr:array:' .. new.id, 'total', text(new.tasks), 'waiting', text(new.tasks),
+      'running', '0', 'done', '0', 'failed', '0', 'low', '0', 'lease', '0', 'part', '0')
+  end
   redis.call('ZADD', 'hr:status:' .. new.status, now, new.id)
   if new.status == 'MODEL_EXEC:AWAITING_ALLOCATION' then
     redis.call('ZADD', 'hr:queue', rank, new.id)

@@ -1,7 +1,7 @@
 -- Accepts a job: afterwards it is durable and in its first step that has work.
--- Arguments: epoch; new {id, fields, entries, status}; after [job ids that must exist];
+-- Arguments: epoch; new {id, fields, entries, status, tasks}; after [job ids that must exist];
 --   idempotency {key, fingerprint, ttl_ms} or absent.
--- Writes: hr:job, hr:history, hr:status, hr:queue, hr:idempotency, hr:events, hr:commits.
+-- Writes: hr:job, hr:array, hr:history, hr:status, hr:queue, hr:idempotency, hr:events, hr:commits.
 -- Reply: {'OK', id, created_ms}; for a repeat (same id, or same idempotency key and fingerprint)
 --   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`).
 -- Invariant: a job exists with its history, its status index and its hint, or not at all.

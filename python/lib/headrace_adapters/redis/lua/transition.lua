@@ -6,11 +6,12 @@
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
---   hr:facts, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:derivation, hr:events, hr:commits.
+--   hr:facts, hr:array, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
---   share comes back once; links last until the job is final.
+--   share comes back once, and with it the node's open ranges of an array; links last until the
+--   job is final.
 need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
   attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
   returns = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
@@ -104,6 +105,14 @@ for _, node in ipairs(args.returns) do
     back[node] = true
     if room then room[1], room[2] = room[1] + cpus, room[2] + memory end
   end
+end
+-- What a node holds of an array comes back with its share.
+local array = #given_back > 0 and read_array(id) or nil
+if array and not problem then
+  local open, before = #array.leases, array.waiting
+  for _, node in ipairs(given_back) do give_back(array, node, args.attempt) end
+  array.moved = #array.leases < open
+  array.more = array.waiting > before
 end
 local agents = {}
 for _, item in ipairs(args.work) do
@@ -212,6 +221,8 @@ for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
 end
 for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
+if array and array.moved then write_array(array) end
+if array and array.more then array_hint(array, id) end
 for node, room in pairs(free) do redis.call('HSET', 'hr:free', node, written(room[1], room[2])) end
 if args.attempt_set and next(args.attempt_set) then
   local record = {}

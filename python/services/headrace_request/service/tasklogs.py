@@ -1,0 +1,77 @@
+"""Logs of an array's tasks: from the node that has it, else from the packs in the store."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from headrace_model.array import TaskState
+from headrace_model.ids import JobId
+from headrace_request.service.logs import LogFile, LogReader, ReadAllocation, ReadStore
+from headrace_wire.tasklogs import INDEX, TASK_LOGS, find_line
+
+_AGAIN_S = 1.0
+
+ReadState = Callable[[], Awaitable[TaskState]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLogs:
+    """Reads the log of one task. No record says where a task ran: all nodes are asked."""
+
+    reader: LogReader
+    store: ReadStore
+    allocation: ReadAllocation
+
+    async def stream(
+        self, file: LogFile, attempts: range, read_state: ReadState, *, follow: bool, offset: int
+    ) -> AsyncIterator[bytes]:
+        """Yield the log from byte `offset`, of the newest of `attempts` that has one.
+
+        `follow`: until the task has ended.
+        """
+        at = offset
+        while True:
+            ended = await read_state() in (TaskState.DONE, TaskState.FAILED)
+            for attempt in reversed(attempts):
+                before = at
+                async for part in self._attempt(replace(file, attempt=attempt), at):
+                    at += len(part)
+                    yield part
+                if at > before:
+                    attempts = range(attempt, attempts.stop)
+                    break
+            if ended or not follow:
+                return
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _attempt(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
+        held = await self.allocation(file.job, file.attempt)
+        for rank, share in enumerate(held.shares if held else ()):
+            here, nothing = replace(file, rank=rank), True
+            change = asyncio.Event()
+            async for text, _, _ in self.reader.ask(here, share.node, at, change, follow=False):
+                nothing = False
+                if text:
+                    yield text.encode()
+            if nothing:
+                async for part in self._packed(here, at):
+                    nothing = False
+                    yield part
+            if not nothing:
+                return
+
+    async def _packed(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
+        index = await self._whole(file.job, file.attempt, f"{file.rank}.{INDEX}")
+        line = find_line(index.decode("ascii", "replace"), file.task or 0, file.stream)
+        left = line.size_bytes - at if line else 0
+        if line is None or left <= 0:
+            return
+        pack = f"{file.rank}.{TASK_LOGS}"
+        async for part in self.store(file.job, file.attempt, pack, line.offset + at):
+            yield part[:left]
+            left -= len(part)
+            if left <= 0:
+                return
+
+    async def _whole(self, job: JobId, attempt: int, name: str) -> bytes:
+        return b"".join([part async for part in self.store(job, attempt, name, 0)])
