@@ -1,6 +1,7 @@
 """The data service's shell: takes its part of each job's way while it leads."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from headrace_data.collection import Collection
 from headrace_data.staging import Staging
 from headrace_data.turns import Turns
 from headrace_data.upkeep import Upkeep
-from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale
+from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job
 from headrace_model.move import Move
@@ -71,6 +72,7 @@ class DataService:
                 turns = Turns(lambda job: self._turn(job, term), self._named, Fenced)
                 group.create_task(turns.run())
                 group.create_task(self._keep())
+                group.create_task(self._find_missed())
         finally:
             self._leads = False
 
@@ -87,28 +89,37 @@ class DataService:
             self._named.add(hint.job)
 
     async def _keep(self) -> None:
-        """Start in order, then find what hints missed."""
-        await self.upkeep.start()
+        """Start in order, then keep the store so; a store that is away is waited for here only."""
+        await self._patiently(self.upkeep.start)
         parts_at = 0.0
         while True:
             if (now := asyncio.get_running_loop().time()) >= parts_at:
                 parts_at = now + _PARTS_EVERY_S
-                await self._sweep_parts()
+                await self._patiently(lambda: self.store.sweep_parts(self.unfinished_s))
             await self.upkeep.sweep()
+            await asyncio.sleep(self.sweep_s)
+
+    async def _patiently(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Try until the store is there: what needs none must go on meanwhile."""
+        while True:
+            try:
+                await work()
+            except Unavailable as error:
+                logger("data").warning(
+                    f"the object store is not in order yet: {error}", action="sweep"
+                )
+                await asyncio.sleep(self.sweep_s)
+            else:
+                return
+
+    async def _find_missed(self) -> None:
+        """Find the jobs that hints missed."""
+        while True:
             before = await self.jobs.now_ms() - _HINT_MS
             for status in _MINE:
                 ids = await self.jobs.in_status(status, entered_before_ms=before)
                 self._named.add(*(job for job in ids if not self.checks.is_waiting(job)))
             await asyncio.sleep(self.sweep_s)
-
-    async def _sweep_parts(self) -> None:
-        """A store that is away must not end what needs none."""
-        try:
-            await self.store.sweep_parts(self.unfinished_s)
-        except HeadraceError as error:
-            logger("data").warning(
-                f"what writers left unfinished is not removed yet: {error}", action="sweep"
-            )
 
     async def _turn(self, job_id: JobId, term: int) -> None:
         job = await self.jobs.get(job_id)

@@ -9,7 +9,6 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from pathlib import Path
 from typing import Final
 
 import urllib3
@@ -39,11 +38,12 @@ class Reader:
     def __init__(
         self, server: "Server", key: str, offset: int, length: int | None, etag: str = ""
     ) -> None:
+        self.offset = offset
+        self.etag = etag
+        self.size = 0  # of the whole object, once something was read
         self._server = server
         self._key = key
-        self._offset = offset
         self._left = length
-        self._etag = etag
         self._response: BaseHTTPResponse | None = None
 
     def read(self) -> bytes:
@@ -58,7 +58,7 @@ class Reader:
         except BaseException:
             self.close()
             raise
-        self._offset += len(data)
+        self.offset += len(data)
         if self._left is not None:
             self._left -= len(data)
         return data
@@ -71,12 +71,16 @@ class Reader:
 
     def _open(self) -> bool:
         try:
-            self._response = self._server.get(self._key, self._offset, self._left or 0, self._etag)
+            self._response = self._server.get(self._key, self.offset, self._left or 0, self.etag)
         except S3Error as error:
             if code_of(error) == _NOTHING_THERE:
                 return False
             raise
-        self._etag = self._etag or self._response.headers.get("etag", "")
+        headers = self._response.headers
+        self.etag = self.etag or headers.get("etag", "")
+        # `bytes 0-9/100`; an answer with the whole object has none.
+        whole = headers.get("content-range", "").rpartition("/")[2]
+        self.size = int(whole or headers.get("content-length", "0"))
         return True
 
 
@@ -230,9 +234,3 @@ def write_at(fd: int, offset: int, data: bytes) -> None:
     while rest:
         done = os.pwrite(fd, rest, offset)
         rest, offset = rest[done:], offset + done
-
-
-def rename_new(part: Path, to: Path) -> None:
-    """Give a finished file its name; another file there is never replaced (`FileExistsError`)."""
-    os.link(part, to)
-    os.unlink(part)

@@ -28,7 +28,7 @@ from typing import Final, TypeVar
 from headrace_adapters.s3.calls import Calls, Misconfigured
 from headrace_adapters.s3.location import Credentials, Location
 from headrace_adapters.s3.parts import OrderedDigest, Part, cut, part_bytes
-from headrace_adapters.s3.server import Reader, Server, read_at, rename_new, write_at
+from headrace_adapters.s3.server import Reader, Server, read_at, write_at
 from headrace_adapters.threads import Threads, to_end
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import (
@@ -92,18 +92,27 @@ class S3Store:
     ) -> None:
         """Put a file's bytes; `sha256` is checked on the way, in the same reading."""
         full = self._full(key)
+        held: list[int] = []
+        stop = Event()
+
+        def begin() -> int:
+            """Put a small file in this one turn of a thread; the size of a large one."""
+            held.append(_open(source))
+            size = os.fstat(held[0]).st_size
+            if size > self._limits.part_bytes:
+                return size
+            data = read_at(held[0], 0, size)
+            if sha256 is not None:
+                _check(sha256, new_sha256(data).hexdigest())
+            self._again(lambda: self._server.put(full, data), key, stop)
+            return 0
+
         try:
-            fd = await asyncio.to_thread(os.open, source, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError as error:
-            raise NotFound(f"{source.name} can't be read: {error.strerror}") from error
-        try:
-            size = os.fstat(fd).st_size
-            if size <= self._limits.part_bytes:
-                await self._put_small(full, fd, size, sha256, key)
-            else:
-                await self._put_parts(full, fd, size, sha256, key)
+            if size := await self._bulk.run(begin, stop):
+                await self._put_parts(full, held[0], size, sha256, key)
         finally:
-            os.close(fd)
+            for fd in held:
+                os.close(fd)
         if move:
             await asyncio.to_thread(source.unlink, missing_ok=True)
 
@@ -155,22 +164,52 @@ class S3Store:
     async def fetch(self, key: str, to: Path) -> None:
         """Make a file at `to` (which must not exist) that has the object's bytes."""
         full = self._full(key)
-        size, etag = await self._call(lambda: self._server.stat(full), key)
         part = to.with_name(f"{to.name[:200]}.{token_hex(8)}{_PART}")
-        try:
-            fd = await asyncio.to_thread(_create, part, size)
-            try:
-                await self._get_parts(full, fd, size, etag, key)
-            finally:
+        reader = Reader(self._server, full, 0, self._limits.part_bytes)
+        held: list[int] = []
+        whole = ended = False
+        stop = Event()
+
+        def begin() -> None:
+            """Fetch a small object in this one turn of a thread; of a large one the beginning."""
+            nonlocal whole
+            data = self._again(reader.read, key, stop)
+            held.append(_create(part))
+            write_at(held[0], 0, data)
+            if reader.size > self._limits.part_bytes:
+                os.ftruncate(held[0], reader.size)
+                return
+            self._read_on(reader, held[0], reader.size, key, stop)
+            whole = True
+            end()
+
+        def end() -> None:
+            """Give the file its name, where all went well; and leave nothing else."""
+            nonlocal ended
+            ended = True
+            reader.close()
+            for fd in held:
                 os.close(fd)
-            await asyncio.to_thread(rename_new, part, to)
+            try:
+                if whole:
+                    os.link(part, to)  # which, unlike a rename, replaces nothing
+            finally:
+                part.unlink(missing_ok=True)
+
+        try:
+            try:
+                await self._bulk.run(begin, stop)
+                if not whole:
+                    await self._get_parts(full, held[0], reader, key)
+                    whole = True
+            finally:
+                if not ended:
+                    await to_end(asyncio.to_thread(end))
         except OSError as error:
             raise Unavailable(
                 f"{to.name} can't be written: {error.strerror}",
                 hint="is the disk full? Make room; then try again",
             ) from error
-        finally:
-            await to_end(asyncio.to_thread(part.unlink, missing_ok=True))
 
     async def grant_get(self, key: str) -> Grant:
         """A URL to read an object, whether it is there or not."""
@@ -210,19 +249,6 @@ class S3Store:
 
     # ---- parts
 
-    async def _put_small(
-        self, full: str, fd: int, size: int, sha256: str | None, key: str
-    ) -> None:
-        stop = Event()
-
-        def put() -> None:
-            data = read_at(fd, 0, size)
-            if sha256 is not None:
-                _check(sha256, new_sha256(data).hexdigest())
-            self._again(lambda: self._server.put(full, data), key, stop)
-
-        await self._bulk.run(put, stop)
-
     async def _put_parts(
         self, full: str, fd: int, size: int, sha256: str | None, key: str
     ) -> None:
@@ -256,22 +282,29 @@ class S3Store:
                     await to_end(self._call(partial(self._server.abort, full, upload), key))
             raise
 
-    async def _get_parts(self, full: str, fd: int, size: int, etag: str, key: str) -> None:
+    async def _get_parts(self, full: str, fd: int, begun: Reader, key: str) -> None:
+        """Read all parts of a large object; of the first one `begun` has read some."""
         stop = Event()
 
         def get(part: Part) -> None:
-            reader = Reader(self._server, full, part.offset, part.size, etag)
-            offset = part.offset
+            reader = begun
+            if part.number > 1:
+                reader = Reader(self._server, full, part.offset, part.size, begun.etag)
             try:
-                while data := self._again(reader.read, key, stop):
-                    write_at(fd, offset, data)
-                    offset += len(data)
+                self._read_on(reader, fd, part.offset + part.size, key, stop)
             finally:
                 reader.close()
-            if offset != part.offset + part.size:
-                raise Unavailable(f"the object {key} was replaced while it was read; try again")
 
-        await self._all(list(cut(size, self._limits.part_bytes)), get, stop)
+        await self._all(list(cut(begun.size, self._limits.part_bytes)), get, stop)
+
+    def _read_on(self, reader: Reader, fd: int, end: int, key: str, stop: Event) -> None:
+        """Write what the reader reads to its places in a file. Blocking."""
+        at = reader.offset
+        while data := self._again(reader.read, key, stop):
+            write_at(fd, at, data)
+            at = reader.offset
+        if at != end:
+            raise Unavailable(f"the object {key} was replaced while it was read; try again")
 
     async def _all(self, parts: list[Part], do: Callable[[Part], None], stop: Event) -> None:
         """Do all parts, begun in order; the first error ends the others, then is raised."""
@@ -315,8 +348,16 @@ def _check(wanted: str, found: str) -> None:
         raise InvalidInput(f"the file has SHA-256 {found}, not {wanted} as was said")
 
 
-def _create(part: Path, size: int) -> int:
+def _open(source: Path) -> int:
+    try:
+        return os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFound(f"{source.name} can't be read: {error.strerror}") from error
+
+
+def _create(part: Path) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        return os.open(part, flags, 0o644)
     part.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    os.ftruncate(fd, size)
-    return fd
+    return os.open(part, flags, 0o644)
