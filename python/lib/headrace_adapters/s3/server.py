@@ -102,9 +102,10 @@ class Server:
             http_client=self._pool,
         )
 
-    def look(self) -> None:
-        """Fail unless the bucket can be listed. A HEAD would not tell what is wrong."""
-        next(iter(self._client.list_objects(self._bucket, prefix="-", recursive=True)), None)
+    def look(self, prefix: str) -> None:
+        """Fail unless what begins with `prefix` can be listed. A HEAD would not tell why."""
+        found = self._client.list_objects(self._bucket, prefix=prefix + "-", recursive=True)
+        next(iter(found), None)
 
     def close(self) -> None:
         """Close all connections."""

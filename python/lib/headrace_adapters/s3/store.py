@@ -77,7 +77,7 @@ class S3Store:
     async def check(self) -> None:
         """List the bucket; see the port."""
         try:
-            await self._call(self._server.look, "")
+            await self._call(lambda: self._server.look(self._prefix), "")
         except Misconfigured as error:
             raise InvalidInput(error.message, hint=error.hint) from None
 
