@@ -13,8 +13,9 @@ from headrace_data.core.keys import marker_key
 from headrace_model.job import Need
 from headrace_model.people import RULES, Act, Scope, Share, Standing, User, UserRole
 from headrace_model.status import Status
+from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_fulfilments
-from tests.support.data_service import Answer, DataHarness, World, world
+from tests.support.data_service import NODE, Answer, DataHarness, World, world
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
 
@@ -445,3 +446,70 @@ async def test_two_owners_never_share_a_derivation(all_: World) -> None:
         assert children[0] == children[1] != children[2]
         owners = [(await all_.jobs.get(one[0])).owner for one in children[1:]]
         assert owners == ["ann", "bob"]
+
+
+async def test_nobody_s_lock_list_but_one_s_own_is_taken_for_an_environment(all_: World) -> None:
+    async with all_.data() as data:
+        job = await all_.submit({CHECK}, ENVIRONMENT, owner="bob")
+        child = (await all_.until(job, Status.AWAITING_DERIVATION)).children[0]
+        lock = (await all_.jobs.get(child)).spec
+        domain = load_jobtext(lock).outputs[0].domain.to_plain()
+        wanted = {"category": "CONFIG", "format": "PIP_LOCK", "domain": domain}
+        data.user = "eve"
+        await data.make("trap", {"lock.txt": b"evil==1"}, **wanted)
+        await share(data, "trap", "everyone")
+        data.user = "bob"
+        await data.make("mine", {"lock.txt": b"numpy==2.0"}, **wanted)
+        await share(data, "mine", "user:eve", "write")
+        data.user = "eve"  # what a writer adds belongs to the owner
+        await data.make("mine", {"lock.txt": b"evil==1"}, version="new", **wanted)
+        data.user = "bob"
+        met = await data.api("POST", "/datasets:match", json={**wanted, "name": "environment"})
+        assert met.json["result"] == "promised"
+        again = await all_.submit({CHECK}, ENVIRONMENT, owner="bob")
+        waits = await all_.until(again, Status.AWAITING_DATA_CHECK)
+        assert waits.fulfilments == ""
+
+
+async def test_what_is_shared_no_more_is_not_staged_again(all_: World) -> None:
+    async with all_.data() as data:
+        await data.make("rain", {"a": b"1"}, domain=YEAR)
+        await share(data, "rain", "user:bob")
+        job = await all_.submit({CHECK, Need.STAGING}, READS, owner="bob")
+        await all_.until(job, Status.AWAITING_ALLOCATION)
+        await all_.allocate(job, staging=True)
+        asked = {"job": job, "attempt": 1, "node": NODE}
+        assert (await data.ask("POST", "/internal/staging", json=asked)).status == 200
+        await data.api("POST", "/datasets/rain:unshare", json={"who": "user:bob"})
+        refused = await data.ask("POST", "/internal/staging", json=asked)
+        assert (refused.status, refused.code) == (409, "CONFLICT")
+        assert "not shared with bob any more" in refused.json["detail"]
+
+
+# --- what others do with what is shared with them ----------------------------------------------
+
+
+async def test_a_writer_has_nothing_deleted_by_letting_it_expire(data: DataHarness) -> None:
+    await data.make("rain", {"a": b"1"})
+    await share(data, "rain", "user:bob", "write")
+    data.user = "bob"
+    for expires_in in ("1s", None):
+        answer = await data.api("PATCH", "/datasets/rain", json={"expires_in": expires_in})
+        assert (answer.status, answer.code) == (403, "FORBIDDEN")
+    assert (await data.api("PATCH", "/datasets/rain", json={"description": "x"})).status == 200
+
+
+async def test_an_owner_is_told_how_many_others_use_a_dataset_and_not_by_which_jobs(
+    all_: World,
+) -> None:
+    async with all_.data() as data:
+        await data.make("rain", {"a": b"1"}, domain=YEAR)
+        await share(data, "rain", "everyone")
+        theirs = await all_.submit({CHECK}, READS, owner="bob")
+        await all_.until(theirs, Status.AWAITING_ALLOCATION)
+        refused = await data.api("DELETE", "/datasets/rain")
+        assert refused.json["detail"] == "dataset rain v1 is used by 1 job of others"
+        own = await all_.submit({CHECK}, READS)
+        await all_.until(own, Status.AWAITING_ALLOCATION)
+        refused = await data.api("DELETE", "/datasets/rain")
+        assert refused.json["detail"] == f"dataset rain v1 is used by {own} and 1 more"

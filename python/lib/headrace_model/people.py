@@ -183,6 +183,11 @@ def may(user: User, act: Act, standing: Standing = Standing.STRANGER) -> bool:
     return SCOPE_OF[act] in user.scopes and standing in RULES[act][user.role]
 
 
+def sees(user: User, owner: str, shared: Iterable[Share]) -> bool:
+    """Tell whether a user may see a job of `owner` that is shared so."""
+    return may(user, Act.SEE_JOB, user.standing(owner, shared))
+
+
 def check_may(user: User, act: Act, standing: Standing = Standing.STRANGER) -> None:
     """Raise `Forbidden` unless the user may do something, with what they stand to so."""
     if not may(user, act, standing):

@@ -11,11 +11,20 @@ from headrace_model.people import EVERYONE, Share, User
 Readers = frozenset[str]
 
 _OWNER = "owner:"
+_MAKER = "maker:"
 
 
-def readers_of(owner: str, shared: Iterable[Share]) -> Readers:
-    """The keys under which a thing stands: of its owner, and of all it is shared with."""
-    return frozenset((f"{_OWNER}{owner}", *(share.who for share in shared)))
+def readers_of(owner: str, shared: Iterable[Share], *, made: bool = False) -> Readers:
+    """The keys under which a thing stands: of its owner, and of all it is shared with; and where
+    a job of the owner `made` it, of its maker.
+    """
+    maker = (f"{_MAKER}{owner}",) if made else ()
+    return frozenset((f"{_OWNER}{owner}", *maker, *(share.who for share in shared)))
+
+
+def maker_key(owner: str) -> Readers:
+    """The key under which somebody finds what their own jobs made, and nothing else."""
+    return frozenset((f"{_MAKER}{owner}",))
 
 
 def reader_keys(user: User) -> Readers:

@@ -1,5 +1,6 @@
 """The HTTP side of every service: errors, request ids, limits, health and metrics in one place."""
 
+import asyncio
 import hmac
 import json
 import re
@@ -11,7 +12,7 @@ from secrets import token_hex
 from typing import Final
 
 import structlog
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, UnixConnector, hdrs, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from headrace_model.errors import (
@@ -108,6 +109,9 @@ def make_app(
             try:
                 if route not in _OPEN_ROUTES and route not in open_routes:
                     await authenticate(request)
+                if hdrs.CONTENT_ENCODING in request.headers:
+                    # Never decompressed: a small body could become a huge one.
+                    raise web.HTTPUnsupportedMediaType(reason="a compressed body is not taken")
                 response = await handler(request)
             except HeadraceError as error:
                 response = problem(error, request_id)
@@ -176,6 +180,27 @@ def _of_aiohttp(error: web.HTTPException) -> HeadraceError:
     if error.status == 404:
         return NotFound("there is nothing at this address", hint="/docs shows every address")
     return InvalidInput(error.reason or "the request was refused")
+
+
+async def read_bounded(request: web.Request, limit_bytes: int, within_s: float) -> bytes:
+    """Read a whole body; raises `TooLarge` before more than `limit_bytes` are held, and answers
+    408 where it takes longer than `within_s`: who sends slowly must not keep its place for ever.
+    """
+    if request.content_length is not None and request.content_length > limit_bytes:
+        raise TooLarge(f"the body is over {limit_bytes:,} bytes")
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(within_s):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size > limit_bytes:
+                    raise TooLarge(f"the body is over {limit_bytes:,} bytes")
+                parts.append(part)
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(
+            reason=f"the body was not there within {within_s:g} s"
+        ) from None
+    return b"".join(parts)
 
 
 class InternalToken:

@@ -89,6 +89,7 @@ class _Running:
                 service.app,
                 access_log=None,
                 handler_cancellation=True,
+                auto_decompress=False,
                 shutdown_timeout=5.0,
                 keepalive_timeout=service.sockets.idle_s if service.sockets else _IDLE_S,
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace_data.catalogue import Catalogue
+from headrace_data.core.checking import is_derivable
 from headrace_model.dataset import Dataset, DatasetState
 from headrace_model.errors import NotFound, Stale
 from headrace_model.ids import DatasetId
@@ -13,16 +14,18 @@ from headrace_model.people import (
     Share,
     Shares,
     User,
+    UserRole,
     check_thing,
     may,
     not_shared_with,
     shared_with,
 )
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
-from headrace_model.visible import reader_keys
+from headrace_model.visible import Readers, maker_key, reader_keys
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore, Entry
+    from headrace_adapters.redis.users import UserStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Access:
         own or is shared with them. Raises `Forbidden`.
         """
         _check_reads(user)
-        return await self.catalogue.match(wanted, reader_keys(user))
+        return await self.catalogue.match(wanted, keys_for(wanted, user.name, reader_keys(user)))
 
     async def versions(self, name: str, user: User) -> list[Dataset]:
         """All versions of a name that one may see, the newest first; raises `NotFound`."""
@@ -129,6 +132,23 @@ class Access:
 
     async def _entry(self, name: str) -> "Entry":
         return await self.datasets.get(await self.datasets.named(name))
+
+
+async def readers_for(users: "UserStore", owner: str) -> Readers:
+    """The keys under which the jobs of an owner find data.
+
+    Who was disabled, or never registered, is in no group.
+    """
+    return reader_keys(await users.principal(owner) or User(owner, UserRole.USER))
+
+
+def keys_for(wanted: Requirement, owner: str, readers: Readers) -> Readers:
+    """The keys under which one requirement of somebody's job is met.
+
+    What a lock list names is run: none is taken that the owner's own jobs did not make, whoever
+    shares one or may write to the owner's data.
+    """
+    return maker_key(owner) if is_derivable(wanted) else readers
 
 
 def _check_reads(user: User) -> None:

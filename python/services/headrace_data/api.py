@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
@@ -15,7 +15,7 @@ from headrace_model.dataset import Category, Dataset, DatasetState, Item
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 from headrace_model.people import User
-from headrace_service.http import REQUEST_ID_KEY, USER, problem
+from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
 from headrace_wire.datasets import (
     MatchRequest,
     NewDataset,
@@ -26,6 +26,7 @@ from headrace_wire.datasets import (
     read_change,
     read_seal,
 )
+from headrace_wire.jsontext import MAX_BYTES
 from headrace_wire.people import ShareRequest, decode_user
 from headrace_wire.schema import from_plain
 
@@ -37,6 +38,7 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 
+_BODY_S: Final = 120.0
 CHECKSUM: Final = "X-Content-SHA256"
 OFFSET: Final = "Upload-Offset"
 COMPLETE: Final = "Upload-Complete"
@@ -71,7 +73,7 @@ class DatasetsApi:
             app.router.add_route(method, path, handler)
 
     async def _create(self, request: web.Request) -> web.Response:
-        asked = from_plain(NewDataset, read_body(await request.read()))
+        asked = from_plain(NewDataset, await _body(request))
         key = request.headers.get("Idempotency-Key", "")
         user = asking(request)
         dataset, made = await self._library.create(asked, user, key)
@@ -106,7 +108,7 @@ class DatasetsApi:
         return web.json_response({"datasets": self._views(found, user)})
 
     async def _change(self, request: web.Request) -> web.Response:
-        asked = read_change(read_body(await request.read()))
+        asked = read_change(await _body(request))
         user = asking(request)
         dataset = await self._library.change(_name(request), user, asked)
         return web.json_response(await self._whole(dataset, user))
@@ -116,25 +118,25 @@ class DatasetsApi:
         return web.Response(status=204)
 
     async def _seal(self, request: web.Request) -> web.Response:
-        asked = read_seal(read_body(await request.read()))
+        asked = read_seal(await _body(request))
         user = asking(request)
         dataset, notes = await self._library.seal(_name(request), user, asked)
         return web.json_response({**await self._whole(dataset, user), "notes": list(notes)})
 
     async def _share(self, request: web.Request) -> web.Response:
-        asked = from_plain(ShareRequest, read_body(await request.read()))
+        asked = from_plain(ShareRequest, await _body(request))
         user = asking(request)
         dataset = await self._library.access.share(_name(request), user, asked.share)
         return web.json_response(await self._whole(dataset, user))
 
     async def _unshare(self, request: web.Request) -> web.Response:
-        asked = from_plain(ShareRequest, read_body(await request.read()))
+        asked = from_plain(ShareRequest, await _body(request))
         user = asking(request)
         dataset = await self._library.access.unshare(_name(request), user, asked.share.who)
         return web.json_response(await self._whole(dataset, user))
 
     async def _match(self, request: web.Request) -> web.Response:
-        wanted = from_plain(MatchRequest, read_body(await request.read())).requirement
+        wanted = from_plain(MatchRequest, await _body(request)).requirement
         user = asking(request)
         found = await self._library.access.match(wanted, user)
         return web.json_response(match_view(found, self._library.access.known(user)))
@@ -242,6 +244,10 @@ def asking(request: web.Request) -> User:
     if not text:
         raise InvalidInput(f"the header {USER} is missing: the request service sets it")
     return decode_user(text)
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    return read_body(await read_bounded(request, MAX_BYTES, _BODY_S))
 
 
 def _name(request: web.Request) -> str:

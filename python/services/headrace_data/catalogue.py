@@ -109,9 +109,23 @@ class Catalogue:
         found = self._matcher.match(wanted, now, readers, for_job)
         if isinstance(found, Miss) and await self._catch_up(wanted.category, wanted.format):
             found = self._matcher.match(wanted, now, readers, for_job)
-        while isinstance(found, Fulfilment) and not await self._may_use(found, readers):
+        while isinstance(found, Fulfilment) and await self.hidden(found.datasets, readers):
             found = self._matcher.match(wanted, now, readers, for_job)
         return found
+
+    async def hidden(
+        self, datasets: Sequence[DatasetId], readers: Readers
+    ) -> tuple[DatasetId, ...]:
+        """Read some datasets again; those that are not SEALED, or that `readers` may not see."""
+        await self.refresh(datasets)
+        known = {one: self._datasets.get(one) for one in datasets}
+        return tuple(
+            one
+            for one, each in known.items()
+            if each is None
+            or each.state is not DatasetState.SEALED
+            or not readers & readers_of(each.owner, each.shared, made=each.origin is not None)
+        )
 
     async def refresh(self, datasets: Iterable[DatasetId]) -> None:
         """Read some datasets again."""
@@ -153,17 +167,6 @@ class Catalogue:
         new = [one for one in ids if not self._is_sealed(one)]
         await self.refresh(new)
         return any(self._is_sealed(one) for one in new)
-
-    async def _may_use(self, found: Fulfilment, readers: Readers) -> bool:
-        """Read again what was chosen; tells whether all of it is there and may be seen."""
-        await self.refresh(found.datasets)
-        known = [self._datasets.get(one) for one in found.datasets]
-        return all(
-            each is not None
-            and each.state is DatasetState.SEALED
-            and readers & readers_of(each.owner, each.shared)
-            for each in known
-        )
 
     async def _read(self, ids: list[DatasetId]) -> dict[DatasetId, Dataset | None]:
         """Read some entries; None for those that are gone, or that nobody can read."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from secrets import randbits
 from typing import TYPE_CHECKING
 
+from headrace_data.access import keys_for, readers_for
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.checking import (
     Matched,
@@ -19,10 +20,8 @@ from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Derivation, Move
-from headrace_model.people import User, UserRole
 from headrace_model.requirement import Requirement
 from headrace_model.status import Status
-from headrace_model.visible import reader_keys
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.jobfile import dump_text, load_jobtext
 
@@ -88,10 +87,11 @@ class DataChecks:
 
     async def _match(self, job: Job) -> list[Matched]:
         wanted = self.catalogue.expand(job).requirements
-        # Who was disabled, or never registered, is in no group.
-        owner = await self.users.principal(job.owner) or User(job.owner, UserRole.USER)
-        readers = reader_keys(owner)
-        return [await self.catalogue.match(each, readers, job.id) for each in wanted]
+        readers = await readers_for(self.users, job.owner)
+        return [
+            await self.catalogue.match(each, keys_for(each, job.owner, readers), job.id)
+            for each in wanted
+        ]
 
     def _derivation(self, job: Job, wanted: Requirement, now_ms: int) -> Derivation:
         """The job that makes a lock list: the parent's owner, priority and backend."""

@@ -21,8 +21,8 @@ from headrace_data.upkeep import Upkeep
 from headrace_model.dataset import Dataset, DatasetState, Item, Manifest
 from headrace_model.domain import Domain
 from headrace_model.errors import Conflict, NotFound, Stale, TooLarge, Unavailable
-from headrace_model.ids import DatasetId, job_id
-from headrace_model.people import Act, User, check_may, check_thing
+from headrace_model.ids import DatasetId, JobId, job_id
+from headrace_model.people import Act, User, check_may, check_thing, sees
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import DatasetChange, NewDataset, SealRequest
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LINKED = "LINKED"
 _DETECT_SIDE_BY_SIDE = 2
+_NAMED_JOBS = 10
 
 
 class Detected(Protocol):
@@ -155,6 +156,9 @@ class Library:
     async def change(self, name: str, user: User, asked: DatasetChange) -> Dataset:
         """Change description or expiry; raises `Stale` where another change came first."""
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
+        if asked.keeps or asked.expires_after_ms is not None:
+            # What expires is deleted: who may not do the one may not have the other done.
+            entry = await self.access.allowed(name, user, Act.DELETE_DATASET)
         dataset = entry.dataset
         if asked.description is not None:
             dataset = replace(dataset, description=asked.description)
@@ -177,12 +181,23 @@ class Library:
         except Conflict as error:
             if error.code != _LINKED:
                 raise
-            jobs = error.message.split()
+            jobs = [JobId(each) for each in error.message.split()]
             raise Conflict(
-                f"dataset {entry.dataset.title} is used by {', '.join(jobs[:10])}"
-                + (f" and {len(jobs) - 10} more jobs" if len(jobs) > 10 else ""),
+                f"dataset {entry.dataset.title} is used by {await self._in_words(jobs, user)}",
                 hint="cancel those jobs, or wait until they have ended",
             ) from None
+
+    async def _in_words(self, jobs: Sequence[JobId], user: User) -> str:
+        """Name the jobs that a user may see, and tell how many more there are."""
+        found = await self.jobs.get_many(jobs)
+        names = [
+            each.id for each in found
+            if sees(user, each.owner, each.shared)
+        ][:_NAMED_JOBS]  # fmt: skip
+        more = len(jobs) - len(names)
+        if not names:
+            return f"{more} job{'s' if more > 1 else ''} of others"
+        return ", ".join(names) + (f" and {more} more" if more else "")
 
     async def offset(self, name: str, user: User, path: str, digest: str) -> tuple[int, bool]:
         """How many bytes of a file are kept, and whether the item is there already."""

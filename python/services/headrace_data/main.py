@@ -55,7 +55,8 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
         datasets, jobs, Events(redis), _target(settings), settings.catalogue_sweep_s
     )
     upkeep = Upkeep(catalogue, datasets, jobs, store, manifests)
-    staging = Staging(catalogue, jobs, store, manifests)
+    users = UserStore(redis)
+    staging = Staging(catalogue, jobs, store, manifests, users)
     collection = Collection(catalogue, jobs, ArrayStore(redis), store)
     spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes)
     script = (files("headrace_data") / "pip_lock_script.py").read_bytes()
@@ -63,7 +64,7 @@ def build(settings: Settings, detect: Detect | None = None) -> Service:
         catalogue=catalogue,
         jobs=jobs,
         store=store,
-        checks=DataChecks(catalogue, jobs, UserStore(redis), store, script),
+        checks=DataChecks(catalogue, jobs, users, store, script),
         staging=staging,
         collection=collection,
         upkeep=upkeep,

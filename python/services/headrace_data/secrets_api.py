@@ -18,6 +18,7 @@ from headrace_model.job import Job
 from headrace_model.people import Act, User, check_thing
 from headrace_model.status import Desired, Status
 from headrace_model.times import checked_instant, format_instant
+from headrace_service.http import read_bounded
 from headrace_wire.datasets import NodeRequest, read_body
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.people import NewSecret, SecretView
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.secrets import KeptSecret, SecretStore
 
 LIMIT_BYTES: Final = 64 * 1024
+_BODY_BYTES: Final = 8 * LIMIT_BYTES  # in JSON a character may take six
+_BODY_S: Final = 60.0
 _LAUNCHES: Final = frozenset({Status.SCHEDULED, Status.RUNNING})
 
 
@@ -55,7 +58,7 @@ class SecretsApi:
     async def _put(self, request: web.Request) -> web.Response:
         user = _keeper(request)
         name = check_name(request.match_info["name"], "secret")
-        value = _value(await request.read())
+        value = _value(await read_bounded(request, _BODY_BYTES, _BODY_S))
         if self._keyring is None:
             raise Unavailable(
                 "this Headrace keeps no secrets", hint="its admin sets `secrets_key_file`"

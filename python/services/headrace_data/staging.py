@@ -1,9 +1,11 @@
 """What a node needs to put a job's inputs beside its worker, and when all nodes have done so."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from headrace_data.access import readers_for
 from headrace_data.catalogue import Catalogue
 from headrace_data.collection import check_current
 from headrace_data.core.keys import log_key, manifest_key
@@ -13,6 +15,7 @@ from headrace_model.errors import Conflict, NotFound
 from headrace_model.ids import DatasetId, NodeId
 from headrace_model.job import Job
 from headrace_model.move import Move, move_of
+from headrace_model.requirement import Fulfilment
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import FactKind
 from headrace_ports.object_store import ObjectStore
@@ -21,6 +24,7 @@ from headrace_wire.records import decode_fulfilments
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.users import UserStore
 
 _MANIFEST_BYTES = 2**30
 _KEPT_ITEMS = 200_000
@@ -64,6 +68,7 @@ class Staging:
     jobs: "JobStore"
     store: ObjectStore
     manifests: Manifests
+    users: "UserStore"
 
     async def staged(self, job: Job) -> Move | None:
         """STAGED once every node says so; None: not yet, or one failed (the monitor's)."""
@@ -80,10 +85,13 @@ class Staging:
     async def answer(self, job: Job, attempt: int, node: NodeId) -> list[dict[str, object]]:
         """The items of each requirement with their grants.
 
-        Raises `Conflict`: not this attempt's time, or a dataset is gone from the store.
+        Raises `Conflict`: not this attempt's time, or a dataset is gone from the store, or shared
+        with the job's owner no more.
         """
         check_current(job, attempt, node, _STAGES)
         fulfilments = decode_fulfilments(job.fulfilments)
+        if job.status is Status.AWAITING_DATA:  # later its worker has had them
+            await self._check_shared(job, fulfilments)
         manifests = {
             one: await self._manifest(one) for each in fulfilments for one in each.datasets
         }
@@ -116,6 +124,14 @@ class Staging:
             }
             for file in files
         ]
+
+    async def _check_shared(self, job: Job, fulfilments: Sequence[Fulfilment]) -> None:
+        chosen = [one for each in fulfilments for one in each.datasets]
+        if hidden := await self.catalogue.hidden(chosen, await readers_for(self.users, job.owner)):
+            raise Conflict(
+                f"dataset {hidden[0]}, which was chosen for this job, is deleted or not shared "
+                f"with {job.owner} any more; `headrace jobs retry {job.id}` looks for other data"
+            )
 
     async def _manifest(self, dataset: DatasetId) -> Manifest:
         known = self.catalogue.get(dataset)

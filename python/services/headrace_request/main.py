@@ -71,7 +71,14 @@ def build(settings: Settings) -> Service:
     room = Cached(_room(redis, settings).look, _REMEMBER_S)
     desk = JobDesk(store, ArrayStore(redis), nodes, room, waiters, Idempotency)
     held = _allocations(redis)
-    reader = LogReader(LogReplies(redis), waiters, data.shipped_log, held, settings.logs_limit)
+    reader = LogReader(
+        LogReplies(redis),
+        waiters,
+        data.shipped_log,
+        held,
+        settings.logs_limit,
+        settings.user_logs_limit,
+    )
     people = People(
         users,
         Passwords(),
@@ -80,18 +87,18 @@ def build(settings: Settings) -> Service:
         token_days=settings.token_days,
     )
     app = _app(redis, doorman, settings)
-    PeopleRoutes(people).add_to(app)
+    PeopleRoutes(people, settings.headers_s).add_to(app)
     model = ReadModel(settings.state_dir / "jobs.sqlite")
     feed = Feed(model, store, events, lambda: redis.epoch)
     waiters.listen({"job", "share"}, feed.hear)
     lister = Lister(model, feed, store)
-    hub = LiveHub(events, store, doorman, desk, lister, nodes, reader)
+    hub = LiveHub(events, store, doorman, desk, lister, reader)
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, scheduler, settings).add_to(app)
-    add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held))
+    add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
     add_datasets(app, data)
-    add_nodes(app, nodes)
+    add_nodes(app, desk)
     add_document(app)
     return Service(
         name="request",
@@ -122,7 +129,7 @@ def _app(redis: Redis, doorman: Doorman, settings: Settings) -> web.Application:
         body_limit_bytes=settings.json_limit_bytes,
         open_routes=OPEN | {LOGIN, WS},
     )
-    limit_requests(app, settings.requests_limit, but=frozenset({WS}))
+    limit_requests(app, settings.requests_limit, settings.user_requests_limit, but=frozenset({WS}))
     refuse_unknown_parameters(app)
     return app
 

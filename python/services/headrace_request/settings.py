@@ -26,7 +26,13 @@ class Settings(CommonSettings):
     )
     jobs_limit: int = setting("Most jobs in one submitted list.", 1000)
     requests_limit: int = setting("Most requests that are answered at the same time.", 1000)
+    user_requests_limit: int = setting(
+        "Most requests of one user that are answered at the same time.", 250
+    )
     logs_limit: int = setting("Most log streams that are read at the same time.", 200)
+    user_logs_limit: int = setting(
+        "Most log streams of one user that are read at the same time.", 100
+    )
     memory_percent: int = setting(
         "Share of Redis's maxmemory from which on no new job is taken, in percent.", 80
     )

@@ -14,6 +14,8 @@ from headrace_model.people import ALL_SCOPES, Scope, User, UserRole
 _TOKEN_BYTES = 32
 _ID_DIGITS = 12
 _MOST_TOKENS = 200
+# Who asks travels between services in a header of at most 8 KiB.
+_MOST_GROUPS = 50
 PREFIX = "hrt_"
 
 
@@ -79,11 +81,11 @@ class UserStore:
         await self._save(name, {"disabled": "1" if disabled else ""})
 
     async def set_password(self, name: str, password: str) -> None:
-        """Keep the hash of a new password; raises `NotFound`."""
+        """Keep the hash of a new password, and revoke all tokens; raises `NotFound`."""
         await self._save(name, {"password": password})
 
     async def join(self, name: str, group: str) -> None:
-        """Make a user a member of a group; a repeat is success. Raises `NotFound`."""
+        """Make a user a member of a group; a repeat is success. Raises `NotFound`, `Conflict`."""
         await self._save(name, {}, join=[group])
 
     async def leave(self, name: str, group: str) -> None:
@@ -139,6 +141,7 @@ class UserStore:
             "set": fields,
             "join": list(join),
             "leave": list(leave),
+            "most": _MOST_GROUPS,
         }
         (done,) = await self._redis.script("save_user", args)
         return bool(done)

@@ -52,14 +52,15 @@ class Entry:
 def dataset_entry(dataset: Dataset) -> Entry:
     """Rank a dataset: the newest, then the highest version, the fewest bytes, the lowest id."""
     rank = (-dataset.created_ms, -dataset.version, dataset.size_bytes, dataset.id)
-    readers = readers_of(dataset.owner, dataset.shared)
+    made = dataset.origin is not None
+    readers = readers_of(dataset.owner, dataset.shared, made=made)
     return Entry(dataset.id, rank, dataset.domain, dataset, dataset.expires_ms, readers)
 
 
 def promise_entry(promise: Promise) -> Entry:
     """Rank a promise: the oldest job first (it is likely to end first), then the output."""
     key = f"{promise.job}/{promise.output}"
-    readers = readers_of(promise.owner, promise.shared)
+    readers = readers_of(promise.owner, promise.shared, made=True)
     return Entry(key, (0, 0, 0, key), promise.domain, promise, None, readers)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from headrace_model.errors import HeadraceError, Unauthorized
+from headrace_model.errors import HeadraceError
 from headrace_request.api.jobs import ROOT
 from headrace_request.core.live import (
     VERSION,
@@ -83,7 +83,7 @@ class LiveRoute:
         return socket
 
     async def _first_message(self, socket: web.WebSocketResponse, address: str) -> Caller | None:
-        with suppress(TimeoutError, BadMessage, Unauthorized):
+        with suppress(TimeoutError, HeadraceError):
             async with asyncio.timeout(_AUTH_S):
                 message = await socket.receive()
             if message.type is WSMsgType.TEXT:
@@ -124,6 +124,8 @@ class LiveRoute:
             if message.type is not WSMsgType.TEXT:
                 live.close(Close.NONSENSE)
                 return
+            if wait_s := self._doorman.count(live.caller):
+                await asyncio.sleep(wait_s)  # what comes meanwhile is not read
             id_ = None
             try:
                 asked = read_message(message.data)

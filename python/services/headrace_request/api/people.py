@@ -34,8 +34,10 @@ LOGIN: Final = f"{ROOT}/login"
 class PeopleRoutes:
     """Decodes requests about people, calls the shell, encodes its answers."""
 
-    def __init__(self, people: People) -> None:
+    def __init__(self, people: People, stranger_s: float) -> None:
+        """`stranger_s`: how long the body of a login may take; who sends it has no token yet."""
         self._people = people
+        self._stranger_s = stranger_s
 
     def add_to(self, app: web.Application) -> None:
         """Add the routes."""
@@ -59,7 +61,8 @@ class PeopleRoutes:
 
     async def login(self, request: web.Request) -> web.Response:
         """Answer a token for a password."""
-        asked = from_plain(LoginRequest, await read_json(request, _BODY_BYTES))
+        body = await read_json(request, _BODY_BYTES, self._stranger_s)
+        asked = from_plain(LoginRequest, body)
         record, token = await self._people.login(asked, _address(request))
         return _once(_token(record, token), 201)
 

@@ -6,14 +6,16 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from headrace_model.errors import InvalidInput, TooLarge
+from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId, parse_job_id
 from headrace_model.people import User
 from headrace_request.service.doorman import Caller
+from headrace_service.http import read_bounded
 from headrace_wire.jsontext import TextLimits, parse_json
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LARGE_BYTES: Final = 256 * 1024
+_BODY_S: Final = 120.0
 CALLER_KEY: Final = web.RequestKey("caller", Caller)
 
 
@@ -62,11 +64,9 @@ def flag(request: web.Request, name: str) -> bool:
     return text in ("true", "1")
 
 
-async def read_json(request: web.Request, limit_bytes: int) -> Any:
-    """Read a JSON body; raises `TooLarge`, `InvalidInput`."""
-    if request.content_length is not None and request.content_length > limit_bytes:
-        raise TooLarge(f"the body is over {limit_bytes:,} bytes")
-    body = await request.read()
+async def read_json(request: web.Request, limit_bytes: int, within_s: float = _BODY_S) -> Any:
+    """Read a JSON body; raises `TooLarge`, `InvalidInput`, and answers 408 for a slow one."""
+    body = await read_bounded(request, limit_bytes, within_s)
     if not body:
         raise InvalidInput("a JSON body is expected, and there is none")
     limits = TextLimits(max_bytes=limit_bytes)

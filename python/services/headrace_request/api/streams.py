@@ -3,62 +3,64 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from functools import partial
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from headrace_model.array import TaskState
 from headrace_model.errors import HeadraceError, InvalidInput, NotFound
 from headrace_model.job import Job
-from headrace_model.people import Act, check_may
 from headrace_request.api.jobs import ROOT
-from headrace_request.api.requests import flag, job_of, number, user_of
-from headrace_request.service.cached import Cached
+from headrace_request.api.requests import caller_of, flag, job_of, number, user_of
+from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
-from headrace_request.service.logs import LogFile, LogReader
+from headrace_request.service.logs import Asker, LogFile, LogReader
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
-from headrace_wire.api import node_view
-
-if TYPE_CHECKING:
-    from headrace_adapters.redis.nodes import NodeRecord
 
 _LINES_WAITING = 256
 
 
-def add_logs(app: web.Application, desk: JobDesk, reader: LogReader, task_logs: TaskLogs) -> None:
+def add_logs(
+    app: web.Application, desk: JobDesk, reader: LogReader, task_logs: TaskLogs, doorman: Doorman
+) -> None:
     """Add the route that streams a worker's log, or that of a task."""
 
     async def logs(request: web.Request) -> web.StreamResponse:
-        job_id, user = job_of(request), user_of(request)
+        job_id, caller = job_of(request), caller_of(request)
         stream = request.query.get("stream", "both")
         if stream not in ("out", "err", "both"):
             raise InvalidInput(f"stream={stream[:20]!r}: out, err or both is expected")
         follow, rank = flag(request, "follow"), number(request, "rank", 0, 0, 10_000)
-        job = await desk.get(job_id, user)
+        job = await desk.get(job_id, caller.user)
         attempt = number(request, "attempt", job.attempt, 1)
         if attempt > job.attempt:
             raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
 
         task = number(request, "task", 0, 0) if "task" in request.query else None
         if task is not None:
-            await desk.task(job_id, user, task)
+            await desk.task(job_id, caller.user, task)
+
+        # A stream lasts: it ends with the token, and with the right to see the job.
 
         async def read_job() -> Job:
-            return await desk.get(job_id, user)
+            return await desk.get(job_id, (await doorman.still(caller)).user)
+
+        async def read_task() -> TaskState:
+            return await desk.task(job_id, (await doorman.still(caller)).user, task or 0)
 
         def parts(name: str) -> AsyncIterator[bytes]:
             if task is not None:
                 return task_logs.stream(
+                    caller.user.name,
                     LogFile(job_id, attempt, rank, name, task),
                     range(attempt if "attempt" in request.query else 1, attempt + 1),
-                    partial(desk.task, job_id, user, task),
+                    read_task,
                     follow=follow,
                     offset=number(request, "offset", 0),
                 )
             return reader.stream(
-                read_job,
+                Asker(caller.user.name, read_job),
                 LogFile(job_id, attempt, rank, name),
                 follow=follow,
                 offset=number(request, "offset", 0),
@@ -158,18 +160,10 @@ def add_datasets(app: web.Application, data: Peer) -> None:
         app.router.add_route("*", ROOT + path, pass_on)
 
 
-def add_nodes(app: web.Application, nodes: "Cached[list[NodeRecord]]") -> None:
+def add_nodes(app: web.Application, desk: JobDesk) -> None:
     """Add the list of nodes."""
 
     async def list_nodes(request: web.Request) -> web.Response:
-        check_may(user_of(request), Act.SEE_NODES)
-        return web.json_response(
-            {
-                "nodes": [
-                    node_view(n.id, n.state, n.capacity, n.free, n.backends, n.held)
-                    for n in await nodes.get()
-                ]
-            }
-        )
+        return web.json_response({"nodes": await desk.nodes(user_of(request))})
 
     app.router.add_get(ROOT + "/nodes", list_nodes)

@@ -16,6 +16,7 @@ from headrace_model.job import Job
 from headrace_model.listing import Filter
 from headrace_model.status import Status
 from headrace_request.core.listing import statuses_named
+from headrace_wire.jsontext import parse_json
 from headrace_wire.schema import from_plain
 
 VERSION: Final = 1
@@ -136,10 +137,7 @@ def read_message(text: str) -> Message:
     """Read a client's message; raises `BadMessage`."""
     id_: str | None = None
     try:
-        try:
-            plain = json.loads(text)
-        except (ValueError, RecursionError):
-            raise InvalidInput("a message is a JSON object") from None
+        plain = parse_json(text, what="message")
         if not isinstance(plain, dict):
             raise InvalidInput("a message is a JSON object")
         op = plain.pop("op", None)

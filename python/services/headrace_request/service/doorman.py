@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 _MOST_REMEMBERED = 10_000
 _LONGEST_TOKEN = 200
 _NEXT = "show a token with --token-file, HEADRACE_TOKEN_FILE or HEADRACE_TOKEN"
-# Guesses of tokens are hopeless; this keeps them from keeping Redis busy.
+# Guesses of tokens are hopeless. Who makes many is told to wait; a known token always opens, so
+# that nobody shuts out the others who come from the same address.
 _GUESSES_PER_S, _GUESSES_AT_ONCE = 5.0, 50.0
 
 
@@ -51,7 +52,7 @@ class Doorman:
         if known is None or now_s - known[0] >= self._remember_s:
             known = await self._look_up(token, address, now_s)
         caller = _in_time(known[1])
-        if wait := self._requests.take(caller.user.name, now_s):
+        if wait := self.count(caller):
             raise RateLimited(
                 f"{caller.user.name} asks more often than this Headrace answers",
                 after_s=wait,
@@ -59,25 +60,31 @@ class Doorman:
             )
         return caller
 
+    def count(self, caller: Caller) -> int:
+        """Count a request; returns 0, or the seconds to wait where it is one too many."""
+        return self._requests.take(caller.user.name, time.monotonic())
+
     async def still(self, caller: Caller) -> Caller:
         """Look a caller up again, for a connection that lasts; raises `Unauthorized`."""
         now_s = time.monotonic()
         known = self._known.get(caller.token)
         if known is None or now_s - known[0] >= self._remember_s:
-            known = await self._look_up(caller.token, "", now_s)
+            known = await self._look_up(caller.token, None, now_s)
         return _in_time(known[1])
 
     def forget(self) -> None:
         """Ask Redis again for everybody: somebody's role, groups or tokens changed."""
         self._known.clear()
 
-    async def _look_up(self, token: str, address: str, now_s: float) -> tuple[float, Caller]:
+    async def _look_up(
+        self, token: str, address: str | None, now_s: float
+    ) -> tuple[float, Caller]:
+        """Ask Redis; `address`: where a guess would come from, None for who was let in before."""
         self._known.pop(token, None)
-        if wait := self._guesses.wait_s(address, now_s):
-            raise RateLimited("too many unknown tokens came from your address", after_s=wait)
         found = await self._users.lookup(token) if len(token) <= _LONGEST_TOKEN else None
         if found is None:
-            self._guesses.take(address, now_s)
+            if address is not None and (wait := self._guesses.take(address, now_s)):
+                raise RateLimited("too many unknown tokens came from your address", after_s=wait)
             raise Unauthorized("this token is not known", hint=_NEXT)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()

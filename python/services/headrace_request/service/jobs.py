@@ -22,7 +22,7 @@ from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, job_id
 from headrace_model.job import Job
 from headrace_model.move import Move
-from headrace_model.people import Act, Shares, User, check_may, check_thing, may
+from headrace_model.people import Act, Shares, User, check_may, check_thing, may, sees
 from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
 from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
@@ -32,6 +32,7 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.waiters import Waiters, woken
 from headrace_service.logs import logger
 from headrace_service.metrics import REFUSALS, TRANSITIONS
+from headrace_wire.api import node_view
 from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext
 
 if TYPE_CHECKING:
@@ -86,13 +87,15 @@ class JobDesk:
             raise NeverFits(
                 refusal.sentence, hint=other if refusal.largest == NOTHING else smaller
             )
-        if spec.after:
-            there = {job.id for job in await self._store.get_many(spec.after)
-                     if may(user, Act.SEE_JOB, user.standing(job.owner, job.shared))}  # fmt: skip
-            for job in spec.after:
-                if job not in there:
-                    raise NotFound(f"after: there is no job {job}")
+        await self._check_after(spec, user)
         return spec
+
+    async def _check_after(self, spec: JobSpec, user: User) -> None:
+        jobs = await self._store.get_many(spec.after) if spec.after else []
+        there = {job.id for job in jobs if sees(user, job.owner, job.shared)}
+        for job in spec.after:
+            if job not in there:
+                raise NotFound(f"after: there is no job {job}")
 
     async def submit(
         self, plains: Sequence[Any], user: User, key: str | None, request_id: str
@@ -127,6 +130,7 @@ class JobDesk:
                 hint=f"stop it (`headrace jobs stop {job}`), or wait for its end",
             )
         spec = load_jobtext(old.spec)
+        await self._check_after(spec, user)  # what its owner may see, another may not
         return await self._create(spec, user, key, request_id, origin=job)
 
     async def _create(
@@ -208,6 +212,25 @@ class JobDesk:
         """Read the jobs that a job names: those in its `after`."""
         return await self._store.get_many(job.after) if job.after else []
 
+    async def nodes(self, user: User) -> list[dict[str, Any]]:
+        """Show the nodes; of what they hold only the jobs that the user may see, by name.
+
+        Raises `Forbidden`.
+        """
+        check_may(user, Act.SEE_NODES)
+        nodes = await self._nodes.get()
+        shown = {_job_of(run) for node in nodes for run in node.held}
+        if not may(user, Act.SEE_JOB):  # an admin sees all: nothing has to be read
+            jobs = await self._store.get_many(shown)
+            shown = {job.id for job in jobs if sees(user, job.owner, job.shared)}
+        return [
+            node_view(
+                node.id, node.state, node.capacity, node.free, node.backends,
+                tuple(run for run in node.held if _job_of(run) in shown),
+            )
+            for node in nodes
+        ]  # fmt: skip
+
     async def history(self, job: JobId, user: User) -> list[str]:
         """Read a job's history, oldest first."""
         await self.get(job, user)
@@ -251,6 +274,11 @@ class JobDesk:
                     )
                     return await self.get(job, user, Act.STEER_JOB)
         raise Unavailable(f"job {job} moves too fast to be told", hint="try again")
+
+
+def _job_of(run: str) -> JobId:
+    """The job of a "<job>.<attempt>"."""
+    return JobId(run.rpartition(".")[0])
 
 
 def _part(key: str | None, place: int, count: int) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from headrace_model.job import Job
 from headrace_model.listing import Filter, Place
-from headrace_model.people import Act, User, may
+from headrace_model.people import User, sees
 from headrace_model.status import Status
 from headrace_request.service.feed import Feed
 from headrace_wire.records import read_job
@@ -61,7 +61,7 @@ class Lister:
                 for job in shown
                 if job.status in statuses
                 and wanted.takes(job)
-                and may(user, Act.SEE_JOB, user.standing(job.owner, job.shared))
+                and sees(user, job.owner, job.shared)
             ),
             found.go_on,
         )

@@ -5,14 +5,14 @@ told waits in its own outbox; whose outbox is full is dropped, and may come agai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from headrace_model.errors import HeadraceError, NotFound, Unauthorized
 from headrace_model.ids import JobId
 from headrace_model.job import Job
-from headrace_model.people import Act, Standing, check_may, may
+from headrace_model.people import Act, Standing, check_may, sees
 from headrace_model.status import Status
 from headrace_request.core.live import (
     MOST_NAMED,
@@ -24,19 +24,17 @@ from headrace_request.core.live import (
     write,
     write_error,
 )
-from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Caller, Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
-from headrace_request.service.logs import LogFile, LogReader
+from headrace_request.service.logs import Asker, LogFile, LogReader
 from headrace_request.service.outbox import Outbox, TooSlow
 from headrace_service.logs import logger
-from headrace_wire.api import job_view, node_view
+from headrace_wire.api import job_view
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
-    from headrace_adapters.redis.nodes import NodeRecord
 
 Event = Mapping[str, str]
 _OPEN = tuple(status for status in Status if not status.closed)
@@ -73,8 +71,7 @@ class Live:
 
     def sees(self, job: Job) -> bool:
         """Tell whether this caller may see a job."""
-        user = self.caller.user
-        return may(user, Act.SEE_JOB, user.standing(job.owner, job.shared))
+        return sees(self.caller.user, job.owner, job.shared)
 
     def drop(self, id_: str) -> None:
         """End a subscription; success if there is none."""
@@ -93,7 +90,6 @@ class LiveHub:
         doorman: Doorman,
         desk: JobDesk,
         lister: Lister,
-        nodes: "Cached[list[NodeRecord]]",
         reader: LogReader,
     ) -> None:
         self._events = events
@@ -101,7 +97,6 @@ class LiveHub:
         self._doorman = doorman
         self._desk = desk
         self._lister = lister
-        self._nodes = nodes
         self._reader = reader
         self._all: set[Live] = set()
         self._pending: list[Event] = []
@@ -289,6 +284,7 @@ class LiveHub:
         async def read_job() -> Job:
             return await self._desk.get(asked.job, live.caller.user)
 
+        asker = Asker(live.caller.user.name, read_job)
         job = await read_job()
         attempt, offsets = asked.attempt or job.attempt, dict(asked.offsets)
         if attempt > job.attempt:
@@ -298,19 +294,17 @@ class LiveHub:
                 for stream in asked.streams:
                     file = LogFile(asked.job, attempt, asked.rank, stream)
                     at = offsets[stream]
-                    group.create_task(self._tell_file(live, asked.id, read_job, file, at))
+                    group.create_task(self._tell_file(live, asked.id, asker, file, at))
             if asked.attempt is None:
-                job = await self._reader.after(read_job, file)
+                job = await self._reader.after(asker, file)
             if asked.attempt is not None or job.attempt == attempt:
                 await live.outbox.put(write("end", asked.id), _PATIENCE_S)
                 return
             attempt, offsets = attempt + 1, dict.fromkeys(offsets, 0)
 
-    async def _tell_file(
-        self, live: Live, id_: str, read_job: Callable[[], Awaitable[Job]], file: LogFile, at: int
-    ) -> None:
+    async def _tell_file(self, live: Live, id_: str, asker: Asker, file: LogFile, at: int) -> None:
         parts: AsyncIterator[tuple[bytes, int]] = self._reader.attempt(
-            read_job, file, at, follow=True
+            asker, file, at, follow=True
         )
         async with aclosing(parts):  # type: ignore[type-var] # it is an async generator
             async for text, to in parts:
@@ -327,10 +321,7 @@ class LiveHub:
         told = None
         while True:
             self._nodes_changed.clear()
-            views = [
-                node_view(n.id, n.state, n.capacity, n.free, n.backends, n.held)
-                for n in await self._nodes.get()
-            ]
+            views = await self._desk.nodes(live.caller.user)
             if views != told:
                 await live.outbox.put(write("nodes", asked.id, nodes=views), _PATIENCE_S)
                 told = views

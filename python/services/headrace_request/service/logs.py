@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,11 +23,19 @@ if TYPE_CHECKING:
 _ANSWER_S = 2.0  # how long an agent may take before the store is asked
 _LEASE_MS = 9_000
 _RENEW_S = 3.0
+_CHECK_S = 15.0  # a token that expires is told by no event
 _INBOX_BYTES = 1 << 20
 
 ReadStore = Callable[[JobId, int, str, int], AsyncIterator[bytes]]
 ReadAllocation = Callable[[JobId, int], Awaitable[Allocation | None]]
-ReadJob = Callable[[], Awaitable[Job]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Who reads a log: `job` reads its job again, and raises once they may see it no more."""
+
+    user: str
+    job: Callable[[], Awaitable[Job]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,15 @@ class LogReader:
         store: ReadStore,
         allocation: ReadAllocation,
         limit: int,
+        user_limit: int,
     ) -> None:
         self._replies = replies
         self._waiters = waiters
         self._store = store
         self._allocation = allocation
         self._limit = limit
+        self._user_limit = user_limit
+        self._reading: Counter[str] = Counter()
         self._inboxes: dict[str, _Inbox] = {}
         self._numbers = count(1)
         self._listening = asyncio.Event()
@@ -105,7 +116,7 @@ class LogReader:
                     continue  # an agent of another version; its reader turns to the store
 
     async def stream(
-        self, read_job: ReadJob, file: LogFile, *, follow: bool, offset: int, onwards: bool
+        self, asker: Asker, file: LogFile, *, follow: bool, offset: int, onwards: bool
     ) -> AsyncIterator[bytes]:
         """Yield the text of a log file from byte `offset`; UTF-8, a part of it at a time.
 
@@ -114,39 +125,39 @@ class LogReader:
         """
         at = offset
         while True:
-            async for piece, _ in self.attempt(read_job, file, at, follow=follow):
+            async for piece, _ in self.attempt(asker, file, at, follow=follow):
                 yield piece
             if not (follow and onwards):
                 return
-            job = await self.after(read_job, file)
+            job = await self.after(asker, file)
             if job.attempt <= file.attempt:
                 return
             file = LogFile(file.job, job.attempt, file.rank, file.stream)
             yield f"[headrace: attempt {job.attempt}]\n".encode()
             at = 0
 
-    async def after(self, read_job: ReadJob, file: LogFile) -> Job:
+    async def after(self, asker: Asker, file: LogFile) -> Job:
         """Wait until the job is closed or opens another attempt."""
         with self._waiters.watch(file.job) as change:
             while True:
-                job = await read_job()
+                job = await asker.job()
                 if job.status.closed or job.attempt > file.attempt:
                     return job
                 await woken(change, _RENEW_S)
 
     async def attempt(
-        self, read_job: ReadJob, file: LogFile, at: int, *, follow: bool
+        self, asker: Asker, file: LogFile, at: int, *, follow: bool
     ) -> AsyncIterator[tuple[bytes, int]]:
         """Yield one attempt's log as (text, the byte of the file to go on from)."""
         with self._waiters.watch(file.job) as change:
             while True:
-                job = await read_job()
+                job = await asker.job()
                 live = _may_write(job, file.attempt)
                 node = await self._node(job, file)
                 whole = False
                 if node is not None:
                     async for text, at_now, ended in self.ask(
-                        file, node, at, change, follow=follow and live
+                        asker.user, file, node, at, change, follow=follow and live
                     ):
                         at, whole = at_now, ended
                         if text:
@@ -172,7 +183,14 @@ class LogReader:
         return held.shares[file.rank].node
 
     async def ask(
-        self, file: LogFile, node: NodeId, at: int, change: asyncio.Event, *, follow: bool
+        self,
+        user: str,
+        file: LogFile,
+        node: NodeId,
+        at: int,
+        change: asyncio.Event,
+        *,
+        follow: bool,
     ) -> AsyncIterator[tuple[str, int, bool]]:
         """Yield (text, read up to, the end was reached) as the node's agent answers.
 
@@ -181,7 +199,7 @@ class LogReader:
         """
         while True:
             reached, again = at, False
-            with self._inbox() as (reader, inbox):
+            with self._inbox(user) as (reader, inbox):
                 async for piece in self._answers(file, node, at, reader, inbox, change, follow):
                     joined = join(at, piece)
                     if joined.skipped and not follow:
@@ -220,7 +238,8 @@ class LogReader:
         change.clear()
         loop = asyncio.get_running_loop()
         await self._replies.ask(json.dumps(want))
-        asked_s, answered = loop.time(), False
+        began_s = asked_s = loop.time()
+        answered = False
         while True:
             while piece := inbox.take():
                 answered = True
@@ -232,6 +251,8 @@ class LogReader:
             now_s = loop.time()
             if not answered and now_s - asked_s >= _ANSWER_S:
                 return
+            if follow and now_s - began_s >= _CHECK_S:
+                change.set()
             if follow and change.is_set():
                 return
             if now_s - asked_s >= _RENEW_S:
@@ -242,17 +263,25 @@ class LogReader:
             await _either(inbox.filled, change if follow else None, 0.5)
 
     @contextmanager
-    def _inbox(self) -> Iterator[tuple[str, _Inbox]]:
-        if len(self._inboxes) >= self._limit:
-            raise Unavailable(
-                f"{self._limit} logs are being read already", hint="try again in a moment"
-            )
+    def _inbox(self, user: str) -> Iterator[tuple[str, _Inbox]]:
+        for count_, limit, whose in (
+            (self._reading[user], self._user_limit, " of yours"),
+            (len(self._inboxes), self._limit, ""),
+        ):
+            if count_ >= limit:
+                raise Unavailable(
+                    f"{limit} logs{whose} are being read already", hint="try again in a moment"
+                )
         reader, inbox = str(next(self._numbers)), _Inbox()
         self._inboxes[reader] = inbox
+        self._reading[user] += 1
         try:
             yield reader, inbox
         finally:
             del self._inboxes[reader]
+            self._reading[user] -= 1
+            if not self._reading[user]:
+                del self._reading[user]
 
 
 def _may_write(job: Job, attempt: int) -> bool:

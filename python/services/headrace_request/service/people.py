@@ -62,6 +62,11 @@ class People:
 
     async def login(self, asked: LoginRequest, address: str) -> tuple["TokenRecord", str]:
         """Check a password and make a token; raises `Unauthorized`, `RateLimited`."""
+        known = await self._check_password(asked, address)
+        self._log.info("logged in", action="login", user=known.name, address=address)
+        return await self._make(known.name, "login", ALL_SCOPES, self._login_ms)
+
+    async def _check_password(self, asked: LoginRequest, address: str) -> "UserRecord":
         now_s, name = time.monotonic(), asked.user[:200]
         wait = max(
             self._wrong_names.wait_s(name, now_s), self._wrong_addresses.wait_s(address, now_s)
@@ -80,8 +85,7 @@ class People:
             raise Unauthorized("user or password is wrong", hint="an admin can set a new password")
         self._wrong_names.give_back(name)
         self._wrong_addresses.give_back(address)
-        self._log.info("logged in", action="login", user=known.name, address=address)
-        return await self._make(known.name, "login", ALL_SCOPES, self._login_ms)
+        return known
 
     async def logout(self, caller: Caller) -> None:
         """Revoke the token that was shown."""
@@ -140,19 +144,20 @@ class People:
             if asked.new is None:
                 raise InvalidInput("the key `new` is missing")
             if (await self._users.user(name)).password is not None:
-                await self._check_old(name, asked.old or "", address)
+                await self._check_password(LoginRequest(name, asked.old or ""), address)
+            elif by.scopes != ALL_SCOPES:
+                # A password opens everything: it must not be had for a token that does not.
+                raise Forbidden(
+                    "a first password is set with a token of all scopes",
+                    hint="use the token of this machine's admin, or ask an admin for a password",
+                )
         else:
             check_may(by, Act.MANAGE_PEOPLE)
         made = None if asked.new else new_password()
         hashed = await self._passwords.hash(asked.new or made or "")
         await self._users.set_password(name, hashed)
-        await self._users.revoke_all(name)
         self._told(by, "set_password", name)
         return made
-
-    async def _check_old(self, name: str, old: str, address: str) -> None:
-        record, _ = await self.login(LoginRequest(name, old), address)
-        await self._users.revoke(name, record.id)
 
     # ---- groups
 

@@ -23,18 +23,25 @@ class TaskLogs:
     allocation: ReadAllocation
 
     async def stream(
-        self, file: LogFile, attempts: range, read_state: ReadState, *, follow: bool, offset: int
+        self,
+        user: str,
+        file: LogFile,
+        attempts: range,
+        read_state: ReadState,
+        *,
+        follow: bool,
+        offset: int,
     ) -> AsyncIterator[bytes]:
         """Yield the log from byte `offset`, of the newest of `attempts` that has one.
 
-        `follow`: until the task has ended.
+        `follow`: until the task has ended, or `read_state` raises: `user` may see it no more.
         """
         at = offset
         while True:
             ended = await read_state() in (TaskState.DONE, TaskState.FAILED)
             for attempt in reversed(attempts):
                 before = at
-                async for part in self._attempt(replace(file, attempt=attempt), at):
+                async for part in self._attempt(user, replace(file, attempt=attempt), at):
                     at += len(part)
                     yield part
                 if at > before:
@@ -44,12 +51,13 @@ class TaskLogs:
                 return
             await asyncio.sleep(_AGAIN_S)
 
-    async def _attempt(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
+    async def _attempt(self, user: str, file: LogFile, at: int) -> AsyncIterator[bytes]:
         held = await self.allocation(file.job, file.attempt)
         for rank, share in enumerate(held.shares if held else ()):
             here, nothing = replace(file, rank=rank), True
             change = asyncio.Event()
-            async for text, _, _ in self.reader.ask(here, share.node, at, change, follow=False):
+            pieces = self.reader.ask(user, here, share.node, at, change, follow=False)
+            async for text, _, _ in pieces:
                 nothing = False
                 if text:
                     yield text.encode()

@@ -15,7 +15,8 @@ Event = Mapping[str, str]
 
 
 class Waiters:
-    """Wakes waiters of a job when an event names it, and all when some may have been missed.
+    """Wakes waiters of a job when an event names it, and all when some may have been missed or
+    somebody's rights changed.
 
     Others listen to all events of a kind; they too are told, by an empty one, of missed ones.
     """
@@ -52,10 +53,10 @@ class Waiters:
 
     def _on(self, event: Event) -> None:
         kind = event.get("kind")
-        if not event:
+        if not event or kind == "user":  # somebody may no longer see what they wait for
             for waiting in self._waiting.values():
                 _set(waiting)
-        elif kind == "job":
+        elif kind in ("job", "share"):
             _set(self._waiting.get(JobId(event.get("job", "")), set()))
         for kinds, told in self._listeners:
             if not event or kind in kinds:

@@ -196,7 +196,7 @@ class _Desk:
         for node, spare in self._spare.items():
             late[node] = _lesser(free[node], spare)
         self._late_rooms = _Rooms(self._up, late)
-        self._behind = Why(Reason.BEHIND_RESERVATION, job=job.id)
+        self._behind = Why(Reason.BEHIND_RESERVATION)
         return Why(Reason.RESERVED, at_ms=self._reservation.at_ms, nodes=self._reservation.nodes)
 
 

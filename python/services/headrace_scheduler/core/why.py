@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from headrace_model.fit import asked_text, can_hold, largest_text
-from headrace_model.ids import JobId, NodeId
+from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.snapshot import Node, WaitingJob
@@ -21,12 +21,11 @@ class Why:
     """A reason with its numbers.
 
     `at_ms`: when the job may start (NOT_BEFORE, BACK_OFF) or will at the latest (RESERVED; None
-    when that can't be known). `job`: whose reservation is in the way. `nodes`: what is reserved.
+    when that can't be known). `nodes`: what is reserved.
     """
 
     reason: Reason
     at_ms: int | None = None
-    job: JobId | None = None
     nodes: tuple[NodeId, ...] = ()
 
 
@@ -104,8 +103,8 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         )
     if why.reason is Reason.BEHIND_RESERVATION:
         return Explanation(
-            f"There is room, but it is reserved for job {why.job}, which is ahead in the queue, "
-            "and this job would be in its way.",
+            "There is room, but it is reserved for a job that is ahead in the queue, and this job "
+            "would be in its way.",
             "Wait, or submit with a `limits.time` so short that it ends before that job starts.",
         )
     rooms = [

@@ -1,11 +1,15 @@
 -- Makes a user, or changes one.
--- Arguments: epoch; name; create (flag); set (fields of the user); join, leave (names of groups).
--- Writes: hr:user:<name>, hr:users (a new one), and for a user who becomes disabled the tokens:
---   hr:token:<sha256>, hr:tokens:<name>; hr:events, hr:commits.
+-- Arguments: epoch; name; create (flag); set (fields of the user); join, leave (names of groups);
+--   most (groups one user may be in).
+-- Writes: hr:user:<name>, hr:users (a new one), and for a user who becomes disabled or gets another
+--   password the tokens: hr:token:<sha256>, hr:tokens:<name>; hr:events, hr:commits.
 -- Reply: {'OK', 1} made or changed; {'OK', 0} a user to be created is there already, nothing was
---   changed. Refuses NOT_FOUND (no such user or group), CONFLICT (the last admin would be lost).
--- Invariant: there is always an enabled admin once there was one; a disabled user has no token.
-need(args, {name = 'text', create = 'flag', set = 'texts', join = 'list', leave = 'list'})
+--   changed. Refuses NOT_FOUND (no such user or group), CONFLICT (the last admin would be lost; too
+--   many groups).
+-- Invariant: there is always an enabled admin once there was one; a disabled user has no token, and
+--   no token is older than the password.
+need(args, {name = 'text', create = 'flag', set = 'texts', join = 'list', leave = 'list',
+  most = 'number'})
 local key, tokens = 'hr:user:' .. args.name, 'hr:tokens:' .. args.name
 expect(key, 'hash')
 expect(tokens, 'set')
@@ -28,6 +32,9 @@ end
 for _, group in ipairs(args.leave) do groups[group] = nil end
 for group in pairs(groups) do order[#order + 1] = group end
 table.sort(order)
+if #args.join > 0 and #order > args.most then
+  return refuse('CONFLICT', 'a user is in at most ' .. text(args.most) .. ' groups')
+end
 local disables = args.set.disabled == '1'
 local was = redis.call('HMGET', key, 'role', 'disabled')
 local demotes = args.set.role and args.set.role ~= 'admin'
@@ -42,8 +49,8 @@ if there and was[1] == 'admin' and was[2] ~= '1' and (disables or demotes) then
   if problem then return problem end
   if others == 0 then return refuse('CONFLICT', args.name .. ' is the only admin') end
 end
-local gone = {}
-if disables then
+local gone, revokes = {}, disables or (there and args.set.password)
+if revokes then
   for _, digest in ipairs(redis.call('SMEMBERS', tokens)) do
     gone[#gone + 1] = 'hr:token:' .. digest
     expect(gone[#gone], 'hash')
@@ -51,7 +58,7 @@ if disables then
 end
 if problem then return problem end
 for _, token in ipairs(gone) do redis.call('DEL', token) end
-if disables then redis.call('DEL', tokens) end
+if revokes then redis.call('DEL', tokens) end
 local fields = {'groups', table.concat(order, ' ')}
 for name, value in pairs(args.set) do
   fields[#fields + 1] = name
