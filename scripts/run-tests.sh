@@ -17,8 +17,10 @@ GROUP: ${groups_known[*]}, or all.
 A group is the folder tests/GROUP; groups run one after the other. Without a group:
 scripts/check.sh, then ${groups_of_ci[*]}, as far as they have tests; this is what CI runs.
 
-  --minutes N  how long soak runs    (HEADRACE_SOAK_MINUTES for its tests)
-  --seeds N    how many seeds it tries (HEADRACE_SOAK_SEEDS)
+  --minutes N  how long soak runs, all its seeds together
+               (HEADRACE_SOAK_MINUTES for its tests; 10 without)
+  --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), and the kill
+               matrix of faults (HEADRACE_FAULT_SEEDS; 1 without)
 
 Under CI=true a skipped test fails the run unless tests/skips.txt names it. Some tests read
 sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
@@ -26,6 +28,8 @@ sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
 
 Examples: scripts/run-tests.sh unit -- -k status -x
           scripts/run-tests.sh unit integration
+          scripts/run-tests.sh soak --minutes 30 --seeds 10
+          scripts/run-tests.sh faults --seeds 200 -- -k matrix
 EOF
 }
 
@@ -36,6 +40,7 @@ fail_usage() {
 
 # Sets `asked`, `with_check` and `pytest_arguments` from the command line.
 read_arguments() {
+  local options=""
   asked=() pytest_arguments=() with_check=
   while [ $# -gt 0 ]; do
     case $1 in
@@ -45,9 +50,9 @@ read_arguments() {
         if [ "$1" = --minutes ]; then
           export HEADRACE_SOAK_MINUTES=$2
         else
-          export HEADRACE_SOAK_SEEDS=$2
+          export HEADRACE_SOAK_SEEDS=$2 HEADRACE_FAULT_SEEDS=$2
         fi
-        soak_options=$1
+        options+=" $1 "
         shift
         ;;
       --) shift; pytest_arguments=("$@"); break ;;
@@ -64,8 +69,10 @@ read_arguments() {
     with_check=yes
     asked=("${groups_of_ci[@]}")
   fi
-  [ -z "${soak_options:-}" ] || [[ " ${asked[*]} " == *" soak "* ]] ||
-    fail_usage "$soak_options is for the group soak"
+  [[ $options != *" --minutes "* || " ${asked[*]} " == *" soak "* ]] ||
+    fail_usage "--minutes is for the group soak"
+  [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults " ]] ||
+    fail_usage "--seeds is for the groups soak and faults"
 }
 
 # Keeps the result of one group for the table: name, exit code, seconds, outcomes file, note.

@@ -6,8 +6,8 @@ afterwards whether a job was in its status when the blow came; only that counts 
 
 One seed a cell by default; a seed moves the blow before or behind the moment at which the jobs
 are let go, and changes the length of the pause. 200 seeds of all cells, by hand:
-`HEADRACE_FAULT_SEEDS=200 scripts/run-tests.sh faults -- -k matrix`; HEADRACE_FAULT_FIRST_SEED
-says with which seed to begin (1).
+`scripts/run-tests.sh faults --seeds 200 -- -k matrix`; HEADRACE_FAULT_FIRST_SEED says with which
+seed to begin (1).
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +327,26 @@ async def test_what_a_failed_attempt_put_leaves_the_store(all_: World) -> None:
         await wait_until(gone, "the files of the attempt to go")
 
 
+async def test_what_attempts_put_leaves_the_store_though_nobody_heard_the_job_end(
+    all_: World,
+) -> None:
+    async with all_.data() as data:
+        job = await all_.submit({COLLECTION}, MAKES)
+        await all_.allocate(job)
+        await all_.exited(job)
+        await all_.collect(data, job, {"flow": {"a.txt": b"half"}})
+    await all_.write(job, Event.FAILED, Role.MONITOR, cause=Cause.NODE_LOST)
+    await all_.write(job, Event.RETRY, Role.MONITOR, opens=(await all_.jobs.get(job)).ask)
+    await all_.write(job, Event.CANCEL, Role.REQUEST)  # the second attempt never had a node
+
+    async def removed() -> bool:
+        return not await all_.store.keys(f"datasets/{job}.1.flow")
+
+    async with all_.data():
+        await wait_until(removed, "the files to leave the store")
+        await wait_until(_is_tidy(all_), "the job to be off the list")
+
+
 async def test_markers_that_a_kill_prevented_follow(
     all_: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -401,6 +421,13 @@ async def _refused(all_: World, job: Any) -> Fact:
 async def _bad(all_: World, job: Any, *nodes: NodeId) -> list[Fact]:
     facts = (await all_.jobs.facts(job, 1, nodes)).values()
     return [fact for fact in facts if fact.cause is not None]
+
+
+def _is_tidy(all_: World) -> Callable[[], Awaitable[bool]]:
+    async def tidy() -> bool:
+        return not await all_.jobs.untidy(before_ms=await all_.jobs.now_ms())
+
+    return tidy
 
 
 async def _detail(all_: World, job: Any) -> str:

@@ -322,15 +322,6 @@ async def test_without_a_password_nobody_gets_in(guarded: Guarded) -> None:
         await redis.close()
 
 
-async def test_a_killed_server_reads_back_all_that_was_written(guarded: Guarded) -> None:
-    stage = Stage(guarded)  # type: ignore[arg-type] # all that the stores use of a connection
-    await stage.lead()
-    await asyncio.to_thread(guarded.server.kill9)
-    await asyncio.to_thread(guarded.server.start)
-    for role in (Role.SCHEDULER, Role.MONITOR, Role.DATA):
-        assert not (await stage.leases.acquire(role, "other", 1_000)).held
-
-
 async def test_nobody_comes_in_as_the_default_user(guarded: Guarded) -> None:
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(f"{guarded.server.folder}/redis.sock")

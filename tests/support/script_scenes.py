@@ -395,6 +395,18 @@ async def _seals(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(complete, 1)
 
 
+async def _leaves_files(stage: Stage) -> Act:
+    job = await stage.running(1, Need.COLLECTION)
+    job = await stage.apply(move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.COLLECTION))
+    end = move_of(job, Event.END_FAILED, Role.MONITOR, cause=Cause.COLLECTION)
+    return lambda: stage.jobs.apply(replace(end, returns=(N1, N2)), 1)
+
+
+async def _tidy_job(stage: Stage) -> Act:
+    await (await _leaves_files(stage))()
+    return lambda: stage.jobs.tidied(new_job(1).id)
+
+
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One good call of `script`: `play` makes what lies there before and returns the call.
@@ -438,6 +450,7 @@ SCENES = {
     "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
     "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),
     "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
+    "tidy_job": Scene("tidy_job", _tidy_job, again=(0,)),
     "put_secret": Scene("put_secret", _put_secret),
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
@@ -447,4 +460,5 @@ SCENES = {
     "transition: bears and joins children": Scene("transition", _bears_and_joins),
     "transition: leaves children": Scene("transition", _leaves_a_child),
     "transition: seals outputs": Scene("transition", _seals),
+    "transition: leaves files in the store": Scene("transition", _leaves_files),
 }  # fmt: skip

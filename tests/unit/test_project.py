@@ -42,6 +42,22 @@ def test_run_tests_refuses_an_unknown_group_and_names_the_known(word: str) -> No
     assert "unit contract integration acceptance faults" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["unit", "--seeds", "2"], "--seeds is for the groups soak and faults"),
+        (["faults", "--minutes", "2", "--seeds", "2"], "--minutes is for the group soak"),
+        (["soak", "--seeds", "0"], "--seeds needs a whole number above 0"),
+    ],
+)
+def test_run_tests_refuses_numbers_that_no_group_takes(words: list[str], why: str) -> None:
+    answer = subprocess.run(
+        [PROJECT / "scripts" / "run-tests.sh", *words], capture_output=True, text=True, timeout=20
+    )
+    assert answer.returncode == 2
+    assert why in answer.stderr
+
+
 def test_ci_can_be_started() -> None:
     assert os.access(PROJECT / ".ci" / "run", os.X_OK)
 

@@ -96,16 +96,22 @@ class Collection:
             granted.append({"output": file.output, "path": file.path, "key": key, "grant": grant})
         return granted
 
-    async def tidy(self, job: Job) -> None:
-        """Remove what attempts of a final job put into the store and no seal took."""
-        if Need.COLLECTION not in job.needs or not job.status.final or job.allocation is None:
-            return
+    async def tidy(self, job: Job) -> bool:
+        """Remove what attempts of a final job put into the store and no seal took.
+
+        False: there can't be anything.
+        """
+        if Need.COLLECTION not in job.needs or not job.status.final:
+            return False
+        if job.attempt == 1 and (job.allocation is None or job.status is Status.COMPLETED):
+            return False
         sealed = set(json.loads(job.outputs or "{}").values())
         for output in self.catalogue.expand(job).outputs:
             for attempt in range(1, job.attempt + 1):
                 one = output_dataset(job.id, attempt, output.name)
                 if one not in sealed:
                     await self.store.delete(folder(one))
+        return True
 
     async def _facts(self, job: Job) -> list[Fact] | None:
         """What every node collected; None while one is missing, or went wrong (the monitor's)."""

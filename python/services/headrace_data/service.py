@@ -119,13 +119,15 @@ class DataService:
             for status in _MINE:
                 ids = await self.jobs.in_status(status, entered_before_ms=before)
                 self._named.add(*(job for job in ids if not self.checks.is_waiting(job)))
+            self._named.add(*await self.jobs.untidy(before_ms=before))
             await asyncio.sleep(self.sweep_s)
 
     async def _turn(self, job_id: JobId, term: int) -> None:
         job = await self.jobs.get(job_id)
         if job.status.closed:
             self._named.add(*job.parents)
-            await self.collection.tidy(job)
+            if await self.collection.tidy(job):
+                await self.jobs.tidied(job.id)
             return
         change = await self._decide(job, term)
         if change is None:

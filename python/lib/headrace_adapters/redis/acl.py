@@ -49,7 +49,7 @@ _JOB_COMMANDS: Final = _words(
 )
 _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
-    "hr:array:* hr:links:*"
+    "hr:array:* hr:links:* hr:untidy"
 )
 _LEDGER_KEYS: Final = _words("hr:free hr:held:* hr:work:* hr:facts:*")
 
@@ -106,7 +106,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
                       "revoke_tokens"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_item seal_dataset "
-        "describe_dataset mark_dataset tombstone_dataset forget_dataset restore_dataset "
+        "describe_dataset mark_dataset tidy_job tombstone_dataset forget_dataset restore_dataset "
         "put_secret"
     ),
     "scheduler": _words("acquire_lease release_lease transition"),

@@ -239,6 +239,15 @@ class JobStore:
             raise Fenced("this Redis was restored or rebuilt")
         return dict(records)
 
+    async def untidy(self, *, before_ms: int) -> list[JobId]:
+        """Final jobs of before whose attempts may have left files in the store."""
+        ids = await self._redis.command("ZRANGE", "hr:untidy", "-inf", before_ms, "BYSCORE")
+        return [JobId(job) for job in ids]
+
+    async def tidied(self, job: JobId) -> None:
+        """Note that the store holds nothing of a final job but what is sealed."""
+        await self._redis.script("tidy_job", {"job": job})
+
     async def finish_work(self, node: NodeId, incarnation: str, record: str) -> bool:
         """Drop a CLEAN record that is done, unless it was replaced meanwhile."""
         work: Work = decode_work(record)

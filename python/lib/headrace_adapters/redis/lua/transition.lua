@@ -6,12 +6,14 @@
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
---   hr:facts, hr:array, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:derivation, hr:events, hr:commits.
+--   hr:facts, hr:array, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
+--   hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
 --   share comes back once, and with it the node's open ranges of an array; links last until the
---   job is final.
+--   job is final; a final job whose attempts may have put files into the store that no seal took
+--   is in hr:untidy.
 need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
   attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
   returns = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
@@ -34,6 +36,7 @@ expect('hr:status:' .. args.status, 'zset')
 expect('hr:status:' .. args.to, 'zset')
 expect('hr:queue', 'zset')
 expect('hr:free', 'hash')
+expect('hr:untidy', 'zset')
 if problem then return problem end
 
 local seen = redis.call('LRANGE', history, -50, -1)
@@ -43,7 +46,7 @@ for i = #seen, 1, -1 do
   end
 end
 local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'rank', 'fulfilments',
-  'children')
+  'children', 'needs')
 if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
 if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
   or now_at[3] ~= text(args.attempt) then
@@ -64,6 +67,7 @@ local function leave(child)
     redis.call('ZREM', 'hr:queue', child.id)
     redis.call('ZADD', 'hr:status:' .. to, now, child.id)
     redis.call('HSET', child_key, 'entered_ms', text(now))
+    if child.attempt ~= '1' then redis.call('ZADD', 'hr:untidy', now, child.id) end
   end
   redis.call('HSET', child_key, 'desired', 'CANCEL', 'status', to, 'version', text(child.version))
   history_entry(child.id, {txn = args.txn, by = args.role, event = 'CANCEL', from = child.status,
@@ -185,6 +189,10 @@ for _, seal in ipairs(args.seals) do
   expect('hr:names', 'hash')
   expect('hr:unmarked', 'zset')
 end
+-- An attempt collects in AWAITING_COLLECTION; what it put into the store there is sealed, or it
+-- leaves by STOPPING.
+local untidy = args.final and string.find(now_at[7] or '', 'collection', 1, true)
+  and (args.attempt > 1 or args.status == 'MODEL_EXEC:STOPPING' or args.status == 'CLOSED:STOPPED')
 if problem then return problem end
 
 -- Writes. At maxmemory a script that begins with ZREM may finish, one that begins with HSET may not.
@@ -235,6 +243,7 @@ end
 for _, item in ipairs(args.work) do redis.call('HSET', 'hr:work:' .. item.node, run, item.record) end
 for _, node in ipairs(args.forgets) do redis.call('HDEL', 'hr:work:' .. node, run) end
 for _, item in ipairs(args.consumes) do redis.call('HDEL', 'hr:facts:' .. item.node, item.field) end
+if untidy then redis.call('ZADD', 'hr:untidy', now, id) end
 for _, dataset in ipairs(old_links) do redis.call('SREM', 'hr:links:' .. dataset, id) end
 for _, dataset in ipairs(args.links) do redis.call('SADD', 'hr:links:' .. dataset, id) end
 for _, child in ipairs(born) do
