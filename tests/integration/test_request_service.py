@@ -129,12 +129,6 @@ async def test_what_no_node_could_ever_hold_is_refused(desk: Desk) -> None:
     assert (await desk.call("POST", "/jobs:plan", JOB))[1]["backend"] == "process"
 
 
-async def test_arrays_are_refused_with_a_next_step(desk: Desk) -> None:
-    status, said = await desk.call("POST", "/jobs", {**JOB, "array": {"count": 2}})
-    assert status == 422
-    assert "next release" in said["hint"]
-
-
 async def test_a_full_disk_takes_no_new_job(state_dir: Path, redis_server: RedisServer) -> None:
     async with running_desk(
         state_dir, redis_server.url, disk_percent=0, disk_spare_bytes=2**62

@@ -32,8 +32,11 @@ from headrace_service.settings import PREFIX
 BODY_LIMIT_BYTES = 64 * 1024
 
 
-def build(settings: Settings) -> Service:
-    """Make the node agent from its settings."""
+def build(settings: Settings, events: Events | None = None) -> Service:
+    """Make the node agent from its settings.
+
+    `events`: the one reader of a process that holds several services.
+    """
     state = settings.state_dir
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     node = NodeId(check_name(settings.node_name, "node"))
@@ -64,7 +67,7 @@ def build(settings: Settings) -> Service:
         redis,
         jobs,
         NodeStore(redis),
-        Events(redis),
+        events or Events(redis),
         backend,
         tools,
         _capacity(settings),

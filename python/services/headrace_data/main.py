@@ -45,14 +45,20 @@ _SPOOL_EVERY_S = 600.0
 _READY_WITHIN_S = 5.0
 
 
-def build(settings: Settings, detect: Detect | None = None) -> Service:
-    """Make the data service from its settings; `detect` reads folders, as `headrace_formats`."""
+def build(
+    settings: Settings, events: Events | None = None, detect: Detect | None = None
+) -> Service:
+    """Make the data service from its settings.
+
+    `events`: the one reader of a process that holds several services; `detect` reads folders, as
+    `headrace_formats`.
+    """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     jobs, datasets = JobStore(redis), DatasetStore(redis)
     store = make_store(settings)
     manifests = Manifests(store)
     catalogue = Catalogue(
-        datasets, jobs, Events(redis), _target(settings), settings.catalogue_sweep_s
+        datasets, jobs, events or Events(redis), _target(settings), settings.catalogue_sweep_s
     )
     upkeep = Upkeep(catalogue, datasets, jobs, store, manifests)
     users = UserStore(redis)

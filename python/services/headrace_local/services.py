@@ -7,24 +7,26 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_type_hints
 
+from headrace_adapters.redis.events import Events
 from headrace_local import processes
 from headrace_local.admin import ensure_admin, ensure_internal_token
 from headrace_local.config import Config, load
 from headrace_local.environ import environ_for
 from headrace_local.folders import find_home
 from headrace_local.layout import SERVICES, Home
+from headrace_local.redis_users import connect
 from headrace_model.errors import HeadraceError
 from headrace_service import lifecycle
 from headrace_service.logs import configure
 from headrace_service.settings import read
 
 
-def build(home: Home, config: Config, service: str) -> lifecycle.Service:
+def build(home: Home, config: Config, service: str, events: Events) -> lifecycle.Service:
     """Make one service with this home's settings."""
     main = import_module(f"headrace_{service}.main")
     settings_class = get_type_hints(main.build)["settings"]
     settings = read(settings_class, environ_for(home, config, service))
-    made: lifecycle.Service = main.build(settings)
+    made: lifecycle.Service = main.build(settings, events)
     return made
 
 
@@ -32,8 +34,13 @@ async def run(home: Home, config: Config) -> None:
     """Run all services until SIGTERM."""
     await asyncio.to_thread(ensure_internal_token, home)
     await ensure_admin(home)
-    services = [build(home, config, service) for service in SERVICES]
-    await lifecycle.run(services)
+    # Each service would wake up for each event by a reader of its own; here one serves all.
+    redis = connect(home)
+    events = Events(redis)
+    try:
+        await lifecycle.run([build(home, config, service, events) for service in SERVICES])
+    finally:
+        await redis.close()
 
 
 def main(arguments: list[str]) -> int:

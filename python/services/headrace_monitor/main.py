@@ -16,12 +16,20 @@ from headrace_service.lifecycle import Service, main_of
 BODY_LIMIT_BYTES = 64 * 1024
 
 
-def build(settings: Settings) -> Service:
-    """Make the monitor from its settings."""
+def build(settings: Settings, events: Events | None = None) -> Service:
+    """Make the monitor from its settings.
+
+    `events`: the one reader of a process that holds several services.
+    """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
     monitor = Monitor(
-        JobStore(redis), ArrayStore(redis), NodeStore(redis), Events(redis), leader, settings
+        JobStore(redis),
+        ArrayStore(redis),
+        NodeStore(redis),
+        events or Events(redis),
+        leader,
+        settings,
     )
     token = InternalToken(settings.internal_token_file)
     return Service(

@@ -48,8 +48,11 @@ from headrace_wire.records import decode
 _REMEMBER_S = 1.0
 
 
-def build(settings: Settings) -> Service:
-    """Make the request service from its settings."""
+def build(settings: Settings, events: Events | None = None) -> Service:
+    """Make the request service from its settings.
+
+    `events`: the one reader of a process that holds several services.
+    """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     store = JobStore(redis)
     token = InternalToken(settings.internal_token_file)
@@ -64,7 +67,7 @@ def build(settings: Settings) -> Service:
         settings.token_cache_s,
         Throttle(settings.user_requests_per_s, settings.user_requests_at_once),
     )
-    events = Events(redis)
+    events = events or Events(redis)
     waiters = Waiters(events, missed=redis.open)
     waiters.listen({"node"}, lambda _: nodes.forget())
     waiters.listen({"user"}, lambda _: doorman.forget())

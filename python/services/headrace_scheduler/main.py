@@ -16,11 +16,16 @@ from headrace_service.lifecycle import Service, main_of
 BODY_LIMIT_BYTES = 64 * 1024
 
 
-def build(settings: Settings) -> Service:
-    """Make the scheduler from its settings."""
+def build(settings: Settings, events: Events | None = None) -> Service:
+    """Make the scheduler from its settings.
+
+    `events`: the one reader of a process that holds several services.
+    """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
-    scheduler = Scheduler(JobStore(redis), NodeStore(redis), Events(redis), leader, settings)
+    scheduler = Scheduler(
+        JobStore(redis), NodeStore(redis), events or Events(redis), leader, settings
+    )
     app = make_app(
         "scheduler",
         ready=redis.ping,

@@ -12,39 +12,71 @@ from headrace_adapters.redis.line import Line
 _BLOCK_MS = 5_000
 _PAUSE_S = 0.1
 _COUNT = 500
+_WAITING = 10_000  # events that may wait for one who follows
 _READ = ("XREAD", "BLOCK", _BLOCK_MS, "COUNT", _COUNT, "STREAMS", "hr:events")
 
 
 class Events:
-    """Follows `hr:events` from now on; each service has its own reader."""
+    """Follows `hr:events` from now on: one reader for all who follow by the same object."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._followers: set[asyncio.Queue[Mapping[str, str] | Exception]] = set()
+        self._reader: asyncio.Task[None] | None = None
 
     async def follow(self) -> AsyncIterator[Mapping[str, str]]:
         """Yield events for ever; an empty mapping means: some may have been missed, sweep now.
 
-        `at` is an event's id: it rises from event to event while this Redis lives.
+        `at` is an event's id: it rises from event to event while this Redis lives. Raises
+        `Denied`.
         """
+        queue: asyncio.Queue[Mapping[str, str] | Exception] = asyncio.Queue()
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())  # it begins with an empty mapping
+        else:
+            queue.put_nowait({})
+        self._followers.add(queue)
+        try:
+            while True:
+                event = await queue.get()
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            self._followers.discard(queue)
+            if not self._followers and self._reader is not None:
+                self._reader.cancel()
+
+    async def _read(self) -> None:
         last, line = "", Line(self._redis.client)
         while True:
             try:
                 if not last:
                     tail = await self._redis.client.xrevrange("hr:events", count=1)
                     last = str(tail[0][0]) if tail else "0-0"
-                    yield {}
+                    self._tell({})
                 (reply,) = await line.exchange([(*_READ, last)])
                 if isinstance(reply, RedisError):
                     raise reply
             except (RedisError, OSError) as error:
                 if denied := self._redis.denied(error, "XREAD"):
-                    raise denied from None
+                    self._tell(denied)
+                    return
                 last = ""
                 await asyncio.sleep(_PAUSE_S)
                 continue
             for entry, fields in _entries(reply):
                 last = entry
-                yield {**fields, "at": entry}
+                self._tell({**fields, "at": entry})
+
+    def _tell(self, event: Mapping[str, str] | Exception) -> None:
+        for queue in self._followers:
+            if queue.qsize() >= _WAITING:  # one that is so late looks at everything anyhow
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait({})
+            else:
+                queue.put_nowait(event)
 
     async def last(self) -> str:
         """The id of the newest event; "0-0" before the first."""
