@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import (
+    ClientError,
     ClientSession,
     ClientWebSocketResponse,
     UnixConnector,
@@ -16,13 +17,20 @@ from aiohttp import (
     WSServerHandshakeError,
 )
 
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
-from headrace_model.ids import JobId
+from headrace_model.errors import Unavailable
+from headrace_model.ids import JobId, NodeId
 from headrace_model.people import Scope, UserRole
+from headrace_model.resources import Resources
+from headrace_model.status import Event, Role
 from headrace_request.core.live import Close
+from headrace_request.service import live as service
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
-from tests.support.request_desk import Desk, running_desk
+from tests.support.request_desk import NODE, Desk, running_desk
+from tests.support.wait import wait_until
 
 URL = "http://request/api/v1/ws"
 
@@ -129,6 +137,128 @@ async def test_who_comes_again_hears_what_was_missed_once_and_in_order(desk: Des
     assert order == sorted(order)
 
 
+class Follower:
+    """Follows all jobs, and comes again where it was whenever the connection breaks."""
+
+    def __init__(self, folder: Path, token: str) -> None:
+        self._socket = str(folder / "request.sock")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._last: str | None = None
+        self.heard: list[dict[str, Any]] = []
+        self.begun = asyncio.Event()
+
+    async def run(self) -> None:
+        while True:
+            with suppress(ClientError, OSError):
+                async with (
+                    ClientSession(connector=UnixConnector(self._socket)) as session,
+                    session.ws_connect(URL, headers=self._headers) as wire,
+                ):
+                    await self._follow(wire)
+            await asyncio.sleep(0.02)
+
+    async def _follow(self, wire: ClientWebSocketResponse) -> None:
+        after = {"after": self._last} if self._last else {}
+        await Socket(wire).say(op="follow", id="a", topic="jobs", **after)
+        async for message in wire:
+            told = json.loads(message.data)
+            assert told["type"] in ("hello", "job", "following" if after else "snapshot"), told
+            if told["type"] == "job":
+                self.heard.append(told)
+            self._last = told.get("at", self._last)
+            if self._last:
+                self.begun.set()
+
+    async def heard_all(self, desk: Desk, jobs: list[JobId]) -> None:
+        """Wait until all is heard that the histories tell, each once and in order."""
+        expected = await moves(desk, *jobs)
+        await wait_until(
+            lambda: {transition(each) for each in self.heard} >= expected,
+            "all to be heard",
+            within_s=60.0,
+        )
+        told = [transition(each) for each in self.heard]
+        assert sorted(told) == sorted(expected)
+        order = [tuple(map(int, each["at"].split("-"))) for each in self.heard]
+        assert order == sorted(order)
+
+
+@asynccontextmanager
+async def following(desk: Desk, token: str) -> AsyncIterator[Follower]:
+    follower = Follower(desk.folder, token)
+    running = asyncio.ensure_future(follower.run())
+    try:
+        async with asyncio.timeout(30.0):
+            await asyncio.wait(
+                {running, asyncio.ensure_future(follower.begun.wait())},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        yield follower
+        assert not running.done(), running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_nothing_is_lost_or_told_twice_when_redis_is_killed(
+    desk: Desk, redis_server: RedisServer
+) -> None:
+    token = await token_of(UserStore(desk.redis), "zoe")
+    async with following(desk, token) as follower:
+        jobs = [await desk.submit() for _ in range(10)]
+        working = asyncio.ensure_future(_busy(desk, jobs))
+        for heard in (15, 30):
+            await wait_until(lambda heard=heard: len(follower.heard) >= heard, "some events")
+            redis_server.kill9()
+            redis_server.start()
+        async with asyncio.timeout(60.0):
+            await working
+        await follower.heard_all(desk, jobs)
+
+
+async def test_nothing_is_lost_or_told_twice_when_the_service_is_another(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        token = await token_of(UserStore(desk.redis), "zoe")
+        follower = Follower(state_dir, token)
+        running = asyncio.ensure_future(follower.run())
+        async with asyncio.timeout(30.0):
+            await follower.begun.wait()
+        jobs = [await desk.submit() for _ in range(5)]
+        await _busy(desk, jobs[:2])
+    async with running_desk(state_dir, redis_server.url) as desk:
+        await _busy(desk, jobs[2:])
+        await follower.heard_all(desk, jobs)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_who_can_t_be_told_an_event_comes_again_for_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise Unavailable("Redis is away")
+
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        await socket.until("snapshot")
+        monkeypatch.setattr(JobStore, "get_many", away)
+        await desk.submit()
+        assert await socket.closed() == Close.GOING
+
+
+async def test_a_service_that_can_t_keep_up_sends_its_clients_to_resume(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_MOST_PENDING", 0)
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        await socket.until("snapshot")
+        await desk.submit()
+        assert await socket.closed() == Close.GOING
+
+
 async def _busy(desk: Desk, jobs: list[JobId]) -> None:
     for job in jobs:
         for verb in ("hold", "release", "stop", "cancel"):
@@ -201,6 +331,19 @@ async def test_a_browser_shows_its_token_in_the_first_message(desk: Desk) -> Non
         await desk.session.ws_connect(URL, headers={"Authorization": "Bearer hrt_wrong"})
 
 
+async def test_guesses_of_tokens_are_slowed_down(desk: Desk) -> None:
+    wrong = {"op": "auth", "token": "hrt_wrong"}
+    for _ in range(500):
+        async with desk.session.ws_connect(URL, headers={"Authorization": ""}) as wire:
+            await Socket(wire).say(**wrong)
+            code = await Socket(wire).closed()
+        if code == Close.TOO_MANY:
+            break
+        assert code == Close.UNAUTHORIZED
+    else:
+        raise AssertionError("every guess was looked up")
+
+
 async def test_a_connection_ends_with_the_right_to_it(desk: Desk) -> None:
     token = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
     async with connected(desk, token) as socket, connected(desk) as other:
@@ -270,9 +413,11 @@ async def test_who_reads_nothing_is_dropped_and_blocks_nobody(
         connected(desk) as deaf,
         connected(desk) as other,
     ):
-        for socket in (deaf, other):
-            await socket.say(op="follow", id="a", topic="jobs")
-            await socket.until("snapshot")
+        await other.say(op="follow", id="a", topic="jobs")
+        await other.until("snapshot")
+        for number in range(50):  # so that a few events fill what the sockets hold
+            await deaf.say(op="follow", id=f"a{number}", topic="jobs")
+            await deaf.until("snapshot")
         transport = deaf.wire._conn.transport  # no public way to stop reading
         assert transport is not None
         transport.pause_reading()
@@ -285,6 +430,72 @@ async def test_who_reads_nothing_is_dropped_and_blocks_nobody(
             assert told < 5_000, "a reader that takes nothing is told for ever"
         await desk.submit()
         assert (await other.until("job"))["type"] == "job"
+
+
+async def _with_long_log(desk: Desk) -> JobId:
+    """A job that is over, and wrote more than sockets hold."""
+    job = await desk.submit()
+    await desk.launch(job)
+    await desk.step(job, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
+    (desk.folder / "shipped").mkdir()
+    (desk.folder / "shipped" / "0.out").write_bytes(b"a line of a log\n" * 2**20)
+    return job
+
+
+async def test_who_does_not_read_a_log_is_dropped(
+    state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_PATIENCE_S", 0.5)
+    async with (
+        running_desk(state_dir, redis_server.url, outbox_limit_bytes=20_000) as desk,
+        connected(desk) as socket,
+    ):
+        await desk.join_node()
+        job = await _with_long_log(desk)
+        await socket.say(op="follow", id="l", topic="logs", job=job)
+        assert (await socket.hear())["type"] == "log"
+        transport = socket.wire._conn.transport
+        assert transport is not None
+        transport.pause_reading()
+        await wait_until(lambda: _no_sockets(desk), "the reader to be dropped", within_s=30.0)
+        transport.resume_reading()
+        assert await socket.closed() == Close.TOO_SLOW
+
+
+async def _no_sockets(desk: Desk) -> bool:
+    return await desk.sockets() == 0
+
+
+async def test_a_log_ends_with_the_right_to_see_it(desk: Desk) -> None:
+    zoe = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+    await desk.join_node()
+    job = await desk.submit()
+    await desk.launch(job)
+    await desk.call("POST", f"/jobs/{job}:share", {"who": "user:zoe"})
+    async with connected(desk, zoe) as socket:
+        await socket.say(op="follow", id="l", topic="logs", job=job)
+        await socket.say(op="follow", id="a", topic="jobs", jobs=[job])
+        assert [each["id"] for each in (await socket.hear())["jobs"]] == [job]
+        await desk.call("POST", f"/jobs/{job}:unshare", {"who": "user:zoe"})
+        error = await socket.until("error")
+        assert (error["id"], error["code"]) == ("l", "NOT_FOUND")
+        await socket.say(op="follow", id="n", topic="nodes")
+        assert (await socket.until("nodes"))["id"] == "n"
+
+
+async def test_nodes_are_told_to_all_who_follow_them(desk: Desk) -> None:
+    await desk.join_node()
+    async with connected(desk) as first, connected(desk) as second:
+        for socket in (first, second):
+            await socket.say(op="follow", id="n", topic="nodes")
+            assert len((await socket.hear())["nodes"]) == 1
+        # Both rest now, the first of them for a shorter time.
+        await desk.submit()
+        await NodeStore(desk.redis).register(
+            NodeId("n2"), "i2", Resources(1000, 2**30), frozenset(), has_state_lock=True
+        )
+        for socket in (first, second):
+            assert len((await socket.hear())["nodes"]) == 2
 
 
 async def test_nodes_are_told_at_once_and_when_they_change(desk: Desk) -> None:

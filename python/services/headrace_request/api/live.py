@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import WSMsgType, web
 
-from headrace_model.errors import HeadraceError
+from headrace_model.errors import HeadraceError, RateLimited, Unavailable
 from headrace_request.api.jobs import ROOT
 from headrace_request.core.live import (
     VERSION,
@@ -70,27 +70,33 @@ class LiveRoute:
         self._open += 1
         SOCKETS.set(self._open)
         try:
-            caller = caller or await self._first_message(socket, address)
-            if caller is None:
-                await socket.close(code=Close.UNAUTHORIZED, message=b"a token is needed")
-            elif self._hub.count(caller.user.name) >= self._settings.user_sockets_limit:
+            entry = caller or await self._first_message(socket, address)
+            if isinstance(entry, Close):
+                await socket.close(code=entry, message=entry.name.lower().encode())
+            elif self._hub.count(entry.user.name) >= self._settings.user_sockets_limit:
                 await socket.close(code=Close.TOO_MANY, message=b"too many connections of yours")
             else:
-                await self._serve(socket, Live(caller, self._settings.outbox_limit_bytes))
+                await self._serve(socket, Live(entry, self._settings.outbox_limit_bytes))
         finally:
             self._open -= 1
             SOCKETS.set(self._open)
         return socket
 
-    async def _first_message(self, socket: web.WebSocketResponse, address: str) -> Caller | None:
-        with suppress(TimeoutError, HeadraceError):
+    async def _first_message(self, socket: web.WebSocketResponse, address: str) -> Caller | Close:
+        """Read the token; gives why the connection is ended where there is no good one."""
+        try:
             async with asyncio.timeout(_AUTH_S):
                 message = await socket.receive()
-            if message.type is WSMsgType.TEXT:
-                asked = read_message(message.data)
-                if isinstance(asked, Auth):
-                    return await self._doorman.caller_of(f"Bearer {asked.token}", address)
-        return None
+            asked = read_message(message.data) if message.type is WSMsgType.TEXT else None
+            if isinstance(asked, Auth):
+                return await self._doorman.caller_of(f"Bearer {asked.token}", address)
+        except RateLimited:
+            return Close.TOO_MANY
+        except Unavailable:
+            return Close.GOING
+        except (TimeoutError, HeadraceError):
+            pass
+        return Close.UNAUTHORIZED
 
     async def _serve(self, socket: web.WebSocketResponse, live: Live) -> None:
         user = live.caller.user
@@ -133,12 +139,12 @@ class LiveRoute:
                 self._do(live, asked)
             except BadMessage as error:
                 mistakes += 1
-                live.outbox.put_now(write_error(error, error.id))
+                live.tell(write_error(error, error.id))
                 if mistakes >= _MOST_MISTAKES:
                     live.close(Close.NONSENSE)
                     return
             except HeadraceError as error:
-                live.outbox.put_now(write_error(error, id_))
+                live.tell(write_error(error, id_))
 
     def _do(self, live: Live, asked: object) -> None:
         match asked:

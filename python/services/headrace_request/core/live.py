@@ -223,6 +223,11 @@ def write(kind: str, id_: str | None, **more: Any) -> str:
     return json.dumps({"type": kind, **named, **more}, separators=(",", ":"))
 
 
+def with_id(id_: str, text: str) -> str:
+    """Put a subscription's id into a message that `write` wrote without one."""
+    return f'{{"id":"{id_}",{text.removeprefix("{")}'
+
+
 def write_error(error: HeadraceError, id_: str | None) -> str:
     """Write what went wrong with a subscription, or (without one) with a message."""
     more = {"hint": error.hint} if error.hint else {}

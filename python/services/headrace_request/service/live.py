@@ -5,8 +5,9 @@ told waits in its own outbox; whose outbox is full is dropped, and may come agai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from headrace_model.errors import HeadraceError, NotFound, Unauthorized
@@ -21,6 +22,7 @@ from headrace_request.core.live import (
     FollowLog,
     FollowNodes,
     is_after,
+    with_id,
     write,
     write_error,
 )
@@ -40,9 +42,29 @@ Event = Mapping[str, str]
 _OPEN = tuple(status for status in Status if not status.closed)
 _AT_ONCE = 500
 _HELD = 10_000
+_MOST_PENDING = 100_000
 _PATIENCE_S = 60.0
 _CHECK_S = 15.0
 _NODES_EVERY_S = 0.5
+
+
+class _Move:
+    """An event and its job. The text is the same for all who are told, and made once."""
+
+    def __init__(self, event: Event, job: Job) -> None:
+        self.at, self.to, self.job = event["at"], Status(event["to"]), job
+        self._event = event
+
+    @cached_property
+    def text(self) -> str:
+        """The message, but for the id of a subscription."""
+        event = {
+            "from": self._event["from"],
+            "to": self.to,
+            "version": int(self._event["version"]),
+            "attempt": int(self._event["attempt"]),
+        }
+        return write("job", None, at=self.at, event=event, job=job_view(self.job, spec=False))
 
 
 class _Jobs:
@@ -51,7 +73,7 @@ class _Jobs:
     def __init__(self, asked: FollowJobs) -> None:
         self.asked = asked
         self.at = ""  # the last event that was told or passed over
-        self.held: list[tuple[Event, Job]] | None = []
+        self.held: list[_Move] | None = []
 
 
 class Live:
@@ -63,11 +85,25 @@ class Live:
         self.closing: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
         self.jobs: dict[str, _Jobs] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        # One subscription at a time catches up: what it reads for that lies in memory.
+        self.catching_up = asyncio.Lock()
 
     def close(self, why: Close) -> None:
         """Have the connection ended."""
         if not self.closing.done():
             self.closing.set_result(why)
+
+    def tell(self, text: str) -> None:
+        """Put a message into the outbox; a full one ends the connection.
+
+        Then nothing more is told: a later event would pass over those that were not.
+        """
+        if self.closing.done():
+            return
+        try:
+            self.outbox.put_now(text)
+        except TooSlow:
+            self.close(Close.TOO_SLOW)
 
     def sees(self, job: Job) -> bool:
         """Tell whether this caller may see a job."""
@@ -134,12 +170,18 @@ class LiveHub:
             case None:
                 self._pending.clear()
                 self.close_all()
+            case "job" if len(self._pending) >= _MOST_PENDING:
+                # Nobody can be told that fast. Whoever comes again reads it at its own pace.
+                self._pending.clear()
+                self.close_all()
             case "job":
                 if self._all:
                     self._pending.append(event)
                     self._wake.set()
             case "node":
+                # Each follower waits for the event that it took before it looked.
                 self._nodes_changed.set()
+                self._nodes_changed = asyncio.Event()
             case _:
                 self._people_changed.set()
 
@@ -150,9 +192,15 @@ class LiveHub:
             self._wake.clear()
             while self._pending:
                 batch, self._pending = self._pending[:_AT_ONCE], self._pending[_AT_ONCE:]
-                for event, job in await self._read(batch):
+                try:
+                    moves = await self._read(batch)
+                except Exception:
+                    self.close_all()  # nobody will be told of these: all come again and resume
+                    raise
+                for move in moves:
                     for live in tuple(self._all):
-                        self._tell(live, event, job)
+                        self._tell(live, move)
+                    await asyncio.sleep(0)  # many followers must not keep others from the loop
 
     async def watch_people(self) -> None:
         """End the connections of those whose token no longer counts, for ever."""
@@ -175,30 +223,23 @@ class LiveHub:
         """Begin to tell the events of jobs."""
         subscription = _Jobs(asked)
         live.jobs[asked.id] = subscription
-        self._start(live, asked.id, self._catch_up(live, subscription))
+        self._start(live, asked.id, partial(self._catch_up, live, subscription))
 
     def follow_log(self, live: Live, asked: FollowLog) -> None:
         """Begin to tell a worker's output."""
-        self._start(live, asked.id, self._tell_log(live, asked))
+        self._start(live, asked.id, partial(self._tell_log, live, asked))
 
     def follow_nodes(self, live: Live, asked: FollowNodes) -> None:
         """Begin to tell the nodes; raises `Forbidden`."""
         check_may(live.caller.user, Act.SEE_NODES)
-        self._start(live, asked.id, self._tell_nodes(live, asked))
+        self._start(live, asked.id, partial(self._tell_nodes, live, asked))
 
-    def _start(self, live: Live, id_: str, work: Awaitable[None]) -> None:
+    def _start(self, live: Live, id_: str, work: Callable[[], Awaitable[None]]) -> None:
         async def guarded() -> None:
             try:
-                await work
-            except TooSlow:
-                live.close(Close.TOO_SLOW)
-            except HeadraceError as error:
-                live.jobs.pop(id_, None)
-                with suppress(TooSlow):
-                    live.outbox.put_now(write_error(error, id_))
+                await work()
             except Exception as error:
-                self._log.error(f"a live update failed: {error!r}", action="live", exc_info=True)
-                live.close(Close.GOING)
+                self._failed(live, id_, error)
 
         task = asyncio.ensure_future(guarded())
         live.tasks[id_] = task
@@ -209,34 +250,54 @@ class LiveHub:
 
         task.add_done_callback(ended)
 
+    def _failed(self, live: Live, id_: str, error: Exception) -> None:
+        while isinstance(error, ExceptionGroup):  # of the two files of a log
+            error = error.exceptions[0]
+        live.jobs.pop(id_, None)
+        match error:
+            case TooSlow():
+                live.close(Close.TOO_SLOW)
+            case HeadraceError():
+                live.tell(write_error(error, id_))
+            case _:
+                self._log.error(f"a live update failed: {error!r}", action="live", exc_info=error)
+                live.close(Close.GOING)
+
     # ---- jobs
 
-    async def _read(self, events: list[Event]) -> list[tuple[Event, Job]]:
+    async def _read(self, events: list[Event]) -> list[_Move]:
         """Read the jobs of some events, each once; an event of a job that is gone is left out."""
         ids = {JobId(event["job"]): None for event in events}
         jobs = {job.id: job for job in await self._store.get_many(ids)}
         return [
-            (event, jobs[JobId(event["job"])]) for event in events if JobId(event["job"]) in jobs
+            _Move(event, jobs[JobId(event["job"])])
+            for event in events
+            if JobId(event["job"]) in jobs
         ]
 
-    def _tell(self, live: Live, event: Event, job: Job) -> None:
+    def _tell(self, live: Live, move: _Move) -> None:
         for subscription in live.jobs.values():
             if subscription.held is not None:
                 if len(subscription.held) >= _HELD:
                     live.close(Close.TOO_SLOW)
                     return
-                subscription.held.append((event, job))
-            elif text := _told(live, subscription, event, job):
-                try:
-                    live.outbox.put_now(text)
-                except TooSlow:
-                    live.close(Close.TOO_SLOW)
-                    return
+                subscription.held.append(move)
+            elif text := _told(live, subscription, move):
+                live.tell(text)
 
     async def _catch_up(self, live: Live, subscription: _Jobs) -> None:
         """Tell what the client missed, or (where that is unknown) all as it is; then go live."""
-        asked = subscription.asked
         check_may(live.caller.user, Act.SEE_JOB, Standing.OWNER)
+        async with live.catching_up:
+            await self._tell_missed(live, subscription)
+        # Nothing is awaited between the last of these and going live: none is told late.
+        held, subscription.held = subscription.held or [], None
+        for move in held:
+            if text := _told(live, subscription, move):
+                live.tell(text)
+
+    async def _tell_missed(self, live: Live, subscription: _Jobs) -> None:
+        asked = subscription.asked
         missed = await self._events.since(asked.after, _AT_ONCE) if asked.after else None
         if missed is None:
             if asked.after:
@@ -249,19 +310,14 @@ class LiveHub:
             await live.outbox.put(start, _PATIENCE_S)
             while missed:
                 jobs = [event for event in missed if event.get("kind") == "job"]
-                for event, job in await self._read(jobs):
-                    if text := _told(live, subscription, event, job):
+                for move in await self._read(jobs):
+                    if text := _told(live, subscription, move):
                         await live.outbox.put(text, _PATIENCE_S)
                 subscription.at = missed[-1]["at"]
                 missed = await self._events.since(subscription.at, _AT_ONCE)
                 if missed is None:
                     live.close(Close.GOING)
                     return
-        # Nothing is awaited between the last of these and going live: none is told late.
-        held, subscription.held = subscription.held or [], None
-        for event, job in held:
-            if text := _told(live, subscription, event, job):
-                live.outbox.put_now(text)
 
     async def _snapshot(self, live: Live, subscription: _Jobs) -> str:
         asked = subscription.asked
@@ -320,7 +376,7 @@ class LiveHub:
     async def _tell_nodes(self, live: Live, asked: FollowNodes) -> None:
         told = None
         while True:
-            self._nodes_changed.clear()
+            changed = self._nodes_changed
             views = await self._desk.nodes(live.caller.user)
             if views != told:
                 await live.outbox.put(write("nodes", asked.id, nodes=views), _PATIENCE_S)
@@ -328,26 +384,14 @@ class LiveHub:
             await asyncio.sleep(_NODES_EVERY_S)
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CHECK_S):
-                    await self._nodes_changed.wait()
+                    await changed.wait()
 
 
-def _told(live: Live, subscription: _Jobs, event: Event, job: Job) -> str | None:
+def _told(live: Live, subscription: _Jobs, move: _Move) -> str | None:
     """The message of an event, where it is to be told and was not yet."""
-    if subscription.at and not is_after(event["at"], subscription.at):
+    if subscription.at and not is_after(move.at, subscription.at):
         return None
-    subscription.at = event["at"]
-    to = Status(event["to"])
-    if not live.sees(job) or not subscription.asked.takes(job, to):
+    subscription.at = move.at
+    if not live.sees(move.job) or not subscription.asked.takes(move.job, move.to):
         return None
-    return write(
-        "job",
-        subscription.asked.id,
-        at=event["at"],
-        event={
-            "from": event["from"],
-            "to": to,
-            "version": int(event["version"]),
-            "attempt": int(event["attempt"]),
-        },
-        job=job_view(job, spec=False),
-    )
+    return with_id(subscription.asked.id, move.text)
