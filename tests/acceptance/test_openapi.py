@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import jsonschema
 
-from tests.acceptance.conftest import Answer, Headrace, waits_for
+from tests.acceptance.conftest import Answer, Headrace, until, waits_for
 
 _DATA = b"time,flow\n1980-01-01,1.5\n1980-01-02,2.5\n"
 _SHA256 = sha256(_DATA).hexdigest()
@@ -110,6 +110,11 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
             asker.ask("GET", f"{one}/{part}", 200, job=each)
     asker.ask("GET", one, 200, query="?after_version=1&wait=30", job=job)
     asker.ask("GET", f"{one}/logs", 200, query="?stream=out&offset=1", job=job)
+    many = _job("sh", "-c", "exit {index}", array={"count": 2}, retry={"limit": 0})
+    tasks = asker.ask("POST", "/jobs", 201, many)["id"]
+    until(lambda: headrace.job(tasks)["status"].startswith("CLOSED"), "the tasks to end")
+    asker.ask("GET", one, 200, job=tasks)
+    asker.ask("GET", f"{one}/tasks", 200, query="?state=failed", job=tasks)
     asker.ask("GET", "/nodes", 200)
     for verb in ("hold", "release"):
         asker.ask("POST", f"{one}:{verb}", 200, job=later)
