@@ -2,8 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -19,8 +20,16 @@ from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
 
 _PIECE_BYTES = 1 << 20
+_HASH_BYTES = 8 << 20
 _AT_ONCE = 4
 View = Mapping[str, Any]
+Moved = Callable[[str, int, int], None]
+"""Hears how far each file is: its item path, the bytes that are there, its size in bytes. All
+files are announced, with no bytes, before the first one moves."""
+
+
+def say_nothing(item: str, at_bytes: int, size_bytes: int) -> None:
+    """A `Moved` for nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +62,15 @@ def files_below(source: Path) -> tuple[LocalFile, ...]:
     return tuple(sorted(found, key=lambda each: each.item))
 
 
-def hash_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+async def hash_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal; it can be cancelled at any time."""
     digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, _HASH_BYTES):
+            await asyncio.to_thread(digest.update, piece)
+    finally:
+        await asyncio.to_thread(file.close)
     return digest.hexdigest()
 
 
@@ -131,19 +143,24 @@ class Datasets:
         view: View = await self._http.json("POST", "/datasets:match", body=dict(requirement))
         return view
 
-    async def upload(self, name: str, files: Sequence[LocalFile]) -> int:
+    async def upload(
+        self, name: str, files: Sequence[LocalFile], moved: Moved = say_nothing
+    ) -> int:
         """Upload files, several at once; returns the bytes of all. What is there is not sent."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(file: LocalFile) -> int:
             async with gate:
-                return await self.upload_item(name, file)
+                return await self.upload_item(name, file, moved)
 
+        sizes = await asyncio.to_thread(lambda: [file.path.stat().st_size for file in files])
+        for file, size in zip(files, sizes, strict=True):
+            moved(file.item, 0, size)
         return sum(await _all([one(file) for file in files]))
 
-    async def upload_item(self, name: str, file: LocalFile) -> int:
+    async def upload_item(self, name: str, file: LocalFile, moved: Moved = say_nothing) -> int:
         """Upload one file, from where an earlier try broke off; returns its size in bytes."""
-        digest = await asyncio.to_thread(hash_of, file.path)
+        digest = await hash_of(file.path)
         size = (await asyncio.to_thread(file.path.stat)).st_size
         address = f"{_address(name)}/items/{quote(file.item, safe='/')}"
         offset: int | None = 0  # None: the server has to be asked
@@ -151,9 +168,9 @@ class Datasets:
             try:
                 if offset is None:
                     offset = await self._kept(address, digest, size)
-                if offset >= size > 0:
-                    return size
-                await self._put(address, file.path, digest, size, offset)
+                if not offset >= size > 0:
+                    await self._put(address, file, digest, size, offset, moved)
+                moved(file.item, size, size)
                 return size
             except WrongOffset as error:
                 offset = error.offset
@@ -180,12 +197,14 @@ class Datasets:
         except NotFound:
             return 0
 
-    async def _put(self, address: str, path: Path, digest: str, size: int, offset: int) -> None:
+    async def _put(
+        self, address: str, file: LocalFile, digest: str, size: int, offset: int, moved: Moved
+    ) -> None:
         headers = {"X-Content-SHA256": digest, "Content-Length": str(size - offset)}
         headers["Content-Type"] = "application/octet-stream"
         if offset:
             headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
-        data = _read(path, offset) if size else b""
+        data = _read(file, offset, size, moved) if size else b""
         async with self._http.open(
             "PUT", address, headers=headers, data=data, takes=(409,)
         ) as answer:
@@ -193,23 +212,27 @@ class Datasets:
                 return
             if "Upload-Offset" in answer.headers:
                 raise WrongOffset(
-                    f"{path} changed while it was uploaded, or somebody else uploads it",
+                    f"{file.path} changed while it was uploaded, or somebody else uploads it",
                     offset=int(answer.headers["Upload-Offset"]),
                 )
             raise error_of(409, await answer.json())
 
-    async def download(self, name: str, folder: Path) -> int:
+    async def download(self, name: str, folder: Path, moved: Moved = say_nothing) -> int:
         """Download all items into a folder; returns the bytes of all. What is whole is kept."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(item: View) -> int:
             async with gate:
-                return await self.download_item(name, item, folder)
+                return await self.download_item(name, item, folder, moved)
 
         items = [item async for item in self.items(name)]
+        for item in items:
+            moved(item["path"], 0, int(item["size_bytes"]))
         return sum(await _all([one(item) for item in items]))
 
-    async def download_item(self, name: str, item: View, folder: Path) -> int:
+    async def download_item(
+        self, name: str, item: View, folder: Path, moved: Moved = say_nothing
+    ) -> int:
         """Download one item {path, size_bytes, sha256} into `folder`; returns its size in bytes.
 
         Its bytes lie in `<path>.part` until they are whole and their SHA-256 is right.
@@ -217,13 +240,14 @@ class Datasets:
         check_item_path(item["path"])  # a server must not write outside of the folder either
         target, size = folder / item["path"], int(item["size_bytes"])
         part = target.with_name(target.name + ".part")
-        if await asyncio.to_thread(_is_whole, target, size, item["sha256"]):
+        if await _is_whole(target, size, item["sha256"]):
+            moved(item["path"], size, size)
             return size
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         address = f"{_address(name)}/items/{quote(item['path'], safe='/')}"
         async for last in self._http.tries():
             try:
-                await self._fetch(address, part, size)
+                await self._fetch(address, part, size, partial(moved, item["path"]))
                 break
             except Unavailable:
                 if last:
@@ -231,16 +255,19 @@ class Datasets:
             except GONE as error:
                 if last:
                     raise self._http.unreachable(error) from None
-        if await asyncio.to_thread(hash_of, part) != item["sha256"]:
+        if await hash_of(part) != item["sha256"]:
             await asyncio.to_thread(part.unlink)
             raise HeadraceError(
                 f"{item['path']} arrived damaged: its SHA-256 is not the dataset's",
                 hint="download it again",
             )
         await asyncio.to_thread(part.replace, target)
+        moved(item["path"], size, size)
         return size
 
-    async def _fetch(self, address: str, part: Path, size: int) -> None:
+    async def _fetch(
+        self, address: str, part: Path, size: int, reached: Callable[[int, int], None]
+    ) -> None:
         """Read what `part` still lacks; a break leaves what came."""
         file = await asyncio.to_thread(part.open, "ab")
         try:
@@ -252,14 +279,19 @@ class Datasets:
             headers = {"Range": f"bytes={at}-"} if at else {}
             async with self._http.open("GET", address, headers=headers) as answer:
                 if at and answer.status != 206:
-                    await asyncio.to_thread(file.truncate, 0)
+                    at = await asyncio.to_thread(file.truncate, 0)
                 async for piece in answer.content.iter_chunked(_PIECE_BYTES):
-                    await asyncio.to_thread(file.write, piece)
+                    at += await asyncio.to_thread(file.write, piece)
+                    reached(at, size)
         finally:
             await asyncio.to_thread(file.close)
 
     async def upload_once(
-        self, name: str, files: Sequence[LocalFile], description: Mapping[str, Any]
+        self,
+        name: str,
+        files: Sequence[LocalFile],
+        description: Mapping[str, Any],
+        moved: Moved = say_nothing,
     ) -> View:
         """Make, fill and seal the dataset `name`, or give it as it is when it is SEALED."""
         try:
@@ -271,7 +303,7 @@ class Datasets:
                 view = await self.get(name)
         if view["state"] == "SEALED":
             return view
-        await self.upload(name, files)
+        await self.upload(name, files, moved)
         return await self.seal(name)
 
 
@@ -279,16 +311,24 @@ def _address(name: str) -> str:
     return f"/datasets/{quote(name, safe='')}"
 
 
-def _is_whole(path: Path, size: int, digest: str) -> bool:
-    return path.is_file() and path.stat().st_size == size and hash_of(path) == digest
+async def _is_whole(path: Path, size: int, digest: str) -> bool:
+    if await asyncio.to_thread(_size_of, path) != size:
+        return False
+    return await hash_of(path) == digest
 
 
-async def _read(path: Path, offset: int) -> AsyncIterator[bytes]:
-    file: IO[bytes] = await asyncio.to_thread(path.open, "rb")
+def _size_of(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+async def _read(sent: LocalFile, offset: int, size: int, moved: Moved) -> AsyncIterator[bytes]:
+    file: IO[bytes] = await asyncio.to_thread(sent.path.open, "rb")
     try:
-        await asyncio.to_thread(file.seek, offset)
+        at = await asyncio.to_thread(file.seek, offset)
         while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
             yield piece
+            at += len(piece)
+            moved(sent.item, min(at, size), size)
     finally:
         await asyncio.to_thread(file.close)
 

@@ -1,9 +1,17 @@
 """Inputs that are local paths: uploaded before the job is sent, once for the same content."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
-from headrace_client.datasets import Datasets, content_hash, files_below, hash_of
+from headrace_client.datasets import (
+    Datasets,
+    Moved,
+    content_hash,
+    files_below,
+    hash_of,
+    say_nothing,
+)
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import PathInput, Requirement
@@ -13,14 +21,16 @@ _HASH_LETTERS = 16
 _NAME_LETTERS = 128
 
 
-async def upload_inputs(datasets: Datasets, spec: JobSpec, folder: Path) -> JobSpec:
+async def upload_inputs(
+    datasets: Datasets, spec: JobSpec, folder: Path, moved: Moved = say_nothing
+) -> JobSpec:
     """Upload the path inputs of a spec and give the spec that asks for the datasets instead.
 
     Relative paths count from `folder`, that of the job file. The dataset is named after job,
     input and content: the same content is not sent twice.
     """
     for each in spec.path_inputs:
-        spec = spec.with_requirement(await _upload(datasets, spec.name, each, folder))
+        spec = spec.with_requirement(await _upload(datasets, spec.name, each, folder, moved))
     return spec
 
 
@@ -28,10 +38,12 @@ def _source(folder: Path, path: str) -> Path:
     return folder / Path(path).expanduser()
 
 
-async def _upload(datasets: Datasets, job: str, given: PathInput, folder: Path) -> Requirement:
+async def _upload(
+    datasets: Datasets, job: str, given: PathInput, folder: Path, moved: Moved
+) -> Requirement:
     source = await asyncio.to_thread(_source, folder, given.path)
     files = await asyncio.to_thread(files_below, source)
-    hashes = [(each.item, await asyncio.to_thread(hash_of, each.path)) for each in files]
+    hashes = [(each.item, await hash_of(each.path)) for each in files]
     ending = f"-{content_hash(hashes)[:_HASH_LETTERS]}"
     name = f"{job}-{given.name}"[: _NAME_LETTERS - len(ending)].rstrip(".-_") + ending
     domain = Domain.of({Index.DATA_ID: Discrete(frozenset({name}))})
@@ -43,5 +55,11 @@ async def _upload(datasets: Datasets, job: str, given: PathInput, folder: Path) 
             "domain": domain.to_plain(),
             "description": f"input {given.name} of job {job}, uploaded with it",
         },
+        partial(_of_input, moved, given.name),
     )
     return Requirement(given.name, Category.CONFIG, None, domain)
+
+
+def _of_input(moved: Moved, name: str, item: str, at_bytes: int, size_bytes: int) -> None:
+    """Tell files of several inputs apart."""
+    moved(f"{name}/{item}", at_bytes, size_bytes)

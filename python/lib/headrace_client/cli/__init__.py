@@ -89,21 +89,20 @@ def run_cli(words: list[str]) -> int:
         answer = headrace.main(args=words, prog_name="headrace", standalone_mode=False)
         return answer if isinstance(answer, int) else exits.OK
     except click.exceptions.Abort:
-        return exits.DETACHED
+        return exits.INTERRUPTED
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.ClickException as error:
         return _say_usage(error)
-    except exits.Detached as detached:
-        exits.print_error(
-            "detached; the job goes on", f"follow it again with `{detached.command}`"
-        )
-        return exits.DETACHED
+    except exits.Interrupted as interrupted:
+        exits.print_error(interrupted.sentence, interrupted.next_step)
+        return exits.INTERRUPTED
     except HeadraceError as error:
         exits.say(error)
         return exits.code_of(error)
     except KeyboardInterrupt:
-        return exits.DETACHED
+        exits.print_error("interrupted", None)
+        return exits.INTERRUPTED
     except BrokenPipeError:
         raise
     except OSError as error:

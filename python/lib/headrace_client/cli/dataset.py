@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete
+from headrace_client.cli import complete, exits
 from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
+from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
 from headrace_client.datasets import files_below
@@ -90,10 +91,21 @@ def create(
         view = await client.datasets.create({k: v for k, v in asked.items() if v})
         if source is None:
             return view
-        await client.datasets.upload(view["id"], files)
-        return await client.datasets.seal(view["id"])
+        with transfer(f"upload {name}") as moved:
+            await client.datasets.upload(view["id"], files, moved)
+        return await _seal(client, view["id"], name)
 
-    _show_one(form, run(make))
+    with exits.resumable(f"`headrace dataset upload {name} {source} --seal` takes it up again"):
+        view = run(make)
+    _show_one(form, view)
+
+
+async def _seal(
+    client: AsyncClient, dataset: str, name: str, said: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
+    with WaitingLine() as line:
+        line.say(f"{name} is described and sealed")
+        return await client.datasets.seal(dataset, said)
 
 
 @group.command(name="upload")
@@ -109,12 +121,14 @@ def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
     files = [file for path in paths for file in files_below(Path(path))]
 
     async def send(client: AsyncClient) -> int:
-        size = await client.datasets.upload(name, files)
+        with transfer(f"upload {name}") as moved:
+            size = await client.datasets.upload(name, files, moved)
         if seal:
-            await client.datasets.seal(name)
+            await _seal(client, name, name)
         return size
 
-    size = run(send)
+    with exits.resumable():
+        size = run(send)
     write(f"{len(files)} file(s), {rough_size(size)}" + (", sealed" if seal else ""))
 
 
@@ -127,7 +141,13 @@ def download(name: str, folder: str) -> None:
     \b
     Example: headrace dataset download drb ./data
     """
-    size = run(lambda client: client.datasets.download(name, Path(folder)))
+
+    async def fetch(client: AsyncClient) -> int:
+        with transfer(f"download {name}") as moved:
+            return await client.datasets.download(name, Path(folder), moved)
+
+    with exits.resumable():
+        size = run(fetch)
     write(f"{rough_size(size)} in {folder}")
 
 
@@ -219,7 +239,8 @@ def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
     Example: headrace dataset seal drb
     """
     said = {"format": format_, "domain": _plain_domain(domain)}
-    view = run(lambda client: client.datasets.seal(name, {k: v for k, v in said.items() if v}))
+    known = {k: v for k, v in said.items() if v}
+    view = run(lambda client: _seal(client, name, name, known))
     _show_one(form, view)
 
 

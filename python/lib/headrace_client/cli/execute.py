@@ -11,6 +11,7 @@ from headrace_client.api import AsyncClient
 from headrace_client.cli import exits
 from headrace_client.cli.base import Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
+from headrace_client.cli.progress import transfer
 from headrace_client.cli.show import note, pairs, show, write
 from headrace_client.inputs import upload_inputs
 from headrace_model.spec import JobSpec
@@ -155,7 +156,8 @@ def _load(file: str, changes: Iterable[str], *, as_json: bool) -> tuple[JobSpec,
 def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
     if following:
         return _submit_and_follow(spec, folder, form)
-    accepted = run(lambda client: _send(client, spec, folder))
+    with exits.resumable():
+        accepted = run(lambda client: _send(client, spec, folder))
     show(form, accepted, lambda: write(accepted.id))
     if sys.stdout.isatty() and form == "table":
         note(f"follow it with `headrace jobs logs {accepted.id} --follow`")
@@ -175,13 +177,21 @@ def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
     try:
         return _end(run(work), form)
     except KeyboardInterrupt:
+        if not sent and spec.path_inputs:
+            raise exits.Interrupted(
+                "interrupted; what has arrived is kept, no job was sent",
+                "the same command takes it up again",
+            ) from None
         if not sent:
             raise
-        raise exits.Detached(f"headrace jobs logs {sent[0]} --follow") from None
+        raise exits.detached(f"headrace jobs logs {sent[0]} --follow") from None
 
 
 async def _send(client: AsyncClient, spec: JobSpec, folder: Path) -> AcceptedView:
-    return await client.submit(dump(await upload_inputs(client.datasets, spec, folder)))
+    if spec.path_inputs:
+        with transfer("inputs") as moved:
+            spec = await upload_inputs(client.datasets, spec, folder, moved)
+    return await client.submit(dump(spec))
 
 
 def follow_job(job: str, rank: int = 0) -> int:
@@ -189,7 +199,7 @@ def follow_job(job: str, rank: int = 0) -> int:
     try:
         return _end(run(lambda client: follow(client, job, rank=rank)), "table")
     except KeyboardInterrupt:
-        raise exits.Detached(f"headrace jobs logs {job} --follow") from None
+        raise exits.detached(f"headrace jobs logs {job} --follow") from None
 
 
 def _end(view: JobView, form: str) -> int:

@@ -1,6 +1,8 @@
 """Exit codes of `headrace`, and how an error is said: in one place."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from headrace_client.errors import Untrusted
@@ -29,7 +31,7 @@ UNAVAILABLE: Final = 5
 NOT_AUTHENTICATED: Final = 6
 ENDED_BY_WISH: Final = 7
 INTERNAL: Final = 70
-DETACHED: Final = 130
+INTERRUPTED: Final = 130
 
 TABLE: Final = """\b
 Exit codes:
@@ -57,12 +59,27 @@ _CODES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
 )
 
 
-class Detached(Exception):
-    """Ctrl-C ended the following of a job, not the job; `command` follows it again."""
+class Interrupted(Exception):
+    """Ctrl-C ended a command in the middle; what is left of it, and how to go on."""
 
-    def __init__(self, command: str) -> None:
-        super().__init__(command)
-        self.command = command
+    def __init__(self, sentence: str, next_step: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.next_step = next_step
+
+
+def detached(command: str) -> Interrupted:
+    """Ctrl-C ended the following of a job, not the job; `command` follows it again."""
+    return Interrupted("detached; the job goes on", f"follow it again with `{command}`")
+
+
+@contextmanager
+def resumable(next_step: str = "the same command takes it up again") -> Iterator[None]:
+    """Say after Ctrl-C how a transfer goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; what has arrived is kept", next_step) from None
 
 
 def code_of(error: HeadraceError) -> int:

@@ -18,6 +18,7 @@ from headrace_client.cli.base import (
 )
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import say_end
+from headrace_client.cli.progress import transfer
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
@@ -194,7 +195,7 @@ def logs(
     try:
         run(copy)
     except KeyboardInterrupt:
-        raise exits.Detached(f"headrace jobs logs {job} --follow") from None
+        raise exits.detached(f"headrace jobs logs {job} --follow") from None
     return exits.OK
 
 
@@ -236,7 +237,7 @@ def watch(job: str) -> int:
     try:
         view = run(until_closed)
     except KeyboardInterrupt:
-        raise exits.Detached(f"headrace jobs watch {job}") from None
+        raise exits.detached(f"headrace jobs watch {job}") from None
     say_end(view)
     return exits.code_of_job(view)
 
@@ -271,12 +272,14 @@ def outputs(job: str, folder: str | None, form: str) -> None:
             view = await client.datasets.get(dataset)
             line: dict[str, object] = {"output": name, **view}
             if folder is not None:
-                await client.datasets.download(dataset, Path(folder) / name)
+                with transfer(f"download {name}") as moved:
+                    await client.datasets.download(dataset, Path(folder) / name, moved)
                 line["downloaded"] = str(Path(folder) / name)
             found.append(line)
         return found
 
-    found = run(read)
+    with exits.resumable():
+        found = run(read)
     heads = ("OUTPUT", "DATASET", "FORMAT", "FILES", "SIZE", *(["IN"] if folder else []))
     lines = [
         (
