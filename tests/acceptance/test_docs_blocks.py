@@ -1,4 +1,7 @@
-"""What the pages tell a reader to type works: blocks marked `bash test`, page by page."""
+"""What the pages tell a reader to type works: blocks marked `bash test`, page by page.
+
+Those marked `bash test index` need a package index that pip reaches.
+"""
 
 import os
 import re
@@ -12,15 +15,22 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
-_BLOCK = re.compile(r"^```bash test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```bash test(?: index)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NEEDS_INDEX = re.compile(r"^```bash test index$", re.MULTILINE)
 _TESTED = {page: found for page in PAGES if (found := _BLOCK.findall(page.read_text()))}
-_BLOCK_WITHIN_S = 60.0
+_BLOCK_WITHIN_S = 240.0  # an environment is resolved and built in one of them
 # Lines that the blocks of each page must have printed: that they ended well is not enough.
 _SAID = {
     "README.md": {"hi"},
     "cli.md": {"hello you", "exit code 137"},
     "data.md": {"more is deleted"},
+    "first-hour.md": {"hello", "step 3", "exit code 7", "1.6", "exit code 3", "still here"},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},
+    "your-own-model.md": {
+        "2024-05-01T00:00Z,8.000",
+        "2024-05-01T00:00Z 12.800 mm",
+        "exit code 1",
+    },
 }
 
 
@@ -60,10 +70,17 @@ def reader(state_dir: Path) -> Iterator[Reader]:
         assert done.returncode == 0, done.stderr
 
 
+def _reaches_an_index(folder: Path) -> bool:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "six==1.16.0"]
+    return subprocess.run([*command, "-d", str(folder / "index")], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     "page", list(_TESTED), ids=[str(page.relative_to(PROJECT)) for page in _TESTED]
 )
 def test_what_a_page_tells_to_type_works(page: Path, reader: Reader) -> None:
+    if _NEEDS_INDEX.search(page.read_text()) and not _reaches_an_index(reader.folder):
+        pytest.skip("pip reaches no package index from here")
     said = ""
     for block in _TESTED[page]:
         done = reader.types(block)
