@@ -10,6 +10,7 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model import people
@@ -24,6 +25,7 @@ from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.status import Event, Role
 from headrace_model.work import Fact, FactKind, Verb, Work
+from headrace_wire.packs import Record
 
 N1, N2 = NodeId("node1"), NodeId("node2")
 NODE_SIZE = Resources(4_000, 8 * 2**30)
@@ -90,6 +92,13 @@ class Stage:
         self.secrets = SecretStore(redis)
         self.users = UserStore(redis)
         self.arrays = ArrayStore(redis)
+        self.packs = PackStore(redis)
+
+    async def records(self, *jobs: JobId) -> list[Record]:
+        return await self.packs.records(jobs)
+
+    async def fields(self, job: JobId) -> dict[str, str]:
+        return dict(await self.redis.command("HGETALL", f"hr:job:{job}"))
 
     async def ready(self) -> None:
         for node in (N1, N2):
@@ -323,6 +332,31 @@ async def _gives_tasks_back(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(end, 1)
 
 
+PACK = "00000000000001-0123456789abcdef"
+
+
+async def _archive_jobs(stage: Stage) -> Act:
+    """One of two that is over is awaited, so it stays."""
+    await stage.make(new_job(1))
+    await stage.make(new_job(2))
+    await stage.make(new_job(3, Need.PREREQUISITES, after=(new_job(2).id,)))
+    for number in (1, 2):
+        job = await stage.jobs.get(new_job(number).id)
+        await stage.apply(launch(job, TWO_NODES))
+        job = await stage.jobs.get(job.id)
+        stop = move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE)
+        job = await stage.apply(replace(stop, forgets=(N1, N2)))
+        await stage.apply(replace(move_of(job, Event.END_FAILED, Role.MONITOR), returns=(N1, N2)))
+    (awaited,) = await stage.records(new_job(1).id)
+    late = replace(awaited, id=new_job(2).id, fields=await stage.fields(new_job(2).id))
+    return lambda: stage.packs.remove(PACK, [awaited, late], 1)
+
+
+async def _forget_pack(stage: Stage) -> Act:
+    await (await _archive_jobs(stage))()
+    return lambda: stage.packs.forget(PACK, 1)
+
+
 async def _takes(stage: Stage) -> Act:
     job = await stage.make(new_job())
     return lambda: stage.jobs.apply(launch(job, TWO_NODES), 1)
@@ -452,6 +486,8 @@ SCENES = {
     "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
     "tidy_job": Scene("tidy_job", _tidy_job, again=(0,)),
     "put_secret": Scene("put_secret", _put_secret),
+    "archive_jobs": Scene("archive_jobs", _archive_jobs, again=(0,)),
+    "forget_pack": Scene("forget_pack", _forget_pack, again=(0,)),
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
     "transition: gives tasks back": Scene("transition", _gives_tasks_back),

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_adapters.sqlite import tables
-from headrace_adapters.sqlite.model import Archived, Broken, ReadModel
+from headrace_adapters.sqlite.model import Broken, ReadModel
 from headrace_adapters.sqlite.tables import Asked, Words
 from headrace_model.ids import job_id
-from headrace_model.listing import Filter, Listed, Place
+from headrace_model.listing import Archived, Filter, Listed, Place
 from headrace_model.people import ALL_SCOPES, Act, Level, Scope, Share, User, UserRole, may
 from headrace_model.status import Status
 

@@ -195,9 +195,10 @@ def test_new_work_stops_at_the_watermarks_only() -> None:
 
 def test_a_job_with_everything_begins_with_its_prerequisites() -> None:
     spec = JobSpec("command", "x", command=("true",), after=(JobId("0" * 16),))
-    made = accept(spec, "{}", job=JOB.id, owner="ann")
+    made = accept(spec, "{}", job=JOB.id, owner="ann", after=spec.after)
     assert made.status is Status.AWAITING_PREREQUISITES
-    assert accept(replace(spec, after=()), "{}", job=JOB.id, owner="ann").new.needs == frozenset()
+    # What has to complete first may have done so long ago.
+    assert accept(spec, "{}", job=JOB.id, owner="ann").new.needs == frozenset()
     assert accept(replace(spec, image="x"), "{}", job=JOB.id, owner="a").new.ask.backend == (
         "container"
     )

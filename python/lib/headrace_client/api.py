@@ -32,10 +32,14 @@ _LONG_POLL_S = 25
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Some jobs, the last that moved first; `cursor` None: there are no more."""
+    """Some jobs, the last that moved first; `cursor` None: there are no more.
+
+    `incomplete` says what may be missing while the server still reads archived jobs.
+    """
 
     jobs: tuple[JobView, ...]
     cursor: str | None
+    incomplete: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class AsyncClient:
         query = {name: value for name, value in asked.items() if value != ""}
         plain = await self._http.json("GET", "/jobs", query=query)
         jobs = tuple(read_view(JobView, each) for each in plain["jobs"])
-        return JobPage(jobs, plain["cursor"])
+        return JobPage(jobs, plain["cursor"], plain.get("incomplete"))
 
     async def history(self, job: str) -> tuple[HistoryView, ...]:
         """Read a job's history, oldest first."""

@@ -64,3 +64,11 @@ class Hit:
 
     listed: Listed
     fields: Mapping[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """A job that is in a pack; `fields`: those of them that lists show."""
+
+    listed: Listed
+    fields: Mapping[str, str]

@@ -76,10 +76,13 @@ class PlanView:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """Jobs, the last that moved first; it is the last page when `cursor` is null."""
+    """Jobs, the last that moved first; it is the last page when `cursor` is null. `incomplete`
+    says what may be missing while archived jobs are still being read; else it is null.
+    """
 
     jobs: tuple[JobView, ...]
     cursor: str | None
+    incomplete: str | None
 
 
 @dataclass(frozen=True, slots=True)

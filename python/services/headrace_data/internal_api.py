@@ -1,11 +1,14 @@
-"""The addresses that node agents use: what to stage, where to put outputs and logs."""
+"""The addresses for agents (what to stage, where to put outputs and logs) and for other services
+(shipped logs, packs of archived jobs).
+"""
 
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from headrace_data.archivist import PACK_BYTES
 from headrace_data.collection import Collection
-from headrace_data.core.keys import log_key
+from headrace_data.core.keys import log_key, pack_key
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId, parse_job_id
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class InternalApi:
-    """Answers agents; who asks is already authenticated by the internal token."""
+    """Who asks is already authenticated by the internal token."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class InternalApi:
         app.router.add_get(
             "/internal/logs/{job}/{attempt:[0-9]{1,9}}/{name}", self._log, allow_head=False
         )
+        app.router.add_get("/internal/packs/{name}", self._pack, allow_head=False)
 
     async def _stage(self, request: web.Request) -> web.Response:
         asked = from_plain(NodeRequest, read_body(await request.read()))
@@ -77,3 +81,7 @@ class InternalApi:
             await response.write(data)
         await response.write_eof()
         return response
+
+    async def _pack(self, request: web.Request) -> web.Response:
+        key = pack_key(request.match_info["name"])
+        return web.Response(body=await self._store.get_bytes(key, PACK_BYTES))

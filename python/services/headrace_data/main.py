@@ -13,10 +13,12 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
 from headrace_data.access import Access
 from headrace_data.api import DatasetsApi
+from headrace_data.archivist import Archivist
 from headrace_data.catalogue import Catalogue
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
@@ -43,6 +45,7 @@ from headrace_service.query import refuse_unknown_parameters
 BODY_LIMIT_BYTES = 64 * 2**20
 _SPOOL_EVERY_S = 600.0
 _READY_WITHIN_S = 5.0
+_DAY_MS = 24 * 3_600_000
 
 
 def build(
@@ -74,6 +77,13 @@ def build(
         staging=staging,
         collection=collection,
         upkeep=upkeep,
+        archivist=Archivist(
+            jobs,
+            PackStore(redis),
+            store,
+            retention_ms=int(settings.retention_days * _DAY_MS),
+            archive_retention_ms=int(settings.archive_retention_days * _DAY_MS),
+        ),
         leader=Leader(LeaseStore(redis), Role.DATA, settings.lease_s, redis.open),
         sweep_s=settings.sweep_s,
         unfinished_s=settings.store_unfinished_s,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from headrace_data.archivist import Archivist
 from headrace_data.catalogue import Catalogue, JobHint
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
@@ -48,6 +49,7 @@ class DataService:
     staging: Staging
     collection: Collection
     upkeep: Upkeep
+    archivist: Archivist
     leader: Leader
     sweep_s: float
     unfinished_s: float
@@ -73,6 +75,7 @@ class DataService:
                 group.create_task(turns.run())
                 group.create_task(self._keep())
                 group.create_task(self._find_missed())
+                group.create_task(self.archivist.run(term))
         finally:
             self._leads = False
 

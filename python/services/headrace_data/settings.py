@@ -48,6 +48,15 @@ class Settings(CommonSettings):
     )
     spool_keep_s: float = setting("How long an unfinished upload can be resumed.", 7 * 86_400.0)
     catalogue_sweep_s: float = setting("How often the whole catalogue is read again.", 300.0)
+    retention_days: float = setting(
+        "After how many days a job that is over leaves Redis for the archive in the store; "
+        "0: never.",
+        30.0,
+    )
+    archive_retention_days: float = setting(
+        "After how many days an archived job is removed from the store, with its logs; 0: never.",
+        0.0,
+    )
     secrets_key_file: str = setting(
         "File (mode 0600) with the keys that secrets are encrypted with; empty: none are kept.", ""
     )

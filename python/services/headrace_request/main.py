@@ -12,6 +12,7 @@ from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
@@ -25,6 +26,7 @@ from headrace_request.api.streams import add_datasets, add_logs, add_nodes
 from headrace_request.api.traffic import limit_requests
 from headrace_request.core.room import Watermarks
 from headrace_request.core.throttle import Throttle
+from headrace_request.service.archive import Archive
 from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.feed import Feed
@@ -71,9 +73,13 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     waiters = Waiters(events, missed=redis.open)
     waiters.listen({"node"}, lambda _: nodes.forget())
     waiters.listen({"user"}, lambda _: doorman.forget())
+    model = ReadModel(settings.state_dir / "jobs.sqlite")
+    feed = Feed(model, store, events, PackStore(redis), data.pack, lambda: redis.epoch)
+    waiters.listen({"job", "share", "pack"}, feed.hear)
+    archive = Archive(model, feed, data.pack)
     room = Cached(_room(redis, settings).look, _REMEMBER_S)
-    desk = JobDesk(store, ArrayStore(redis), nodes, room, waiters, Idempotency)
-    held = _allocations(redis)
+    desk = JobDesk(store, ArrayStore(redis), archive, nodes, room, waiters, Idempotency)
+    held = _allocations(redis, archive)
     reader = LogReader(
         LogReplies(redis),
         waiters,
@@ -91,9 +97,6 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     )
     app = _app(redis, doorman, settings)
     PeopleRoutes(people, settings.headers_s).add_to(app)
-    model = ReadModel(settings.state_dir / "jobs.sqlite")
-    feed = Feed(model, store, events, lambda: redis.epoch)
-    waiters.listen({"job", "share"}, feed.hear)
     lister = Lister(model, feed, store)
     hub = LiveHub(events, store, doorman, desk, lister, reader)
     waiters.listen({"job", "node", "user"}, hub.hear)
@@ -106,7 +109,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     return Service(
         name="request",
         open=[redis.open, model.open, data.open, scheduler.open],
-        loops=[waiters.run, feed.run, reader.run, hub.run, hub.watch_people],
+        loops=[waiters.run, feed.run, feed.read_packs, reader.run, hub.run, hub.watch_people],
         app=app,
         listen=settings.listen,
         sockets=Sockets(
@@ -146,10 +149,14 @@ def _room(redis: Redis, settings: Settings) -> Room:
     return Room(info, Path(settings.disk_path or settings.state_dir), marks)
 
 
-def _allocations(redis: Redis) -> ReadAllocation:
+def _allocations(redis: Redis, archive: Archive) -> ReadAllocation:
     async def allocation(job: JobId, attempt: int) -> Allocation | None:
         text = await redis.command("HGET", f"hr:attempt:{job}.{attempt}", "allocation")
-        return decode(Allocation, text) if text else None
+        if text:
+            return decode(Allocation, text)
+        if await redis.command("EXISTS", f"hr:job:{job}"):
+            return None
+        return await archive.allocation(job, attempt)
 
     return allocation
 

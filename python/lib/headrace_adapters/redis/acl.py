@@ -49,7 +49,7 @@ _JOB_COMMANDS: Final = _words(
 )
 _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
-    "hr:array:* hr:links:* hr:untidy"
+    "hr:array:* hr:links:* hr:dependents:* hr:untidy"
 )
 _LEDGER_KEYS: Final = _words("hr:free hr:held:* hr:work:* hr:facts:*")
 
@@ -59,7 +59,7 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange"
         ),
-        reads=_words("hr:free hr:held:* hr:node:* hr:nodes"),
+        reads=_words("hr:free hr:held:* hr:node:* hr:nodes hr:packs"),
         writes=_JOB_KEYS | _words(
             "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:*"
         ),
@@ -74,7 +74,7 @@ SERVICES: Final[Mapping[str, Access]] = {
         reads=_words("hr:free hr:user:*"),
         writes=_JOB_KEYS | _words(
             "hr:lease:data hr:work:* hr:facts:* hr:dataset:* hr:datasets:* hr:names hr:versions "
-            "hr:open hr:items:* hr:unmarked hr:tombstones hr:derivation:* hr:secrets:*"
+            "hr:open hr:items:* hr:unmarked hr:tombstones hr:derivation:* hr:secrets:* hr:packs"
         ),
     ),
     "scheduler": Access(
@@ -107,7 +107,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_item seal_dataset "
         "describe_dataset mark_dataset tidy_job tombstone_dataset forget_dataset restore_dataset "
-        "put_secret"
+        "put_secret archive_jobs forget_pack"
     ),
     "scheduler": _words("acquire_lease release_lease transition"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),

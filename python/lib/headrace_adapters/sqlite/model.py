@@ -7,7 +7,6 @@ the packs of archived jobs. One replica has one, in its own folder.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -19,7 +18,7 @@ from headrace_adapters.sqlite.tables import Asked, Found, Words
 from headrace_adapters.threads import Threads
 from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.ids import JobId
-from headrace_model.listing import Filter, Listed, Place
+from headrace_model.listing import Archived, Filter, Listed, Place
 from headrace_model.people import User
 from headrace_model.status import Status
 
@@ -31,6 +30,7 @@ _PASSING: Final = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM,
      sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 )  # fmt: skip
+_PACK_OF: Final = "SELECT packs.name FROM jobs JOIN packs ON packs.n = jobs.pack WHERE id = ?"
 T = TypeVar("T")
 
 
@@ -38,14 +38,6 @@ class Broken(Unavailable):
     """The file is damaged; it is made anew."""
 
     code = "READ_MODEL_BROKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """A job that is in a pack and no longer in Redis; `fields` as Redis had them."""
-
-    listed: Listed
-    fields: Mapping[str, str]
 
 
 class ReadModel:
@@ -109,7 +101,8 @@ class ReadModel:
             for job in live:
                 tables.put(db.sql, db.words, job)
             for each in jobs:
-                if each.listed.id not in held:
+                newer = db.first(_PACK_OF, each.listed.id) or ""
+                if each.listed.id not in held and newer <= name:
                     tables.put(db.sql, db.words, each.listed, number, each.fields)
             db.sql.execute("UPDATE packs SET read = 1 WHERE n = ?", (number,))
 
@@ -159,8 +152,7 @@ class ReadModel:
 
     async def pack_of(self, job: JobId) -> str | None:
         """The pack of an archived job; None for one that is not known to be archived."""
-        query = "SELECT packs.name FROM jobs JOIN packs ON packs.n = jobs.pack WHERE id = ?"
-        return await self._read(lambda db: db.first(query, job))
+        return await self._read(lambda db: db.first(_PACK_OF, job))
 
     async def page(
         self,

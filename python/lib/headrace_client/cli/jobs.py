@@ -69,6 +69,7 @@ def list_jobs(
     async def read(client: AsyncClient) -> list[JobView]:
         found: list[JobView] = []
         cursor: str | None = ""
+        incomplete: str | None = None
         while cursor is not None and len(found) < limit:
             page = await client.jobs(
                 status=status,
@@ -80,6 +81,9 @@ def list_jobs(
             )
             found.extend(page.jobs)
             cursor = page.cursor
+            incomplete = page.incomplete
+        if incomplete:
+            click.echo(f"not all is listed yet: {incomplete}", err=True)
         return found
 
     jobs = run(read)

@@ -3,7 +3,7 @@
 `datasets/<id>/<version>/<who made it>/<sha256>` are items, named by their contents: writing one
 again, by whomever and after whatever crash, writes the same bytes, and no path that a stranger
 chose is ever a key. `sealed/<id>` is the SEALED marker, `tombstones/<id>` marks a deletion that
-goes on, `logs/<job>/<attempt>/<name>` is a shipped log.
+goes on, `logs/<job>/<attempt>/<name>` is a shipped log, `archive/<name>` a pack of archived jobs.
 """
 
 from hashlib import sha256
@@ -16,6 +16,7 @@ from headrace_model.job import Job
 DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
 TOMBSTONES: Final = "tombstones"
+ARCHIVE: Final = "archive"
 _NAME: Final = 128
 _ID: Final = 16
 
@@ -54,7 +55,22 @@ def tombstone_key(dataset: DatasetId) -> str:
 
 def log_key(job: JobId, attempt: int, name: str) -> str:
     """A shipped log; raises `InvalidName`."""
-    return f"logs/{job}/{attempt}/{check_name(name, 'log')}"
+    return f"{logs_folder(job)}/{attempt}/{check_name(name, 'log')}"
+
+
+def logs_folder(job: JobId) -> str:
+    """All shipped logs of a job."""
+    return f"logs/{job}"
+
+
+def pack_name(now_ms: int, data: bytes) -> str:
+    """The name of a new pack: names in order are in the order of time."""
+    return f"{now_ms:014}-{sha256(data).hexdigest()[:16]}"
+
+
+def pack_key(name: str) -> str:
+    """A pack of archived jobs; raises `InvalidName`."""
+    return f"{ARCHIVE}/{check_name(name, 'pack')}"
 
 
 def output_dataset(job: JobId, attempt: int, output: str) -> DatasetId:

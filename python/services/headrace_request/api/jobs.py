@@ -95,7 +95,7 @@ class JobRoutes:
         ask = ask_of(spec)
         return web.json_response(
             {
-                "needs": sorted(needs_of(spec)),
+                "needs": sorted(needs_of(spec, spec.after)),
                 "resources": amount(ask.resources),
                 "paradigm": ask.paradigm,
                 "backend": ask.backend,
@@ -126,6 +126,7 @@ class JobRoutes:
             {
                 "jobs": [job_view(job, spec=False) for job in page.jobs],
                 "cursor": write_cursor(page.go_on) if page.go_on else None,
+                "incomplete": page.incomplete,
             }
         )
 

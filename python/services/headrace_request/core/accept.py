@@ -47,10 +47,10 @@ def ask_of(spec: JobSpec) -> Ask:
     )
 
 
-def needs_of(spec: JobSpec) -> frozenset[Need]:
-    """The steps that a spec has work for."""
+def needs_of(spec: JobSpec, after: tuple[JobId, ...]) -> frozenset[Need]:
+    """The steps that a spec has work for; `after`: the jobs that are still to complete."""
     needs = set()
-    if spec.after:
+    if after:
         needs.add(Need.PREREQUISITES)
     if spec.requirements or spec.environment:
         needs |= {Need.DATA_CHECK, Need.STAGING}
@@ -65,10 +65,14 @@ def accept(
     *,
     job: JobId,
     owner: str,
+    after: tuple[JobId, ...] = (),
     request_id: str = "",
     origin: JobId | None = None,
 ) -> Accepted:
-    """Make the new job of a spec that `refuse_unserved` let pass; `text` is its canonical JSON."""
+    """Make the new job of a spec that `refuse_unserved` let pass; `text` is its canonical JSON.
+
+    `after`: the jobs of the spec's `after` that are still to complete.
+    """
     new = NewJob(
         id=job,
         owner=owner,
@@ -77,8 +81,8 @@ def accept(
         spec=text,
         priority=spec.priority,
         ask=ask_of(spec),
-        needs=needs_of(spec),
-        after=spec.after,
+        needs=needs_of(spec, after),
+        after=after,
         origin=origin,
         request_id=request_id,
     )

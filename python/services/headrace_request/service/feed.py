@@ -1,18 +1,25 @@
-"""Feeds the read model: from the events of Redis on, and whole where some of them were missed."""
+"""Feeds the read model: from the events of Redis on, and whole where some of them were missed.
+
+What is archived comes from packs in the store; while some can't be read, lists say so.
+"""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from headrace_model.errors import Unavailable
+from headrace_model.errors import InvalidInput, NotFound, Unavailable
 from headrace_model.ids import JobId
+from headrace_model.listing import Archived
 from headrace_model.status import Status
 from headrace_service.logs import logger
+from headrace_wire.packs import read_pack
+from headrace_wire.records import read_listed
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.packs import PackStore
     from headrace_adapters.sqlite.model import ReadModel
 
 _AT_ONCE: Final = 500
@@ -32,12 +39,18 @@ class Feed:
         model: "ReadModel",
         store: "JobStore",
         events: "Events",
+        packs: "PackStore",
+        read_pack: Callable[[str], Awaitable[bytes]],
         epoch: Callable[[], str],
     ) -> None:
         self._model = model
         self._store = store
         self._events = events
+        self._packs = packs
+        self._read_pack = read_pack
         self._epoch = epoch
+        self._owed = asyncio.Event()  # packs are to be read
+        self._putting = asyncio.Lock()  # what Redis said last is put last
         self._at = ""  # the last event that the model has; empty: it has to be read whole
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -81,6 +94,28 @@ class Feed:
             late = "the list of jobs is behind what happens" if self._at else _START
             raise Unavailable(late, hint="try again in a moment") from None
 
+    async def read_packs(self) -> None:
+        """Read the packs that the model has not read, for ever."""
+        while True:
+            self._owed.clear()
+            unread = [name for name, read in (await self._model.packs()).items() if not read]
+            try:
+                for name in sorted(unread):
+                    await self._take_in(name)
+            except Unavailable as error:
+                self._log.warning(f"packs can't be read yet: {error}", action="pack")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SWEEP_S):
+                    await self._owed.wait()
+
+    async def incomplete(self) -> str | None:
+        """What lists lack for now, as a sentence; None where they are whole."""
+        packs = await self._model.packs()
+        unread = sum(not is_read for is_read in packs.values())
+        if not unread:
+            return None
+        return f"{unread:,} of {len(packs):,} packs of archived jobs are still to be read"
+
     def _has(self, event: str) -> bool:
         return self._at != "" and _place(self._at) >= _place(event)
 
@@ -98,9 +133,33 @@ class Feed:
 
     async def _apply(self, events: Sequence[Event]) -> None:
         ids = {JobId(each["job"]): None for each in events if each["kind"] in ("job", "share")}
-        jobs = await self._store.listed(ids)
-        await self._model.put(jobs, at=events[-1]["at"])
+        packs = {each["pack"]: each["state"] for each in events if each["kind"] == "pack"}
+        async with self._putting:
+            await self._model.put(await self._store.listed(ids))
+        kept = sorted(name for name, state in packs.items() if state == "KEPT")
+        if packs:
+            await self._model.name_packs(kept, packs.keys() - set(kept))
+        with suppress(Unavailable):  # `read_packs` comes again
+            for name in kept:
+                await self._take_in(name)
+        await self._model.put((), at=events[-1]["at"])
         await self._reached(events[-1]["at"])
+
+    async def _take_in(self, name: str) -> None:
+        """Read a pack into the model; raises `Unavailable`."""
+        try:
+            records = await asyncio.to_thread(read_pack, await self._read_pack(name))
+        except NotFound:
+            return  # it was old, and is being removed
+        except InvalidInput as error:
+            self._log.error(f"the pack {name} is left out: {error}", action="pack")
+            records = ()
+        jobs = [
+            Archived(read_listed(each.id, each.fields), each.listed_fields) for each in records
+        ]
+        async with self._putting:
+            live = await self._model.live([each.id for each in records])
+            await self._model.put_pack(name, jobs, await self._store.listed(sorted(live)))
 
     async def _read_whole(self) -> None:
         """Read every job that Redis has; what the model has besides is there no longer."""
@@ -112,11 +171,15 @@ class Feed:
             for first in range(0, len(ids), _AT_ONCE):
                 some = ids[first : first + _AT_ONCE]
                 known.difference_update(some)
-                jobs = await self._store.listed(some)
-                await self._model.put(jobs)
+                async with self._putting:
+                    jobs = await self._store.listed(some)
+                    await self._model.put(jobs)
                 count += len(jobs)
         # A job that moved meanwhile may have been in none of the statuses when that was read.
         still = {job.id for job in await self._store.listed(sorted(known))}
+        packs = set(await self._packs.names())
+        await self._model.name_packs(packs, set(await self._model.packs()) - packs)
+        self._owed.set()
         await self._model.put((), gone=known - still, epoch=epoch, at=at)
         self._log.info(f"the list of jobs was read whole: {count:,} live", action="rebuild")
         await self._reached(at)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from secrets import randbits
@@ -25,9 +25,11 @@ from headrace_model.move import Move
 from headrace_model.people import Act, Shares, User, check_may, check_thing, may, sees
 from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
+from headrace_model.status import Status
 from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.room import Full
+from headrace_request.service.archive import Archive
 from headrace_request.service.cached import Cached
 from headrace_request.service.waiters import Waiters, woken
 from headrace_service.logs import logger
@@ -59,6 +61,7 @@ class JobDesk:
         self,
         store: "JobStore",
         arrays: "ArrayStore",
+        archive: Archive,
         nodes: Cached[list["NodeRecord"]],
         room: Cached[Full | None],
         waiters: Waiters,
@@ -66,6 +69,7 @@ class JobDesk:
     ) -> None:
         self._store = store
         self._arrays = arrays
+        self._archive = archive
         self._nodes = nodes
         self._room = room
         self._waiters = waiters
@@ -91,11 +95,11 @@ class JobDesk:
         return spec
 
     async def _check_after(self, spec: JobSpec, user: User) -> None:
-        jobs = await self._store.get_many(spec.after) if spec.after else []
+        jobs = await self.get_many(spec.after)
         there = {job.id for job in jobs if sees(user, job.owner, job.shared)}
         for job in spec.after:
             if job not in there:
-                raise NotFound(f"after: there is no job {job}")
+                raise _missing_prerequisite(job)
 
     async def submit(
         self, plains: Sequence[Any], user: User, key: str | None, request_id: str
@@ -145,6 +149,7 @@ class JobDesk:
         accepted = accept(
             spec,
             text,
+            after=await self._still_to_complete(spec),
             job=job_id(int(time.time() * 1000), randbits(30)),
             owner=user.name,
             request_id=request_id,
@@ -160,6 +165,22 @@ class JobDesk:
             self._log.info(f"accepted→{accepted.status}", action="accept", job=job, kind=spec.kind)
         return Submitted(accepted, job, created_ms)
 
+    async def _still_to_complete(self, spec: JobSpec) -> tuple[JobId, ...]:
+        """The jobs in `after:` that are in Redis; an archived one must have completed."""
+        live = {job.id for job in await self._store.get_many(spec.after)}
+        for job in spec.after:
+            if job in live:
+                continue
+            record = await self._archive.find(job)
+            if record is None:
+                raise _missing_prerequisite(job)
+            if record.job.status is not Status.COMPLETED:
+                raise Conflict(
+                    f"after: job {job} ended in {record.job.status}, so it will never complete",
+                    hint="leave it out of `after`, or retry it and wait for the new job",
+                )
+        return tuple(job for job in spec.after if job in live)
+
     async def refuse_when_full(self) -> None:
         """Raise `Unavailable` when there is no room for new work."""
         if no := await self._room.get():
@@ -169,12 +190,21 @@ class JobDesk:
         """Read a job for something that the user may do with it; raises `NotFound` for one that
         they may not see, `Forbidden`.
         """
-        found = await self._store.get(job)
         missing = NotFound(
             f"there is no job {job}", hint="`headrace jobs list` shows the jobs you may see"
         )
-        check_thing(user, act, Act.SEE_JOB, found.owner, found.shared, missing)
-        return found
+        for found in await self.get_many([job]):
+            check_thing(user, act, Act.SEE_JOB, found.owner, found.shared, missing)
+            return found
+        raise missing
+
+    async def get_many(self, jobs: Iterable[JobId]) -> list[Job]:
+        """Read several jobs, live and archived; those that are gone are left out."""
+        ids = list(jobs)
+        found = await self._store.get_many(ids)
+        live = {job.id for job in found}
+        archived = await self._archive.find_all(job for job in ids if job not in live)
+        return [*found, *(record.job for record in archived)]
 
     async def tasks(self, job: Job) -> TaskCounts | None:
         """How many tasks of an array are in each state; None where the job is none."""
@@ -210,7 +240,7 @@ class JobDesk:
 
     async def named_by(self, job: Job) -> list[Job]:
         """Read the jobs that a job names: those in its `after`."""
-        return await self._store.get_many(job.after) if job.after else []
+        return await self.get_many(job.after)
 
     async def nodes(self, user: User) -> list[dict[str, Any]]:
         """Show the nodes; of what they hold only the jobs that the user may see, by name.
@@ -234,7 +264,12 @@ class JobDesk:
     async def history(self, job: JobId, user: User) -> list[str]:
         """Read a job's history, oldest first."""
         await self.get(job, user)
-        return await self._store.history(job)
+        try:
+            return await self._store.history(job)
+        except NotFound:
+            if record := await self._archive.find(job):
+                return list(record.history)
+            raise
 
     async def share(self, job: JobId, user: User, change: Callable[[Shares], Shares]) -> Job:
         """Change with whom a job is shared; raises `NotFound`, `Forbidden`, `InvalidInput`."""
@@ -245,6 +280,11 @@ class JobDesk:
                 await self._store.share(found, wanted)
             except Stale:
                 continue
+            except NotFound:
+                raise Conflict(
+                    f"job {job} is archived, and whom it is shared with stays as it is",
+                    hint=f"`headrace jobs retry {job}` makes a new job of it",
+                ) from None
             self._log.info("shares changed", action="share", job=job)
             return replace(found, shared=wanted)
         raise Unavailable(f"the shares of job {job} change too fast", hint="try again")
@@ -279,6 +319,10 @@ class JobDesk:
 def _job_of(run: str) -> JobId:
     """The job of a "<job>.<attempt>"."""
     return JobId(run.rpartition(".")[0])
+
+
+def _missing_prerequisite(job: JobId) -> NotFound:
+    return NotFound(f"after: there is no job {job}")
 
 
 def _part(key: str | None, place: int, count: int) -> str | None:

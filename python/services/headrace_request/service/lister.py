@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Jobs in order, and from where to go on (None: there are no more)."""
+    """Jobs in order, and from where to go on (None: there are no more).
+
+    `incomplete` says in a sentence what may be missing for now.
+    """
 
     jobs: tuple[Job, ...]
     go_on: Place | None
+    incomplete: str | None = None
 
 
 class Lister:
@@ -64,4 +68,5 @@ class Lister:
                 and sees(user, job.owner, job.shared)
             ),
             found.go_on,
+            await self._feed.incomplete(),
         )

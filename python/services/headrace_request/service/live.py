@@ -322,7 +322,7 @@ class LiveHub:
     async def _snapshot(self, live: Live, subscription: _Jobs) -> str:
         asked = subscription.asked
         if asked.named:
-            found = [job for job in await self._store.get_many(asked.named) if live.sees(job)]
+            found = [job for job in await self._desk.get_many(asked.named) if live.sees(job)]
             jobs = [job for job in found if asked.takes(job, job.status)]
             more = False
         else:

@@ -123,3 +123,15 @@ class Peer:
                     yield piece
         except (ClientError, OSError) as error:
             raise self.down(error) from None
+
+    async def pack(self, name: str) -> bytes:
+        """Read a pack of archived jobs; raises `NotFound`, `Unavailable`."""
+        try:
+            async with self.session.get(f"{self._base}/internal/packs/{name}") as answer:
+                if answer.status == 404:
+                    raise NotFound(f"there is no pack {name}")
+                if answer.status != 200:
+                    raise Unavailable(f"the {self._name} service answered {answer.status}")
+                return await answer.read()
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None

@@ -1,7 +1,8 @@
 -- Accepts a job: afterwards it is durable and in its first step that has work.
 -- Arguments: epoch; new {id, fields, entries, status, tasks}; after [job ids that must exist];
 --   idempotency {key, fingerprint, ttl_ms} or absent.
--- Writes: hr:job, hr:array, hr:history, hr:status, hr:queue, hr:idempotency, hr:events, hr:commits.
+-- Writes: hr:job, hr:array, hr:history, hr:status, hr:queue, hr:idempotency, hr:dependents,
+--   hr:events, hr:commits.
 -- Reply: {'OK', id, created_ms}; for a repeat (same id, or same idempotency key and fingerprint)
 --   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`).
 -- Invariant: a job exists with its history, its status index and its hint, or not at all.
@@ -17,6 +18,7 @@ for _, id in ipairs(args.after) do
   if expect('hr:job:' .. id, 'hash') and redis.call('EXISTS', 'hr:job:' .. id) == 0 then
     object('NOT_FOUND', 'after: there is no job ' .. id)
   end
+  expect('hr:dependents:' .. id, 'set')
 end
 if problem then return problem end
 if redis.call('EXISTS', 'hr:job:' .. new.id) == 1 then
@@ -25,17 +27,19 @@ end
 if once then
   local seen = redis.call('GET', 'hr:idempotency:' .. once.key)
   if seen then
-    local id, fingerprint = string.match(seen, '^(%S+) (%S+)$')
+    local id, fingerprint, created_ms = string.match(seen, '^(%S+) (%S+) ?(%d*)$')
     if fingerprint ~= once.fingerprint then
       return refuse('CONFLICT', 'this Idempotency-Key was used for another job: ' .. id)
     end
-    return {'OK', id, redis.call('HGET', 'hr:job:' .. id, 'created_ms') or text(now)}
+    return {'OK', id, created_ms ~= '' and created_ms or text(now)}
   end
 end
 add_job(new)
+-- Until this job is final, the jobs that it waits for stay in Redis.
+for _, id in ipairs(args.after) do redis.call('SADD', 'hr:dependents:' .. id, new.id) end
 if once then
-  redis.call('SET', 'hr:idempotency:' .. once.key, new.id .. ' ' .. once.fingerprint,
-    'PX', text(once.ttl_ms))
+  redis.call('SET', 'hr:idempotency:' .. once.key,
+    new.id .. ' ' .. once.fingerprint .. ' ' .. text(now), 'PX', text(once.ttl_ms))
 end
 commit()
 return {'OK', new.id, text(now)}

@@ -6,7 +6,7 @@
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
---   hr:facts, hr:array, hr:links, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
+--   hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
 --   hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
@@ -46,7 +46,7 @@ for i = #seen, 1, -1 do
   end
 end
 local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'rank', 'fulfilments',
-  'children', 'needs')
+  'children', 'needs', 'after')
 if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
 if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
   or now_at[3] ~= text(args.attempt) then
@@ -135,6 +135,13 @@ if args.final and now_at[5] and now_at[5] ~= '' then
       expect('hr:links:' .. dataset, 'set')
       old_links[#old_links + 1] = dataset
     end
+  end
+end
+local awaited = {}
+if args.final then
+  for other in string.gmatch(now_at[8] or '', '%S+') do
+    expect('hr:dependents:' .. other, 'set')
+    awaited[#awaited + 1] = other
   end
 end
 for _, dataset in ipairs(args.links) do
@@ -245,6 +252,7 @@ for _, node in ipairs(args.forgets) do redis.call('HDEL', 'hr:work:' .. node, ru
 for _, item in ipairs(args.consumes) do redis.call('HDEL', 'hr:facts:' .. item.node, item.field) end
 if untidy then redis.call('ZADD', 'hr:untidy', now, id) end
 for _, dataset in ipairs(old_links) do redis.call('SREM', 'hr:links:' .. dataset, id) end
+for _, other in ipairs(awaited) do redis.call('SREM', 'hr:dependents:' .. other, id) end
 for _, dataset in ipairs(args.links) do redis.call('SADD', 'hr:links:' .. dataset, id) end
 for _, child in ipairs(born) do
   add_job(child.new)
