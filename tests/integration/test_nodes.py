@@ -1,14 +1,19 @@
 """Nodes in a real Redis: who serves one, when it is lost, what it has left."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from headrace_adapters.redis.connection import NoRoom, Redis
-from headrace_model.errors import Conflict, Fenced
+from headrace_model.cause import Cause
+from headrace_model.errors import Conflict, Fenced, Stale
 from headrace_model.ids import NodeId
+from headrace_model.move import move_of
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Resources, Share
+from headrace_model.status import Event, Role
+from headrace_model.work import Verb, Work
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, NODE_SIZE, SMALL, Stage, launch, new_job
 
@@ -33,9 +38,10 @@ async def register(
     size: Resources = NODE_SIZE,
     lock: bool = True,
     seen: str | None = None,
+    living: Sequence[str] = (),
 ) -> str | None:
     return await stage.nodes.register(
-        node, incarnation, size, BACKENDS, has_state_lock=lock, seen_counter=seen
+        node, incarnation, size, BACKENDS, has_state_lock=lock, seen_counter=seen, living=living
     )
 
 
@@ -112,6 +118,40 @@ async def test_a_node_that_comes_back_offers_what_its_attempts_do_not_hold(stage
     (node, _) = await stage.nodes.all()
     assert node.held == (f"{job.id}.1",)
     assert await stage.nodes.ledger_errors() == []
+
+
+async def test_no_room_is_offered_beside_a_worker_whose_attempt_was_given_up(
+    stage: Stage,
+) -> None:
+    await register(stage, "run 1")
+    await register(stage, "run 1", node=N2)
+    job = await stage.launched(1)
+    await register(stage, "run 2", living=[f"{job.id}.1"])
+    await lose(stage)
+    stop = move_of(job, Event.ATTEMPT_LOST, Role.MONITOR, cause=Cause.NODE_LOST)
+    work = tuple(Work(node, job.id, 1, Verb.STOP, job.spec) for node in (N1, N2))
+    job = await stage.apply(replace(stop, lost=(N1,), work=work))
+    with pytest.raises(Stale, match=f"{job.id}.1"):
+        await register(stage, "run 3", living=[f"{job.id}.1"])
+    with pytest.raises(Stale, match="never"):
+        await register(stage, "run 3", living=["never.1"])
+    assert await free(stage) is None
+    await register(stage, "run 3")
+
+
+async def test_a_node_that_has_come_back_is_not_given_up_unheard(stage: Stage) -> None:
+    await register(stage, "run 1")
+    await register(stage, "run 1", node=N2)
+    job = await stage.launched(1)
+    stop = replace(
+        move_of(job, Event.ATTEMPT_LOST, Role.MONITOR, cause=Cause.NODE_LOST), lost=(N1,)
+    )
+    await lose(stage)
+    await register(stage, "run 2")
+    with pytest.raises(Stale, match=f"{N1} is not lost"):
+        await stage.apply(stop)
+    await lose(stage)
+    await stage.apply(stop)
 
 
 async def test_a_node_that_grew_offers_more(stage: Stage) -> None:

@@ -216,6 +216,13 @@ async def _register_node(stage: Stage) -> Act:
     )
 
 
+async def _register_beside_a_worker(stage: Stage) -> Act:
+    job = await stage.launched()
+    return lambda: stage.nodes.register(
+        N1, "next", NODE_SIZE, frozenset({"process"}), has_state_lock=True, living=[f"{job.id}.1"]
+    )
+
+
 async def _renew_node(stage: Stage) -> Act:
     return lambda: stage.nodes.renew(N1, f"run of {N1}")
 
@@ -384,6 +391,14 @@ async def _opens_and_returns(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(retry, 1)
 
 
+async def _gives_up_a_node(stage: Stage) -> Act:
+    job = await stage.running()
+    counter = (await stage.nodes.all())[1].counter
+    await stage.nodes.lose(N2, counter, 1)
+    stop = move_of(job, Event.ATTEMPT_LOST, Role.MONITOR, cause=Cause.NODE_LOST)
+    return lambda: stage.jobs.apply(replace(stop, lost=(N2,), forgets=(N2,)), 1)
+
+
 async def _links(stage: Stage) -> Act:
     first, second = await stage.sealed_dataset(1), await stage.sealed_dataset(2)
     job = await stage.make(new_job(1, Need.DATA_CHECK))
@@ -460,6 +475,7 @@ SCENES = {
     "acquire_lease": Scene("acquire_lease", _acquire_lease, frozenset({"hr:lease:partitioner"})),
     "release_lease": Scene("release_lease", _release_lease, again=(0,)),
     "register_node": Scene("register_node", _register_node, _NODE),
+    "register_node: beside a worker": Scene("register_node", _register_beside_a_worker, _NODE),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
     "create_job": Scene("create_job", _create_job),
@@ -491,6 +507,7 @@ SCENES = {
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
     "transition: gives tasks back": Scene("transition", _gives_tasks_back),
+    "transition: gives up a lost node": Scene("transition", _gives_up_a_node),
     "transition: links datasets": Scene("transition", _links),
     "transition: unlinks datasets": Scene("transition", _unlinks),
     "transition: bears and joins children": Scene("transition", _bears_and_joins),

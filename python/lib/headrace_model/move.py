@@ -46,6 +46,7 @@ class Move:
     keeps: Allocation | None = None  # what is left of the attempt's shares, when a node has left
     returns: tuple[NodeId, ...] = ()  # nodes whose share of the attempt comes back
     work: tuple[Work, ...] = ()  # records to write, each replacing the attempt's older one
+    lost: tuple[NodeId, ...] = ()  # nodes that the decision took for lost: they must still be
     forgets: tuple[NodeId, ...] = ()  # lost nodes whose record of the attempt is dropped
     consumes: tuple[tuple[NodeId, FactKind], ...] = ()  # facts of the attempt that caused it
     fulfilments: tuple[Fulfilment, ...] | None = None  # recorded, and their datasets linked

@@ -15,7 +15,7 @@ from headrace_agent.folders import (
     write_seen,
 )
 from headrace_agent.settings import Settings
-from headrace_model.errors import Conflict, Fenced, HeadraceError, Unavailable
+from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
@@ -180,6 +180,27 @@ class Agent:
         ending = [task for text, task in self._doing.values() if _ends_workers(text)]
         await asyncio.gather(*ending, return_exceptions=True)
 
+    async def _end_stale_workers(self) -> set[str]:
+        """End workers of attempts that are over; returns the attempts whose workers live on.
+
+        The node may have been lost while no agent served it. Only who alone uses the state folder
+        may do so: the workers could be of the agent that serves the node still.
+        """
+        if not self._has_state_lock:
+            return set()
+        records = await self._jobs.work(self._node)
+        living: set[str] = set()
+        for worker in await self._backend.list():
+            if isinstance(worker, RunningWorker):
+                living.add(f"{worker.key.job}.{worker.key.attempt}")
+        living -= self._quarantined
+        over = {run for run in living if _ends_workers(records.get(run, _STALE))}
+        parts = [(run.rpartition("."), _grace_s(records.get(run))) for run in over]
+        await asyncio.gather(
+            *(self._backend.stop(JobId(job), int(number), s) for (job, _, number), s in parts)
+        )
+        return living - over
+
     async def _register(self) -> None:
         incarnation, seen = token_hex(8), None
         while True:
@@ -191,9 +212,12 @@ class Agent:
                     BACKENDS,
                     has_state_lock=self._has_state_lock,
                     seen_counter=seen,
+                    living=await self._end_stale_workers(),
                 )
             except Fenced:
                 raise  # another epoch: the caller reads it and begins anew
+            except Stale:
+                continue  # an attempt was given up meanwhile: its workers end first
             except Conflict as error:
                 self._log.error(f"the node is served already: {error}", action="register")
                 seen = None  # its counter moved: from now on it has to stand still
@@ -358,6 +382,11 @@ class Agent:
     async def _finish(self, run: str, record: str) -> None:
         await self.fenced(lambda inc: self._jobs.finish_work(self._node, inc, record))
         self._forget(run)
+
+
+def _grace_s(record: str | None) -> float:
+    """How long a worker has to end; none without a record: nobody waits for what it does."""
+    return load_jobtext(decode_work(record).spec).limits.grace_ms / 1000 if record else 0.0
 
 
 def _ends_workers(text: str) -> bool:

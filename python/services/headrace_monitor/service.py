@@ -141,6 +141,8 @@ class Monitor:
                 job = await self._jobs.get(job.id)
         except Stale:
             REFUSALS.labels(Role.MONITOR, Stale.code).inc()
+            if self._lost:  # one may have come back
+                self._note_lost(await self._nodes.all())
             self._pending.add(job.id)
         except NotFound:
             return

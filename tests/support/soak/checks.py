@@ -117,10 +117,10 @@ class Inspection:
         return [each for each in found if each.state is DatasetState.SEALED]
 
     def _compare(self, job: str, expected: Expected, made: list[Dataset]) -> None:
-        if len(made) > bool(expected.output):
+        if len(made) > bool(expected.files):
             titles = [each.title for each in made]
             self._figures.harm(Harm.DOUBLED, f"{expected.errand} {job} made {titles}")
-        elif len(made) < bool(expected.output):
+        elif len(made) < bool(expected.files):
             self._figures.harm(Harm.LOST, f"{expected.errand} {job} made nothing")
 
     async def _store(self, sealed: list[Dataset]) -> None:
@@ -149,7 +149,8 @@ class Inspection:
             yield (key := manifest_key(dataset, digest))
             manifest = Manifest.from_bytes(await store.get_bytes(key, _MANIFEST_BYTES))
             expected = self._ground.accepted.get(dataset.origin.job) if dataset.origin else None
-            if expected and [item.sha256 for item in manifest.items] != [expected.output]:
+            found = sorted(item.sha256 for item in manifest.items)
+            if expected and tuple(found) != expected.files:
                 self._figures.harm(Harm.BROKEN, f"{dataset.title} holds something else")
             for item in manifest.items:
                 yield item.key

@@ -44,13 +44,13 @@ _EAT = "x = bytearray(150_000_000)\nx[::4096] = x[::4096].replace(b'\\0', b'1')\
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What must come of a job; `output` is the SHA-256 of its one file, "" where it has none."""
+    """What must come of a job; `files`: the SHA-256 of all that its one dataset holds, sorted."""
 
     errand: str
     status: Status
     cause: Cause | None = None
     exit_code: int | None = None
-    output: str = ""
+    files: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ def _output(**domain: list[str]) -> Mapping[str, Any]:
 
 
 def _copied(errand: str) -> Expected:
-    return Expected(errand, Status.COMPLETED, output=sha256(_CONTENT).hexdigest())
+    return Expected(errand, Status.COMPLETED, files=(sha256(_CONTENT).hexdigest(),))
 
 
 # ---- the errands
@@ -235,11 +235,7 @@ async def stopped(ground: Ground, chance: random.Random) -> None:
     )  # fmt: skip
     for _ in range(chance.choice((1, 1, 2))):
         await asyncio.sleep(chance.uniform(0, 2))
-        await ground.desire(job, "stop")
-        async with asyncio.timeout(_ENDED_WITHIN_S):
-            view = await ground.client.ended(job)
-        assert view.status is Status.STOPPED, f"stopped {job} is {view.status}: {view.detail}"
-        await ground.desire(job, "restart")
+        await _stop_and_restart(ground, job)
     await asyncio.to_thread(gate.touch)
     await ground.ends(job)
     await asyncio.to_thread(gate.unlink)
@@ -309,6 +305,53 @@ async def exclusive(ground: Ground, chance: random.Random) -> None:
     await asyncio.to_thread(lock.unlink)
 
 
+async def array(ground: Ground, chance: random.Random) -> None:
+    """Many tasks as one job; left alone, stopped and restarted, or canceled in the middle."""
+    tasks, stops, cancels = chance.randint(2, 60), chance.random() < 0.4, chance.random() < 0.2
+    files = sorted(sha256(f"{task}\n".encode()).hexdigest() for task in range(tasks))
+    expected = Expected("array", Status.COMPLETED, files=tuple(files))
+    script = f"sleep {chance.uniform(0, 0.4):.2f}; echo {{index}} > {{output}}/f"
+    job = await ground.submit(
+        Expected("array", Status.CANCELED, Cause.CANCELED) if cancels else expected,
+        ["sh", "-c", script if not cancels else "sleep 600"],
+        array={"count": tasks}, outputs=_output(),
+    )  # fmt: skip
+    await asyncio.sleep(chance.uniform(0, 3))
+    if cancels:
+        await ground.desire(job, "cancel")
+    elif stops:
+        await _stop_and_restart(ground, job)
+    view = await ground.ends(job)
+    if not cancels:
+        assert view.tasks
+        assert (view.tasks.done, view.tasks.total) == (tasks, tasks), f"array {job}: {view.tasks}"
+
+
+async def array_fails(ground: Ground, chance: random.Random) -> None:
+    """An array of which one task fails."""
+    bad, tasks = chance.randint(0, 4), 5
+    script = f"[ {{index}} != {bad} ] || exit 4; echo x > {{output}}/f"
+    job = await ground.submit(
+        Expected("array_fails", Status.FAILED, Cause.TASKS, 4), ["sh", "-c", script],
+        array={"count": tasks}, outputs=_output(),
+    )  # fmt: skip
+    view = await ground.ends(job)
+    assert view.tasks
+    assert (view.tasks.done, view.tasks.failed) == (tasks - 1, 1), f"array {job}: {view.tasks}"
+
+
+async def _stop_and_restart(ground: Ground, job: str) -> None:
+    """Stop a job and start it again, unless it was over before."""
+    try:
+        await ground.desire(job, "stop")
+    except Conflict:
+        return
+    async with asyncio.timeout(_ENDED_WITHIN_S):
+        view = await ground.client.ended(job)
+    assert view.status is Status.STOPPED, f"stopped {job} is {view.status}: {view.detail}"
+    await ground.desire(job, "restart")
+
+
 async def knows_secret(ground: Ground, chance: random.Random) -> None:
     """A job that is told a secret."""
     digest = sha256(SECRET.encode()).hexdigest()
@@ -372,6 +415,8 @@ ERRANDS: Mapping[str, tuple[int, Errand]] = {
     "promised": (2, promised),
     "unprovideable": (1, unprovideable),
     "exclusive": (3, exclusive),
+    "array": (3, array),
+    "array_fails": (1, array_fails),
     "knows_secret": (2, knows_secret),
     "several": (1, several),
     "data_alone": (3, data_alone),

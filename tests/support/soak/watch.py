@@ -68,7 +68,7 @@ class Sampler:
                 self._figures.harm(Harm.BROKEN, sentence)
         if before and after and before.free is not None and after.free is not None:
             for worker in alive:
-                run = worker.rpartition(".")[0]
+                run = ".".join(worker.split(".")[:2])
                 if run not in before.held and run not in after.held:
                     self._figures.harm(Harm.BROKEN, f"worker {worker} lives, its share is back")
         jobs = list(self._ground.accepted)

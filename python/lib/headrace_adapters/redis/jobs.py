@@ -314,6 +314,7 @@ def _transition(change: Move, term: int | None) -> dict[str, Any]:
         ],
         "returns": list(change.returns),
         "work": [{"node": work.node, "record": encode_work(work)} for work in change.work],
+        "lost": list(change.lost),
         "forgets": list(change.forgets),
         "consumes": [
             {"node": node, "field": fact_field(change.job, change.attempt, kind)}

@@ -1,5 +1,6 @@
 """Nodes in Redis: registration, their living counter, the free ledger."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from headrace_adapters.redis.connection import Redis
@@ -39,10 +40,12 @@ class NodeStore:
         *,
         has_state_lock: bool,
         seen_counter: str | None = None,
+        living: Iterable[str] = (),
     ) -> str | None:
         """Take up service; returns None, or a counter that must stand still for a lease first.
 
-        Raises `Conflict` where another agent's counter moved.
+        `living`: the attempts "<job>.<attempt>" whose workers live on the node. Raises `Stale`
+        where one of them is over, `Conflict` where another agent's counter moved.
         """
         args = {
             "node": node,
@@ -51,6 +54,7 @@ class NodeStore:
             "memory_bytes": capacity.memory_bytes,
             "backends": " ".join(sorted(backends)),
             "has_state_lock": has_state_lock,
+            "living": sorted(living),
         }
         if seen_counter is not None:
             args["seen_counter"] = seen_counter

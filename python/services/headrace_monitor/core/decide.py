@@ -77,7 +77,7 @@ def _out_of_reach(job: Job, seen: Seen) -> Move | None:
     for node in nodes:
         if node in seen.lost:
             why = f"node {node} no longer answers"
-            return _stop(job, Event.ATTEMPT_LOST, Cause.NODE_LOST, why)
+            return replace(_stop(job, Event.ATTEMPT_LOST, Cause.NODE_LOST, why), lost=(node,))
     limit = job.ask.time_ms
     if job.status is Status.RUNNING and limit and seen.now_ms - job.entered_ms >= limit:
         why = f"it ran longer than its time limit of {limit / 1000:g} s"
@@ -96,6 +96,7 @@ def _node_left(job: Job, away: tuple[NodeId, ...]) -> Move:
         detail=f"it goes on without {named}, which no longer answer{'s' * (len(away) == 1)}",
         keeps=Allocation(left),
         returns=away,
+        lost=away,
         forgets=away,
         consumes=tuple((node, kind) for node in away for kind in FactKind),
     )
@@ -170,7 +171,8 @@ def _while_stopping(job: Job, seen: Seen) -> Move | None:
     share_returned = move_of(
         job, Event.SHARE_RETURNED, Role.MONITOR, cause=job.cause, detail=job.detail
     )
-    return replace(share_returned, returns=back, exit_code=job.exit_code)
+    unheard = tuple(node for node in back if (node, FactKind.STOPPED) not in seen.facts)
+    return replace(share_returned, returns=back, lost=unheard, exit_code=job.exit_code)
 
 
 def _end(job: Job, seen: Seen) -> Move:
@@ -192,6 +194,7 @@ def _end(job: Job, seen: Seen) -> Move:
         work=tuple(
             Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes if node not in seen.lost
         ),
+        lost=tuple(node for node in nodes if node in seen.lost),
         forgets=tuple(node for node in nodes if node in seen.lost),
         consumes=tuple((node, kind) for node in nodes for kind in FactKind),
     )

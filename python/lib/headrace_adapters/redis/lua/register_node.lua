@@ -1,25 +1,33 @@
 -- An agent takes up service for its node.
 -- Arguments: epoch; node; incarnation (unique to one run of the agent); millicpus; memory_bytes;
 --   backends "process container"; has_state_lock (bool: it holds the machine's state-folder lock);
---   seen_counter (absent at the first try).
+--   seen_counter (absent at the first try); living ["<job>.<attempt>"] (workers of these live).
 -- Writes: hr:node:<node>, hr:nodes, hr:free, hr:events, hr:commits.
 -- Reply: {'OK', 'REGISTERED'}, or {'OK', 'WAIT', counter} while another agent's counter must be
 --   seen to stand still: call again after the lease time with seen_counter = counter.
---   Refuses CONFLICT when that counter moved.
--- Invariant: one incarnation serves a node; its ledger line is capacity less what attempts hold.
+--   Refuses CONFLICT when that counter moved, STALE (with the attempt) when a living one is over.
+-- Invariant: one incarnation serves a node; its ledger line is capacity less what attempts hold,
+--   and no worker of another attempt lives beside them.
 need(args, {node = 'text', incarnation = 'text', millicpus = 'number', memory_bytes = 'number',
-  backends = 'text', has_state_lock = 'flag', seen_counter = '?text'})
+  backends = 'text', has_state_lock = 'flag', seen_counter = '?text', living = 'texts'})
 local key = 'hr:node:' .. args.node
 expect(key, 'hash')
 expect('hr:nodes', 'set')
 expect('hr:free', 'hash')
 expect('hr:held:' .. args.node, 'hash')
+expect('hr:work:' .. args.node, 'hash')
 if problem then return problem end
 local known = redis.call('HMGET', key, 'incarnation', 'counter', 'state', 'drained')
 if known[1] and known[1] ~= args.incarnation and not args.has_state_lock then
   if not args.seen_counter then return {'OK', 'WAIT', known[2]} end
   if args.seen_counter ~= known[2] then
     return refuse('CONFLICT', 'another agent serves node ' .. args.node)
+  end
+end
+for _, run in ipairs(args.living) do
+  local record = redis.call('HGET', 'hr:work:' .. args.node, run)
+  if not record or cjson.decode(record).verb == 'stop' then
+    return refuse('STALE', 'attempt ' .. run .. ' is over')
   end
 end
 local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes)

@@ -1,7 +1,7 @@
 -- Applies one decided move of one job, whole or not at all.
 -- Arguments: epoch, role, term (absent for roles without a lease), txn, job, version, attempt,
 --   status (decided from), to, entry (history), set {job fields}, opens (bool: attempt + 1),
---   takes [{node, millicpus, memory_bytes}], returns [nodes], work [{node, record}],
+--   takes [{node, millicpus, memory_bytes}], returns [nodes], lost [nodes], work [{node, record}],
 --   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
@@ -16,7 +16,7 @@
 --   is in hr:untidy.
 need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
   attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
-  returns = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
+  returns = 'texts', lost = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
   final = 'flag', children = 'list', seals = 'list', attempt_set = '?texts', grows = 'flag'})
 need(args.entry, {})
 need_each(args.takes, {node = 'text', millicpus = 'number', memory_bytes = 'number'})
@@ -117,6 +117,13 @@ if array and not problem then
   for _, node in ipairs(given_back) do give_back(array, node, args.attempt) end
   array.moved = #array.leases < open
   array.more = array.waiting > before
+end
+-- A node that has come back answers for its attempts itself, and must not be given up unheard.
+for _, node in ipairs(args.lost) do
+  if expect('hr:node:' .. node, 'hash')
+    and redis.call('HGET', 'hr:node:' .. node, 'state') ~= 'LOST' then
+    object('STALE', 'node ' .. node .. ' is not lost any more')
+  end
 end
 local agents = {}
 for _, item in ipairs(args.work) do
