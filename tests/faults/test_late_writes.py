@@ -19,9 +19,7 @@ async def test_a_stop_that_comes_late_does_not_overwrite_a_cancel(state_dir: Pat
         request, monitor = stack.points("request"), stack.points("monitor")
         async with jobs.client() as client:
             job = await jobs.submit(client, jobs.new_gate())
-            view = await client.job(job)
-            while view.status is not Status.RUNNING:
-                view = await client.changed(view)
+            await client.until(job, lambda view: view.status is Status.RUNNING)
             request.hold_at(f"{STOP}.before")
             monitor.hold_at(f"{CANCEL}.before")
             late = asyncio.create_task(client.desire(job, "stop"))

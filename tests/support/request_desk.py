@@ -64,6 +64,7 @@ class Desk:
         """How many WebSockets the service says are open."""
         async with self.session.get("http://request/metrics") as answer:
             text = await answer.text()
+        assert answer.status == 200, text
         (line,) = [each for each in text.splitlines() if each.startswith("headrace_sockets ")]
         return int(float(line.split()[1]))
 

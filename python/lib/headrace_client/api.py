@@ -1,20 +1,30 @@
-"""The Python client: `async with AsyncClient(url, token) as client: await client.submit(…)`.
+"""The Python client: `async with AsyncClient() as client: await client.run(…)`.
 
 Every call may raise the errors of headrace_model.errors, with the server's sentence and hint.
+headrace_client.sync has the face for programs without an event loop.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
-from headrace_client.connection import Connection
+from headrace_client.connection import choose_connection
 from headrace_client.datasets import Datasets
+from headrace_client.errors import StillRunning, check_completed
 from headrace_client.http import GONE, Http
+from headrace_client.inputs import upload_inputs
+from headrace_client.jobsource import JobSource, read_job
+from headrace_client.live import Live
 from headrace_client.people import People
+from headrace_client.sockets import Sockets
 from headrace_model.errors import Unavailable
 from headrace_model.people import Level
+from headrace_model.status import Status
 from headrace_wire.api import (
     AcceptedView,
     HistoryView,
@@ -24,10 +34,10 @@ from headrace_wire.api import (
     read_history,
     read_view,
 )
+from headrace_wire.jobfile import dump
+from headrace_wire.live import LogPiece
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
-
-_LONG_POLL_S = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +65,25 @@ class WhyView:
 class AsyncClient:
     """Talks to one server as one user. Use it as an async context manager.
 
-    An empty token shows none: that is enough for `people.login`.
+    Without `url` or `token` they are found as the command `headrace` finds them; an empty token
+    shows none: that is enough for `people.login`. `patience_s`: how long a server that went away
+    is waited for. Raises `InvalidInput` and `Unauthorized` where there is none.
     """
 
     def __init__(
-        self, url: str, token: str, *, patience_s: float = 60.0, ca_file: str | None = None
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        patience_s: float = 60.0,
+        ca_file: str | None = None,
     ) -> None:
-        connection = Connection(url.rstrip("/"), token, ca_file)
+        connection = choose_connection(url, token, ca_file, os.environ)
         self._http = Http(connection, patience_s=patience_s)
+        self._sockets = Sockets(self._http)
         self.datasets = Datasets(self._http)
         self.people = People(self._http)
+        self.live = Live(self._http, self._sockets)
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -76,7 +95,38 @@ class AsyncClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._sockets.close()
         await self._http.__aexit__(kind, error, trace)
+
+    # ---- running a job
+
+    async def run(self, source: JobSource) -> AcceptedView:
+        """Upload the inputs that are local paths and submit a job; accepted means kept.
+
+        `source`: a mapping with the keys of a job file, the path of one, or its text (YAML).
+        """
+        spec, folder = await asyncio.to_thread(read_job, source)
+        return await self.submit(dump(await upload_inputs(self.datasets, spec, folder)))
+
+    async def result(
+        self,
+        job: str,
+        timeout: float | None = None,  # noqa: ASYNC109 - it gives up the waiting, not the job
+    ) -> JobView:
+        """Wait until a job has completed; the job as it is then.
+
+        Raises `JobFailed`, `NotCompleted` where it was canceled or stopped, and `StillRunning`
+        after `timeout` seconds. Giving up leaves the job running.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                view = await self.ended(job)
+        except TimeoutError:
+            raise StillRunning(
+                f"job {job} is not over after {timeout:g} s", hint="it goes on; ask again"
+            ) from None
+        check_completed(view)
+        return view
 
     async def submit(self, job: Mapping[str, Any], *, key: str | None = None) -> AcceptedView:
         """Submit a job (as `headrace_wire.jobfile.dump` gives it); accepted means kept.
@@ -106,17 +156,33 @@ class AsyncClient:
         """Read one job, with its spec."""
         return read_view(JobView, await self._http.json("GET", f"/jobs/{job}"))
 
-    async def changed(self, job: JobView) -> JobView:
-        """Wait until the job is newer than this view of it, at most for half a minute."""
-        query = {"after_version": job.version, "wait": _LONG_POLL_S}
-        return read_view(JobView, await self._http.json("GET", f"/jobs/{job.id}", query=query))
+    async def until(self, job: str, there: Callable[[JobView], bool]) -> JobView:
+        """Wait until a job is as asked for; changes that come at once may be seen as one."""
+        first = await self.job(job)
+        if there(first):
+            return first
+        async with aclosing(self.live.jobs(jobs=[job])) as told:
+            async for news in told:
+                for view in news.jobs or (await self.job(job),):
+                    if there(view):
+                        return replace(view, spec=first.spec)
+        raise AssertionError("a subscription to jobs has no end")
 
     async def ended(self, job: str) -> JobView:
         """Wait until the job is closed."""
-        view = await self.job(job)
-        while not view.status.closed:
-            view = await self.changed(view)
-        return view
+        return await self.until(job, lambda view: view.status.closed)
+
+    async def watch(self, job: str) -> AsyncGenerator[HistoryView, None]:
+        """Yield each step of a job's way once, from its beginning until it is closed."""
+        told = 0
+        async with aclosing(self.live.jobs(jobs=[job])) as news:
+            async for _ in news:
+                way = await self.history(job)
+                for step in way[told:]:
+                    yield step
+                told = len(way)
+                if Status(way[-1].to).closed:
+                    return
 
     async def jobs(
         self,
@@ -234,3 +300,26 @@ class AsyncClient:
                         break  # a new patience for a new break
                     if last or at:
                         raise self._http.unreachable(error) from None
+
+    async def follow(
+        self, job: str, *, stream: str = "both", rank: int = 0, attempt: int | None = None
+    ) -> AsyncGenerator[LogPiece, None]:
+        """Yield what a job's worker writes, from its first byte on, until the job is over.
+
+        It begins with the current attempt; with `attempt` it is that one alone. Bytes that are
+        no UTF-8 are replaced.
+        """
+        now = attempt or (await self.job(job)).attempt
+        while True:
+            pieces = self.live.logs(job, attempt=now, stream=stream, rank=rank)
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    yield piece
+            if attempt or not (await self._opened_after(job, now)):
+                return
+            now += 1
+
+    async def _opened_after(self, job: str, attempt: int) -> bool:
+        """Wait until a job opens another attempt, or is closed without one."""
+        view = await self.until(job, lambda view: view.status.closed or view.attempt > attempt)
+        return view.attempt > attempt

@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from yarl import URL
@@ -79,6 +79,17 @@ def find_token_file(server: str, token_file: str | None, environ: Mapping[str, s
         return str(login.file)
     local = _local(environ)
     return local.get("token_file") if server == local.get("url", "").rstrip("/") else None
+
+
+def choose_connection(
+    url: str | None, token: str | None, ca_file: str | None, environ: Mapping[str, str]
+) -> Connection:
+    """Take what is given, and find the rest; raises as `find_connection`."""
+    if token is None:
+        found = find_connection(url, None, environ)
+    else:
+        found = Connection(find_server(url, environ), token)
+    return replace(found, ca_file=find_ca_file(ca_file, found.url, environ))
 
 
 def _has_host(url: str) -> bool:

@@ -1,9 +1,14 @@
 """The errors of the client: what a server's problem says, as an exception.
 
 Unavailable (headrace_model)
-└── Unreachable         no server answers at the address
+├── Unreachable         no server answers at the address
+└── Broken              a live connection broke; who follows comes again and resumes
+    └── Behind          it was let go because its reader is slow
 HeadraceError (headrace_model)
-└── Untrusted           its TLS certificate is not one that we trust, or of another host
+├── Untrusted           its TLS certificate is not one that we trust, or of another host
+├── NotCompleted        a job whose result was asked for was canceled or stopped
+│   └── JobFailed       or has failed
+└── StillRunning        (a TimeoutError too) it is not over in the time that was given
 Conflict (headrace_model)
 └── WrongOffset         an upload went on at another byte than the server has; it says at which
 """
@@ -27,6 +32,8 @@ from headrace_model.errors import (
     Unauthorized,
     Unavailable,
 )
+from headrace_model.status import Status
+from headrace_wire.api import JobView
 
 
 class Unreachable(Unavailable):
@@ -41,6 +48,40 @@ class Untrusted(HeadraceError):
     code = "UNTRUSTED"
 
 
+class Broken(Unavailable):
+    """A live connection broke: come again and resume."""
+
+    code = "BROKEN"
+
+
+class Behind(Broken):
+    """A live subscription was let go because its reader is slow: come again and resume."""
+
+    code = "BEHIND"
+
+
+class NotCompleted(HeadraceError):
+    """A job whose result was asked for ended by wish: `job` is its last view."""
+
+    code = "NOT_COMPLETED"
+
+    def __init__(self, job: JobView) -> None:
+        super().__init__(how_it_ended(job), hint=_next_step(job))
+        self.job = job
+
+
+class JobFailed(NotCompleted):
+    """A job whose result was asked for has failed; `job.cause` and `job.exit_code` tell why."""
+
+    code = "JOB_FAILED"
+
+
+class StillRunning(HeadraceError, TimeoutError):
+    """A job is not over in the time that was given; the job goes on."""
+
+    code = "STILL_RUNNING"
+
+
 class WrongOffset(Conflict):
     """The server has another number of bytes of a file than the upload went on at."""
 
@@ -49,6 +90,33 @@ class WrongOffset(Conflict):
     def __init__(self, message: str, *, offset: int) -> None:
         super().__init__(message)
         self.offset = offset
+
+
+def how_it_ended(job: JobView) -> str:
+    """Tell how a job ended, and why."""
+    why = f" ({job.cause})" if job.cause else ""
+    detail = f": {job.detail}" if job.detail else ""
+    return f"job {job.id} is {job.status.partition(':')[2]}{why}{detail}"
+
+
+def check_completed(job: JobView) -> None:
+    """Raise `JobFailed` for a closed job that has failed, `NotCompleted` for one ended by wish."""
+    if job.status in (Status.CANCELED, Status.STOPPED):
+        raise NotCompleted(job)
+    if job.status is not Status.COMPLETED:
+        raise JobFailed(job)
+
+
+def _next_step(job: JobView) -> str:
+    match job.status:
+        case Status.STOPPED:
+            return f"`headrace jobs restart {job.id}` lets it go on as a further attempt"
+        case Status.CANCELED:
+            return f"`headrace jobs retry {job.id}` runs it anew, as another job"
+    return (
+        f"`headrace jobs logs {job.id}` shows what it wrote, `headrace jobs history {job.id}` "
+        "tells its way"
+    )
 
 
 _BY_CODE: Final[Mapping[str, type[HeadraceError]]] = {

@@ -35,21 +35,22 @@ GONE = (ClientConnectionError, ClientPayloadError, ConnectionError, TimeoutError
 class Http:
     """One session with a server. `patience_s`: how long a server that went away is waited for.
 
-    A server that never answered is given up sooner: it is probably not there at all.
+    A server that never answered is given up sooner: it is probably not there at all. `met` is set
+    by whoever had an answer of it.
     """
 
     def __init__(self, connection: Connection, *, patience_s: float = 60.0) -> None:
-        self._connection = connection
+        self.connection = connection
         self._patience_s = patience_s
         self._session: ClientSession | None = None
-        self._met = False
+        self.met = False
         self._limited: tuple[float, RateLimited] | None = None  # until when nothing is asked
 
     async def __aenter__(self) -> Self:
-        token = self._connection.token
+        token = self.connection.token
         self._session = ClientSession(
             headers={"Authorization": f"Bearer {token}"} if token else {},
-            connector=TCPConnector(ssl=trust(self._connection)),
+            connector=TCPConnector(ssl=trust(self.connection)),
             timeout=ClientTimeout(total=None, sock_connect=10.0, sock_read=300.0),
         )
         return self
@@ -105,7 +106,7 @@ class Http:
         loop = asyncio.get_running_loop()
         started, pause_s = loop.time(), _FIRST_PAUSE_S
         while True:
-            patience_s = self._patience_s if self._met else min(self._patience_s, _FIRST_CONTACT_S)
+            patience_s = self._patience_s if self.met else min(self._patience_s, _FIRST_CONTACT_S)
             last = loop.time() - started >= patience_s
             yield last
             if last:
@@ -130,39 +131,45 @@ class Http:
         """Call once and give the answer; one of 400 or above, unless in `takes`, is raised."""
         if self._session is None:
             raise AssertionError("use the client as `async with Client(…) as client`")
-        url = URL(self._connection.url + ROOT + path, encoded=True)
+        url = URL(self.connection.url + ROOT + path, encoded=True)
         if query:
             url = url.with_query(query)
         try:
             async with self._session.request(
                 method, url, headers=headers, data=data, allow_redirects=False
             ) as answer:
-                self._met = True
+                self.met = True
                 if answer.status >= 300 and answer.status not in takes:
-                    error = await _problem(answer)
-                    if isinstance(error, RateLimited):
-                        now = asyncio.get_running_loop().time()
-                        self._limited = (now + error.after_s, error)
-                    raise error
+                    raise self.refused(answer.status, await _start_of(answer), answer.headers)
                 yield answer
         except (ClientConnectorCertificateError, ClientConnectorSSLError) as refused:
             # No patience: a certificate does not get better by waiting.
-            raise untrusted(self._connection, refused) from None
+            raise untrusted(self.connection, refused) from None
+
+    def refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> HeadraceError:
+        """The error that an answer of 300 or above means; one of 429 is heeded by `tries`."""
+        try:
+            plain = json.loads(body)
+        except ValueError:
+            plain = None
+        after = headers.get("Retry-After", "")
+        error = error_of(status, plain, after_s=int(after) if after.isdecimal() else None)
+        if isinstance(error, RateLimited):
+            self._limited = (asyncio.get_running_loop().time() + error.after_s, error)
+        return error
 
     def unreachable(self, error: Exception) -> Unreachable:
         """Say that no server answers."""
         cause = getattr(error, "os_error", error)
         why = getattr(cause, "strerror", None) or f"{cause}" or type(cause).__name__
         return Unreachable(
-            f"no Headrace answers at {self._connection.url}: {why}",
+            f"no Headrace answers at {self.connection.url}: {why}",
             hint="is it running? `headrace local status` tells for the one on this machine",
         )
 
 
-async def _problem(answer: ClientResponse) -> HeadraceError:
+async def _start_of(answer: ClientResponse) -> bytes:
     try:
-        plain = json.loads(await answer.content.read(1 << 20))
-    except (ValueError, ClientError):
-        plain = None
-    after = answer.headers.get("Retry-After", "")
-    return error_of(answer.status, plain, after_s=int(after) if after.isdecimal() else None)
+        return await answer.content.read(1 << 20)
+    except ClientError:
+        return b""

@@ -29,15 +29,16 @@ def trust(connection: Connection) -> ssl.SSLContext | bool:
 
 
 def untrusted(
-    connection: Connection, error: ClientConnectorCertificateError | ClientConnectorSSLError
+    connection: Connection,
+    error: ClientConnectorCertificateError | ClientConnectorSSLError | ssl.SSLError,
 ) -> Untrusted:
     """Say what is wrong with a server's certificate, or that it has none."""
     cause = getattr(error, "certificate_error", error)
     said = getattr(cause, "verify_message", "")
     code = getattr(cause, "verify_code", 0)
-    if isinstance(error, ClientConnectorSSLError):
+    if not isinstance(cause, ssl.SSLCertVerificationError):
         return Untrusted(
-            f"{connection.url} does not speak TLS as we do: {error.strerror or error}",
+            f"{connection.url} does not speak TLS as we do: {cause}",
             hint="if it has no certificate, write http:// in the URL; else ask its admin",
         )
     if code in _OTHER_NAME:

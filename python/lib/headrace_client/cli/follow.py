@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
-from contextlib import suppress
-from typing import IO, TYPE_CHECKING, Final
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Final
 
 from headrace_client.cli.progress import WaitingLine
 from headrace_client.cli.show import note, step
 from headrace_client.cli.tasks import follow_tasks
+from headrace_client.errors import how_it_ended
 from headrace_model.errors import HeadraceError
 from headrace_model.status import Status
 
@@ -29,31 +30,56 @@ async def follow(client: "AsyncClient", job: str, *, rank: int = 0) -> "JobView"
     while True:
         attempt = view.attempt
         with WaitingLine() as line:
-            await _copy_both(client, view, rank, line)
-        view = await client.job(job)
+            await _copy_attempt(client, view, rank, line)
         with WaitingLine() as line:
-            while not view.status.closed and view.attempt == attempt:
-                line.say(step(view.status))
-                view = await client.changed(view)
+
+            def is_over(now: "JobView", attempt: int = attempt, line: WaitingLine = line) -> bool:
+                line.say(step(now.status))
+                return now.status.closed or now.attempt > attempt
+
+            view = await client.until(job, is_over)
         if view.attempt == attempt:
             return view
         note(f"headrace: attempt {view.attempt} begins")
 
 
-async def _copy_both(client: "AsyncClient", view: "JobView", rank: int, line: WaitingLine) -> None:
+async def copy_log(
+    client: "AsyncClient",
+    job: str,
+    line: WaitingLine,
+    *,
+    stream: str = "both",
+    rank: int = 0,
+    attempt: int | None = None,
+) -> None:
+    """Copy what a worker writes as it comes; of both streams the errors go to our errors.
+
+    The line ends when something comes.
+    """
+    pieces = client.follow(job, stream=stream, rank=rank, attempt=attempt)
+    async with aclosing(pieces):
+        async for piece in pieces:
+            line.end()
+            is_error = stream == "both" and piece.stream == "err"
+            sink = sys.stderr.buffer if is_error else sys.stdout.buffer
+            sink.write(piece.text.encode())
+            sink.flush()
+
+
+async def _copy_attempt(
+    client: "AsyncClient", view: "JobView", rank: int, line: WaitingLine
+) -> None:
     """Copy both logs of an attempt; until something comes the line says what is waited for."""
-    streams = (("out", sys.stdout.buffer), ("err", sys.stderr.buffer))
+    telling = asyncio.ensure_future(_tell(client, view, line))
     try:
-        async with asyncio.TaskGroup() as group:
-            waiting = group.create_task(_tell(client, view, line))
-            copies = [
-                group.create_task(_copy(client, view, rank, stream, sink, line))
-                for stream, sink in streams
-            ]
-            await asyncio.wait(copies)
-            waiting.cancel()
-    except ExceptionGroup as errors:  # a reader that left (`| head`) is not several errors
-        raise errors.exceptions[0] from None
+        await copy_log(client, view.id, line, rank=rank, attempt=view.attempt)
+    except HeadraceError as error:
+        # How the job ends is what was asked for: a log that can't be read must not hide it.
+        line.end()
+        note(f"headrace: its log can't be read: {error}")
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 async def _tell(client: "AsyncClient", view: "JobView", line: WaitingLine) -> None:
@@ -64,39 +90,20 @@ async def _tell(client: "AsyncClient", view: "JobView", line: WaitingLine) -> No
             line.say(f"{step(why.status)}: {why.sentence}")
             with suppress(TimeoutError):
                 async with asyncio.timeout(_WHY_EVERY_S):
-                    view = await client.changed(view)
+                    view = await _next(client, view)
     except HeadraceError:
         return  # it is said for comfort only; what is wrong is said by who reads the log
     finally:
         line.end()
 
 
-async def _copy(
-    client: "AsyncClient",
-    view: "JobView",
-    rank: int,
-    stream: str,
-    sink: IO[bytes],
-    line: WaitingLine,
-) -> None:
-    try:
-        async for part in client.log(
-            view.id, stream=stream, rank=rank, attempt=view.attempt, follow=True
-        ):
-            line.end()
-            sink.write(part)
-            sink.flush()
-    except HeadraceError as error:
-        # How the job ends is what was asked for: a log that can't be read must not hide it.
-        line.end()
-        note(f"headrace: its log ({stream}) can't be read: {error}")
+async def _next(client: "AsyncClient", view: "JobView") -> "JobView":
+    """Wait until a job is newer than this view of it."""
+    return await client.until(view.id, lambda now: now.version > view.version)
 
 
 def say_end(view: "JobView") -> None:
     """Say on standard error how a job ended that did not complete."""
-    if step(view.status) == "COMPLETED":
-        return
-    why = f" ({view.cause})" if view.cause else ""
-    detail = f": {view.detail}" if view.detail else ""
-    note(f"headrace: job {view.id} is {step(view.status)}{why}{detail}")
-    note(f"  next: `headrace jobs history {view.id}` tells its way")
+    if view.status is not Status.COMPLETED:
+        note(f"headrace: {how_it_ended(view)}")
+        note(f"  next: `headrace jobs history {view.id}` tells its way")

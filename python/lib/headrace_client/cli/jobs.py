@@ -17,8 +17,8 @@ from headrace_client.cli.base import (
     run_each,
 )
 from headrace_client.cli.execute import follow_job
-from headrace_client.cli.follow import say_end
-from headrace_client.cli.progress import transfer
+from headrace_client.cli.follow import copy_log, say_end
+from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
@@ -190,6 +190,10 @@ def logs(
         return follow_job(job, rank=rank)
 
     async def copy(client: AsyncClient) -> None:
+        if following and task is None:
+            with WaitingLine() as line:
+                await copy_log(client, job, line, stream=stream, rank=rank, attempt=attempt)
+            return
         async for part in client.log(
             job, stream=stream, rank=rank, attempt=attempt, task=task, follow=following
         ):

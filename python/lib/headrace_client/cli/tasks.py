@@ -72,7 +72,7 @@ def _rough(seconds: float) -> str:
 async def until_moved(client: "AsyncClient", view: JobView, line: ProgressLine) -> JobView:
     """Wait until a job's version is another; of an array with its progress meanwhile."""
     if view.tasks is None:
-        return await client.changed(view)
+        return await client.until(view.id, lambda now: now.version > view.version)
     now = view
     while now.version == view.version and not now.status.closed:
         if now.tasks is not None:

@@ -9,7 +9,6 @@ from aiohttp import WSMsgType, web
 from headrace_model.errors import HeadraceError, RateLimited, Unavailable
 from headrace_request.api.jobs import ROOT
 from headrace_request.core.live import (
-    VERSION,
     Auth,
     BadMessage,
     Close,
@@ -26,6 +25,7 @@ from headrace_request.service.live import Live, LiveHub
 from headrace_request.settings import Settings
 from headrace_service.logs import logger
 from headrace_service.metrics import SOCKETS
+from headrace_wire.live import VERSION
 
 WS: Final = f"{ROOT}/ws"
 _MESSAGE_BYTES = 64 * 1024

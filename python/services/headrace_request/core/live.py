@@ -19,7 +19,6 @@ from headrace_request.core.listing import statuses_named
 from headrace_wire.jsontext import parse_json
 from headrace_wire.schema import from_plain
 
-VERSION: Final = 1
 MOST_NAMED: Final = 1_000
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _EVENT_ID: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")

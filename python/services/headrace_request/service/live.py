@@ -5,6 +5,7 @@ told waits in its own outbox; whose outbox is full is dropped, and may come agai
 """
 
 import asyncio
+from codecs import getincrementaldecoder
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import cached_property, partial
@@ -362,14 +363,22 @@ class LiveHub:
         parts: AsyncIterator[tuple[bytes, int]] = self._reader.attempt(
             asker, file, at, follow=True
         )
+        # A part may end within a character, which then is told with the next.
+        decoder = getincrementaldecoder("utf-8")(errors="replace")
+
+        async def tell(text: str, to: int) -> None:
+            more: dict[str, Any] = {"attempt": file.attempt, "stream": file.stream}
+            piece = write("log", id_, **more, offset=at, end=to, text=text)
+            await live.outbox.put(piece, _PATIENCE_S)
+
         async with aclosing(parts):  # type: ignore[type-var] # it is an async generator
-            async for text, to in parts:
-                more: dict[str, Any] = {"attempt": file.attempt, "stream": file.stream}
-                said = text.decode(errors="replace")
-                await live.outbox.put(
-                    write("log", id_, **more, offset=at, end=to, text=said), _PATIENCE_S
-                )
-                at = to
+            async for data, to in parts:
+                text, rest = decoder.decode(data), len(decoder.getstate()[0])
+                if text:
+                    await tell(text, to - rest)
+                at = to - rest
+        if rest := len(decoder.getstate()[0]):
+            await tell(decoder.decode(b"", final=True), at + rest)
 
     # ---- nodes
 

@@ -1,0 +1,362 @@
+"""The Python client for programs without an event loop, and for notebooks: calls that wait.
+
+It has no logic of its own: each call runs one of `AsyncClient` on a thread in the background, so
+that it works within a running loop too. Handles stand for what is on the server: a job, a dataset.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from headrace_client import html
+from headrace_client.api import AsyncClient, WhyView
+from headrace_client.background import Background
+from headrace_client.jobsource import JobSource
+from headrace_model.status import Status
+from headrace_wire.api import HistoryView, JobView, NodeView
+from headrace_wire.live import Change, LogPiece, Snapshot
+
+T = TypeVar("T")
+
+
+class Listing(tuple[T, ...]):
+    """Several things; a notebook shows them as a table."""
+
+    __slots__ = ()
+    _html: Callable[[Sequence[Any]], str]
+
+    def _repr_html_(self) -> str:
+        return type(self)._html(self)
+
+
+class Nodes(Listing[NodeView]):
+    """Nodes, as they were when they were listed."""
+
+    __slots__ = ()
+    _html = staticmethod(html.nodes_html)
+
+
+class Dataset:
+    """A dataset. `view` is what the server said of it (docs/rest.md)."""
+
+    def __init__(self, background: Background, view: Mapping[str, Any]) -> None:
+        self._background = background
+        self.view = view
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.view["id"])
+
+    @property
+    def name(self) -> str:
+        """Its name and version: `name@N`."""
+        return f"{self.view['name']}@{self.view['version']}"
+
+    def items(self) -> tuple[Mapping[str, Any], ...]:
+        """Its files: {path, size_bytes, sha256}."""
+
+        async def read(client: AsyncClient) -> tuple[Mapping[str, Any], ...]:
+            return tuple([item async for item in client.datasets.items(self.id)])
+
+        return self._background.call(read)
+
+    def download(self, folder: Path | str) -> Path:
+        """Download its files into a folder, and give that. What is whole there is kept."""
+        into = Path(folder).expanduser()
+        self._background.call(lambda client: client.datasets.download(self.id, into))
+        return into
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name} {self.view.get('state')}>"
+
+    def _repr_html_(self) -> str:
+        return html.dataset_html(self.view)
+
+
+class Datasets(Listing[Dataset]):
+    """Datasets, as they were when they were listed."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _html(datasets: Sequence[Dataset]) -> str:
+        return html.datasets_html([dataset.view for dataset in datasets])
+
+
+class Outputs(Mapping[str, Dataset]):
+    """The datasets that a job made, by the names of its outputs. `job` is the job's view."""
+
+    def __init__(self, job: JobView, datasets: Mapping[str, Dataset]) -> None:
+        self.job = job
+        self._datasets = datasets
+
+    def __getitem__(self, output: str) -> Dataset:
+        return self._datasets[output]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._datasets)
+
+    def __len__(self) -> int:
+        return len(self._datasets)
+
+    def download(self, folder: Path | str) -> dict[str, Path]:
+        """Download each output into a folder of its own below `folder`; gives these, by output."""
+        into = Path(folder).expanduser()
+        return {name: dataset.download(into / name) for name, dataset in self.items()}
+
+    def __repr__(self) -> str:
+        named = ", ".join(f"{output}: {dataset.name}" for output, dataset in self.items())
+        return f"<Outputs of {self.job.id}: {named or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        return html.outputs_html({name: dataset.view for name, dataset in self.items()})
+
+
+class Job:
+    """A job. It is read anew where something is asked of it that may have changed."""
+
+    def __init__(self, background: Background, view: JobView) -> None:
+        self._background = background
+        self._view = view
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return self._view.id
+
+    @property
+    def view(self) -> JobView:
+        """The job as it is now."""
+        if not self._view.status.final:
+            self._view = self._call(lambda client: client.job(self.id))
+        return self._view
+
+    @property
+    def status(self) -> Status:
+        """Where it is now."""
+        return self.view.status
+
+    def result(self, timeout: float | None = None) -> Outputs:
+        """Wait until the job has completed; gives what it made.
+
+        Raises `JobFailed`, `NotCompleted` where it was canceled or stopped, and `StillRunning`
+        after `timeout` seconds. The job goes on then, and when this is interrupted (Ctrl-C).
+        """
+        self._view = self._call(lambda client: client.result(self.id, timeout))
+        return self.outputs()
+
+    def outputs(self) -> Outputs:
+        """The datasets that it has made until now."""
+
+        async def read(client: AsyncClient) -> dict[str, Mapping[str, Any]]:
+            made = await client.outputs(self.id)
+            return {name: await client.datasets.get(id_) for name, id_ in made.items()}
+
+        found = self._call(read)
+        datasets = {name: Dataset(self._background, view) for name, view in found.items()}
+        return Outputs(self._view, datasets)
+
+    def download(self, folder: Path | str) -> dict[str, Path]:
+        """Wait as `result` does, and download each output into a folder below `folder`."""
+        return self.result().download(folder)
+
+    def logs(self, *, stream: str = "both", rank: int = 0, attempt: int | None = None) -> str:
+        """What a worker has written until now: its `stream` "out", "err", or one after the other.
+
+        Of the current attempt unless another is named; `rank`: which worker of a parallel job.
+        """
+
+        async def read(client: AsyncClient) -> str:
+            parts = client.log(self.id, stream=stream, rank=rank, attempt=attempt)
+            return b"".join([part async for part in parts]).decode(errors="replace")
+
+        return self._call(read)
+
+    def follow(
+        self, *, stream: str = "both", rank: int = 0, attempt: int | None = None
+    ) -> Iterator[LogPiece]:
+        """Yield what a worker writes as it comes, until the job is over.
+
+        `for piece in job.follow(): print(piece, end="")`
+        """
+        return self._background.iterate(
+            lambda client: client.follow(self.id, stream=stream, rank=rank, attempt=attempt)
+        )
+
+    def watch(self) -> Iterator[HistoryView]:
+        """Yield each step of its way once, from its beginning until it is closed."""
+        return self._background.iterate(lambda client: client.watch(self.id))
+
+    def history(self) -> tuple[HistoryView, ...]:
+        """Its way until now."""
+        return self._call(lambda client: client.history(self.id))
+
+    def why(self) -> WhyView:
+        """Why it is where it is, and what to do."""
+        return self._call(lambda client: client.why(self.id))
+
+    def cancel(self) -> None:
+        """Cancel it, for good; a repeat is success."""
+        self._desire("cancel")
+
+    def stop(self) -> None:
+        """Stop it; it can be restarted."""
+        self._desire("stop")
+
+    def restart(self) -> None:
+        """Restart it, where it was stopped, as a further attempt."""
+        self._desire("restart")
+
+    def hold(self) -> None:
+        """Hold it back while it has no nodes yet."""
+        self._desire("hold")
+
+    def release(self) -> None:
+        """Release it, where it was held back."""
+        self._desire("release")
+
+    def retry(self) -> "Job":
+        """Run it anew, when it is over, as another job."""
+
+        async def again(client: AsyncClient) -> JobView:
+            return await client.job((await client.retry(self.id)).id)
+
+        return Job(self._background, self._call(again))
+
+    def _desire(self, verb: str) -> None:
+        self._view = self._call(lambda client: client.desire(self.id, verb))
+
+    def _call(self, work: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        return self._background.call(work)
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self._view.name} {self._view.status}>"
+
+    def _repr_html_(self) -> str:
+        return html.job_html(self.view)
+
+
+class Jobs(Listing[Job]):
+    """Jobs, as they were when they were listed."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _html(jobs: Sequence[Job]) -> str:
+        return html.jobs_html([job._view for job in jobs])
+
+
+class Client:
+    """Talks to one server as one user; the arguments are those of `AsyncClient`.
+
+    It may be used from several threads, as a context manager, or until nobody holds it and its
+    jobs and datasets any more.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        patience_s: float = 60.0,
+        ca_file: str | None = None,
+    ) -> None:
+        self._background = Background(
+            AsyncClient(url, token, patience_s=patience_s, ca_file=ca_file)
+        )
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be asked: not after `close`, nor in a process that was forked off."""
+        return self._background.is_usable
+
+    def close(self) -> None:
+        """Hang up; its jobs and datasets can't be asked any more. A repeat is success."""
+        self._background.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def run(self, source: JobSource) -> Job:
+        """Submit a job: a mapping with the keys of a job file, the path of one, or its text.
+
+        Inputs that are local paths are uploaded before. `.result()` of the job waits for it.
+        """
+
+        async def submit(client: AsyncClient) -> JobView:
+            return await client.job((await client.run(source)).id)
+
+        return Job(self._background, self.call(submit))
+
+    def job(self, job: str) -> Job:
+        """A job by its id."""
+        return Job(self._background, self.call(lambda client: client.job(job)))
+
+    def jobs(
+        self,
+        *,
+        status: Sequence[str] = (),
+        kind: str = "",
+        owner: str = "",
+        q: str = "",
+        since: str = "",
+        limit: int = 100,
+    ) -> Jobs:
+        """List jobs, the last that moved first; at most `limit` (up to 1,000)."""
+        page = self.call(
+            lambda client: client.jobs(
+                status=status, kind=kind, owner=owner, q=q, since=since, limit=limit
+            )
+        )
+        return Jobs(Job(self._background, view) for view in page.jobs)
+
+    def dataset(self, name: str) -> Dataset:
+        """A dataset by name, `name@version` or id."""
+        view = self.call(lambda client: client.datasets.get(name))
+        return Dataset(self._background, view)
+
+    def datasets(self, **query: str | int) -> Datasets:
+        """List datasets, the newest first; `query` as for GET /datasets (docs/rest.md)."""
+        page = self.call(lambda client: client.datasets.list(**query))
+        return Datasets(Dataset(self._background, view) for view in page["datasets"])
+
+    def nodes(self) -> Nodes:
+        """List the nodes."""
+        return Nodes(self.call(lambda client: client.nodes()))
+
+    def watch(
+        self,
+        *,
+        status: Sequence[str] = (),
+        kind: str = "",
+        owner: str = "",
+        q: str = "",
+        after: str = "",
+    ) -> Iterator[Snapshot | Change]:
+        """Yield the jobs as they are, then each change of one of them, once and in order.
+
+        It goes on after a break; docs/python.md tells about `after` and `Snapshot.resync`.
+        """
+        return self.iterate(
+            lambda client: client.live.jobs(
+                status=status, kind=kind, owner=owner, q=q, after=after
+            )
+        )
+
+    def call(self, work: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run any call of the async client: `client.call(lambda c: c.people.me())`."""
+        return self._background.call(work)
+
+    def iterate(self, follow: Callable[[AsyncClient], AsyncGenerator[T, None]]) -> Iterator[T]:
+        """Yield what an iterator of the async client does, for example of `c.live`."""
+        return self._background.iterate(follow)
