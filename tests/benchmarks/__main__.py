@@ -7,13 +7,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import memory, placements, start, submits, transitions
+from tests.benchmarks import growth, memory, placements, recovery, start, submits, transitions
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.peers import Peers, default_folder
 from tests.benchmarks.rows import Row, machine, plain, table
 from tests.support.run_root import temp_folder
 
-_ALL = {each.NAME: each for each in (transitions, start, memory, placements, submits)}
+_ALL = {
+    each.NAME: each for each in (transitions, start, memory, placements, submits, growth, recovery)
+}
 
 
 def main(words: list[str]) -> int:

@@ -9,6 +9,7 @@ from typing import Self
 
 from headrace_client.api import AsyncClient
 from headrace_client.connection import find_connection
+from headrace_local.folders import find_home
 from tests.benchmarks.bench import NotHere
 
 _CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"
@@ -36,6 +37,10 @@ class Local:
         """A client with the admin's token."""
         found = find_connection(None, None, {"HEADRACE_HOME": self._environ["HEADRACE_HOME"]})
         return AsyncClient(found.url, found.token)
+
+    def home_id(self) -> str:
+        """What the home's processes are found by."""
+        return find_home(Path(self._environ["HEADRACE_HOME"])).id
 
     def _do(self, *words: str) -> None:
         done = subprocess.run(

@@ -38,7 +38,7 @@ def _rounds(paradigms: tuple[Paradigm, ...], seconds: float) -> Iterator[float]:
     chance = random.Random(1)  # noqa: S311 - the same jobs and nodes at each run
     until = time.monotonic() + seconds
     while True:
-        yield _fill(_nodes(chance), _waiting(chance, paradigms))
+        yield _fill(nodes_for(chance), _waiting(chance, paradigms))
         if time.monotonic() > until:
             return
 
@@ -77,7 +77,8 @@ def _apply(
     )
 
 
-def _nodes(chance: random.Random) -> tuple[Node, ...]:
+def nodes_for(chance: random.Random) -> tuple[Node, ...]:
+    """1,000 empty nodes of mixed sizes."""
     sizes = [
         Resources(chance.choice([16, 32, 64]) * 1000, chance.choice([32, 64, 128]) * _GIB)
         for _ in range(_NODES)

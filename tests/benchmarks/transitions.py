@@ -53,7 +53,7 @@ async def measure(bench: Bench) -> list[Row]:
         await ours.open()
         until = time.monotonic() + bench.seconds
         while time.monotonic() < until or not rates[1]:
-            rates[0].append(await _ours(JobStore(ours)))
+            rates[0].append(await rate_of(JobStore(ours)))
             rates[1].append(await _bare(bare, server.url, ours.epoch))
     finally:
         bare.close()
@@ -74,7 +74,8 @@ async def measure(bench: Bench) -> list[Row]:
     ]
 
 
-async def _ours(store: JobStore) -> float:
+async def rate_of(store: JobStore) -> float:
+    """Transitions a second of one round, through a store."""
     jobs = new_jobs(_CALLERS)
     began = time.perf_counter()
     await asyncio.gather(*(_one(store, each) for each in jobs))
