@@ -6,6 +6,7 @@ A changed shape gets a new version here and a golden file beside it.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from headrace_model.cause import Cause
@@ -48,6 +49,17 @@ def decode(record: type[T], text: str) -> T:
             f"{VERSION}: upgrade it"
         )
     return from_plain(record, plain)
+
+
+# Small frozen records that many jobs have alike, and that each service reads at each step.
+@lru_cache(maxsize=4096)
+def _ask(text: str) -> Ask:
+    return decode(Ask, text)
+
+
+@lru_cache(maxsize=4096)
+def _allocation(text: str) -> Allocation:
+    return decode(Allocation, text)
 
 
 def encode_work(work: Work) -> str:
@@ -180,14 +192,14 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             rank=float(fields["rank"]),
             created_ms=int(fields["created_ms"]),
             entered_ms=int(fields["entered_ms"]),
-            ask=decode(Ask, fields["ask"]),
+            ask=_ask(fields["ask"]),
             needs=frozenset(Need(need) for need in fields.get("needs", "").split()),
             after=tuple(JobId(one) for one in fields.get("after", "").split()),
             parents=tuple(JobId(one) for one in fields.get("parents", "").split()),
             children=tuple(JobId(one) for one in fields.get("children", "").split()),
             origin=JobId(fields["origin"]) if fields.get("origin") else None,
             request_id=fields.get("request_id", ""),
-            allocation=decode(Allocation, allocation) if allocation else None,
+            allocation=_allocation(allocation) if allocation else None,
             cause=Cause(cause) if cause else None,
             detail=fields.get("detail", ""),
             exit_code=int(fields["exit_code"]) if fields.get("exit_code") else None,
