@@ -3,12 +3,11 @@
 import random
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from headrace_local import processes
 from tests.support.faults import VICTIMS, Kill, Pause
-from tests.support.small_disk import fill_disk
+from tests.support.soak.stores import FullStore, Store, StoreKill
 from tests.support.stack import Stack
 
 _WEIGHTS = {"nest": 1, "all": 2}  # of all other victims 3
@@ -30,25 +29,7 @@ class PowerCut:
         """Nothing: the stack starts again what died."""
 
 
-@dataclass(slots=True)
-class FullStore:
-    """Not a byte is free in the store's folder, which has a small file system of its own."""
-
-    folder: Path
-    victim: str = "store"
-    _rest: Path | None = field(default=None, init=False)
-
-    def strike(self, stack: Stack) -> None:
-        """Fill it."""
-        self._rest = fill_disk(self.folder)
-
-    def heal(self, stack: Stack) -> None:
-        """Give the room back."""
-        if self._rest:
-            self._rest.unlink()
-
-
-Fault = Kill | Pause | PowerCut | FullStore
+Fault = Kill | Pause | PowerCut | FullStore | StoreKill
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +42,7 @@ class Blow:
     measured: bool  # the next blow waits until the work goes on
 
 
-def blows(
-    seed: str, *, node_lost_s: float, lease_s: float, small_store: Path | None
-) -> Iterator[Blow]:
+def blows(seed: str, *, node_lost_s: float, lease_s: float, store: Store) -> Iterator[Blow]:
     """The blows of a seed, for ever the same."""
     chance = random.Random(f"{seed} blows")  # noqa: S311 - of a test
     weights = [_WEIGHTS.get(victim, 3) for victim in VICTIMS]
@@ -85,5 +64,5 @@ def blows(
             yield Blow(after_s, faults, lasts_s, False)
         elif dice < 0.94:
             yield Blow(after_s, (PowerCut(),), 0.0, True)
-        elif small_store:
-            yield Blow(after_s, (FullStore(small_store),), lasts_s, False)
+        elif store.fault:
+            yield Blow(after_s, (store.fault,), lasts_s, False)

@@ -16,6 +16,7 @@ from headrace_model.status import EDGES, Event, Status
 from headrace_ports.object_store import ObjectStore
 from headrace_service.settings import read
 from headrace_wire.datasets import read_entry
+from tests.support.s3_servers import SECRET_KEY
 from tests.support.soak.errands import SECRET, Expected, Ground
 from tests.support.soak.figures import Harm
 from tests.support.soak.watch import Follower
@@ -24,8 +25,8 @@ from tests.support.wait import wait_until
 
 _WITHIN_S = 60.0
 _MANIFEST_BYTES = 2**24
-# What no log and no answer may show: a secret of a user, a presigned URL.
-_NEVER_TOLD = (SECRET, "X-Amz-Signature")
+# What no log may show: a secret of a user, a presigned URL, the key of the S3 server.
+_NEVER_TOLD = (SECRET, "X-Amz-Signature", SECRET_KEY)
 
 
 class Inspection:

@@ -16,6 +16,7 @@ from tests.support.soak.blows import Blow
 from tests.support.soak.checks import Inspection
 from tests.support.soak.errands import ERRANDS, Ground, probe
 from tests.support.soak.figures import Figures, Harm
+from tests.support.soak.stores import Store
 from tests.support.soak.watch import Follower, Sampler
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
@@ -57,13 +58,12 @@ class Soak:
     What is found is in `figures`; after a finding the stack's files are kept, see `kept`.
     """
 
-    def __init__(self, folder: Path, seed: str, times: Times) -> None:
+    def __init__(self, folder: Path, seed: str, times: Times, store: Store) -> None:
         self._folder = folder
         self._seed = seed
         self._times = times
         self.figures = Figures(seeds=1)
-        self.store = folder / "store"
-        self.store.mkdir(parents=True)
+        self._store = store
 
     @property
     def kept(self) -> Path:
@@ -74,7 +74,7 @@ class Soak:
         """Run all errands under all blows, heal everything, and judge."""
         started = monotonic()
         folder = self._folder / "workers"
-        folder.mkdir()
+        folder.mkdir(parents=True)
         stack = self._stack()
         try:
             async with (
@@ -102,8 +102,7 @@ class Soak:
             memory_bytes=8 * 2**30,
             settings={
                 "exclusive_s": str(times.exclusive_s),
-                "store": str(self.store),
-                "free_limit_bytes": str(2**20),
+                **self._store.settings,
             },
         )
 
