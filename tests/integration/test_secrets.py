@@ -198,6 +198,7 @@ async def test_secrets_are_given_for_the_current_attempt_on_its_nodes_while_it_l
         version=job.version,
         attempt=job.attempt,
         status=job.status,
+        event=None,
         to=job.status,
         writer=Role.REQUEST,
         desired=Desired.STOP,

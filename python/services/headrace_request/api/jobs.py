@@ -8,7 +8,7 @@ from headrace_model.array import TaskState
 from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
 from headrace_model.job import Job
 from headrace_model.listing import Filter
-from headrace_model.people import not_shared_with, shared_with
+from headrace_model.people import Act, Standing, check_may, not_shared_with, shared_with
 from headrace_model.status import Status
 from headrace_model.times import parse_instant
 from headrace_request.api.requests import (
@@ -105,6 +105,7 @@ class JobRoutes:
 
     async def list(self, request: web.Request) -> web.Response:
         """List jobs, the last that moved first."""
+        check_may(user_of(request), Act.SEE_JOB, Standing.OWNER)
         query = request.query
         since = query.get("since")
         kind = query.get("kind")
