@@ -58,6 +58,18 @@ def test_every_command_answers_h_with_an_example_within_100_columns(
     assert max(map(len, said.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("words", [*_all_commands(), ["local", "up"]], ids=" ".join)
+def test_every_option_says_what_it_is_for(words: list[str]) -> None:
+    command: click.Command = headrace
+    for word in words:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
+    options = [each for each in command.params if isinstance(each, click.Option)]
+    assert [each.opts for each in options if not each.help] == []
+
+
 def test_a_dash_and_an_underscore_are_alike(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     file.write_text(GOOD)

@@ -35,7 +35,8 @@ class DomainField(wire.Field[Domain]):
         try:
             return Domain.from_plain(value)
         except HeadraceError as error:
-            raise ValidationError(error.message) from None
+            hint = f"; {error.hint}" if error.hint else ""
+            raise ValidationError(error.message + hint) from None
 
     def _serialize(self, value: Domain | None, attr: Any, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else value.to_plain()

@@ -13,6 +13,8 @@ from typing import Any, Final, NoReturn
 
 import click
 
+from headrace_client.cli import exits
+from headrace_client.cli.base import Words
 from headrace_local import power
 from headrace_local.config import Config, load
 from headrace_local.folders import find_home, remove
@@ -24,10 +26,18 @@ from headrace_model.units import parse_cpus, parse_size, rough_size
 STOPPED_STATUS: Final = 3
 _STOP_JOBS_WITHIN_S: Final = 120.0
 _WORKER_GRACE_S: Final = 10.0
+_output = click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="How the answer is written.",
+)
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
 
-@click.group(context_settings=_HELP)
+@click.group(cls=Words, context_settings=_HELP)
 def local() -> None:
     """Run Headrace on this machine: all services, a private Redis, one state folder.
 
@@ -41,12 +51,10 @@ def _errors_said() -> Iterator[None]:
     try:
         yield
     except HeadraceError as error:
-        click.echo(f"Error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"Next: {error.hint}", err=True)
+        exits.say(error)
         sys.exit(1)
-    except (OSError, TimeoutError) as error:
-        click.echo(f"Error: {error}", err=True)
+    except OSError as error:  # a TimeoutError is one
+        exits.print_error(str(error), "`headrace doctor` looks at everything")
         sys.exit(1)
 
 
@@ -234,9 +242,9 @@ def _stop_jobs(home: Home, config: Config) -> None:
 
 
 @local.command(context_settings=_HELP)
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+@_output
 def status(output: str) -> None:
-    """Show processes, workers, jobs and disk; exit code 3 when Headrace is not up."""
+    """Show processes, workers, jobs, disk; exit code 3 when it is not up."""
     from headrace_local import report
 
     with _errors_said():
@@ -289,7 +297,7 @@ def _many(number: int, thing: str) -> str:
 @local.command(context_settings=_HELP)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def reset(yes: bool) -> None:
-    """Stop everything, workers too, and remove the state folder: jobs, datasets, tokens."""
+    """Stop everything and remove the state folder: jobs, datasets, tokens."""
     from headrace_local import workers
 
     store = ""
@@ -308,12 +316,13 @@ def reset(yes: bool) -> None:
             click.echo(f"The objects in {store} are still there.")
 
 
-@local.command(name="reset-admin", context_settings=_HELP)
-@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table")
+@local.command(name="reset_admin", context_settings=_HELP)
+@_output
 def reset_admin(output: str) -> None:
-    """Make yourself an admin again, with a new token; your old tokens are revoked.
+    """Make yourself an admin again, with a new token.
 
-    For who lost the token, was disabled, or fears that another has it. Headrace has to be up.
+    Your old tokens are revoked. For who lost the token, was disabled, or fears that another has
+    it. Headrace has to be up.
     """
     import asyncio
     import dataclasses

@@ -15,11 +15,14 @@ from headrace_client.cli.sharing import asked_shares, shares_text, with_option, 
 from headrace_client.cli.show import age, note, pairs, rows, show, write
 from headrace_client.datasets import files_below
 from headrace_model.dataset import Category
+from headrace_model.errors import Conflict
 from headrace_model.units import rough_size
 from headrace_wire.yamlfile import parse_yaml
 
 _category = click.option(
-    "--category", type=click.Choice([c.value for c in Category], case_sensitive=False)
+    "--category",
+    type=click.Choice([c.value for c in Category], case_sensitive=False),
+    help="What kind of data it is.",
 )
 _format = click.option("--format", "format_", metavar="FORMAT", help="Default: detected.")
 _domain = click.option(
@@ -88,7 +91,11 @@ def create(
     files = files_below(Path(source)) if source is not None else ()
 
     async def make(client: AsyncClient) -> Mapping[str, Any]:
-        view = await client.datasets.create({k: v for k, v in asked.items() if v})
+        try:
+            view = await client.datasets.create({k: v for k, v in asked.items() if v})
+        except Conflict as error:
+            hint = error.hint or "--new-version makes a further version of it"
+            raise Conflict(error.message, hint=hint) from None
         if source is None:
             return view
         with transfer(f"upload {name}") as moved:
@@ -153,11 +160,17 @@ def download(name: str, folder: str) -> None:
 
 @group.command(name="list")
 @_category
-@click.option("--format", "format_", default="", metavar="FORMAT")
-@click.option("--state", type=click.Choice(["OPEN", "SEALED"], case_sensitive=False))
+@click.option("--format", "format_", default="", metavar="FORMAT", help="Only of this format.")
+@click.option(
+    "--state",
+    type=click.Choice(["OPEN", "SEALED"], case_sensitive=False),
+    help="Only those being written, or those that never change again.",
+)
 @click.option("--job", default="", help="Only what this job made.")
 @click.option("-q", "--query", default="", help="Part of the name or description.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000))
+@click.option(
+    "--limit", default=100, show_default=True, type=click.IntRange(1, 1000), help="Show so many."
+)
 @output_option
 def list_datasets(
     category: str | None,

@@ -55,7 +55,9 @@ def group() -> None:
 )
 @click.option("--owner", default="", help="Only this user's.")
 @click.option("-q", "--query", default="", help="Part of the name or id.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@click.option(
+    "--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="Show so many."
+)
 @output_option
 def list_jobs(
     status: tuple[str, ...], kind: str, owner: str, query: str, limit: int, form: str
@@ -122,7 +124,13 @@ def info(job: str, form: str) -> None:
     type=click.Choice([state.lower() for state in TaskState], case_sensitive=False),
     help="Only those in this state.",
 )
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1_000_000))
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 1_000_000),
+    help="Show so many.",
+)
 @output_option
 def tasks(job: str, state: str | None, limit: int, form: str) -> None:
     """List the tasks of an array.
@@ -171,7 +179,13 @@ def history(job: str, form: str) -> None:
 @group.command(name="logs")
 @job_argument
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on until the job is over.")
-@click.option("--stream", type=click.Choice(["out", "err", "both"]), default="both")
+@click.option(
+    "--stream",
+    type=click.Choice(["out", "err", "both"]),
+    default="both",
+    show_default=True,
+    help="Standard output, standard error, or both.",
+)
 @click.option("--rank", default=0, show_default=True, help="Which worker of a parallel job.")
 @click.option("--attempt", type=int, help="Which attempt. [default: the current one]")
 @click.option("--task", type=click.IntRange(0), help="Which task of an array.")
@@ -265,7 +279,13 @@ def retry(job: str, form: str) -> None:
 
 @group.command(name="outputs")
 @job_argument
-@click.option("--download", "folder", metavar="DIR", type=click.Path(file_okay=False))
+@click.option(
+    "--download",
+    "folder",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Fetch the files of each output into DIR/OUTPUT.",
+)
 @output_option
 def outputs(job: str, folder: str | None, form: str) -> None:
     """Name the datasets that a job made, or download them into DIR/OUTPUT.

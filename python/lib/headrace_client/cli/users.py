@@ -43,7 +43,13 @@ def list_users(form: str) -> None:
 
 @group.command(name="create")
 @click.argument("name", metavar="NAME")
-@click.option("--role", type=click.Choice(_ROLES), default="user", show_default=True)
+@click.option(
+    "--role",
+    type=click.Choice(_ROLES),
+    default="user",
+    show_default=True,
+    help="What they may do.",
+)
 @click.option("--group", "groups", multiple=True, metavar="GROUP", help="May be repeated.")
 @click.option(
     "--password-file",
@@ -99,7 +105,7 @@ def info(name: str, form: str) -> None:
 
 @group.command(name="change")
 @_names
-@click.option("--role", type=click.Choice(_ROLES), required=True)
+@click.option("--role", type=click.Choice(_ROLES), required=True, help="What they may do.")
 @output_option
 def change(names: tuple[str, ...], role: str, form: str) -> None:
     """Give users another role.
