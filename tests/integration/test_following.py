@@ -220,7 +220,7 @@ async def test_a_log_is_heard_whole_and_once_over_a_line_that_is_cut(
     """Its characters are longer than a byte, and are never told in halves."""
     rng = Random(0)  # noqa: S311 - the same cuts every time
     budget = lambda: 400_000 + rng.randrange(300_000)  # noqa: E731
-    text = "".join(f"Zeile {number}: Überlauf, 水位 {number % 7}\n" for number in range(30_000))
+    text = "".join(f"{number} {'水位' * (number % 9)}\n" for number in range(50_000))
     async with followed(state_dir, redis_server, budget) as (desk, line, client):
         await desk.join_node()
         job = await desk.submit()
