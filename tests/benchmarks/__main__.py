@@ -7,14 +7,24 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.benchmarks import growth, memory, placements, recovery, start, submits, transitions
+from tests.benchmarks import (
+    arrays,
+    growth,
+    memory,
+    placements,
+    recovery,
+    start,
+    submits,
+    transitions,
+)
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.peers import Peers, default_folder
 from tests.benchmarks.rows import Row, machine, plain, table
 from tests.support.run_root import temp_folder
 
 _ALL = {
-    each.NAME: each for each in (transitions, start, memory, placements, submits, growth, recovery)
+    each.NAME: each
+    for each in (transitions, start, arrays, memory, placements, submits, growth, recovery)
 }
 
 

@@ -1,11 +1,13 @@
 """What the agents found becomes the same datasets however often it is decided, or a refusal."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from headrace_data.core.collecting import Refused, manifests
+from headrace_data.core.collecting import Refused, manifests, part_fact
 from headrace_data.core.keys import output_key, output_name
+from headrace_model.array import OutputPart, Span
 from headrace_model.dataset import Category, Manifest, Origin
 from headrace_model.domain import Domain, Index
 from headrace_model.ids import DatasetId, JobId, NodeId, check_name
@@ -111,3 +113,35 @@ def test_names_of_outputs_are_always_names(job: str, output: str) -> None:
 def test_long_names_of_two_outputs_stay_two() -> None:
     long = "o" * 127
     assert output_name("r", long + "1", JOB) != output_name("r", long + "2", JOB)
+
+
+ARRAY = replace(_job(), ask=replace(_job().ask, tasks=10))
+
+
+def _part(spans: tuple[Span, ...], *paths: str, **domain: object) -> Fact:
+    key = output_key(JOB, 1, "flow", SHA)  # whichever attempt it was
+    items = tuple(CollectedItem(path, 1, SHA, key) for path in paths)
+    found = CollectedOutput("flow", items, "CSV", domain)
+    return part_fact(ARRAY, ONE, OutputPart("d", spans), [found])
+
+
+def test_the_parts_of_an_array_make_one_dataset_of_the_tasks_that_each_counts_for() -> None:
+    (manifest,) = manifests(
+        ARRAY,
+        [_output()],
+        [
+            _part(((0, 2), (4, 5)), "0/a", "1/a", "3/late", "4/b/c", GAUGE_ID="g1"),
+            _part(((3, 4),), "3/a", "9/late", GAUGE_ID="g2"),
+            _part(((5, 6),), "6/late", "x/strange"),  # none of its files counts
+        ],
+        (),
+    )
+    assert [item.path for item in manifest.items] == ["0/a", "1/a", "3/a", "4/b/c"]
+    assert manifest.dataset.domain == Domain.from_plain({"GAUGE_ID": ["g1", "g2"]})
+    assert manifest.dataset.id == f"{JOB}.1.flow", "of the first attempt, which later ones add to"
+    assert manifest.dataset.origin == Origin(JOB, 2)
+
+
+def test_an_array_without_any_file_is_refused() -> None:
+    with pytest.raises(Refused, match="has no file"):
+        manifests(ARRAY, [_output()], [_part(((0, 9),))], ())

@@ -55,6 +55,35 @@ class WorkerLaunch:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskLaunch:
+    """What tells one task of an attempt from the others; the rest is the same `WorkerLaunch`."""
+
+    key: WorkerKey
+    argv: tuple[str, ...]
+    env: Mapping[str, str]  # on top of what all share
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLog:
+    """Where a task's output lies in the two files that the tasks of its slot write to in turn.
+
+    The ends are None while it runs.
+    """
+
+    slot: int
+    out_begin: int
+    err_begin: int
+    out_end: int | None = None
+    err_end: int | None = None
+
+    def span(self, stream: str) -> tuple[int, int | None]:
+        """Begin and end of one stream, `out` or `err`."""
+        if stream == "out":
+            return self.out_begin, self.out_end
+        return self.err_begin, self.err_end
+
+
+@dataclass(frozen=True, slots=True)
 class Handle:
     """Names a process for ever: a pid comes back, but not with the same boot and start time.
 
@@ -106,6 +135,7 @@ class WorkerExit:
     peak_memory_bytes: int
     at_ms: int
     message: str = ""
+    log: TaskLog | None = None  # of a task
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +149,7 @@ class RunningWorker:
     handle: Handle | None
     exclusive: bool
     memory_limit_by: MemoryLimitBy | None
+    log: TaskLog | None = None  # of a task
 
 
 WorkerState: TypeAlias = RunningWorker | WorkerExit

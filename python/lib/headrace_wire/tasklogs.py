@@ -1,42 +1,55 @@
-"""The index of a pack of task logs: where in `<rank>.tasks` each log lies (`<rank>.index`)."""
+"""Which part of a node's log files a task of an array has written: lines of `<rank>.index`.
+
+The tasks of one slot write one after another into `<rank>.<slot>.out` and `.err`, so that 100,000
+tasks make a handful of files. A line is `<task> <lease> <stream> <slot> <offset> <bytes>`.
+"""
 
 from dataclasses import dataclass
-from typing import Final
-
-TASK_LOGS: Final = "tasks"
-INDEX: Final = "index"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexLine:
-    """One log: of which run of which task, and its place in the pack."""
+    """One log: of which run of which task, and its place."""
 
     index: int
     lease: int
     stream: str
+    slot: int
     offset: int
     size_bytes: int
 
 
+def index_name(rank: int) -> str:
+    """The index of a node's task logs."""
+    return f"{rank}.index"
+
+
+def slot_name(rank: int, slot: int, stream: str) -> str:
+    """The file that the tasks of one slot write to."""
+    return f"{rank}.{slot}.{stream}"
+
+
 def write_line(line: IndexLine) -> str:
     """Write one line of the index."""
-    return f"{line.index} {line.lease} {line.stream} {line.offset} {line.size_bytes}\n"
+    return f"{line.index} {line.lease} {line.stream} {line.slot} {line.offset} {line.size_bytes}\n"
 
 
 def find_line(text: str, index: int, stream: str) -> IndexLine | None:
-    """The last log of a task's newest run; lines that are torn or damaged are passed over."""
+    """The log of a task's newest run; lines that are torn or damaged are passed over."""
     found: IndexLine | None = None
     start = f"{index} "
-    for line in text.splitlines():
-        if not line.startswith(start):
+    for text_line in text.splitlines():
+        if not text_line.startswith(start):
             continue
-        words = line.split(" ")
-        if (
-            len(words) == 5
-            and words[2] == stream
-            and all(word.isascii() and word.isdigit() for word in (words[1], *words[3:]))
-        ):
-            this = IndexLine(index, int(words[1]), stream, int(words[3]), int(words[4]))
-            if found is None or this.lease >= found.lease:
-                found = this
+        words = text_line.split(" ")
+        numbers = (words[1], *words[3:])
+        if len(words) != 6 or words[2] != stream or not all(map(_is_number, numbers)):
+            continue
+        lease, slot, offset, size_bytes = (int(word) for word in numbers)
+        if found is None or lease >= found.lease:
+            found = IndexLine(index, lease, stream, slot, offset, size_bytes)
     return found
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()

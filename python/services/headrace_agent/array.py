@@ -19,7 +19,13 @@ from headrace_model.cause import Cause
 from headrace_model.ids import NodeId
 from headrace_model.spec import JobSpec
 from headrace_model.work import Work
-from headrace_model.worker import ExitCause, WorkerExit, WorkerKey, WorkerLaunch
+from headrace_model.worker import (
+    ExitCause,
+    TaskLaunch,
+    WorkerExit,
+    WorkerKey,
+    WorkerLaunch,
+)
 from headrace_service.threads import finish
 
 if TYPE_CHECKING:
@@ -93,16 +99,17 @@ class ArrayOnNode:
         self,
         work: Work,
         spec: JobSpec,
-        launch: Callable[[TaskRun], WorkerLaunch],
+        shared: WorkerLaunch,
+        launch: Callable[[TaskRun], TaskLaunch],
         folder: AttemptFolder,
         backend: "ProcessBackend",
         desk: TaskDesk,
         outputs: Outputs,
         ended: Ended,
-        log_limit_bytes: int,
     ) -> None:
         self._work = work
         self._spec = spec
+        self._shared = shared
         self._launch = launch
         self._folder = folder
         self._logs = TaskLogs(folder.logs)
@@ -110,7 +117,6 @@ class ArrayOnNode:
         self._desk = desk
         self._outputs = outputs
         self._ended = ended
-        self._log_limit_bytes = log_limit_bytes
         asked = spec.resources.amount.millicpus
         self._slots = work.resources.millicpus // asked if work.resources else 1
         self._counts = TaskCounts(spec.tasks, spec.tasks, 0, 0, 0)
@@ -133,7 +139,6 @@ class ArrayOnNode:
         May be cancelled at any point and run anew. Raises `Stale` when the attempt is over, and
         `WatchdogKilled`.
         """
-        await finish(self._logs.begin, self._work.rank)
         for state in await self._backend.list():
             if isinstance(state, WorkerExit) and self._is_mine(state.key):
                 self._ended.add(state)
@@ -188,11 +193,13 @@ class ArrayOnNode:
 
     async def _hand_over(self, runs: set[TaskRun]) -> None:
         ordered = sorted(runs - self._ended.runs.keys(), key=lambda run: (run.lease, run.index))
-        await finish(self._folder.make_outputs, ordered)
+        if self._spec.outputs:
+            await finish(self._folder.make_outputs, ordered)
         # What was told of meanwhile is no longer known to the nest, and would run again.
         left = [run for run in ordered if run in self._left]
         if left:
-            await self._backend.queue(self._slots, [self._launch(run) for run in left])
+            tasks = [self._launch(run) for run in left]
+            await self._backend.queue(self._slots, self._shared, tasks)
 
     # ---- telling
 
@@ -238,14 +245,13 @@ class ArrayOnNode:
                 self._ask |= bool(failed)
         finally:
             self._telling = 0
-        await self._clean([run_of(each) for each in ended], [each.key for each in ended])
+        await self._clean(ended)
 
-    async def _clean(self, runs: list[TaskRun], keys: list[WorkerKey]) -> None:
-        def on_disk() -> None:
-            self._logs.pack(runs, self._log_limit_bytes)
-            self._folder.remove_outputs(runs)
-
-        await finish(on_disk)
-        self._outputs.forget(runs)
+    async def _clean(self, ended: list[WorkerExit]) -> None:
+        runs = [run_of(each) for each in ended]
+        await finish(self._logs.note, ended)
+        if self._spec.outputs:
+            await finish(self._folder.remove_outputs, runs)
+            self._outputs.forget(runs)
         # Last: until then the nest tells of them again.
-        await self._backend.clean_tasks(keys)
+        await self._backend.clean_tasks([each.key for each in ended])

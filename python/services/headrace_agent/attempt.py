@@ -36,7 +36,7 @@ from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError, NotFound
 from headrace_model.spec import JobSpec
 from headrace_model.work import Fact, FactKind, Verb, Work
-from headrace_model.worker import WorkerExit, WorkerKey, WorkerLaunch
+from headrace_model.worker import TaskLaunch, WorkerExit, WorkerKey, WorkerLaunch
 from headrace_service.logs import logger
 from headrace_service.threads import finish
 from headrace_wire.jobfile import load_jobtext
@@ -184,16 +184,23 @@ class AttemptOnNode:
 
     async def _run_tasks(self, work: Work, spec: JobSpec, programs: tuple[str, ...]) -> None:
         """Run the array's tasks until all have ended."""
+        key = WorkerKey(work.job, work.attempt, work.rank)
+        plain = replace(spec, command=(), env=())  # what holds placeholders is each task's own
+        shared = replace(
+            self._worker(key, work, plain, programs),
+            stdout=str(self.folder.logs / str(work.rank)),
+            memory_bytes=spec.resources.amount.memory_bytes,
+        )
         self._array = ArrayOnNode(
             work,
             spec,
-            partial(self._task, work, spec, programs),
+            shared,
+            partial(self._task, work, spec),
             self.folder,
             self._tools.backend,
             self._tools.tasks,
             self._outputs,
             self._ended_tasks,
-            self._tools.settings.log_limit_bytes,
         )
         await self._tools.report(_fact(work, FactKind.STARTED))
         ended = _fact(work, FactKind.EXITED)
@@ -225,13 +232,10 @@ class AttemptOnNode:
         work: Work,
         spec: JobSpec,
         programs: tuple[str, ...],
-        run: TaskRun | None = None,
     ) -> WorkerLaunch:
-        folders, own = self.folder.folders(secrets=bool(spec.secrets)), dict[str, str]()
-        if run is not None:
-            folders, own = of_task(folders, spec.array, run)
+        folders = self.folder.folders(secrets=bool(spec.secrets))
         template = WorkerTemplate(spec.command, spec.env)
-        values = placeholders(folders, tuple(each.name for each in spec.inputs)) | own
+        values = placeholders(folders, tuple(each.name for each in spec.inputs))
         return WorkerLaunch(
             key=key,
             argv=argv(template, values),
@@ -243,18 +247,16 @@ class AttemptOnNode:
             exclusive=spec.limits.exclusive,
         )
 
-    def _task(
-        self, work: Work, spec: JobSpec, programs: tuple[str, ...], run: TaskRun
-    ) -> WorkerLaunch:
-        key = WorkerKey(work.job, work.attempt, work.rank, run.lease, run.index)
-        worker = self._worker(key, work, spec, programs, run)
-        logs = TaskLogs(self.folder.logs)
-        return replace(
-            worker,
-            env={**worker.env, **task_environment(spec.array, run)},
-            stdout=str(logs.path(run, "out")),
-            stderr=str(logs.path(run, "err")),
-            memory_bytes=spec.resources.amount.memory_bytes,
+    def _task(self, work: Work, spec: JobSpec, run: TaskRun) -> TaskLaunch:
+        """One task: what of its command and environment is its own."""
+        folders = self.folder.folders(secrets=bool(spec.secrets))
+        folders, own = of_task(folders, spec, run)
+        template = WorkerTemplate(spec.command, spec.env)
+        values = placeholders(folders, tuple(each.name for each in spec.inputs)) | own
+        return TaskLaunch(
+            WorkerKey(work.job, work.attempt, work.rank, run.lease, run.index),
+            argv(template, values),
+            task_environment(template, spec, folders, values, run),
         )
 
     async def _stop(self, work: Work) -> None:
@@ -271,18 +273,22 @@ class AttemptOnNode:
 
         Where they have outputs they do, since nothing is taken into the store any more.
         """
-        ended = [
+        ended = await self._tasks_that_ended(work)
+        failed = failures(ended, spec.retry, spec.resources.amount.memory_bytes)
+        done = [run_of(each) for each in ended if run_of(each) not in failed]
+        if ended:
+            limit = spec.retry.limit
+            await self._tools.tasks.finish(work, reports(done, failed, {}), limit=limit)
+
+    async def _tasks_that_ended(self, work: Work) -> list[WorkerExit]:
+        """The runs of tasks whose ends the nest still knows."""
+        return [
             state
             for state in await self._tools.backend.list()
             if isinstance(state, WorkerExit)
             and state.key.is_task
             and (state.key.job, state.key.attempt) == (work.job, work.attempt)
         ]
-        failed = failures(ended, spec.retry, spec.resources.amount.memory_bytes)
-        done = [run_of(each) for each in ended if run_of(each) not in failed]
-        if ended:
-            limit = spec.retry.limit
-            await self._tools.tasks.finish(work, reports(done, failed, {}), limit=limit)
 
     async def _collect(self, work: Work) -> Fact:
         spec = load_jobtext(work.spec)
@@ -315,7 +321,7 @@ class AttemptOnNode:
 
     async def _ship_logs(self, work: Work) -> None:
         limit = self._tools.settings.log_limit_bytes
-        await finish(TaskLogs(self.folder.logs).pack_rest, limit)
+        await finish(TaskLogs(self.folder.logs).note, await self._tasks_that_ended(work))
         logs = await finish(find_logs, self.folder.logs, limit)
         if not logs:
             return

@@ -12,9 +12,11 @@ from headrace_agent.folders import AttemptFolder
 from headrace_agent.tasklogs import TaskLogs
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import NodeId, parse_job_id
+from headrace_model.worker import WorkerState
 from headrace_service.logs import logger
 
 if TYPE_CHECKING:
+    from headrace_adapters.backends.process import ProcessBackend
     from headrace_adapters.redis.log_wants import LogWants
 
 _PIECE_BYTES = 64 * 1024
@@ -61,8 +63,11 @@ def read_want(text: str, node: NodeId) -> Want | None:
 class LogAnswers:
     """Answers wants from the files in `attempts`."""
 
-    def __init__(self, wants: "LogWants", node: NodeId, attempts: Path) -> None:
+    def __init__(
+        self, wants: "LogWants", node: NodeId, attempts: Path, backend: "ProcessBackend"
+    ) -> None:
         self._wants = wants
+        self._backend = backend
         self._node = node
         self._attempts = attempts
         self._until: dict[str, float] = {}  # reply channel → when its lease is over
@@ -93,12 +98,20 @@ class LogAnswers:
         finally:
             self._until.pop(want.reply, None)
 
+    async def _of_run(self, run: str) -> tuple[WorkerState, ...]:
+        return tuple(
+            each
+            for each in await self._backend.list()
+            if f"{each.key.job}.{each.key.attempt}" == run
+        )
+
     async def _send(self, want: Want) -> None:
         logs = AttemptFolder(self._attempts / want.folder).logs
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         at = want.offset
         while True:
-            data = await asyncio.to_thread(_read, logs, want, at)
+            there = () if want.task is None else await self._of_run(want.folder)
+            data = await asyncio.to_thread(_read, logs, want, at, there)
             if data is None:
                 await self._wants.answer(want.reply, _piece(at, at, "", eof=True, gone=True))
                 return
@@ -117,13 +130,13 @@ class LogAnswers:
             await asyncio.sleep(_LOOK_S if ended else len(data) / _BYTES_PER_S)
 
 
-def _read(logs: Path, want: Want, offset: int) -> bytes | None:
+def _read(logs: Path, want: Want, offset: int, there: tuple[WorkerState, ...]) -> bytes | None:
     path, begin, size = logs / want.name, 0, None
     if want.task is not None:
-        found = TaskLogs(logs).find(want.task, want.name.rpartition(".")[2])
+        found = TaskLogs(logs).find(want.task, want.name.rpartition(".")[2], there)
         if found is None:
             return None
-        path, begin, size = found
+        path, begin, size = found.path, found.offset, found.size_bytes
     most = _PIECE_BYTES if size is None else max(0, min(_PIECE_BYTES, size - offset))
     try:
         with path.open("rb") as file:

@@ -74,7 +74,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         settings,
         has_state_lock=lock is not None,
     )
-    logs = LogAnswers(LogWants(redis), node, state / "attempts")
+    logs = LogAnswers(LogWants(redis), node, state / "attempts", backend)
 
     async def close() -> None:
         await backend.close()

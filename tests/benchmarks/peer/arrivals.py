@@ -33,6 +33,14 @@ class Arrivals:
         """Wait for the next start; raises queue.Empty after half a minute."""
         return self._seen.get(timeout=30.0)
 
+    def nth_ns(self, n: int) -> int:
+        """Wait for so many starts; gives when the last of them came."""
+        last = 0
+        for _ in range(n):
+            last = self.next_ns()
+        return last
+
     def _read(self) -> None:
-        while os.read(self._file, 64):
-            self._seen.put(time.monotonic_ns())
+        while lines := os.read(self._file, 64):
+            for _ in range(lines.count(b"\n")):
+                self._seen.put(time.monotonic_ns())

@@ -28,8 +28,18 @@ def main(pipe: str) -> None:
                 time.sleep(REST_S)
             return samples
 
+        def tasks(n: int) -> list[float]:
+            job = Job(max_fails=1)
+            for _ in range(n):
+                job.program(command(pipe))
+            began = time.monotonic_ns()
+            submitted = client.submit(job)
+            ended = arrivals.nth_ns(n)
+            client.wait_for_jobs([submitted])
+            return [n / ((ended - began) / 1e9)]
+
         start(3)
-        serve(["hyperqueue"], {"start": start})
+        serve(["hyperqueue"], {"start": start, "tasks": tasks})
 
 
 if __name__ == "__main__":

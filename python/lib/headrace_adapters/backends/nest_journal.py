@@ -50,6 +50,8 @@ def replay(data: bytes) -> dict[str, Record]:
 
 def _snapshot(record: Record) -> bytes:
     intent = {name: record[name] for name in ("key", "boot", "memory", "exclusive")}
+    if record.get("log") is not None:
+        intent["log"] = record["log"]
     text = _line({"intent": intent})
     if record.get("pid") is not None:
         text += _line({"started": record["key"], "pid": record["pid"], "start": record["start"]})

@@ -39,20 +39,20 @@ class Queue:
     def add(self, request: Message) -> None:
         """Let tasks wait; those that wait, run or have ended already are passed over.
 
-        A task is `[key, argv, env, stdout, stderr]`; its `env` comes on top of what all share.
+        A task is `[key, argv, env]`; its `env` comes on top of what all share. Its output goes to
+        the end of the two files of its slot, `<logs>.<slot>.out` and `.err`.
         """
         slots = int(request["slots"])
         if slots < 1:
             raise InvalidInput(f"a queue needs a slot at least, not {slots}")
         attempt = (str(request["job"]), int(request["attempt"]))
-        common = {name: request[name] for name in ("cwd", "memory", "exclusive")}
+        common = {name: request[name] for name in ("cwd", "memory", "exclusive", "logs")}
         shared = _texts(request["env"])
         tasks = []
-        for key, argv, env, stdout, stderr in request["tasks"]:
+        for key, argv, env in request["tasks"]:
             if split_key(key)[:2] != attempt:
                 raise InvalidInput(f"{key[:80]!r} is no task of attempt {attempt[1]}")
-            own = {"key": key, "argv": argv, "stdout": stdout, "stderr": stderr}
-            tasks.append({**common, **own, "env": {**shared, **_texts(env)}})
+            tasks.append({**common, "key": key, "argv": argv, "env": {**shared, **_texts(env)}})
         waiting = self._attempts.setdefault(attempt, _Waiting(slots))
         waiting.slots = slots
         for task in tasks:
@@ -77,21 +77,23 @@ class Queue:
         self._fill_at = _NEVER
         room = _AT_ONCE
         for attempt, waiting in tuple(self._attempts.items()):
-            free = waiting.slots - self._workers.living_of(*attempt)
-            while waiting.tasks and free > 0 and room > 0:
+            used = self._workers.slots_of(*attempt)
+            free = [slot for slot in range(waiting.slots) if slot not in used]
+            while waiting.tasks and free and room > 0:
                 task = waiting.tasks.popleft()
                 try:
-                    record = self._workers.spawn(task)
+                    record = self._workers.spawn({**task, "slot": free[0]})
                 except Unavailable:  # the journal can't be written: not lost, only later
                     waiting.tasks.appendleft(task)
                     self._fill_at = now + _AGAIN_S
                     return
                 waiting.keys.discard(task["key"])
                 room -= 1
-                free -= record["exit"] is None
+                if record["exit"] is None:
+                    del free[0]
             if not waiting.tasks:
                 del self._attempts[attempt]
-            elif free > 0:
+            elif free:
                 self._fill_at = 0.0
 
     def next_due(self) -> float:

@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-import subprocess
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -49,6 +49,20 @@ def _sentence(error: OSError, argv: Sequence[str], cwd: str) -> str:
     return f"the program {argv[0]!r} can't be started: {_reason(error)}"
 
 
+def _program(name: str, env: Mapping[str, str]) -> str:
+    """Find a program as execvp(3) does, in the PATH of `env`; raises OSError."""
+    if "/" in name:
+        return name
+    number = errno.ENOENT
+    for folder in env.get("PATH", os.defpath).split(os.pathsep):
+        path = os.path.join(folder, name)
+        if os.access(path, os.X_OK) and not os.path.isdir(path):
+            return path
+        if os.path.exists(path):
+            number = errno.EACCES
+    raise OSError(number, os.strerror(number), name)
+
+
 def spawn(
     key: str,
     argv: Sequence[str],
@@ -59,30 +73,38 @@ def spawn(
     """Start a worker and give its pid; the caller has to reap it.
 
     Returns after the exec has succeeded (the parent is held by vfork until then, about 1 ms).
-    The program is looked up in the PATH of `env`. Raises `NotStarted`.
+    The program is looked up in the PATH of `env`. Raises `NotStarted`. Not by `subprocess`, which
+    costs twice the CPU; posix_spawn takes neither folder nor umask, so that ours change meanwhile.
     """
     with contextlib.ExitStack() as opened:
         stdout, stderr = (_open_output(path, opened) for path in outputs)
+        home = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        opened.callback(os.close, home)
+        umask = os.umask(_UMASK)
         try:
-            process = subprocess.Popen(  # noqa: S603 - running what users ask for is its purpose
-                argv,
-                env={**env, MARKER: key},
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-                umask=_UMASK,
+            os.chdir(cwd)
+            pid = os.posix_spawn(
+                _program(argv[0], env),
+                tuple(argv),
+                {**env, MARKER: key},
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, stdout, 1),
+                    (os.POSIX_SPAWN_DUP2, stderr, 2),
+                ),
+                setsid=True,
+                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
             )
         except OSError as error:
             raise NotStarted(_sentence(error, argv, cwd)) from error
         except (ValueError, IndexError) as error:  # NUL bytes, '=' in a name, no argument at all
             raise NotStarted(f"the command can't be executed: {_reason(error)}") from error
-    # The nest reaps all children by one wait; Popen must not wait for this one a second time.
-    process.returncode = 0
+        finally:
+            os.fchdir(home)
+            os.umask(umask)
     with (
         contextlib.suppress(OSError),  # the worker may have ended already
-        open(f"/proc/{process.pid}/oom_score_adj", "w", encoding="ascii") as score,
+        open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as score,
     ):
         score.write(str(_OOM_SCORE))
-    return process.pid
+    return pid

@@ -8,7 +8,7 @@ has the same `id` and either the answer's fields or `error: {code, message}`. A 
 |---|---|---|
 | ping | | boot, pid, living, memory_limit_by, sample_ms |
 | spawn | key, argv, env, cwd, stdout, stderr, memory, exclusive | worker |
-| queue | job, attempt, slots, env, cwd, memory, exclusive, tasks (see `nest_queue`) | |
+| queue | job, attempt, slots, env, cwd, memory, exclusive, logs, tasks (see `nest_queue`) | |
 | stop | job, attempt, grace_ms | left: the keys not yet gone |
 | list | after (a sequence number, 0 first), at most | workers, last, more |
 | usage | | usage: [{key, cpu_s, rss, processes}] |

@@ -17,7 +17,7 @@ class Worker:
     """
 
     __slots__ = (
-        "boot", "cpu_s", "deadline", "exclusive", "exit", "group", "key", "lost", "memory",
+        "boot", "cpu_s", "deadline", "exclusive", "exit", "group", "key", "log", "lost", "memory",
         "number", "over_limit", "peak", "pending", "pid", "start", "status",
     )  # fmt: skip
 
@@ -29,6 +29,8 @@ class Worker:
         self.pid: int | None = record.get("pid")
         self.start: int | None = record.get("start")
         self.exit: Record | None = record.get("exit")
+        # Of a task: its slot, the files that the slot's tasks write to, and where it began there.
+        self.log: Record | None = record.get("log")
         self.number = number
         self.group: Group | None = None
         self.status: int | None = None
@@ -74,7 +76,7 @@ class Worker:
         return {
             "key": self.key, "boot": self.boot, "pid": self.pid, "start": self.start,
             "memory": self.memory, "exclusive": self.exclusive, "exit": self.exit,
-            "by": None if self.memory is None else self.limit_by,
+            "by": None if self.memory is None else self.limit_by, "log": self.log,
         }  # fmt: skip
 
     @property

@@ -71,7 +71,14 @@ class Workers:
         }  # fmt: skip
         argv = [str(word) for word in request["argv"]]
         env = {str(name): str(value) for name, value in request["env"].items()}
-        cwd, outputs = str(request["cwd"]), (str(request["stdout"]), str(request["stderr"]))
+        cwd = str(request["cwd"])
+        if "slot" in request:
+            files = f"{request['logs']}.{int(request['slot'])}"
+            outputs = (f"{files}.out", f"{files}.err")
+            begins = [_size(path) for path in outputs]
+            intent["log"] = {"slot": int(request["slot"]), "files": files, "begins": begins}
+        else:
+            outputs = (str(request["stdout"]), str(request["stderr"]))
         try:
             self._journal.intend(intent)
         except OSError as error:
@@ -113,10 +120,11 @@ class Workers:
         """Tell whether a worker was started and not forgotten."""
         return key in self._workers
 
-    def living_of(self, job: str, attempt: int) -> int:
-        """How many workers of an attempt are not gone."""
+    def slots_of(self, job: str, attempt: int) -> set[int]:
+        """The slots of an attempt whose tasks are not gone."""
         start = f"{job}.{attempt}."
-        return sum(key.startswith(start) for key in self._living)
+        living = (w for key, w in self._living.items() if key.startswith(start))
+        return {worker.log["slot"] for worker in living if worker.log}
 
     def forget(
         self, job: str, attempt: int, only: Collection[str] | None = None
@@ -392,6 +400,9 @@ class Workers:
                 "at_ms": time.time_ns() // 1_000_000,
                 "message": message,
             }
+            if worker.log:
+                files = worker.log["files"]
+                worker.pending["log_ends"] = [_size(f"{files}.out"), _size(f"{files}.err")]
         try:
             self._journal.exited(worker.pending)
         except OSError:
@@ -404,6 +415,13 @@ class Workers:
         if worker.pid is not None:
             self._sessions.pop(worker.pid, None)
         self._on_exit(worker.record)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0
 
 
 def _signal(pids: Iterable[int], number: signal.Signals) -> None:

@@ -21,6 +21,8 @@ from headrace_model.worker import (
     Handle,
     MemoryLimitBy,
     RunningWorker,
+    TaskLaunch,
+    TaskLog,
     WorkerExit,
     WorkerKey,
     WorkerLaunch,
@@ -102,25 +104,26 @@ class ProcessBackend:
             raise Unavailable(f"the remains of worker {launch.key} are still being ended")
         return state.handle
 
-    async def queue(self, slots: int, launches: Sequence[WorkerLaunch]) -> None:
+    async def queue(self, slots: int, shared: WorkerLaunch, tasks: Sequence[TaskLaunch]) -> None:
         """Let tasks of one attempt wait for one of its `slots`, and start by themselves.
 
-        They differ in key, command, environment and output files. What was started before is
-        not started again; its exit is among `exits`. What still waits is lost with the nest
-        (a LOST exit tells of that): hand it over again.
+        `shared` says the rest, but for its command; what the tasks of a slot print comes one after
+        another in the files `<stdout>.<slot>.out` and `.err`. What was started before is not
+        started again; its exit is among `exits`. What still waits is lost with the nest: hand it
+        over again.
         """
-        first = launches[0]
         fields: dict[str, object] = {
-            "job": first.key.job,
-            "attempt": first.key.attempt,
+            "job": shared.key.job,
+            "attempt": shared.key.attempt,
             "slots": slots,
-            "env": dict(first.env),
-            "cwd": first.cwd,
-            "memory": first.memory_bytes,
-            "exclusive": first.exclusive,
+            "env": dict(shared.env),
+            "cwd": shared.cwd,
+            "memory": shared.memory_bytes,
+            "exclusive": shared.exclusive,
+            "logs": shared.stdout,
         }
-        tasks = [_task(each, first) for each in launches]
-        for part in _by_size(tasks, MAX_MESSAGE_BYTES // 2):
+        plain: list[list[object]] = [[str(task.key), task.argv, dict(task.env)] for task in tasks]
+        for part in _by_size(plain, MAX_MESSAGE_BYTES // 2):
             await self._call("queue", **fields, tasks=part)
 
     async def stop(self, job: JobId, attempt: int, grace_s: float) -> None:
@@ -324,11 +327,6 @@ def _key(text: str) -> WorkerKey:
     return WorkerKey(JobId(job), *numbers)
 
 
-def _task(launch: WorkerLaunch, first: WorkerLaunch) -> list[object]:
-    own = {name: value for name, value in launch.env.items() if first.env.get(name) != value}
-    return [str(launch.key), launch.argv, own, launch.stdout, launch.stderr]
-
-
 def _by_size(tasks: list[list[object]], most_bytes: int) -> Iterator[list[list[object]]]:
     """Parts of the list that fit in a message each, unless a single task does not."""
     part: list[list[object]] = []
@@ -349,9 +347,10 @@ def _state(record: Message) -> WorkerState:
     if record["pid"] is not None:
         handle = Handle(record["boot"], record["pid"], record["start"])
     ended = record["exit"]
+    log = _log(record)
     if ended is None:
-        by = record["by"]
-        return RunningWorker(key, handle, record["exclusive"], MemoryLimitBy(by) if by else None)
+        by = MemoryLimitBy(record["by"]) if record["by"] else None
+        return RunningWorker(key, handle, record["exclusive"], by, log)
     return WorkerExit(
         key=key,
         handle=handle,
@@ -361,4 +360,13 @@ def _state(record: Message) -> WorkerState:
         peak_memory_bytes=ended["peak"],
         at_ms=ended["at_ms"],
         message=ended["message"],
+        log=log,
     )
+
+
+def _log(record: Message) -> TaskLog | None:
+    log = record["log"]
+    if log is None:
+        return None
+    ends = record["exit"]["log_ends"] if record["exit"] else (None, None)
+    return TaskLog(log["slot"], *log["begins"], *ends)

@@ -7,7 +7,7 @@ from typing import Final
 from headrace_agent.core.tasks import TaskRun
 from headrace_kinds.base import WorkerTemplate
 from headrace_kinds.placeholders import render
-from headrace_model.spec import ArraySpec
+from headrace_model.spec import JobSpec
 from headrace_model.work import Work
 
 # What a worker gets of the agent's own environment: where programs are found, the language, and
@@ -50,14 +50,30 @@ def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
     return values | ({"secrets": folders.secrets} if folders.secrets else {})
 
 
-def of_task(folders: Folders, array: ArraySpec, run: TaskRun) -> tuple[Folders, dict[str, str]]:
-    """The folders of one run of a task, and what its own placeholders stand for."""
-    return replace(folders, output=f"{folders.output}/{run.name}"), array.values_of(run.index)
+def of_task(folders: Folders, spec: JobSpec, run: TaskRun) -> tuple[Folders, dict[str, str]]:
+    """The folders of one run of a task, and what its own placeholders stand for.
+
+    Where nothing is kept the tasks share one output folder: to make one for each has its price.
+    """
+    if spec.outputs:
+        folders = replace(folders, output=f"{folders.output}/{run.name}")
+    return folders, spec.array.values_of(run.index)
 
 
-def task_environment(array: ArraySpec, run: TaskRun) -> dict[str, str]:
-    """What the environment of a task says beside that of any worker."""
-    return {"HEADRACE_TASK": str(run.index), "HEADRACE_TASKS": str(array.tasks)}
+def task_environment(
+    template: WorkerTemplate,
+    spec: JobSpec,
+    folders: Folders,
+    values: Mapping[str, str],
+    run: TaskRun,
+) -> dict[str, str]:
+    """What of a task's environment is not that of all workers of its attempt."""
+    return {
+        **{name: render(value, values) for name, value in template.env},
+        "HEADRACE_OUTPUT": folders.output,
+        "HEADRACE_TASK": str(run.index),
+        "HEADRACE_TASKS": str(spec.array.tasks),
+    }
 
 
 def argv(template: WorkerTemplate, values: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Logs of an array's tasks: from the node that has it, else from the packs in the store."""
+"""Logs of an array's tasks: from the node that has it, else from the files in the store."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from headrace_model.array import TaskState
 from headrace_model.ids import JobId
 from headrace_request.service.logs import LogFile, LogReader, ReadAllocation, ReadStore
-from headrace_wire.tasklogs import INDEX, TASK_LOGS, find_line
+from headrace_wire.tasklogs import find_line, index_name, slot_name
 
 _AGAIN_S = 1.0
 
@@ -62,20 +62,20 @@ class TaskLogs:
                 if text:
                     yield text.encode()
             if nothing:
-                async for part in self._packed(here, at):
+                async for part in self._shipped(here, at):
                     nothing = False
                     yield part
             if not nothing:
                 return
 
-    async def _packed(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
-        index = await self._whole(file.job, file.attempt, f"{file.rank}.{INDEX}")
+    async def _shipped(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
+        index = await self._whole(file.job, file.attempt, index_name(file.rank))
         line = find_line(index.decode("ascii", "replace"), file.task or 0, file.stream)
         left = line.size_bytes - at if line else 0
         if line is None or left <= 0:
             return
-        pack = f"{file.rank}.{TASK_LOGS}"
-        async for part in self.store(file.job, file.attempt, pack, line.offset + at):
+        name = slot_name(file.rank, line.slot, file.stream)
+        async for part in self.store(file.job, file.attempt, name, line.offset + at):
             yield part[:left]
             left -= len(part)
             if left <= 0:
