@@ -165,7 +165,9 @@ class AsyncClient:
             async for news in told:
                 for view in news.jobs or (await self.job(job),):
                     if there(view):
-                        return replace(view, spec=first.spec)
+                        # News tell neither of the spec nor of an array's tasks.
+                        tasks = (await self.job(job)).tasks if first.tasks else None
+                        return replace(view, spec=first.spec, tasks=tasks)
         raise AssertionError("a subscription to jobs has no end")
 
     async def ended(self, job: str) -> JobView:

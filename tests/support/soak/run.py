@@ -109,7 +109,7 @@ class Soak:
     async def _play(
         self, stack: Stack, ground: Ground, errands: Iterable[str], blows: Iterable[Blow]
     ) -> None:
-        follower = Follower(stack, self.figures)
+        follower = Follower(ground.client, self.figures)
         watching = [
             asyncio.create_task(follower.run()),
             asyncio.create_task(Sampler(stack, ground).run()),

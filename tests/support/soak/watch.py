@@ -1,24 +1,22 @@
 """What looks on while a soak goes on: samples of the state, and a follower of the live events."""
 
 import asyncio
-import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import redis.exceptions
-from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType
 
+from headrace_client.api import AsyncClient
 from headrace_local import workers
 from headrace_local.redis_users import connect
 from headrace_model.resources import Resources
+from headrace_wire.live import Change, Snapshot
 from tests.support.soak.errands import Ground
 from tests.support.soak.figures import Figures, Harm
 from tests.support.stack import Stack
 
 _EVERY_S = 0.3
-_AGAIN_S = 0.2
 _AWAY = (redis.exceptions.RedisError, OSError, TimeoutError)
 
 
@@ -105,47 +103,25 @@ def _amount(text: str) -> Resources:
 
 @dataclass(slots=True)
 class Follower:
-    """Follows all jobs by the WebSocket, and comes again with the last event it has handled."""
+    """Follows all jobs live, over as many connections as that takes."""
 
-    stack: Stack
+    client: AsyncClient
     figures: Figures
     seen: dict[str, list[int]] = field(default_factory=dict)  # job → versions as told
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    _last: str | None = None
 
     async def run(self) -> None:
-        """Follow for ever, over as many connections as that takes."""
-        headers = {"Authorization": f"Bearer {self.stack.token}"}
-        async with ClientSession(headers=headers) as session:
-            while True:
-                with suppress(ClientError, OSError, TimeoutError):
-                    url = f"{self.stack.url}/api/v1/ws"
-                    async with session.ws_connect(url, heartbeat=5.0) as wire:
-                        await self._follow(wire)
-                await asyncio.sleep(_AGAIN_S)
-
-    async def _follow(self, wire: ClientWebSocketResponse) -> None:
-        follow = {"op": "follow", "id": "soak", "topic": "jobs"}
-        await wire.send_str(json.dumps(follow | ({"after": self._last} if self._last else {})))
-        async for message in wire:
-            if message.type is WSMsgType.TEXT:
-                self._hear(json.loads(message.data))
-
-    def _hear(self, said: dict[str, Any]) -> None:
-        match said["type"]:
-            case "snapshot":
-                self._last = said["at"]
-                self.ready.set()
-            case "job":
-                self._last = said["at"]
-                self.figures.events += 1
-                self.seen.setdefault(said["job"]["id"], []).append(said["event"]["version"])
-            case "resync":
-                self.figures.harm(Harm.LOST, "the live updates lost their place: resync")
-            case "error":
-                self.figures.harm(Harm.BROKEN, f"the live updates broke off: {said}")
-            case _:
-                pass
+        """Follow for ever."""
+        async with aclosing(self.client.live.jobs()) as told:
+            async for heard in told:
+                match heard:
+                    case Snapshot(resync=True):
+                        self.figures.harm(Harm.LOST, "the live updates lost their place: resync")
+                    case Snapshot():
+                        self.ready.set()
+                    case Change():
+                        self.figures.events += 1
+                        self.seen.setdefault(heard.job.id, []).append(heard.version)
 
     def judge(self, versions: dict[str, int]) -> None:
         """Compare what was told with the last version of each job."""
