@@ -23,11 +23,12 @@ from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model.errors import Unavailable
 from headrace_model.ids import JobId, NodeId
-from headrace_model.people import Scope, UserRole
+from headrace_model.people import Scope, User, UserRole
 from headrace_model.resources import Resources
 from headrace_model.status import Event, Role
 from headrace_request.core.live import Close
 from headrace_request.service import live as service
+from headrace_request.service.doorman import Caller
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
 from tests.support.request_desk import NODE, Desk, running_desk
@@ -238,27 +239,28 @@ async def test_nothing_is_lost_or_told_twice_when_the_service_is_another(
 async def test_what_happens_while_the_missed_is_told_comes_once_and_after_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(service, "_AT_ONCE", 1)
     async with connected(desk) as other, connected(desk) as socket:
         await other.say(op="follow", id="a", topic="jobs")
         after = (await other.until("snapshot"))["at"]
-        jobs = [await desk.submit()]
+        jobs = [await desk.submit(), await desk.submit()]
         since = Events.since
 
         async def slow_since(self: Events, place: str, count: int) -> Any:
             found = await since(self, place, count)
-            if found == [] and len(jobs) == 1:
+            if found == [] and len(jobs) == 2:
                 jobs.append(await desk.submit())
                 # Once the other one has heard of it, this subscription holds it back.
-                while (await other.until("job"))["job"]["id"] != jobs[1]:
+                while (await other.until("job"))["job"]["id"] != jobs[2]:
                     pass
             return found
 
         monkeypatch.setattr(Events, "since", slow_since)
         await socket.say(op="follow", id="a", topic="jobs", after=after)
         assert (await socket.hear())["type"] == "following"
-        assert [(await socket.hear())["job"]["id"] for _ in range(2)] == jobs
+        assert [(await socket.hear())["job"]["id"] for _ in range(3)] == jobs
         jobs.append(await desk.submit())
-        assert (await socket.hear())["job"]["id"] == jobs[2]
+        assert (await socket.hear())["job"]["id"] == jobs[3]
 
 
 async def test_who_can_t_be_told_an_event_comes_again_for_it(
@@ -313,6 +315,7 @@ async def test_filters_hold_for_snapshots_and_events(desk: Desk) -> None:
             heard = await socket.hear()
             told[heard["id"]] = [job["id"] for job in heard["jobs"]]
         assert told == {"named": [first], "q": [second], "closed": []}
+        await desk.submit(name="three")  # none of them asked for that
         for job in (first, second):
             await desk.call("POST", f"/jobs/{job}:cancel")
         events = [await socket.hear() for _ in range(4)]
@@ -469,6 +472,18 @@ async def _with_long_log(desk: Desk) -> JobId:
     (desk.folder / "shipped").mkdir()
     (desk.folder / "shipped" / "0.out").write_bytes(b"a line of a log\n" * 2**20)
     return job
+
+
+async def test_what_fits_is_not_told_after_what_had_no_room() -> None:
+    ann = User("ann", UserRole.USER)
+    live = service.Live(Caller(ann, "hrt_x", "0" * 12, None), outbox_bytes=100)
+    for text in ("x" * 90, "y" * 50, "z"):
+        live.tell(text)
+    assert live.closing.result() is Close.TOO_SLOW
+    assert await live.outbox.take() == "x" * 90
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await live.outbox.take()
 
 
 async def test_who_does_not_read_a_log_is_dropped(

@@ -39,12 +39,14 @@ function words(schema) {
   return kind + range + (schema.pattern ? ` matching ${schema.pattern}` : "");
 }
 
-// What can be looked into inside of a schema: objects with keys, by themselves or in lists.
+// What can be looked into inside of a schema: objects with keys, by themselves or in lists, each
+// once.
 function objects(api, schema) {
   const [name, found] = resolve(api, schema);
   if (found.properties || typeof found.additionalProperties === "object") return [[name, found]];
   const inner = [...(found.anyOf ?? found.oneOf ?? []), ...(found.items ? [found.items] : [])];
-  return inner.flatMap((each) => objects(api, each));
+  const all = inner.flatMap((each) => objects(api, each));
+  return all.filter(([, each], i) => all.findIndex(([, other]) => other === each) === i);
 }
 
 function keys(api, schema) {
@@ -98,10 +100,12 @@ function answers(api, operation) {
   const rows = Object.entries(operation.responses).map(([status, answer]) =>
     make("tr", {},
       make("th", { scope: "row" }, status),
-      make("td", {}, ...prose(answer.description), ...content(api, answer.content),
+      make("td", {}, ...prose(answer.description),
+        ...(status < "400" ? content(api, answer.content) : []),
         ...Object.entries(answer.headers ?? {}).map(([name, header]) =>
           make("div", {}, make("code", {}, name), " ", ...prose(header.description))))));
-  return [make("h4", {}, "Answers"), make("table", {}, ...rows)];
+  const problem = folded(api, "What an error says", api.components.schemas.Problem);
+  return [make("h4", {}, "Answers"), make("table", {}, ...rows), problem];
 }
 
 function body(api, operation) {
