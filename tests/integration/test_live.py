@@ -347,6 +347,21 @@ async def test_nobody_hears_of_jobs_that_they_may_not_see(desk: Desk) -> None:
             assert (await socket.hear())["code"] == "FORBIDDEN"
 
 
+async def test_who_comes_into_a_group_hears_of_what_is_shared_with_it(desk: Desk) -> None:
+    zoe = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+    await desk.call("POST", "/groups", {"name": "hydro"})
+    async with connected(desk, zoe) as socket:
+        await socket.say(op="follow", id="a", topic="jobs")
+        await socket.until("snapshot")
+        await desk.call("PUT", "/groups/hydro/members/zoe")
+        heard = asyncio.ensure_future(socket.hear())
+        while not heard.done():
+            job = await desk.submit()
+            await desk.call("POST", f"/jobs/{job}:share", {"who": "group:hydro"})
+            await desk.call("POST", f"/jobs/{job}:cancel")
+        assert transition(await heard)[2] == "CLOSED:CANCELED"
+
+
 async def test_a_browser_shows_its_token_in_the_first_message(desk: Desk) -> None:
     token = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
     async with desk.session.ws_connect(URL, headers={"Authorization": ""}) as wire:
