@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ def remove_stale_roots(temp: Path) -> list[Leftover]:
 
 def remove_root(root: Path) -> None:
     """Remove a run's folder; a folder that is gone, or another run is removing, is no error."""
+    for mounted in _file_systems(root):
+        subprocess.run(["umount", "-l", str(mounted)], capture_output=True, check=False)
     shutil.rmtree(root, ignore_errors=True)
 
 
@@ -101,6 +104,13 @@ def leftovers(root: Path) -> Iterator[Leftover]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # gone meanwhile, or not ours to read
         yield Leftover(int(entry.name), command.strip())
+
+
+def _file_systems(root: Path) -> list[Path]:
+    """What a test mounted below `root`, by proc(5)."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    targets = [Path(line.split()[1]) for line in lines]
+    return [each for each in targets if root in each.parents]
 
 
 def _is_ours(root: Path) -> bool:

@@ -3,11 +3,13 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support import run_root as roots
+from tests.support.small_disk import small_file_system
 
 
 @pytest.fixture(params=["a process that the tests started", "a worker"])
@@ -71,6 +73,18 @@ def test_the_processes_of_a_run_that_is_gone_end_before_its_folder(tmp_path: Pat
         process.kill()
         process.wait()
     assert not stale.exists()
+
+
+def test_what_an_aborted_run_had_mounted_goes_with_its_folder(tmp_path: Path) -> None:
+    root = tmp_path / f"{roots.PREFIX}{os.getpid()}-1"
+    (root / "disk").mkdir(parents=True)
+    with ExitStack() as aborted:
+        if reason := aborted.enter_context(small_file_system(root / "disk", 1)):
+            pytest.skip(reason)
+        (root / "disk" / "file").touch()
+        aborted.pop_all()  # nobody unmounts it
+    assert roots.remove_stale_roots(tmp_path) == []
+    assert not root.exists()
 
 
 def test_folders_of_other_names_and_links_stay(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from time import monotonic
 from headrace_client.api import AsyncClient
 from headrace_model.errors import HeadraceError
 from tests.support.faults import Pause
+from tests.support.process_bench import groups_of
 from tests.support.soak.blows import Blow
 from tests.support.soak.checks import Inspection
 from tests.support.soak.errands import ERRANDS, Ground, probe
@@ -84,6 +85,8 @@ class Soak:
                 await client.nodes()  # a server that was met is waited for
                 ground = Ground(client, folder, self.figures)
                 await self._play(stack, ground, errands, blows)
+            for group in groups_of(stack.home.nest):
+                self.figures.harm(Harm.LEAKED, f"the control group {group} is left")
         finally:
             self.figures.seconds = monotonic() - started
             if self.figures.harms:
