@@ -184,3 +184,9 @@ async def test_each_file_is_announced_before_any_moves_and_ends_whole(
         await client.datasets.download(made["id"], tmp_path / "copy", moved)
     assert heard[-1][1] == heard[-1][2]
     assert await asyncio.to_thread((tmp_path / "copy" / "large").stat)
+
+
+def test_with_json_the_workers_output_goes_to_standard_error(headrace: Headrace) -> None:
+    done = headrace.cli("exec", "run", "-f", "-o", "json", "--", "echo", "from the worker")
+    assert json.loads(done.stdout)["status"] == "CLOSED:COMPLETED"
+    assert "from the worker\n" in done.stderr

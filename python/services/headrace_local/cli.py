@@ -53,6 +53,8 @@ def _errors_said() -> Iterator[None]:
     except HeadraceError as error:
         exits.say(error)
         sys.exit(1)
+    except BrokenPipeError:
+        raise  # who read our output has left (`| head`)
     except OSError as error:  # a TimeoutError is one
         exits.print_error(str(error), "`headrace doctor` looks at everything")
         sys.exit(1)

@@ -172,7 +172,9 @@ def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
         accepted = await _send(client, spec, folder)
         sent.append(accepted.id)
         note(f"headrace: job {accepted.id}")
-        return await follow(client, accepted.id)
+        # Who asked for JSON or YAML reads standard output: it holds nothing else.
+        out = None if form == "table" else sys.stderr.buffer
+        return await follow(client, accepted.id, out=out)
 
     try:
         return _end(run(work), form)

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from headrace_client.cli.progress import WaitingLine
 from headrace_client.cli.show import note, step
@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 _WHY_EVERY_S: Final = 2.0
 
 
-async def follow(client: "AsyncClient", job: str, *, rank: int = 0) -> "JobView":
+async def follow(
+    client: "AsyncClient", job: str, *, rank: int = 0, out: IO[bytes] | None = None
+) -> "JobView":
     """Copy a job's logs to standard output and error until it is closed; gives its last view.
 
-    Of an array, whose tasks write a log each, its progress is shown instead.
+    `out`: where its output goes instead of standard output. Of an array, whose tasks write a log
+    each, its progress is shown instead.
     """
     view = await client.job(job)
     if view.tasks is not None:
@@ -30,7 +33,7 @@ async def follow(client: "AsyncClient", job: str, *, rank: int = 0) -> "JobView"
     while True:
         attempt = view.attempt
         with WaitingLine() as line:
-            await _copy_attempt(client, view, rank, line)
+            await _copy_attempt(client, view, rank, line, out)
         with WaitingLine() as line:
 
             def is_over(now: "JobView", attempt: int = attempt, line: WaitingLine = line) -> bool:
@@ -51,6 +54,7 @@ async def copy_log(
     stream: str = "both",
     rank: int = 0,
     attempt: int | None = None,
+    out: IO[bytes] | None = None,
 ) -> None:
     """Copy what a worker writes as it comes; of both streams the errors go to our errors.
 
@@ -61,18 +65,18 @@ async def copy_log(
         async for piece in pieces:
             line.end()
             is_error = stream == "both" and piece.stream == "err"
-            sink = sys.stderr.buffer if is_error else sys.stdout.buffer
+            sink = sys.stderr.buffer if is_error else out or sys.stdout.buffer
             sink.write(piece.text.encode())
             sink.flush()
 
 
 async def _copy_attempt(
-    client: "AsyncClient", view: "JobView", rank: int, line: WaitingLine
+    client: "AsyncClient", view: "JobView", rank: int, line: WaitingLine, out: IO[bytes] | None
 ) -> None:
     """Copy both logs of an attempt; until something comes the line says what is waited for."""
     telling = asyncio.ensure_future(_tell(client, view, line))
     try:
-        await copy_log(client, view.id, line, rank=rank, attempt=view.attempt)
+        await copy_log(client, view.id, line, rank=rank, attempt=view.attempt, out=out)
     except HeadraceError as error:
         # How the job ends is what was asked for: a log that can't be read must not hide it.
         line.end()
