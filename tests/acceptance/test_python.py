@@ -111,6 +111,14 @@ class TestAJob:
         assert again.view.origin == job.id
         again.cancel()
 
+    def test_the_tasks_of_an_array_are_listed_with_a_log_each(self, client: Client) -> None:
+        job = run(client, "sh", "-c", "echo {index}; exit {index}", array={"count": 2})
+        with pytest.raises(JobFailed):
+            job.result(timeout=WITHIN_S)
+        assert [task.state for task in job.tasks()] == ["DONE", "FAILED"]
+        (failed,) = job.tasks(state="FAILED")
+        assert (failed.exit_code, job.logs(task=failed.index)) == (1, "1\n")
+
     def test_many_threads_share_a_client(self, client: Client) -> None:
         with ThreadPoolExecutor(8) as threads:
             jobs = list(threads.map(lambda n: run(client, "echo", str(n)), range(8)))

@@ -18,7 +18,8 @@ from headrace_client.errors import Behind, check_completed
 from headrace_client.jobsource import read_job
 from headrace_client.sockets import Inbox
 from headrace_client.sync import Client
-from headrace_wire.api import JobView, read_view
+from headrace_model.array import TaskState
+from headrace_wire.api import JobView, TaskView, read_view
 from tests.support.wait import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -93,6 +94,7 @@ def test_a_job_that_is_not_over_is_a_time_out_like_any_other() -> None:
         html.jobs_html([view(name="<script>", owner="<b>&\"'")]),
         html.dataset_html({"title": "<script>", "domain": {"X": "<b>&\"'"}}),
         html.datasets_html([{"title": "<script>", "owner": "<b>&\"'"}]),
+        html.tasks_html([TaskView(0, TaskState.FAILED, detail="<script><b>&\"'")]),
         html.outputs_html({"<script>": {"title": "<b>&\"'"}}),
     ],
 )

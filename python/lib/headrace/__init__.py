@@ -12,7 +12,7 @@ from headrace_client.api import AsyncClient
 from headrace_client.connection import Connection, choose_connection
 from headrace_client.errors import JobFailed, NotCompleted, StillRunning, Unreachable, Untrusted
 from headrace_client.jobsource import JobSource
-from headrace_client.sync import Client, Dataset, Datasets, Job, Jobs, Nodes, Outputs
+from headrace_client.sync import Client, Dataset, Datasets, Job, Jobs, Nodes, Outputs, Tasks
 from headrace_model.errors import (
     Conflict,
     Forbidden,
@@ -51,6 +51,7 @@ __all__ = [
     "Snapshot",
     "Status",
     "StillRunning",
+    "Tasks",
     "TooLarge",
     "Unauthorized",
     "Unavailable",

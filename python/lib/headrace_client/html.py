@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from headrace_model.units import rough_size
-from headrace_wire.api import JobView, NodeView, ResourcesView
+from headrace_wire.api import JobView, NodeView, ResourcesView, TasksView, TaskView
 
 
 def job_html(job: JobView) -> str:
@@ -21,6 +21,7 @@ def job_html(job: JobView) -> str:
             ("detail", job.detail),
             ("exit code", job.exit_code),
             ("attempt", job.attempt),
+            ("tasks", _counts(job.tasks)),
             ("outputs", ", ".join(job.outputs)),
         ]
     )
@@ -30,6 +31,13 @@ def jobs_html(jobs: Sequence[JobView]) -> str:
     """A list of jobs."""
     heads = ("id", "name", "status", "since", "attempt", "cause", "owner")
     rows = [(j.id, j.name, j.status, j.entered, j.attempt, j.cause, j.owner) for j in jobs]
+    return _table(heads, rows)
+
+
+def tasks_html(tasks: Sequence[TaskView]) -> str:
+    """Tasks of an array."""
+    heads = ("index", "state", "failures", "cause", "exit code", "detail")
+    rows = [(t.index, t.state, t.failures, t.cause, t.exit_code, t.detail) for t in tasks]
     return _table(heads, rows)
 
 
@@ -73,6 +81,10 @@ def nodes_html(nodes: Sequence[NodeView]) -> str:
         for n in nodes
     ]
     return _table(heads, rows)
+
+
+def _counts(tasks: TasksView | None) -> str:
+    return f"{tasks.done:,} of {tasks.total:,} done, {tasks.failed:,} failed" if tasks else ""
 
 
 def _amount(view: ResourcesView | None) -> str:

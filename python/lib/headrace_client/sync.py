@@ -14,7 +14,7 @@ from headrace_client.api import AsyncClient, WhyView
 from headrace_client.background import Background
 from headrace_client.jobsource import JobSource
 from headrace_model.status import Status
-from headrace_wire.api import HistoryView, JobView, NodeView
+from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
 from headrace_wire.live import Change, LogPiece, Snapshot
 
 T = TypeVar("T")
@@ -35,6 +35,13 @@ class Nodes(Listing[NodeView]):
 
     __slots__ = ()
     _html = staticmethod(html.nodes_html)
+
+
+class Tasks(Listing[TaskView]):
+    """Tasks of an array, as they were when they were listed."""
+
+    __slots__ = ()
+    _html = staticmethod(html.tasks_html)
 
 
 class Dataset:
@@ -162,14 +169,22 @@ class Job:
         """Wait as `result` does, and download each output into a folder below `folder`."""
         return self.result().download(folder)
 
-    def logs(self, *, stream: str = "both", rank: int = 0, attempt: int | None = None) -> str:
+    def logs(
+        self,
+        *,
+        stream: str = "both",
+        rank: int = 0,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> str:
         """What a worker has written until now: its `stream` "out", "err", or one after the other.
 
-        Of the current attempt unless another is named; `rank`: which worker of a parallel job.
+        Of the current attempt unless another is named; `rank`: which worker of a parallel job;
+        `task`: which task of an array.
         """
 
         async def read(client: AsyncClient) -> str:
-            parts = client.log(self.id, stream=stream, rank=rank, attempt=attempt)
+            parts = client.log(self.id, stream=stream, rank=rank, attempt=attempt, task=task)
             return b"".join([part async for part in parts]).decode(errors="replace")
 
         return self._call(read)
@@ -177,13 +192,21 @@ class Job:
     def follow(
         self, *, stream: str = "both", rank: int = 0, attempt: int | None = None
     ) -> Iterator[LogPiece]:
-        """Yield what a worker writes as it comes, until the job is over.
+        """Yield what a worker writes as it comes, until the job is over; of an array nothing.
 
         `for piece in job.follow(): print(piece, end="")`
         """
         return self._background.iterate(
             lambda client: client.follow(self.id, stream=stream, rank=rank, attempt=attempt)
         )
+
+    def tasks(self, *, state: str = "", limit: int = 100) -> Tasks:
+        """The first tasks of an array by index, those in one state if asked.
+
+        Raises `NotFound` for a job that is no array.
+        """
+        page = self._call(lambda client: client.tasks(self.id, state=state, limit=limit))
+        return Tasks(page.tasks)
 
     def watch(self) -> Iterator[HistoryView]:
         """Yield each step of its way once, from its beginning until it is closed."""
