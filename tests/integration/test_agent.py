@@ -297,6 +297,21 @@ async def test_an_exclusive_worker_is_killed_while_redis_is_out_of_reach(
     assert FactKind.EXITED not in await bench.facts(free)
 
 
+async def test_what_the_watchdog_killed_is_not_the_jobs_fault_for_the_next_agent_either(
+    bench: AgentBench, redis_server: RedisServer
+) -> None:
+    agent = await bench.agent(exclusive_s=1.0)
+    job, pid = await sleeping(bench, limits={"exclusive": True})
+    redis_server.pause()
+    try:
+        await bench.gone(lambda: lives(pid), "the exclusive worker to be killed")
+        agent.kill9()
+    finally:
+        redis_server.resume()
+    await bench.agent()
+    assert (await bench.fact(job, FactKind.EXITED)).cause is Cause.ATTEMPT_LOST
+
+
 async def test_a_log_is_shown_in_pieces_from_any_place(bench: AgentBench) -> None:
     await bench.agent()
     length = 150_000

@@ -147,6 +147,8 @@ class AttemptOnNode:
     async def _launch(self, work: Work) -> None:
         key = WorkerKey(work.job, work.attempt, work.rank)
         spec = load_jobtext(work.spec)
+        # An agent before this one may have killed the worker and not told of it.
+        self.watchdog |= await finish(self.folder.watchdog_noted)
         try:
             await finish(self._prepare, work, spec)
             programs = [str(Path(sys.executable).parent)]

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,6 +124,15 @@ class AttemptFolder:
             except OSError:
                 if not folder.is_symlink():
                     remove_tree(folder)
+
+    def note_watchdog(self) -> None:
+        """Note that the agent is about to kill the worker, for the agent that tells of its end."""
+        with suppress(FileNotFoundError):  # the attempt is cleaned already
+            (self.root / "watchdog").touch()
+
+    def watchdog_noted(self) -> bool:
+        """Tell whether an agent noted so."""
+        return (self.root / "watchdog").exists()
 
     def keep(self, fact: Fact) -> None:
         """Keep a fact on disk until the transition that it causes has happened."""

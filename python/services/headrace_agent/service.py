@@ -272,7 +272,12 @@ class Agent:
             if time.monotonic() - self._renewed < self._settings.exclusive_s:
                 continue
             for job, attempt in tuple(self._exclusive):
-                self._attempt(f"{job}.{attempt}").watchdog = True
+                struck = self._attempt(f"{job}.{attempt}")
+                struck.watchdog = True
+                try:
+                    await finish(struck.folder.note_watchdog)
+                except OSError as error:  # the kill matters more
+                    self._log.warning(f"not noted: {error}", action="watchdog", job=job)
                 self._log.warning("an exclusive worker is killed", action="watchdog", job=job)
                 await self._backend.kill(job, attempt)
 

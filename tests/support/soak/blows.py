@@ -56,8 +56,9 @@ def blows(seed: str, *, node_lost_s: float, lease_s: float, store: Store) -> Ite
         elif dice < 0.55:
             yield Blow(after_s, (Kill(victim),), 0.0, False)
         elif dice < 0.75:
-            # An agent that stands still for so long is lost, and comes back.
-            long = victim == "agent" and chance.random() < 0.4
+            # An agent that stands still for so long is lost, and comes back; without a Redis for
+            # so long it ends its exclusive workers.
+            long = victim in ("agent", "redis") and chance.random() < 0.4
             yield Blow(after_s, (Pause(victim),), 1.3 * node_lost_s if long else lasts_s, False)
         elif dice < 0.9:
             faults = (Pause(victim), Kill(other)) if victim != "all" else (Kill("all"),)

@@ -91,7 +91,7 @@ class Inspection:
         return {job: int(state["version"]) for job, state in zip(jobs, fields, strict=True)}
 
     async def _indexes(self, redis: Redis) -> None:
-        """Each job stands in the one index of its status, and none has a link to a dataset."""
+        """Each job stands in the one index of its status, and is tied to nothing any more."""
         places: dict[str, list[Status]] = {}
         for status in Status:
             for job in await redis.command("ZRANGE", f"hr:status:{status}", 0, -1):
@@ -99,8 +99,9 @@ class Inspection:
         for job, expected in self._ground.accepted.items():
             if places.pop(job, []) != [expected.status]:
                 self._figures.harm(Harm.LOST, f"{expected.errand} {job} is not {expected.status}")
-        for key in await redis.command("KEYS", "hr:links:*"):
-            self._figures.harm(Harm.LEAKED, f"{key} is left of jobs that are over")
+        for pattern in ("hr:links:*", "hr:dependents:*"):
+            for key in await redis.command("KEYS", pattern):
+                self._figures.harm(Harm.LEAKED, f"{key} is left of jobs that are over")
 
     async def _datasets(self, redis: Redis) -> list[Dataset]:
         """Each job has made what it should, once; returns what is SEALED."""
