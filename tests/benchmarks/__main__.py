@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.benchmarks import (
     arrays,
     growth,
+    listing,
     memory,
     placements,
     recovery,
@@ -24,7 +25,17 @@ from tests.support.run_root import temp_folder
 
 _ALL = {
     each.NAME: each
-    for each in (transitions, start, arrays, memory, placements, submits, growth, recovery)
+    for each in (
+        transitions,
+        start,
+        arrays,
+        memory,
+        placements,
+        submits,
+        growth,
+        recovery,
+        listing,
+    )
 }
 
 

@@ -12,9 +12,11 @@ from headrace_data.archivist import Archivist
 from headrace_data.core.keys import log_key, pack_key
 from headrace_model.cause import Cause
 from headrace_model.errors import Fenced, Unavailable
+from headrace_model.ids import job_id
 from headrace_model.job import Job, Need
+from headrace_model.listing import Place
 from headrace_model.move import move_of
-from headrace_model.status import Desired, Event, Role
+from headrace_model.status import Desired, Event, Role, Status
 from headrace_model.work import Verb, Work
 from headrace_wire.packs import Record, read_pack
 from tests.support.redis_server import RedisServer
@@ -186,6 +188,18 @@ async def test_many_jobs_go_in_several_packs_past_those_that_stay(
         await _archivist(stage, store).sweep(1)
     assert (await _records(stage, store)).keys() == {job.id for job in jobs} - kept
     assert len(await stage.packs.names()) == 2
+
+
+async def test_jobs_that_ended_in_one_millisecond_are_all_due(stage: Stage) -> None:
+    jobs = [job_id(1_700_000_000_000, number) for number in range(40)]
+    for number, job in enumerate(jobs):
+        status = (Status.FAILED, Status.COMPLETED)[number % 3 == 0]
+        at_ms = 7 if number < 30 else number
+        await stage.redis.command("ZADD", f"hr:status:{status}", at_ms, job)
+    found: list[Place] = []
+    while some := await stage.packs.due(38, found[-1] if found else None, 4):
+        found += some
+    assert [place.job for place in found] == jobs[:39]
 
 
 async def test_a_late_leader_archives_nothing(stage: Stage, store: DirectoryStore) -> None:

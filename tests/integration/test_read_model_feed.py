@@ -140,7 +140,7 @@ async def test_an_event_that_this_redis_never_had_has_all_read_again(
     with closing(sqlite3.connect(state_dir / "jobs.sqlite")) as db, db:
         (at,) = db.execute("SELECT value FROM notes WHERE name = 'at'").fetchone()
         ms, _, _ = at.partition("-")
-        lost = f"{ms}-77"
+        lost = f"{int(ms) - 1}-77"  # below the newest event, and none that there is
         db.execute("UPDATE notes SET value = ? WHERE name = 'at'", (lost,))
     async with running_desk(state_dir, redis_server.url) as desk:
         await desk.submit()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from headrace_data.core.keys import ARCHIVE, logs_folder, pack_key, pack_name
 from headrace_model.errors import Fenced, HeadraceError, InvalidInput, NotFound
-from headrace_model.ids import JobId
+from headrace_model.listing import Place
 from headrace_ports.object_store import ObjectStore
 from headrace_service.logs import logger
 from headrace_wire.packs import Record, read_pack, write_pack
@@ -25,6 +25,7 @@ _TEXT_BYTES: Final = 8 * 2**20
 _READ: Final = 100
 _EVERY_MS: Final = 60_000
 _PATIENCE_MS: Final = 24 * 3_600_000
+_AGAIN_MS: Final = 3_600_000
 _SHARE: Final = 10  # of the retention, where a tenth of it is less than these times
 
 
@@ -38,10 +39,12 @@ class Archivist:
     retention_ms: int
     archive_retention_ms: int
     _settled: bool = False  # whether every pack in the store has its name in Redis
+    _after: Place | None = None  # what is below was archived, or has to stay for now
+    _again_ms: int = 0  # when what had to stay is looked at again
 
     async def run(self, term: int) -> None:
         """Archive for ever. Raises `Fenced`; what else fails is tried again."""
-        self._settled = False
+        self._settled, self._again_ms = False, 0
         shortest = [ms for ms in (self.retention_ms, self.archive_retention_ms) if ms]
         pause_s = min(_EVERY_MS, *(ms / _SHARE for ms in shortest), 1e9) / 1000
         while True:
@@ -50,7 +53,7 @@ class Archivist:
             except Fenced:
                 raise
             except (HeadraceError, OSError) as error:
-                self._settled = False
+                self._settled, self._again_ms = False, 0
                 logger("data").warning(
                     f"jobs could not be archived, it is tried again: {error}", action="archive"
                 )
@@ -86,26 +89,24 @@ class Archivist:
         """Fill packs with what is due; a pack that is not full waits until a job of it has."""
         before_ms = now_ms - self.retention_ms
         patience_ms = min(_PATIENCE_MS, self.retention_ms // _SHARE)
-        first = await self.packs.due(before_ms, _JOBS)
-        if not first or (len(first) < _JOBS and first[0].entered_ms > before_ms - patience_ms):
+        if now_ms >= self._again_ms:
+            self._after = None
+            self._again_ms = now_ms + min(_AGAIN_MS, self.retention_ms // _SHARE)
+        some = await self.packs.due(before_ms, self._after, _JOBS)
+        if not some or (len(some) < _JOBS and some[0].entered_ms > before_ms - patience_ms):
             return
         records: list[Record] = []
         size = 0
-        seen: set[JobId] = set()  # of those that are still in Redis
-        while True:
-            due = await self.packs.due(before_ms, len(seen) + _READ)
-            some = [place.job for place in due if place.job not in seen]
-            seen.update(some)
-            for record in await self.packs.records(some):
+        while some := await self.packs.due(before_ms, self._after, _READ):
+            self._after = some[-1]
+            for record in await self.packs.records([place.job for place in some]):
                 records.append(record)
                 size += sum(map(len, (*record.fields.values(), *record.history)))
-            if records and (not some or len(records) >= _JOBS or size >= _TEXT_BYTES):
+            if len(records) >= _JOBS or size >= _TEXT_BYTES:
                 await self._pack(records, now_ms, term)
-                seen.difference_update(each.id for each in records)
-                seen.update(await self.packs.held([each.id for each in records]))
                 records, size = [], 0
-            if not some:
-                return
+        if records:
+            await self._pack(records, now_ms, term)
 
     async def _pack(self, records: list[Record], now_ms: int, term: int) -> None:
         data = await asyncio.to_thread(write_pack, records)

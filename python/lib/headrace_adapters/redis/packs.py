@@ -19,21 +19,33 @@ class PackStore:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def due(self, before_ms: int, limit: int) -> list[Place]:
-        """The final jobs that ended first, before a time: at most `limit`, oldest first."""
-        replies = await self._redis.commands(
-            [
-                ("ZRANGE", f"hr:status:{status}", "-inf", before_ms, "BYSCORE",
-                 "LIMIT", 0, limit, "WITHSCORES")
-                for status in _FINAL
+    async def due(self, before_ms: int, after: Place | None, limit: int) -> list[Place]:
+        """Final jobs above a place that ended before a time: at most `limit`, oldest first."""
+        least = after.entered_ms if after else "-inf"
+        count = limit
+        while True:
+            replies = await self._redis.commands(
+                [
+                    ("ZRANGE", f"hr:status:{status}", least, before_ms, "BYSCORE",
+                     "LIMIT", 0, count, "WITHSCORES")
+                    for status in _FINAL
+                ]
+            )  # fmt: skip
+            lists = [
+                [Place(int(float(score)), JobId(job)) for job, score in _pairs(reply)]
+                for reply in replies
             ]
-        )  # fmt: skip
-        found = (
-            Place(int(float(score)), JobId(job))
-            for reply in replies
-            for job, score in _pairs(reply)
-        )
-        return sorted(found)[:limit]
+            # Above the end of a list that was cut off nothing can be told yet.
+            known = min((each[-1] for each in lists if len(each) == count), default=None)
+            found = sorted(
+                place
+                for each in lists
+                for place in each
+                if (after is None or place > after) and (known is None or place <= known)
+            )
+            if found or known is None:
+                return found[:limit]
+            count *= 4  # so many jobs ended in one millisecond
 
     async def records(self, jobs: Sequence[JobId]) -> list[Record]:
         """All that Redis has of some jobs, of those that nothing live needs any more.

@@ -138,6 +138,15 @@ class ReadModel:
             }
         )
 
+    async def unread(self) -> tuple[int, int]:
+        """How many packs are still to be read, and how many there are."""
+        return await self._read(
+            lambda db: (
+                db.first("SELECT count(*) FROM packs WHERE read = 0"),
+                db.first("SELECT count(*) FROM packs"),
+            )
+        )
+
     async def live(self, among: Sequence[str] | None = None) -> set[JobId]:
         """The live jobs, all or those of some."""
 

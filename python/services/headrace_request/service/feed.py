@@ -69,7 +69,12 @@ class Feed:
                 self._log.warning("the list of jobs is damaged", action="rebuild")
                 self._at = ""
                 await self._model.replace()
-            await self._catch_up()
+            try:
+                await self._catch_up()
+            except Unavailable as error:
+                if self._model.broken:
+                    continue
+                self._log.warning(f"the list of jobs stays behind: {error}", action="feed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SWEEP_S):
                     await self._wake.wait()
@@ -110,11 +115,10 @@ class Feed:
 
     async def incomplete(self) -> str | None:
         """What lists lack for now, as a sentence; None where they are whole."""
-        packs = await self._model.packs()
-        unread = sum(not is_read for is_read in packs.values())
+        unread, packs = await self._model.unread()
         if not unread:
             return None
-        return f"{unread:,} of {len(packs):,} packs of archived jobs are still to be read"
+        return f"{unread:,} of {packs:,} packs of archived jobs are still to be read"
 
     def _has(self, event: str) -> bool:
         return self._at != "" and _place(self._at) >= _place(event)
