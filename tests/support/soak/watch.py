@@ -36,6 +36,12 @@ class Ledger:
         if not held.fits_in(self.capacity):
             yield f"over-booked: {held} of {self.capacity}"
 
+    def without_share(self, living: list[str]) -> set[str]:
+        """The workers, of those that live, whose attempt holds nothing; of a lost node none."""
+        if self.free is None:
+            return set()
+        return {each for each in living if ".".join(each.split(".")[:2]) not in self.held}
+
 
 class Sampler:
     """Looks again and again, over a connection of its own, whether what must always hold does."""
@@ -58,16 +64,14 @@ class Sampler:
             await self._client.aclose()
 
     async def _look(self) -> None:
-        before = await self.ledger()
         alive = await asyncio.to_thread(workers.living, self._stack.home)
-        after = await self.ledger()
-        for ledger in filter(None, (before, after)):
+        if ledger := await self.ledger():
             for sentence in ledger.wrong():
                 self._figures.harm(Harm.BROKEN, sentence)
-        if before and after and before.free is not None and after.free is not None:
-            for worker in alive:
-                run = ".".join(worker.split(".")[:2])
-                if run not in before.held and run not in after.held:
+            if suspect := ledger.without_share(alive):
+                # Who lives still lived when the ledger was read.
+                living = await asyncio.to_thread(workers.living, self._stack.home)
+                for worker in suspect & set(living):
                     self._figures.harm(Harm.BROKEN, f"worker {worker} lives, its share is back")
         jobs = list(self._ground.accepted)
         async with self._client.pipeline(transaction=False) as asked:
