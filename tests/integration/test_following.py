@@ -14,11 +14,14 @@ import pytest
 from headrace_adapters.redis.users import UserStore
 from headrace_client import sockets
 from headrace_client.api import AsyncClient
+from headrace_client.errors import Untrusted
 from headrace_model.errors import NotFound, Unauthorized
 from headrace_model.ids import JobId
 from headrace_model.people import UserRole
 from headrace_model.status import Event, Role, Status
+from headrace_service.sockets import tls_of
 from headrace_wire.live import Change, Snapshot
+from tests.support.certificates import Authority
 from tests.support.cut_line import CutLine, cut_line
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
@@ -251,3 +254,27 @@ async def test_nodes_are_followed(state_dir: Path, redis_server: RedisServer) ->
             while not (told := await anext(news)):
                 pass
         assert [node.id for node in told] == [NODE]
+
+
+@not_blocking
+async def test_live_connections_trust_the_ca_that_is_named_and_nobody_else(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    authority = await asyncio.to_thread(Authority, state_dir)
+    made = await asyncio.to_thread(authority.certificate, "127.0.0.1")
+    tls = await asyncio.to_thread(tls_of, str(made.cert), str(made.key))
+    async with (
+        running_desk(state_dir, redis_server.url) as desk,
+        cut_line(state_dir / "request.sock", tls=tls) as line,
+    ):
+        url = line.url.replace("http://", "https://")
+        token = desk.session.headers["Authorization"].removeprefix("Bearer ")
+        async with AsyncClient(url, token, ca_file=str(authority.file)) as client:
+            await first_snapshot(client.live.jobs())
+        async with AsyncClient(url, token) as client:
+            with pytest.raises(Untrusted, match="can't be verified"):
+                await first_snapshot(client.live.jobs())
+        wrong = url.replace("127.0.0.1", "localhost")
+        async with AsyncClient(wrong, token, ca_file=str(authority.file)) as client:
+            with pytest.raises(Untrusted, match="is for another host"):
+                await first_snapshot(client.live.jobs())

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -72,11 +73,13 @@ class CutLine:
 
 @contextlib.asynccontextmanager
 async def cut_line(
-    socket: Path, budget: Callable[[], int | None] | None = None
+    socket: Path,
+    budget: Callable[[], int | None] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[CutLine]:
-    """A line that listens on a free port of this machine."""
+    """A line that listens on a free port of this machine; with `tls` as a proxy does."""
     line = CutLine(socket, budget)
-    server = await asyncio.start_server(line.hand, "127.0.0.1", 0)
+    server = await asyncio.start_server(line.hand, "127.0.0.1", 0, ssl=tls)
     line.port = server.sockets[0].getsockname()[1]
     try:
         yield line

@@ -50,7 +50,7 @@ class Http:
         token = self.connection.token
         self._session = ClientSession(
             headers={"Authorization": f"Bearer {token}"} if token else {},
-            connector=TCPConnector(ssl=trust(self.connection)),
+            connector=TCPConnector(ssl=await asyncio.to_thread(trust, self.connection)),
             timeout=ClientTimeout(total=None, sock_connect=10.0, sock_read=300.0),
         )
         return self
