@@ -26,7 +26,7 @@ _PYTHON = re.compile(r"^```python test\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def client(headrace: Headrace) -> Any:
-    with Client(headrace.url, headrace.token) as made:
+    with Client(headrace.url, headrace.token, patience_s=2 * WITHIN_S) as made:
         yield made
 
 
@@ -215,9 +215,9 @@ def test_a_killed_server_is_waited_for(headrace: Headrace, client: Client) -> No
     job = run(client, *waits_for(gate))
     headrace.until(job.id, "RUNNING")
     with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(job.result, WITHIN_S)
+        waiting = thread.submit(job.result)
         headrace.local("down")
         headrace.up()
         gate.touch()
-        assert waiting.result(WITHIN_S).job.attempt == 1
+        assert waiting.result(2 * WITHIN_S).job.attempt == 1
     until(lambda: job.status.closed, "the job to be closed")

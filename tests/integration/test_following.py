@@ -29,7 +29,7 @@ from tests.support.request_desk import NODE, Desk, running_desk
 from tests.support.wait import wait_until
 
 not_blocking = pytest.mark.usefixtures("no_blocking")
-_WITHIN_S = 60.0
+_WITHIN_S = 120.0
 
 
 @asynccontextmanager
