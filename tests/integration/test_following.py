@@ -15,7 +15,7 @@ from headrace_adapters.redis.users import UserStore
 from headrace_client import sockets
 from headrace_client.api import AsyncClient
 from headrace_client.errors import Untrusted
-from headrace_model.errors import NotFound, Unauthorized
+from headrace_model.errors import HeadraceError, NotFound, Unauthorized
 from headrace_model.ids import JobId
 from headrace_model.people import UserRole
 from headrace_model.status import Event, Role, Status
@@ -278,3 +278,23 @@ async def test_live_connections_trust_the_ca_that_is_named_and_nobody_else(
         async with AsyncClient(wrong, token, ca_file=str(authority.file)) as client:
             with pytest.raises(Untrusted, match="is for another host"):
                 await first_snapshot(client.live.jobs())
+
+
+@not_blocking
+async def test_a_token_is_shown_to_nobody_that_a_server_points_to() -> None:
+    asked = []
+
+    async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n"
+            b"Connection: close\r\n\r\n"
+        )
+        writer.close()
+
+    async with await asyncio.start_server(hand, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncClient(url, "hrt_mine") as client:
+            with pytest.raises(HeadraceError, match="answered 302"):
+                await first_snapshot(client.live.jobs())
+    assert len(asked) == 1

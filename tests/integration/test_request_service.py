@@ -18,6 +18,7 @@ from headrace_model.cause import Cause
 from headrace_model.ids import JobId
 from headrace_model.status import Desired, Event, Role, Status
 from headrace_wire.people import decode_user
+from tests.support.cut_line import cut_line
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
 from tests.support.request_desk import JOB, NODE, Desk, running_desk
@@ -319,24 +320,19 @@ async def _listening(
     state_dir: Path, redis_url: str
 ) -> AsyncIterator[tuple[Desk, dict[str, str]]]:
     """A desk that listens on TCP too, and the environment in which the CLI finds it."""
-    async with running_desk(state_dir, redis_url) as desk:
-        # What comes in is passed on to the desk's socket, as a reverse proxy would.
-        async def hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            inner = await asyncio.open_unix_connection(str(state_dir / "request.sock"))
-            await asyncio.gather(_pour(reader, inner[1]), _pour(inner[0], writer))
-
-        server = await asyncio.start_server(hand, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        environ = {
-            **os.environ,
-            "HEADRACE_HOME": str(state_dir),
-            "HEADRACE_URL": f"http://127.0.0.1:{port}",
-            "HEADRACE_TOKEN": desk.session.headers["Authorization"].removeprefix("Bearer "),
-        }
-        try:
-            yield desk, environ
-        finally:
-            server.close()
+    async with (
+        running_desk(state_dir, redis_url) as desk,
+        cut_line(state_dir / "request.sock") as line,
+    ):
+        yield (
+            desk,
+            {
+                **os.environ,
+                "HEADRACE_HOME": str(state_dir),
+                "HEADRACE_URL": line.url,
+                "HEADRACE_TOKEN": desk.session.headers["Authorization"].removeprefix("Bearer "),
+            },
+        )
 
 
 async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
