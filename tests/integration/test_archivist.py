@@ -1,5 +1,6 @@
 """What is archived and when, what stays in Redis, and what becomes of old packs."""
 
+import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,10 @@ import pytest
 
 from headrace_adapters.files.store import DirectoryStore
 from headrace_adapters.redis.connection import Redis
-from headrace_data.archivist import Archivist
+from headrace_data.archivist import Archivist, retention
 from headrace_data.core.keys import log_key, pack_key
 from headrace_model.cause import Cause
-from headrace_model.errors import Fenced, Unavailable
+from headrace_model.errors import Fenced, InvalidInput, Unavailable
 from headrace_model.ids import job_id
 from headrace_model.job import Job, Need
 from headrace_model.listing import Place
@@ -270,3 +271,15 @@ async def test_old_packs_go_with_the_logs_of_their_jobs(
     await stage.redis.command("ZADD", "hr:packs", 1, name)
     await keeps.sweep(1)
     assert await stage.packs.names() == []
+
+
+def test_a_retention_is_a_number_of_days_or_for_ever() -> None:
+    assert [retention(days, "x") for days in (0, 1e-9, 0.5, 30.0)] == [
+        0,
+        1,
+        DAY_MS // 2,
+        30 * DAY_MS,
+    ]
+    for days in (-1.0, math.nan, math.inf, 1e9):
+        with pytest.raises(InvalidInput, match="retention_days"):
+            retention(days, "retention_days")

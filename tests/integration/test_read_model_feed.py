@@ -9,9 +9,13 @@ from typing import Any
 from aiohttp import ClientSession, UnixConnector
 
 from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model.ids import JobId, job_id
 from headrace_model.people import UserRole
+from headrace_model.status import Role
+from headrace_wire.packs import write_pack
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
 from tests.support.request_desk import Desk, running_desk
@@ -191,3 +195,41 @@ async def test_many_at_once_lose_nothing(state_dir: Path, redis_server: RedisSer
             cursor = said["cursor"]
         assert sorted(seen) == sorted(made)
         assert len(await store.get_many([JobId(job) for job in seen])) == 150
+
+
+async def test_a_list_says_that_archived_jobs_are_missing_until_they_are_read(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with running_desk(state_dir, redis_server.url) as desk:
+        job, live = await desk.submit(name="old"), await desk.submit(name="live")
+        await desk.call("POST", f"/jobs/{job}:cancel")
+        _, before = await desk.call("GET", f"/jobs/{job}")
+        packs = PackStore(desk.redis)
+        records = await packs.records([job])
+        lease = await LeaseStore(desk.redis).acquire(Role.DATA, "me", 600_000)
+        assert await packs.remove("p1", records, lease.term) == 1
+
+        # The store is away: what is said is true, and says what it lacks.
+        _, said = await desk.call("GET", "/jobs")
+        assert [each["id"] for each in said["jobs"]] == [live]
+        assert said["incomplete"] == "1 of 1 packs of archived jobs are still to be read"
+        status, said = await desk.call("GET", f"/jobs/{job}")
+        assert (status, said["retryable"]) == (503, True)
+        status, said = await desk.call("GET", f"/jobs/{_NOBODYS}")
+        assert status == 503
+
+        (state_dir / "packs").mkdir()
+        part = state_dir / "packs" / "part"
+        part.write_bytes(write_pack(records))
+        part.rename(part.with_name("p1"))
+
+        async def whole() -> bool:
+            return (await desk.call("GET", "/jobs"))[1]["incomplete"] is None
+
+        await wait_until(whole, "the pack to be read", within_s=60.0)
+        assert set(await _listed(desk)) == {job, live}
+        assert await desk.call("GET", f"/jobs/{job}") == (200, before)
+        assert (await desk.call("GET", f"/jobs/{_NOBODYS}"))[0] == 404
+        await packs.forget("p1", lease.term)
+        assert await _listed(desk) == [live]
+        assert (await desk.call("GET", f"/jobs/{job}"))[0] == 404

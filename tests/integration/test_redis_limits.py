@@ -128,6 +128,19 @@ async def test_without_memory_running_jobs_still_finish(stage: Stage, keys: Keys
     assert {n.free for n in await stage.nodes.all()} == {NODE_SIZE}
 
 
+async def test_without_memory_old_jobs_are_archived_and_make_room(
+    stage: Stage, keys: Keys
+) -> None:
+    job = await stage.make(new_job(1))
+    await stage.apply(move_of(job, Event.CANCEL, Role.REQUEST, cause=Cause.CANCELED))
+    fill(keys)
+    records = await stage.packs.records([job.id])
+    assert await stage.packs.remove("pack", records, 1) == 1
+    assert await stage.packs.held([job.id]) == set()
+    await stage.packs.forget("pack", 1)
+    assert await stage.packs.names() == []
+
+
 async def test_without_memory_leaders_and_nodes_stay_alive(stage: Stage, keys: Keys) -> None:
     fill(keys)
     assert (await stage.leases.acquire(Role.MONITOR, "me", 1_000)).held

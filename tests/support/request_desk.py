@@ -109,7 +109,14 @@ def _data_service(folder: Path) -> web.Application:
             raise web.HTTPNotFound
         return web.Response(body=path.read_bytes()[int(request.query["offset"]) :])
 
+    async def pack(request: web.Request) -> web.Response:
+        path = folder / "packs" / request.match_info["name"]
+        if not path.exists():
+            raise web.HTTPServiceUnavailable
+        return web.Response(body=path.read_bytes())
+
     app = web.Application(client_max_size=1 << 30)
+    app.router.add_get("/internal/packs/{name}", pack)
     app.router.add_put("/api/v1/datasets/{rest:.+}", put)
     app.router.add_get("/api/v1/datasets/{rest:.+}", get)
     app.router.add_get("/internal/logs/{job}/{attempt}/{name}", log)

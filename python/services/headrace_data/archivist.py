@@ -5,6 +5,7 @@ A pack is whole in the store before a script removes its jobs from Redis, and na
 """
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,18 @@ _READ: Final = 100
 _EVERY_MS: Final = 60_000
 _PATIENCE_MS: Final = 24 * 3_600_000
 _AGAIN_MS: Final = 3_600_000
+_MOST_DAYS: Final = 36_500
 _SHARE: Final = 10  # of the retention, where a tenth of it is less than these times
+
+
+def retention(days: float, setting: str) -> int:
+    """Days as milliseconds, 0 for ever; raises `InvalidInput` for what is no such time."""
+    if not 0 <= days <= _MOST_DAYS:
+        raise InvalidInput(
+            f"{setting}={days}: a number of days from 0 to {_MOST_DAYS:,}",
+            hint="0 keeps them for ever",
+        )
+    return math.ceil(days * 24 * 3_600_000)
 
 
 @dataclass(slots=True)

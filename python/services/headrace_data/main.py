@@ -18,7 +18,7 @@ from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
 from headrace_data.access import Access
 from headrace_data.api import DatasetsApi
-from headrace_data.archivist import Archivist
+from headrace_data.archivist import Archivist, retention
 from headrace_data.catalogue import Catalogue
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
@@ -45,7 +45,6 @@ from headrace_service.query import refuse_unknown_parameters
 BODY_LIMIT_BYTES = 64 * 2**20
 _SPOOL_EVERY_S = 600.0
 _READY_WITHIN_S = 5.0
-_DAY_MS = 24 * 3_600_000
 
 
 def build(
@@ -81,8 +80,10 @@ def build(
             jobs,
             PackStore(redis),
             store,
-            retention_ms=int(settings.retention_days * _DAY_MS),
-            archive_retention_ms=int(settings.archive_retention_days * _DAY_MS),
+            retention_ms=retention(settings.retention_days, "retention_days"),
+            archive_retention_ms=retention(
+                settings.archive_retention_days, "archive_retention_days"
+            ),
         ),
         leader=Leader(LeaseStore(redis), Role.DATA, settings.lease_s, redis.open),
         sweep_s=settings.sweep_s,
