@@ -114,8 +114,8 @@ class Socket:
                 await self._sort(json.loads(text), len(text))
         except ConnectionClosed as closed:
             why = _why(closed)
-        except ValueError:
-            why = Broken("the server said something that is no JSON")
+        except (ValueError, TypeError, AttributeError, LookupError):
+            why = Broken("the server said something without sense")
             await self._wire.close()
         for inbox in self._inboxes.values():
             inbox.end(why)
