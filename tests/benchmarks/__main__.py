@@ -16,6 +16,7 @@ from tests.benchmarks import (
     recovery,
     start,
     submits,
+    transfers,
     transitions,
 )
 from tests.benchmarks.bench import Bench, NotHere
@@ -35,6 +36,7 @@ _ALL = {
         growth,
         recovery,
         listing,
+        transfers,
     )
 }
 

