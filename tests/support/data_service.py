@@ -99,7 +99,7 @@ class DataHarness:
 
     async def start(self) -> None:
         # As in production, where the service is wired before its loop runs.
-        self._service = await asyncio.to_thread(build, self.settings, self._detect)
+        self._service = await asyncio.to_thread(build, self.settings, detect=self._detect)
         for step in self._service.open:
             await step()
         assert self._service.app is not None

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from headrace_client.errors import WrongOffset, error_of
 from headrace_client.http import GONE, Http
+from headrace_client.smallfiles import SMALL_BYTES, is_new, read_small, write_small
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound, Unavailable
 from headrace_model.people import Level
@@ -21,7 +22,7 @@ from headrace_wire.schema import to_plain
 
 _PIECE_BYTES = 1 << 20
 _HASH_BYTES = 8 << 20
-_AT_ONCE = 4
+_AT_ONCE = 8
 View = Mapping[str, Any]
 Moved = Callable[[str, int, int], None]
 """Hears how far each file is: its item path, the bytes that are there, its size in bytes. All
@@ -160,8 +161,9 @@ class Datasets:
 
     async def upload_item(self, name: str, file: LocalFile, moved: Moved = say_nothing) -> int:
         """Upload one file, from where an earlier try broke off; returns its size in bytes."""
-        digest = await hash_of(file.path)
-        size = (await asyncio.to_thread(file.path.stat)).st_size
+        small = await asyncio.to_thread(read_small, file.path)
+        data, digest = small or (None, await hash_of(file.path))
+        size = (await asyncio.to_thread(file.path.stat)).st_size if data is None else len(data)
         address = f"{_address(name)}/items/{quote(file.item, safe='/')}"
         offset: int | None = 0  # None: the server has to be asked
         async for last in self._http.tries():
@@ -169,7 +171,8 @@ class Datasets:
                 if offset is None:
                     offset = await self._kept(address, digest, size)
                 if not offset >= size > 0:
-                    await self._put(address, file, digest, size, offset, moved)
+                    rest = _read(file, offset, size, moved) if data is None else data[offset:]
+                    await self._put(address, file, digest, size, offset, rest)
                 moved(file.item, size, size)
                 return size
             except WrongOffset as error:
@@ -198,13 +201,18 @@ class Datasets:
             return 0
 
     async def _put(
-        self, address: str, file: LocalFile, digest: str, size: int, offset: int, moved: Moved
+        self,
+        address: str,
+        file: LocalFile,
+        digest: str,
+        size: int,
+        offset: int,
+        data: AsyncIterator[bytes] | bytes,
     ) -> None:
         headers = {"X-Content-SHA256": digest, "Content-Length": str(size - offset)}
         headers["Content-Type"] = "application/octet-stream"
         if offset:
             headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
-        data = _read(file, offset, size, moved) if size else b""
         async with self._http.open(
             "PUT", address, headers=headers, data=data, takes=(409,)
         ) as answer:
@@ -240,14 +248,22 @@ class Datasets:
         check_item_path(item["path"])  # a server must not write outside of the folder either
         target, size = folder / item["path"], int(item["size_bytes"])
         part = target.with_name(target.name + ".part")
-        if await _is_whole(target, size, item["sha256"]):
-            moved(item["path"], size, size)
-            return size
-        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         address = f"{_address(name)}/items/{quote(item['path'], safe='/')}"
+        small = size <= SMALL_BYTES and await asyncio.to_thread(is_new, target, part)
+        if not small:
+            if await _is_whole(target, size, item["sha256"]):
+                moved(item["path"], size, size)
+                return size
+            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        data, found = b"", ""
         async for last in self._http.tries():
             try:
-                await self._fetch(address, part, size, partial(moved, item["path"]))
+                if small:
+                    async with self._http.open("GET", address) as answer:
+                        data = await answer.read()
+                    found = sha256(data).hexdigest()
+                else:
+                    await self._fetch(address, part, size, partial(moved, item["path"]))
                 break
             except Unavailable:
                 if last:
@@ -255,13 +271,16 @@ class Datasets:
             except GONE as error:
                 if last:
                     raise self._http.unreachable(error) from None
-        if await hash_of(part) != item["sha256"]:
-            await asyncio.to_thread(part.unlink)
+        if (found or await hash_of(part)) != item["sha256"]:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
             raise HeadraceError(
                 f"{item['path']} arrived damaged: its SHA-256 is not the dataset's",
                 hint="download it again",
             )
-        await asyncio.to_thread(part.replace, target)
+        if small:
+            await asyncio.to_thread(write_small, part, target, data)
+        else:
+            await asyncio.to_thread(part.replace, target)
         moved(item["path"], size, size)
         return size
 

@@ -37,6 +37,8 @@ REQUEST_ID_KEY: Final = web.RequestKey("request_id", str)
 _SAFE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION: Final = version("headrace")
 _LOCATION: Final = 8190
+# Of a body on its way; a connection holds up to twice as much.
+_BUFFER_BYTES: Final = 256 * 1024
 
 # The most derived class wins: the first match in this order is taken.
 _HTTP_STATUS: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
@@ -158,7 +160,11 @@ def make_app(
     app = web.Application(
         middlewares=[around],
         client_max_size=body_limit_bytes,
-        handler_args={"max_line_size": _LOCATION, "max_field_size": _LOCATION},
+        handler_args={
+            "max_line_size": _LOCATION,
+            "max_field_size": _LOCATION,
+            "read_bufsize": _BUFFER_BYTES,
+        },
     )
     app.router.add_get("/health/live", live)
     app.router.add_get("/health/ready", is_ready)
@@ -231,4 +237,7 @@ def internal_session(url: str, token: InternalToken) -> tuple[ClientSession, str
     else:
         connector, base = TCPConnector(), url.rstrip("/")
     timeout = ClientTimeout(total=None, sock_connect=5.0, sock_read=120.0)
-    return ClientSession(connector=connector, headers=token.headers, timeout=timeout), base
+    session = ClientSession(
+        connector=connector, headers=token.headers, timeout=timeout, read_bufsize=_BUFFER_BYTES
+    )
+    return session, base

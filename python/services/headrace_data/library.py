@@ -236,10 +236,15 @@ class Library:
         self.spool.check_size(upload, piece)
         await self._check_room(dataset, (piece.total or 0) - piece.first, is_new=known is None)
 
-        async def keep(whole: Path) -> Item:
-            size = (await asyncio.to_thread(whole.stat)).st_size
-            item = Item(upload.path, size, upload.sha256, upload_key(dataset, upload.sha256))
-            await self.store.put_file(item.key, whole, move=True)
+        async def keep(whole: Path | bytes) -> Item:
+            key = upload_key(dataset, upload.sha256)
+            if isinstance(whole, bytes):
+                item = Item(upload.path, len(whole), upload.sha256, key)
+                await self.store.put_bytes(key, whole)
+            else:
+                size = (await asyncio.to_thread(whole.stat)).st_size
+                item = Item(upload.path, size, upload.sha256, key)
+                await self.store.put_file(key, whole, move=True)
             await self.datasets.put_item(dataset.id, item)
             return item
 

@@ -74,9 +74,6 @@ class _Part:
             rest = rest[os.write(self._open, rest) :]
         self.size += len(data)
 
-    def sync(self) -> None:
-        os.fsync(self._open)
-
     def close(self) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -119,13 +116,14 @@ class Spool:
         upload: Upload,
         piece: Piece,
         body: AsyncIterator[bytes],
-        keep: Callable[[Path], Awaitable[T]],
+        keep: Callable[[Path | bytes], Awaitable[T]],
     ) -> T | None:
         """Take the bytes of one request; once the file is whole and right, `keep` it.
 
-        Returns what `keep` does, None for a file that is not whole yet. What came before a
-        connection broke stays. Raises `WrongOffset`, `WrongChecksum` (the part is thrown away),
-        `TooLarge`, `InvalidInput`, `Conflict`, `Unavailable`.
+        `keep` gets the part file, or the bytes of a small file that came at once. Returns what it
+        does, None for a file that is not whole yet. What came before a connection broke stays.
+        Raises `WrongOffset`, `WrongChecksum` (the part is thrown away), `TooLarge`,
+        `InvalidInput`, `Conflict`, `Unavailable`.
         """
         self.check_size(upload, piece)
         path = self._path(upload)
@@ -161,10 +159,15 @@ class Spool:
         upload: Upload,
         piece: Piece,
         body: AsyncIterator[bytes],
-        keep: Callable[[Path], Awaitable[T]],
+        keep: Callable[[Path | bytes], Awaitable[T]],
     ) -> T | None:
         part = _Part(path)
         try:
+            if piece.first == 0 and piece.end == piece.total and (piece.total or _CHUNK) < _CHUNK:
+                data = await self._small(part, piece, body)
+                if sha256(data).hexdigest() == upload.sha256:
+                    return await to_end(keep(data))
+                body = _again(data, body)
             await finish(part.open, piece.first)
             await self._fill(part, upload, piece, body)
             if await self._is_whole(part, path, upload, piece):
@@ -212,6 +215,23 @@ class Spool:
             if waiting:
                 await finish(part.append, bytes(waiting))
 
+    async def _small(self, part: _Part, piece: Piece, body: AsyncIterator[bytes]) -> bytes:
+        """Read a small body into memory, less of it where it breaks off or is silent.
+
+        When this request is cancelled, what came is laid into the part.
+        """
+        data = bytearray()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SILENCE_S):
+                    while len(data) <= (piece.total or 0) and (more := await anext(body, b"")):
+                        data += more
+        except BaseException:
+            await finish(part.open, 0)
+            await finish(part.append, bytes(data))
+            raise
+        return bytes(data)
+
     async def _is_whole(self, part: _Part, path: Path, upload: Upload, piece: Piece) -> bool:
         if piece.total is not None and part.size < piece.total:
             if piece.end is not None and part.size < piece.end:
@@ -220,7 +240,6 @@ class Spool:
                     hint="what came is kept: ask for the Upload-Offset with HEAD and resume",
                 )
             return False
-        await finish(part.sync)
         if (found := part.digest.hexdigest()) != upload.sha256:
             await self.drop(path)
             raise WrongChecksum(
@@ -252,6 +271,14 @@ class Spool:
                 with suppress(FileNotFoundError):
                     if part.stat().st_mtime < before and part not in self._writing:
                         part.unlink()
+
+
+async def _again(came: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """A body whose beginning was read already."""
+    if came:
+        yield came
+    async for data in body:
+        yield data
 
 
 def _wrong_offset(first: int, kept: int) -> WrongOffset:

@@ -43,12 +43,12 @@ class Reader:
         self.size = 0  # of the whole object, once something was read
         self._server = server
         self._key = key
-        self._left = length
+        self.left = length
         self._response: BaseHTTPResponse | None = None
 
     def read(self) -> bytes:
         """The next bytes, at most 1 MiB; none at the end. May be repeated after an error."""
-        if self._left == 0:
+        if self.left == 0:
             return b""
         try:
             if self._response is None and not self._open():
@@ -59,8 +59,8 @@ class Reader:
             self.close()
             raise
         self.offset += len(data)
-        if self._left is not None:
-            self._left -= len(data)
+        if self.left is not None:
+            self.left -= len(data)
         return data
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class Reader:
 
     def _open(self) -> bool:
         try:
-            self._response = self._server.get(self._key, self.offset, self._left or 0, self.etag)
+            self._response = self._server.get(self._key, self.offset, self.left or 0, self.etag)
         except S3Error as error:
             if code_of(error) == _NOTHING_THERE:
                 return False

@@ -136,7 +136,7 @@ class S3Store:
         """Yield the bytes from `offset` on; a broken connection is taken up where it broke."""
         reader = Reader(self._server, self._full(key), offset, length)
         try:
-            while data := await self._call(reader.read, key):
+            while reader.left != 0 and (data := await self._call(reader.read, key)):
                 yield data
         finally:
             reader.close()
