@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from headrace_data.errors import WrongChecksum
 from headrace_data.spool import Piece, Spool, Upload
-from headrace_model.errors import Conflict
+from headrace_model.errors import Conflict, InvalidInput
 from headrace_model.ids import DatasetId
 from tests.support.wait import wait_until
 
@@ -38,8 +39,10 @@ class Body:
             await asyncio.Event().wait()
 
 
-async def read(path: Path) -> bytes:
+async def read(path: Path | bytes) -> bytes:
     """Stands for the store's put: takes the file away."""
+    if isinstance(path, bytes):
+        return path
 
     def work() -> bytes:
         data = path.read_bytes()
@@ -102,6 +105,39 @@ async def test_a_newer_request_goes_on_where_a_cancelled_one_really_ended(
     assert await second == DATA
     with pytest.raises(Conflict, match="took this one's place"):
         await first
+
+
+@pytest.mark.parametrize("breaks", [asyncio.CancelledError(), ConnectionResetError()])
+async def test_what_came_of_a_small_file_is_kept_too(spool: Spool, breaks: BaseException) -> None:
+    small = DATA[: MIB // 2]
+    upload = Upload(DatasetId("d1"), "small.bin", sha256(small).hexdigest())
+
+    async def breaks_off() -> AsyncIterator[bytes]:
+        yield small[:100]
+        raise breaks
+
+    whole = Piece(0, len(small), len(small))
+    with pytest.raises((type(breaks), Conflict)):
+        await spool.receive(upload, whole, breaks_off(), read)
+    assert await spool.offset(upload) == 100
+    rest = Piece(100, len(small), len(small))
+    assert await spool.receive(upload, rest, Body(small[100:]).pieces(), read) == small
+
+
+async def test_a_small_file_never_lies_in_the_spool(spool: Spool) -> None:
+    small = DATA[:100]
+    upload = Upload(DatasetId("d1"), "small.bin", sha256(small).hexdigest())
+    kept = await spool.receive(upload, Piece(0, 100, 100), Body(small).pieces(), read)
+    assert kept == small
+    assert not spool.root.exists()
+    wrong = Upload(upload.dataset, "small.bin", "0" * 64)
+    with pytest.raises(WrongChecksum):
+        await spool.receive(wrong, Piece(0, 100, 100), Body(small).pieces(), read)
+    assert await spool.offset(wrong) == 0
+    short = Body(small[:40]).pieces()
+    with pytest.raises(InvalidInput, match="cut off at byte 40"):
+        await spool.receive(upload, Piece(0, 100, 100), short, read)
+    assert await spool.offset(upload) == 40
 
 
 async def test_a_whole_file_is_kept_before_a_newer_request_may_touch_it(spool: Spool) -> None:
