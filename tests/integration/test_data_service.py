@@ -11,6 +11,7 @@ import pytest
 from headrace_adapters.redis.events import Events
 from headrace_data.catalogue import Catalogue
 from headrace_data.service import DataService
+from headrace_data.upkeep import Upkeep
 from headrace_kinds.base import Target
 from headrace_model.cause import Cause
 from headrace_model.dataset import Category
@@ -366,6 +367,32 @@ async def test_markers_that_a_kill_prevented_follow(
     assert await all_.store.stat(marker) is None
     async with all_.data():
         await wait_until(lambda: all_.store.stat(marker), "the SEALED marker")
+
+
+async def test_what_was_not_sealed_goes_though_a_kill_came_after_the_marker(
+    all_: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    marker, rest = "sealed/{}.1.flow", "datasets/{}.1.flow/1/rest"
+    async with all_.data() as data:
+        job = await all_.submit({COLLECTION}, MAKES)
+        await all_.allocate(job)
+        await all_.exited(job)
+        fact = await all_.collect(data, job, {"flow": {"q": b"1"}})
+        await all_.store.put_bytes(rest.format(job), b"of a task that ran twice")
+        with monkeypatch.context() as patched:
+            patched.setattr(Upkeep, "_tidy", killed)
+            await all_.report(fact)
+            await all_.until(job, Status.COMPLETED)
+            await wait_until(lambda: all_.store.stat(marker.format(job)), "the SEALED marker")
+
+    async def gone() -> bool:
+        return await all_.store.stat(rest.format(job)) is None
+
+    async with all_.data():
+        await wait_until(gone, "what was not sealed to go")
 
 
 async def test_a_kill_before_the_seal_loses_nothing(

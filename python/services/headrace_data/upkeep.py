@@ -54,9 +54,14 @@ class Upkeep:
             self._owed.discard(dataset)
             return
         await self.store.put_bytes(marker_key(dataset), entry.doc.encode())
+        try:
+            await self._tidy(entry.dataset)
+        except (Conflict, NotFound) as error:  # a damaged manifest does not tell what may go
+            logger("data").warning(
+                f"what was not sealed stays: {error}", action="mark", dataset=dataset
+            )
         self._owed.discard(dataset)
-        await self.datasets.marked(dataset, entry.doc)
-        await self._tidy(entry.dataset)
+        await self.datasets.marked(dataset, entry.doc)  # last: until then all of it is repeated
 
     async def delete(self, dataset: DatasetId) -> None:
         """Delete a dataset, its tombstone first; raises `Linked`, `Stale`, `NotFound`."""
