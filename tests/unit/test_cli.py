@@ -102,6 +102,17 @@ def test_validate_shows_all_that_is_wrong(
     assert "memory" in said
 
 
+def test_validate_names_the_input_whose_file_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(GOOD + "inputs: {here: {path: ./job.yaml}, gone: {path: ./gone.csv}}\n")
+    assert run_cli(["exec", "validate", str(file)]) == exits.REFUSED
+    said = capsys.readouterr().err
+    assert "inputs.gone.path: './gone.csv' is neither a file nor a folder" in said
+    assert "inputs.here" not in said
+
+
 def test_a_missing_file_is_a_sentence_and_no_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

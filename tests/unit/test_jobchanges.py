@@ -110,6 +110,7 @@ def test_a_wrong_value_is_told_as_in_the_file_but_with_no_line_of_it() -> None:
 def test_the_command_line_changes_before_it_checks(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    (tmp_path / "table.csv").touch()
     yaml, text = tmp_path / "job.yaml", tmp_path / "job.json"
     yaml.write_text(TEXT.replace("cpus: 1", "cpus: many"))
     assert run_cli(["exec", "validate", str(yaml)]) == exits.REFUSED

@@ -166,7 +166,7 @@ class Http:
         why = getattr(cause, "strerror", None) or f"{cause}" or type(cause).__name__
         return Unreachable(
             f"no Headrace answers at {self.connection.url}: {why}",
-            hint="is it running? `headrace local status` tells for the one on this machine",
+            hint="`headrace doctor` tells what is wrong, or `headrace local up` starts it here",
         )
 
 

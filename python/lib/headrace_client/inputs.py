@@ -34,14 +34,15 @@ async def upload_inputs(
     return spec
 
 
-def _source(folder: Path, path: str) -> Path:
+def source_of(folder: Path, path: str) -> Path:
+    """Where a path input lies; a relative path counts from `folder`."""
     return folder / Path(path).expanduser()
 
 
 async def _upload(
     datasets: Datasets, job: str, given: PathInput, folder: Path, moved: Moved
 ) -> Requirement:
-    source = await asyncio.to_thread(_source, folder, given.path)
+    source = await asyncio.to_thread(source_of, folder, given.path)
     files = await asyncio.to_thread(files_below, source)
     hashes = [(each.item, await hash_of(each.path)) for each in files]
     ending = f"-{content_hash(hashes)[:_HASH_LETTERS]}"

@@ -58,7 +58,8 @@ def headrace(
     Try:
       headrace local up
       headrace exec run --follow -- echo hello
-      headrace jobs list
+      headrace init
+      headrace doctor
 
     The server and token come from --url and --token-file, else from HEADRACE_URL and
     HEADRACE_TOKEN_FILE (or HEADRACE_TOKEN), else from `headrace login`, else from the Headrace on

@@ -13,9 +13,10 @@ from headrace_client.cli.base import Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
 from headrace_client.cli.progress import transfer
 from headrace_client.cli.show import note, pairs, show, write
-from headrace_client.inputs import upload_inputs
+from headrace_client.inputs import source_of, upload_inputs
 from headrace_model.spec import JobSpec
 from headrace_wire.api import AcceptedView, JobView
+from headrace_wire.errors import InvalidJobFile, Problem
 from headrace_wire.jobchanges import parse_change
 from headrace_wire.jobfile import dump, load_jobfile
 from headrace_wire.jsontext import parse_json
@@ -131,7 +132,7 @@ def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -
 @_set
 @output_option
 def validate(file: str, changes: tuple[str, ...], form: str) -> None:
-    """Check a job file on this machine, and show all that is wrong.
+    """Check a job file and what it names on this machine; show all that is wrong.
 
     \b
     Example: headrace exec validate job.yaml -o yaml
@@ -150,7 +151,15 @@ def _load(file: str, changes: Iterable[str], *, as_json: bool) -> tuple[JobSpec,
     def read(name: str) -> bytes:
         return (folder / name).read_bytes()
 
-    return load_jobfile(source, read_file=read, changes=asked), folder
+    spec = load_jobfile(source, read_file=read, changes=asked)
+    missing = [
+        Problem(f"inputs.{each.name}.path", f"{each.path!r} is neither a file nor a folder")
+        for each in spec.path_inputs
+        if not source_of(folder, each.path).exists()
+    ]
+    if missing:
+        raise InvalidJobFile(missing)
+    return spec, folder
 
 
 def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
