@@ -18,7 +18,6 @@ from aiohttp import (
 )
 
 from headrace_adapters.redis.events import Events
-from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model.errors import Unavailable
@@ -272,7 +271,7 @@ async def test_who_can_t_be_told_an_event_comes_again_for_it(
     async with connected(desk) as socket:
         await socket.say(op="follow", id="a", topic="jobs")
         await socket.until("snapshot")
-        monkeypatch.setattr(JobStore, "get_many", away)
+        monkeypatch.setattr(service.LiveHub, "_read", away)
         await desk.submit()
         assert await socket.closed() == Close.GOING
 
