@@ -262,9 +262,13 @@ class Stack:
     def _parts(self, open_jobs: set[JobId]) -> list[Path]:
         """Files that somebody began to write; those of attempts under way are none of them."""
         attempts = self.home.attempts
+        # Not Path.rglob: folders of attempts go while one looks.
+        files = (
+            Path(folder, name) for folder, _, names in os.walk(self.home.root) for name in names
+        )
         return [
             path
-            for path in sorted(self.home.root.rglob("*.part"))
+            for path in sorted(path for path in files if path.suffix == ".part")
             if not (
                 attempts in path.parents and _job(path.relative_to(attempts).parts[0]) in open_jobs
             )
