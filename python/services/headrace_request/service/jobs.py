@@ -167,6 +167,8 @@ class JobDesk:
 
     async def _still_to_complete(self, spec: JobSpec) -> tuple[JobId, ...]:
         """The jobs in `after:` that are in Redis; an archived one must have completed."""
+        if not spec.after:
+            return ()
         live = {job.id for job in await self._store.get_many(spec.after)}
         for job in spec.after:
             if job in live:
@@ -201,7 +203,7 @@ class JobDesk:
     async def get_many(self, jobs: Iterable[JobId]) -> list[Job]:
         """Read several jobs, live and archived; those that are gone are left out."""
         ids = list(jobs)
-        found = await self._store.get_many(ids)
+        found = await self._store.get_many(ids) if ids else []
         live = {job.id for job in found}
         archived = await self._archive.find_all(job for job in ids if job not in live)
         return [*found, *(record.job for record in archived)]
