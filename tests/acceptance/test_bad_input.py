@@ -261,10 +261,13 @@ class TestTokens:
         spoof = {"X-Headrace-User": "admin"}
         answers.append(headrace.ask(method, path, token=None, headers=spoof))
         for answer in answers:
-            assert answer.status == 401
-            assert answer.headers["www-authenticate"] == "Bearer"
+            # 429: one guess too many from this address.
+            assert answer.status in (401, 429)
+            told = "www-authenticate" if answer.status == 401 else "retry-after"
+            assert answer.headers[told]
             if method != "HEAD":
-                assert _refused(answer, 401)["hint"] or True
+                _refused(answer, answer.status)
+        assert headrace.ask("GET", "/me").status == 200, "a known token opens all the same"
 
     def test_health_needs_none(self, headrace: Headrace) -> None:
         for path in ("/health/live", "/health/ready", "/metrics"):

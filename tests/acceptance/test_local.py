@@ -18,10 +18,12 @@ import pytest
 from headrace_adapters.backends.process import ProcessBackend
 from headrace_adapters.redis.users import UserStore
 from headrace_local import processes
+from headrace_local.admin import user_name
 from headrace_local.folders import find_home
 from headrace_local.layout import Home
 from headrace_local.redis_users import connect
 from headrace_model.ids import JobId
+from headrace_model.people import UserRole
 from headrace_model.worker import WorkerKey, WorkerLaunch
 from tests.support.wait import T, wait_until
 
@@ -200,6 +202,34 @@ def _admin_of(local: Local) -> str | None:
         return found[0].role if found else None
 
     return asyncio.run(lookup())
+
+
+def test_who_lost_the_admin_is_made_one_again_on_the_machine(local: Local) -> None:
+    local.up()
+    lost = local.home.admin_token.read_text()
+
+    async def lose() -> None:
+        """Another admin demotes the machine's owner, shuts them out and revokes what they have."""
+        redis = connect(local.home)
+        try:
+            await redis.open()
+            users = UserStore(redis)
+            await users.create_user("eve", UserRole.ADMIN)
+            await users.set_role(user_name(), UserRole.VIEWER)
+            await users.set_disabled(user_name(), True)
+        finally:
+            await redis.close()
+
+    asyncio.run(lose())
+    assert _admin_of(local) is None
+    done = local("reset-admin", "-o", "json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["user"] == user_name()
+    token = local.home.admin_token.read_text()
+    assert token != lost
+    assert token.strip() not in done.stdout + done.stderr
+    assert _admin_of(local) == "admin"
 
 
 @contextlib.contextmanager

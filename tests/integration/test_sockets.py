@@ -5,17 +5,21 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from headrace_client.connection import Connection
+from headrace_client.errors import Untrusted
+from headrace_client.http import Http
 from headrace_local.health import any_free_port
 from headrace_model.errors import InvalidInput
 from headrace_service.http import make_app
 from headrace_service.lifecycle import Service, run
 from headrace_service.sockets import Sockets, tls_of
-from tests.support.certificates import Authority
+from tests.support.certificates import Authority, Certificate
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
@@ -190,6 +194,36 @@ async def test_tls_is_1_2_or_newer_and_plain_http_is_told_to_use_it(authority: A
         assert status == 400
         assert problem["detail"] == "this address speaks HTTPS, not HTTP"
         assert "https://" in problem["hint"]
+
+
+async def test_the_client_speaks_to_nobody_whose_certificate_it_can_not_verify(
+    authority: Authority, state_dir: Path
+) -> None:
+    def made() -> tuple[Authority, Certificate, Certificate]:
+        (state_dir / "other").mkdir()
+        other = Authority(state_dir / "other", "other")
+        return other, authority.certificate("127.0.0.1"), authority.certificate("elsewhere.org")
+
+    other, good, misnamed = await asyncio.to_thread(made)
+
+    async def ask(port: int, ca_file: Path | None) -> int:
+        connection = Connection(
+            f"https://127.0.0.1:{port}", "hrt_secret", str(ca_file) if ca_file else None
+        )
+        async with (
+            Http(connection, patience_s=1.0) as http,
+            http.open("GET", "/../../health/live", takes=(404,)) as answer,
+        ):
+            return answer.status
+
+    for certificate, ca_file in ((good, None), (good, other.file), (misnamed, authority.file)):
+        tls = await asyncio.to_thread(tls_of, str(certificate.cert), str(certificate.key))
+        async with service(Sockets(tls=tls)) as connect:
+            port = (await connect()).writer.get_extra_info("peername")[1]
+            with pytest.raises(Untrusted):
+                await ask(port, ca_file)
+            if certificate is good:
+                assert await ask(port, authority.file) in (200, 404)
 
 
 async def test_connections_count_before_their_handshake(authority: Authority) -> None:

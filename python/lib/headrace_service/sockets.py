@@ -203,6 +203,10 @@ class PublicSite(web.BaseSite):
         try:
             async with asyncio.timeout(self._sockets.headers_s):
                 await readable
+        except asyncio.CancelledError:  # the site stops, and no protocol has it yet
+            loop.remove_reader(number)
+            connection.close()
+            raise
         finally:
             loop.remove_reader(number)
         first = connection.recv(1, socket.MSG_PEEK)
