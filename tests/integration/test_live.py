@@ -243,6 +243,8 @@ async def test_what_happens_while_the_missed_is_told_comes_once_and_after_it(
         await other.say(op="follow", id="a", topic="jobs")
         after = (await other.until("snapshot"))["at"]
         jobs = [await desk.submit(), await desk.submit()]
+        for _ in jobs:  # so that only the stream tells of them from here on
+            await other.until("job")
         since = Events.since
 
         async def slow_since(self: Events, place: str, count: int) -> Any:
