@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -263,6 +264,36 @@ async def _agent(redis_url: str, files: dict[str, bytes]) -> AsyncIterator[None]
         await asyncio.gather(serving, return_exceptions=True)
         await pubsub.aclose()
         await redis.close()
+
+
+async def test_a_followed_log_is_told_as_it_grows_by_one_answer(
+    desk: Desk, redis_server: RedisServer
+) -> None:
+    """The agent's end of the file is that of now: whoever follows goes on listening."""
+    await desk.join_node()
+    job = await desk.submit()
+    await desk.launch(job)
+    redis = await asyncio.to_thread(Redis, redis_server.url)
+    pubsub = redis.client.pubsub()
+    await pubsub.subscribe("hr:logs:want")
+
+    async def first_want() -> dict[str, Any]:
+        async for message in pubsub.listen():
+            if message["type"] == "message":
+                return dict(json.loads(message["data"]))
+        raise AssertionError("nobody asked")
+
+    url = f"http://request/api/v1/jobs/{job}/logs?stream=out&follow=true"
+    asked = asyncio.ensure_future(first_want())
+    async with asyncio.timeout(20), desk.session.get(url) as answer:
+        want = await asked
+        for offset, data in ((0, ""), (0, "one\n"), (4, "two\n")):
+            piece = {"offset": offset, "data": data, "eof": True, "state": "running"}
+            await redis.client.publish(want["reply"], json.dumps(piece))
+            if data:
+                assert await answer.content.readline() == data.encode()
+    await pubsub.aclose()
+    await redis.close()
 
 
 async def test_a_followed_log_ends_when_the_job_does(

@@ -108,7 +108,7 @@ class LogAnswers:
     async def _send(self, want: Want) -> None:
         logs = AttemptFolder(self._attempts / want.folder).logs
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        at = want.offset
+        at, answered = want.offset, False
         while True:
             there = () if want.task is None else await self._of_run(want.folder)
             data = await asyncio.to_thread(_read, logs, want, at, there)
@@ -116,7 +116,9 @@ class LogAnswers:
                 await self._wants.answer(want.reply, _piece(at, at, "", eof=True, gone=True))
                 return
             ended = len(data) < _PIECE_BYTES
-            if data or not want.follow:
+            # An empty piece tells a follower that there is a file, which grows perhaps.
+            if data or not want.follow or not answered:
+                answered = True
                 text = decoder.decode(data)
                 if not await self._wants.answer(
                     want.reply, _piece(at, at + len(data), text, eof=ended)

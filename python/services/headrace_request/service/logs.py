@@ -151,6 +151,7 @@ class LogReader:
         """Yield one attempt's log as (text, the byte of the file to go on from)."""
         with self._waiters.watch(file.job) as change:
             while True:
+                change.clear()  # before the job is read: what changes from here on is heard
                 job = await asker.job()
                 live = _may_write(job, file.attempt)
                 node = await self._node(job, file)
@@ -194,8 +195,8 @@ class LogReader:
     ) -> AsyncIterator[tuple[str, int, bool]]:
         """Yield (text, read up to, the end was reached) as the node's agent answers.
 
-        Ends at the end of the file; when the node has no such file; when it does not answer; and
-        while following when the job changes, so that the caller looks at it again.
+        Ends at the end of the file, while following not before the job changes, so that the
+        caller looks at it again; when the node has no such file; and when it does not answer.
         """
         while True:
             reached, again = at, False
@@ -235,7 +236,6 @@ class LogReader:
             "lease_ms": _LEASE_MS,
             **({} if file.task is None else {"task": file.task}),
         }
-        change.clear()
         loop = asyncio.get_running_loop()
         await self._replies.ask(json.dumps(want))
         began_s = asked_s = loop.time()
@@ -246,8 +246,9 @@ class LogReader:
                 if piece.gone:
                     return
                 yield piece
-                if piece.eof:
+                if piece.eof and not follow:
                     return
+                want["offset"] = piece.end
             now_s = loop.time()
             if not answered and now_s - asked_s >= _ANSWER_S:
                 return
