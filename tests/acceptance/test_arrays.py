@@ -58,6 +58,9 @@ def test_failed_tasks_are_named_and_can_be_listed(headrace: Headrace) -> None:
     assert "5: 3 done, 2 failed" in info
     assert "task 3: exit code 4" in info
     assert headrace.cli("jobs", "logs", job, "--task", "4", "--stream", "err").stdout == "of 4\n"
+    unnamed = headrace.cli("jobs", "logs", job)
+    assert unnamed.returncode != 0
+    assert "--task" in unnamed.stderr
     wrong = headrace.cli("jobs", "logs", job, "--task", "5")
     assert wrong.returncode != 0
     assert "5 tasks" in wrong.stderr

@@ -156,7 +156,7 @@ class AttemptOnNode:
                 lock = await finish(self._lock)
                 programs.insert(0, str(await self._tools.environments.build(lock)))
             if spec.secrets:  # last: they lie on the disk no longer than they must
-                await self._lay_secrets(key, work)
+                await self._lay_secrets(work)
         except OSError as error:
             if error.errno in _PASSING:
                 raise
@@ -213,14 +213,13 @@ class AttemptOnNode:
         await finish(self.folder.remove_secrets)
         await self._tools.report(ended)
 
-    async def _lay_secrets(self, key: WorkerKey, work: Work) -> None:
-        """Lay the job's secrets beside a worker that is about to start.
+    async def _lay_secrets(self, work: Work) -> None:
+        """Lay the job's secrets beside workers that are about to start.
 
-        One that runs, or has ended, is adopted: it has had its secrets.
+        Those that run, or have ended, are adopted: they have had their secrets.
         """
-        known = {worker.key for worker in await self._tools.backend.list()}
-        run = (work.job, work.attempt)
-        if all((each.job, each.attempt) != run for each in known):
+        there = {(each.key.job, each.key.attempt) for each in await self._tools.backend.list()}
+        if (work.job, work.attempt) not in there:
             values = await self._tools.data.secrets(work)
             await finish(self.folder.write_secrets, values)
 

@@ -365,7 +365,7 @@ def _state(record: Message) -> WorkerState:
 
 
 def _log(record: Message) -> TaskLog | None:
-    log = record["log"]
+    log = record.get("log")  # a nest of an earlier version tells of none
     if log is None:
         return None
     ends = record["exit"]["log_ends"] if record["exit"] else (None, None)

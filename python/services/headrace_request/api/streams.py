@@ -40,6 +40,11 @@ def add_logs(
         task = number(request, "task", 0, 0) if "task" in request.query else None
         if task is not None:
             await desk.task(job_id, caller.user, task)
+        elif job.is_array:
+            raise InvalidInput(
+                f"job {job_id} is an array, and each of its tasks has a log of its own",
+                hint="name one: --task 0, or task=0 by REST",
+            )
 
         # A stream lasts: it ends with the token, and with the right to see the job.
 
