@@ -125,8 +125,9 @@ def s3_servers(run_root: Path) -> Iterator[Callable[[str], S3Server]]:
 
     def server(name: str) -> S3Server:
         if name not in running:
-            running[name] = new_s3_server(name, run_root / name)
-            running[name].start()
+            made = new_s3_server(name, run_root / name)
+            made.start()
+            running[name] = made  # one that did not start is tried again by the next test
         return running[name]
 
     try:

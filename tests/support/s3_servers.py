@@ -188,6 +188,8 @@ class SeaweedFs(S3Server):
             str(find_program(self.program)), "server", f"-dir={data}",
             "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", f"-s3.port={self.port}",
             f"-s3.config={config}", *ports, "-volume.max=0", "-master.volumeSizeLimitMB=256",
+            # Two catalogues that we don't use, at fixed ports: a second server would not start.
+            "-s3.port.iceberg=0", "-s3.port.lance=0",
             "-s3.allowDeleteBucketNotEmpty=false", "-master.telemetry=false",
         ]  # fmt: skip
 
