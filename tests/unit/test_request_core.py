@@ -129,6 +129,15 @@ def test_stop_and_cancel_end_a_job_that_holds_nothing_at_once(status: Status) ->
         assert change.to is to
 
 
+def test_a_restart_whose_job_has_completed_since_is_done_when_it_is_repeated() -> None:
+    completed = replace(JOB, status=Status.COMPLETED, desired=Desired.RUN, attempt=2, retries=0)
+    assert desire(completed, DesireVerb.RESTART) == Done()
+    never_restarted = replace(completed, attempt=1)
+    assert isinstance(desire(never_restarted, DesireVerb.RESTART), Refusal)
+    failed = replace(completed, status=Status.FAILED)
+    assert isinstance(desire(failed, DesireVerb.RESTART), Refusal)
+
+
 def test_a_restart_opens_the_next_attempt_without_the_back_off() -> None:
     stopped = replace(JOB, status=Status.STOPPED, desired=Desired.STOP, retries=2)
     change = desire(stopped, DesireVerb.RESTART)

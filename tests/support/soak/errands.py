@@ -376,18 +376,16 @@ async def data_alone(ground: Ground, chance: random.Random) -> None:
     """A dataset that is uploaded, read back, and deleted or left to expire."""
     name, content = f"alone-{token_hex(4)}", chance.randbytes(chance.choice((0, 1_000, 300_000)))
     expires = chance.random() < 0.5
-    more = {"expires_in": "20s"} if expires else {}
-    made = await ground.dataset(name, content, **more)
-    try:
+    more = {"expires_in": f"{chance.choice((5, 20))}s"} if expires else {}
+    with contextlib.suppress(NotFound):  # expired by now, or the answer of the deletion was lost
+        made = await ground.dataset(name, content, **more)
         items = [item async for item in ground.client.datasets.items(made)]
         assert [item["sha256"] for item in items] == [sha256(content).hexdigest()], made
         if not expires:
+            ground.datasets.discard(made)
             await ground.client.datasets.delete(made)
-    except NotFound:
-        pass  # expired already, or deleted by a call whose answer was lost
-    ground.datasets.discard(made)
     await wait_until(
-        lambda: _is_gone(ground, made), f"dataset {made} to be gone", within_s=_ENDED_WITHIN_S
+        lambda: _is_gone(ground, name), f"dataset {name} to be gone", within_s=_ENDED_WITHIN_S
     )
     await asyncio.to_thread((ground.folder / f"{name}.bin").unlink)
 

@@ -95,10 +95,13 @@ def _restart(job: Job, unfinished: int | None) -> Answer:
         ask = replace(job.ask, not_before_ms=None, tasks=tasks)
         start = move_of(job, event, Role.REQUEST)
         return replace(start, desired=Desired.RUN, opens=ask, retries=0)
+    # Its last attempt was opened by a restart, which set `retries` to 0. A client whose answer was
+    # lost asks again, and the job may have completed by then.
+    restarted = job.desired is Desired.RUN and job.attempt > 1 and job.retries == 0
+    if restarted and (job.status is Status.COMPLETED or not job.status.final):
+        return Done()
     if job.status.final:
         return _over(job)
-    if job.desired is Desired.RUN and job.attempt > 1 and job.retries == 0:
-        return Done()  # its last attempt was opened by a restart, which set `retries` to 0
     if job.desired is Desired.STOP:
         return Refusal(
             f"job {job.id} is still being stopped", "restart it once it is CLOSED:STOPPED"
