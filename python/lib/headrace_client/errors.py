@@ -14,7 +14,7 @@ Conflict (headrace_model)
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from headrace_model.errors import (
     Conflict,
@@ -33,7 +33,9 @@ from headrace_model.errors import (
     Unavailable,
 )
 from headrace_model.status import Status
-from headrace_wire.api import JobView
+
+if TYPE_CHECKING:  # the command's help must not wait for the wire
+    from headrace_wire.api import JobView
 
 
 class Unreachable(Unavailable):
@@ -65,7 +67,7 @@ class NotCompleted(HeadraceError):
 
     code = "NOT_COMPLETED"
 
-    def __init__(self, job: JobView) -> None:
+    def __init__(self, job: "JobView") -> None:
         super().__init__(how_it_ended(job), hint=_next_step(job))
         self.job = job
 
@@ -92,14 +94,14 @@ class WrongOffset(Conflict):
         self.offset = offset
 
 
-def how_it_ended(job: JobView) -> str:
+def how_it_ended(job: "JobView") -> str:
     """Tell how a job ended, and why."""
     why = f" ({job.cause})" if job.cause else ""
     detail = f": {job.detail}" if job.detail else ""
     return f"job {job.id} is {job.status.partition(':')[2]}{why}{detail}"
 
 
-def check_completed(job: JobView) -> None:
+def check_completed(job: "JobView") -> None:
     """Raise `JobFailed` for a closed job that has failed, `NotCompleted` for one ended by wish."""
     if job.status in (Status.CANCELED, Status.STOPPED):
         raise NotCompleted(job)
@@ -107,7 +109,7 @@ def check_completed(job: JobView) -> None:
         raise JobFailed(job)
 
 
-def _next_step(job: JobView) -> str:
+def _next_step(job: "JobView") -> str:
     match job.status:
         case Status.STOPPED:
             return f"`headrace jobs restart {job.id}` lets it go on as a further attempt"
