@@ -17,6 +17,7 @@ from headrace_model.ids import job_id
 from headrace_model.job import Job, Need
 from headrace_model.listing import Place
 from headrace_model.move import move_of
+from headrace_model.people import Share
 from headrace_model.status import Desired, Event, Role, Status
 from headrace_model.work import Verb, Work
 from headrace_wire.packs import Record, read_pack
@@ -156,6 +157,26 @@ async def test_a_job_that_becomes_needed_after_it_was_packed_stays_in_redis(
     changed = replace(records[1], fields={**records[1].fields, "version": "77"})
     assert await stage.packs.remove("p", [records[0], changed], 1) == 0
     assert await stage.packs.held([job.id, other.id]) == {job.id, other.id}
+
+
+@pytest.mark.parametrize("late", [(), (Share("user:eve"),)])
+async def test_shares_that_changed_after_a_job_was_packed_are_as_they_are_now(
+    stage: Stage, store: DirectoryStore, late: tuple[Share, ...]
+) -> None:
+    job = await _canceled(stage, 1)
+    early = () if late else (Share("user:bob"),)
+    await stage.jobs.share(job, early)
+    await _later(stage)
+    with pytest.raises(Fenced):  # the pack is in the store, its leader is not any more
+        await _archivist(stage, store).sweep(77)
+    await stage.jobs.share(await stage.jobs.get(job.id), late)
+    await _later(stage)
+    await _archivist(stage, store).sweep(1)
+
+    assert await stage.packs.held([job.id]) == set()
+    first, newest = sorted(await stage.packs.names())  # a reader takes the job from the newest
+    packs = [read_pack(await store.get_bytes(pack_key(name), 2**20)) for name in (first, newest)]
+    assert [[record.job.shared for record in pack] for pack in packs] == [[early], [late]]
 
 
 async def test_young_jobs_wait_and_few_old_ones_wait_for_company(

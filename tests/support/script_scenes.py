@@ -343,20 +343,21 @@ PACK = "00000000000001-0123456789abcdef"
 
 
 async def _archive_jobs(stage: Stage) -> Act:
-    """One of two that is over is awaited, so it stays."""
-    await stage.make(new_job(1))
-    await stage.make(new_job(2))
+    """Of three that are over one is awaited and one was shared since, so these stay."""
+    for number in (1, 2, 4):
+        await stage.make(new_job(number))
     await stage.make(new_job(3, Need.PREREQUISITES, after=(new_job(2).id,)))
-    for number in (1, 2):
+    for number in (1, 2, 4):
         job = await stage.jobs.get(new_job(number).id)
         await stage.apply(launch(job, TWO_NODES))
         job = await stage.jobs.get(job.id)
         stop = move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE)
         job = await stage.apply(replace(stop, forgets=(N1, N2)))
         await stage.apply(replace(move_of(job, Event.END_FAILED, Role.MONITOR), returns=(N1, N2)))
-    (awaited,) = await stage.records(new_job(1).id)
-    late = replace(awaited, id=new_job(2).id, fields=await stage.fields(new_job(2).id))
-    return lambda: stage.packs.remove(PACK, [awaited, late], 1)
+    over, shared = await stage.records(new_job(1).id, new_job(4).id)
+    await stage.jobs.share(shared.job, (people.Share("user:bob"),))
+    awaited = replace(over, id=new_job(2).id, fields=await stage.fields(new_job(2).id))
+    return lambda: stage.packs.remove(PACK, [over, awaited, shared], 1)
 
 
 async def _forget_pack(stage: Stage) -> Act:

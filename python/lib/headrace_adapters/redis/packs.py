@@ -88,6 +88,7 @@ class PackStore:
                 "status": job.status,
                 "version": job.version,
                 "entered_ms": job.entered_ms,
+                "shared": record.fields.get("shared", ""),
                 "attempt": job.attempt,
                 "work": [{"node": node, "run": run} for node, run in record.runs],
             }

@@ -1,15 +1,16 @@
 -- Removes final jobs whose pack is whole in the object store.
 -- Arguments: epoch, term; pack (its name), newest_ms (when the last of its jobs ended);
---   jobs [{id, status, version, entered_ms, attempt, work [{node, run}]}] as the pack has them.
+--   jobs [{id, status, version, entered_ms, shared (the text, '' for nobody), attempt,
+--   work [{node, run}]}] as the pack has them.
 -- Writes: hr:job, hr:history, hr:attempt, hr:status, hr:packs, hr:events, hr:commits.
 -- Reply: {'OK', how many were removed}. Refuses TERM, EPOCH, WRONG_TYPE.
 -- Invariants: a job that is removed is in a pack that hr:packs names, exactly as it was. It stays
---   while it differs from the pack (Redis was restored), while a job that is not over waits for
---   it, while an agent still has work of it or files of its attempts
---   are to leave the store (hr:untidy), and when it is an array.
+--   while it differs from the pack (Redis was restored, or its shares changed, which leaves its
+--   version), while a job that is not over waits for it, while an agent still has work of it or
+--   files of its attempts are to leave the store (hr:untidy), and when it is an array.
 need(args, {term = 'number', pack = 'text', newest_ms = 'number', jobs = 'list'})
 need_each(args.jobs, {id = 'text', status = 'text', version = 'number', entered_ms = 'number',
-  attempt = 'number', work = 'list'})
+  shared = 'text', attempt = 'number', work = 'list'})
 check_term('data', args.term)
 expect('hr:packs', 'zset')
 expect('hr:untidy', 'zset')
@@ -49,8 +50,9 @@ for _, job in ipairs(args.jobs) do
     expect('hr:attempt:' .. job.id .. '.' .. text(attempt), 'hash')
   end
   if problem then return problem end
-  local at = redis.call('HMGET', key, 'status', 'version', 'entered_ms', 'parents')
+  local at = redis.call('HMGET', key, 'status', 'version', 'entered_ms', 'parents', 'shared')
   if at[1] == job.status and at[2] == text(job.version) and at[3] == text(job.entered_ms)
+    and (at[5] or '') == job.shared
     and redis.call('EXISTS', 'hr:dependents:' .. job.id, 'hr:array:' .. job.id) == 0
     and not redis.call('ZSCORE', 'hr:untidy', job.id)
     and not has_work(job.work) and not awaited(at[4]) then
