@@ -71,7 +71,11 @@ def test_an_array_that_is_stopped_and_restarted_goes_on_with_the_rest(
 ) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()
-    script = f"mktemp -q {marks}/{{index}}.XXXXXX > /dev/null; sleep 0.05; echo x > {{output}}/f"
+    gate = headrace.gate()
+    script = (
+        f"mktemp -q {marks}/{{index}}.XXXXXX > /dev/null; "
+        f"[ {{index}} -lt 20 ] || until [ -e {gate} ]; do sleep 0.05; done; echo x > {{output}}/f"
+    )
     job = _sent(
         headrace,
         command=["sh", "-c", script],
@@ -90,6 +94,7 @@ def test_an_array_that_is_stopped_and_restarted_goes_on_with_the_rest(
     before = done()
     assert len(before) == stopped["tasks"]["done"] < 60
     begun = [path.name.partition(".")[0] for path in marks.iterdir()]
+    gate.touch()
     headrace.cli("jobs", "restart", job)
     view = headrace.until(job, "COMPLETED")
     assert view["attempt"] == 2

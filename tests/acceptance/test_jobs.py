@@ -97,6 +97,13 @@ class TestSteering:
         gate.touch()
         assert headrace.cli("jobs", "restart", job).returncode == 0
         assert headrace.until(job, "COMPLETED")["attempt"] == 2
+        # A repeat, as after an answer that was lost, is success.
+        assert headrace.cli("jobs", "restart", job).returncode == 0
+        assert headrace.until(job, "COMPLETED")["attempt"] == 2
+
+    def test_a_job_that_was_never_stopped_is_not_restarted(self, headrace: Headrace) -> None:
+        job = headrace.submit("true")
+        headrace.until(job, "COMPLETED")
         assert headrace.cli("jobs", "restart", job).returncode == 4
 
     def test_following_a_job_that_is_stopped_ends_with_7(self, headrace: Headrace) -> None:
