@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 
 from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.users import UserStore
 from headrace_client.api import AsyncClient
 from headrace_model.cause import Cause
 from headrace_model.ids import JobId
 from headrace_model.status import Desired, Event, Role, Status
+from headrace_wire.packs import write_pack
 from headrace_wire.people import decode_user
 from tests.support.cut_line import cut_line
 from tests.support.people import token_of
@@ -116,6 +119,28 @@ async def test_a_list_with_one_wrong_job_is_refused_as_a_whole(desk: Desk) -> No
     assert len({each["id"] for each in said["jobs"]}) == 2
 
 
+async def test_a_list_after_an_archived_job_that_failed_is_refused_as_a_whole(desk: Desk) -> None:
+    old = await desk.submit()
+    await desk.call("POST", f"/jobs/{old}:cancel")
+    packs = PackStore(desk.redis)
+    records = await packs.records([old])
+    (desk.folder / "packs").mkdir()
+    (desk.folder / "packs" / "p1").write_bytes(write_pack(records))
+    lease = await LeaseStore(desk.redis).acquire(Role.DATA, "me", 600_000)
+    assert await packs.remove("p1", records, lease.term) == 1
+
+    async def read() -> bool:
+        return (await desk.call("GET", f"/jobs/{old}"))[0] == 200
+
+    await wait_until(read, "the pack to be read", within_s=60.0)
+    waiting = {**JOB, "after": [old]}
+    status, said = await desk.call("POST", "/jobs", [JOB, waiting])
+    assert (status, said["code"]) == (409, "CONFLICT")
+    assert await desk.store.queue() == []
+    assert said["detail"].startswith(f"job 1 of the list: after: job {old} ended in ")
+    assert (await desk.call("POST", "/jobs:validate", waiting))[0] == 409
+
+
 @pytest.mark.parametrize("body", [[], [1], "x", 3, None, {"headrace": 1}, {"kind": {}}])
 async def test_what_is_no_job_is_a_problem_and_never_a_crash(desk: Desk, body: object) -> None:
     status, said = await desk.call("POST", "/jobs", body)
@@ -129,6 +154,20 @@ async def test_what_no_node_could_ever_hold_is_refused(desk: Desk) -> None:
     status, said = await desk.call("POST", "/jobs", big)
     assert (status, said["code"]) == (422, "NEVER_FITS")
     assert (await desk.call("POST", "/jobs:plan", JOB))[1]["backend"] == "process"
+
+
+async def test_a_retry_is_refused_what_a_submit_is(desk: Desk) -> None:
+    big = {**JOB, "resources": {"cpus": 64}}
+    job = await desk.submit(resources={"cpus": 64})
+    await desk.call("POST", f"/jobs/{job}:cancel")
+    await desk.join_node()
+
+    async def too_big() -> bool:
+        return (await desk.call("POST", "/jobs:plan", big))[0] == 422
+
+    await wait_until(too_big, "the node to be known")
+    status, said = await desk.call("POST", f"/jobs/{job}:retry")
+    assert (status, said["code"]) == (422, "NEVER_FITS")
 
 
 async def test_a_full_disk_takes_no_new_job(state_dir: Path, redis_server: RedisServer) -> None:

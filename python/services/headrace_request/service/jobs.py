@@ -78,10 +78,12 @@ class JobDesk:
 
     async def check(self, plain: Any, user: User) -> JobSpec:
         """Check a job as a submit would; raises what keeps it from being taken."""
-        check_may(user, Act.SUBMIT_JOB)
-        if not isinstance(plain, dict):
-            raise InvalidInput('a job is a JSON object, for example {"headrace": 1, …}')
-        spec = load_jobfile(plain, sent=True)
+        spec = _read(plain, user)
+        await self._check_spec(spec, user)
+        return spec
+
+    async def _check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
+        """Raise what keeps a spec from being taken; gives the jobs that it still waits for."""
         refuse_unserved(spec)
         ask = ask_of(spec)
         nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
@@ -92,7 +94,7 @@ class JobDesk:
                 refusal.sentence, hint=other if refusal.largest == NOTHING else smaller
             )
         await self._check_after(spec, user)
-        return spec
+        return await self._still_to_complete(spec)
 
     async def _check_after(self, spec: JobSpec, user: User) -> None:
         jobs = await self.get_many(spec.after)
@@ -109,17 +111,18 @@ class JobDesk:
         With an idempotency key (of this user) a repeat gets the first answers.
         """
         await self.refuse_when_full()
-        specs = []
+        checked = []
         for place, plain in enumerate(plains):
             try:
-                specs.append(await self.check(plain, user))
+                spec = _read(plain, user)
+                checked.append((spec, await self._check_spec(spec, user)))
             except HeadraceError as error:
                 if len(plains) > 1:
                     error.message = f"job {place} of the list: {error.message}"
                 raise
         made = [
-            self._create(spec, user, _part(key, place, len(specs)), request_id)
-            for place, spec in enumerate(specs)
+            self._create(spec, after, user, _part(key, place, len(checked)), request_id)
+            for place, (spec, after) in enumerate(checked)
         ]
         return list(await asyncio.gather(*made))
 
@@ -134,12 +137,13 @@ class JobDesk:
                 hint=f"stop it (`headrace jobs stop {job}`), or wait for its end",
             )
         spec = load_jobtext(old.spec)
-        await self._check_after(spec, user)  # what its owner may see, another may not
-        return await self._create(spec, user, key, request_id, origin=job)
+        after = await self._check_spec(spec, user)  # what its owner may see, another may not
+        return await self._create(spec, after, user, key, request_id, origin=job)
 
     async def _create(
         self,
         spec: JobSpec,
+        after: tuple[JobId, ...],
         user: User,
         key: str | None,
         request_id: str,
@@ -149,7 +153,7 @@ class JobDesk:
         accepted = accept(
             spec,
             text,
-            after=await self._still_to_complete(spec),
+            after=after,
             job=job_id(int(time.time() * 1000), randbits(30)),
             owner=user.name,
             request_id=request_id,
@@ -321,6 +325,13 @@ class JobDesk:
 def _job_of(run: str) -> JobId:
     """The job of a "<job>.<attempt>"."""
     return JobId(run.rpartition(".")[0])
+
+
+def _read(plain: Any, user: User) -> JobSpec:
+    check_may(user, Act.SUBMIT_JOB)
+    if not isinstance(plain, dict):
+        raise InvalidInput('a job is a JSON object, for example {"headrace": 1, …}')
+    return load_jobfile(plain, sent=True)
 
 
 def _missing_prerequisite(job: JobId) -> NotFound:
