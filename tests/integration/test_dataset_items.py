@@ -12,6 +12,7 @@ import pytest
 from aiohttp import ClientError
 from yarl import URL
 
+from headrace_adapters.files.store import DirectoryStore
 from headrace_data.core.keys import folder
 from tests.support.data_service import DataHarness, Found, World, world
 from tests.support.redis_server import RedisServer
@@ -267,3 +268,35 @@ async def test_a_kill_between_store_and_catalogue_only_costs_the_upload(
         assert (await data.api("GET", "/datasets/drb/items")).json["items"] == []
         assert (await data.upload("drb", "a", b"one")).status == 201
         assert (await data.api("GET", "/datasets/drb/items/a")).body == b"one"
+
+
+async def test_with_a_store_elsewhere_the_own_disk_keeps_its_room(
+    all_: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def not_told(_store: DirectoryStore) -> None:
+        """As an S3 server's."""
+
+    monkeypatch.setattr(DirectoryStore, "free_bytes", not_told)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(2**20)
+
+    async with all_.data(free_limit_bytes=2**60) as data:
+        await data.api("POST", "/datasets", json=NEW)
+        chunked = await data.api(
+            "PUT",
+            "/datasets/drb/items/big.nc",
+            data=pieces(),
+            headers={"X-Content-SHA256": sha256(bytes(3 * 2**20)).hexdigest()},
+        )
+        assert (chunked.status, chunked.code) == (503, "UNAVAILABLE")
+        # What goes straight from memory to the store needs no room here; reading it does.
+        assert (await data.upload("drb", "small.nc", b"0123456789")).status == 201
+        sealed = await data.api("POST", "/datasets/drb:seal")
+        assert (sealed.status, sealed.code) == (503, "UNAVAILABLE")
+        state = data.settings.state_dir
+        left = await asyncio.to_thread(
+            lambda: [each for each in state.rglob("*") if each.is_file()]
+        )
+        assert left == []

@@ -2,17 +2,20 @@
 
 import asyncio
 import os
+import shutil
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from headrace_data.errors import WrongChecksum
+from headrace_data.room import Room
 from headrace_data.spool import Piece, Spool, Upload
-from headrace_model.errors import Conflict, InvalidInput
+from headrace_model.errors import Conflict, InvalidInput, Unavailable
 from headrace_model.ids import DatasetId
+from tests.support.small_disk import small_file_system
 from tests.support.wait import wait_until
 
 MIB = 1 << 20
@@ -22,7 +25,17 @@ UPLOAD = Upload(DatasetId("d1"), "big.bin", sha256(DATA).hexdigest())
 
 @pytest.fixture
 def spool(tmp_path: Path) -> Spool:
-    return Spool(tmp_path / "spool", item_limit_bytes=1 << 30)
+    return Spool(tmp_path / "spool", item_limit_bytes=1 << 30, room=Room(tmp_path, 0))
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "small"
+    folder.mkdir()
+    with small_file_system(folder, 8) as reason:
+        if reason:
+            pytest.skip(reason)
+        yield folder
 
 
 class Body:
@@ -169,3 +182,41 @@ async def test_a_whole_file_is_kept_before_a_newer_request_may_touch_it(spool: S
         each.cancel()
     await asyncio.gather(first, *newer, return_exceptions=True)
     assert kept == [DATA]
+
+
+async def test_uploads_side_by_side_leave_the_disk_its_free_room(small_disk: Path) -> None:
+    spool = Spool(small_disk / "spool", 1 << 30, Room(small_disk, 4 * MIB))
+    uploads = [Upload(DatasetId("d1"), f"{n}.bin", UPLOAD.sha256) for n in range(3)]
+    # None of them tells its size; each one alone would fit.
+    ended = await asyncio.gather(
+        *(spool.receive(each, Piece(), Body(DATA).pieces(), read) for each in uploads),
+        return_exceptions=True,
+    )
+    assert any(isinstance(each, Unavailable) for each in ended), ended
+    # As many as were written at once may have seen the same room.
+    assert shutil.disk_usage(small_disk).free >= 4 * MIB - len(uploads) * MIB
+
+
+async def test_an_upload_that_found_no_room_goes_on_when_there_is_some(small_disk: Path) -> None:
+    spool = Spool(small_disk / "spool", 1 << 30, Room(small_disk, 5 * MIB))
+    other = small_disk / "other"
+    other.write_bytes(bytes(MIB))
+    with pytest.raises(Unavailable, match="too little room"):
+        await spool.receive(UPLOAD, Piece(), Body(DATA).pieces(), read)
+    kept = await spool.offset(UPLOAD)
+    assert 0 < kept < len(DATA)
+    assert shutil.disk_usage(small_disk).free >= 5 * MIB
+    other.unlink()
+    spool.room = Room(small_disk, 4 * MIB)
+    rest = Piece(kept, len(DATA), len(DATA))
+    assert await spool.receive(UPLOAD, rest, Body(DATA[kept:]).pieces(), read) == DATA
+
+
+async def test_a_file_announced_as_too_large_for_the_disk_leaves_nothing(
+    small_disk: Path,
+) -> None:
+    spool = Spool(small_disk / "spool", 1 << 30, Room(small_disk, 6 * MIB))
+    piece = Piece(0, len(DATA), len(DATA))
+    with pytest.raises(Unavailable, match="too little room"):
+        await spool.receive(UPLOAD, piece, Body(DATA).pieces(), read)
+    assert not spool.root.exists()

@@ -198,12 +198,17 @@ class World:
 
     @asynccontextmanager
     async def data(
-        self, detect: Detects | None = reads_nothing, sweep_s: float = 0.2
+        self,
+        detect: Detects | None = reads_nothing,
+        sweep_s: float = 0.2,
+        free_limit_bytes: int = 0,
     ) -> AsyncIterator[DataHarness]:
         """A running data service."""
         self._numbers += 1
         harness = DataHarness(self.state, self._url, self._numbers, detect)
-        harness.settings = replace(harness.settings, sweep_s=sweep_s)
+        harness.settings = replace(
+            harness.settings, sweep_s=sweep_s, free_limit_bytes=free_limit_bytes
+        )
         await harness.start()
         try:
             yield harness

@@ -283,7 +283,7 @@ class Library:
         """Make a dataset immutable, described by what its files hold; a repeat is success.
 
         Returns it with the notes of the readers. Raises `DomainMismatch` (it stays OPEN), and
-        `Conflict`: it is empty, or changed while it was read.
+        `Conflict`: it is empty, or changed while it was read; `Unavailable`: no room to read it.
         """
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
@@ -323,8 +323,12 @@ class Library:
         """Lay the items out as a folder and have it read."""
         folder = self.scratch / token_hex(8)
         async with self._detecting:
+            # A directory links its files into the folder, which takes no room; a server copies.
+            copies = await self.store.free_bytes() is None
             try:
                 for item in items:
+                    if copies:
+                        await asyncio.to_thread(self.spool.room.check, item.size_bytes)
                     await self.store.fetch(item.key, folder / item.path)
                 return await self.detect(folder, format_)
             finally:

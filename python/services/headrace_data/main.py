@@ -25,6 +25,7 @@ from headrace_data.collection import Collection
 from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
 from headrace_data.library import Bounds, Detect, Detected, Library
+from headrace_data.room import Room
 from headrace_data.secrets_api import SecretsApi
 from headrace_data.service import DataService
 from headrace_data.settings import Settings
@@ -66,7 +67,8 @@ def build(
     users = UserStore(redis)
     staging = Staging(catalogue, jobs, store, manifests, users)
     collection = Collection(catalogue, jobs, ArrayStore(redis), store)
-    spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes)
+    room = Room(settings.state_dir, settings.free_limit_bytes)
+    spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes, room)
     script = (files("headrace_data") / "pip_lock_script.py").read_bytes()
     service = DataService(
         catalogue=catalogue,

@@ -44,7 +44,9 @@ class Settings(CommonSettings):
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(
-        "Uploads are refused while the store's disk has less room than this.", 512 * 2**20
+        "Uploads are refused while the disk of the store or of state_dir has less room than this; "
+        "so are seals that must copy files from S3 to read them.",
+        512 * 2**20,
     )
     spool_keep_s: float = setting("How long an unfinished upload can be resumed.", 7 * 86_400.0)
     catalogue_sweep_s: float = setting("How often the whole catalogue is read again.", 300.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace_data.errors import WrongChecksum, WrongOffset
+from headrace_data.room import Room
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import Conflict, InvalidInput, TooLarge, Unavailable
 from headrace_model.ids import DatasetId
@@ -48,8 +49,9 @@ class Piece:
 class _Part:
     """A part file; its methods but `close` block, and no two of them may run at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, room: Room) -> None:
         self._path = path
+        self._room = room
         self._fd: int | None = None
         self.digest = sha256()
         self.size = 0
@@ -68,6 +70,8 @@ class _Part:
         self.size = first
 
     def append(self, data: bytes) -> None:
+        """Raise `Unavailable`, and write nothing, where the disk has too little room."""
+        self._room.check(len(data))
         self.digest.update(data)
         rest = memoryview(data)
         while rest:
@@ -94,6 +98,7 @@ class Spool:
 
     root: Path
     item_limit_bytes: int
+    room: Room
     _writing: dict[Path, "asyncio.Task[Any]"] = field(default_factory=dict)
 
     def check_size(self, upload: Upload, piece: Piece) -> None:
@@ -161,13 +166,14 @@ class Spool:
         body: AsyncIterator[bytes],
         keep: Callable[[Path | bytes], Awaitable[T]],
     ) -> T | None:
-        part = _Part(path)
+        part = _Part(path, self.room)
         try:
             if piece.first == 0 and piece.end == piece.total and (piece.total or _CHUNK) < _CHUNK:
                 data = await self._small(part, piece, body)
                 if sha256(data).hexdigest() == upload.sha256:
                     return await to_end(keep(data))
                 body = _again(data, body)
+            await self._check_room(upload, piece)
             await finish(part.open, piece.first)
             await self._fill(part, upload, piece, body)
             if await self._is_whole(part, path, upload, piece):
@@ -182,6 +188,15 @@ class Spool:
             ) from error
         finally:
             part.close()
+
+    async def _check_room(self, upload: Upload, piece: Piece) -> None:
+        """Refuse what is announced as too large for the disk before a byte of it is laid there.
+
+        Each append asks again: a size may be unknown, and others upload at the same time.
+        """
+        coming = (piece.total or 0) - await self.offset(upload)
+        if piece.total is None or coming > 0:  # a part that is whole gives its room back
+            await asyncio.to_thread(self.room.check, max(0, coming))
 
     async def _fill(
         self, part: _Part, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
@@ -213,7 +228,8 @@ class Spool:
         finally:
             # Also when the client is gone or this request was cancelled: so it can resume.
             if waiting:
-                await finish(part.append, bytes(waiting))
+                with suppress(Unavailable):  # it is sent again
+                    await finish(part.append, bytes(waiting))
 
     async def _small(self, part: _Part, piece: Piece, body: AsyncIterator[bytes]) -> bytes:
         """Read a small body into memory, less of it where it breaks off or is silent.
@@ -228,7 +244,8 @@ class Spool:
                         data += more
         except BaseException:
             await finish(part.open, 0)
-            await finish(part.append, bytes(data))
+            with suppress(Unavailable):
+                await finish(part.append, bytes(data))
             raise
         return bytes(data)
 
