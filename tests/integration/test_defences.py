@@ -5,6 +5,7 @@ nobody else is kept from working.
 import asyncio
 import contextlib
 import gzip
+import io
 import json
 import time
 from collections.abc import AsyncIterator
@@ -153,7 +154,7 @@ async def test_a_crowd_that_logs_in_is_told_to_come_again(desk: Desk) -> None:
 
 @contextlib.asynccontextmanager
 async def posted(desk: Desk, head: str) -> AsyncIterator[tuple[Any, Any]]:
-    """The beginning of a POST, as it is written."""
+    """The beginning of a request, as it is written."""
     path = str(desk.folder / "request.sock")
     reader, writer = await asyncio.open_unix_connection(path)
     try:
@@ -240,6 +241,32 @@ async def test_one_user_takes_no_more_than_their_places(
             return (await ask(desk, zoe, "GET", "/me"))[0] == 200
 
         await wait_until(free, "the places to be free again")
+
+
+async def test_slow_transfers_of_one_user_keep_nobody_from_the_datasets(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    item, big = "/api/v1/datasets/x/items/a", io.BytesIO(bytes(2 * 2**20))
+    async with (
+        running_desk(state_dir, redis_server.url, user_requests_limit=120) as desk,
+        contextlib.AsyncExitStack() as slow,
+    ):
+        async with desk.session.put(f"http://request{item}", data=big) as answer:
+            assert answer.status == 201
+        zoe = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
+        host = f"Host: h\nAuthorization: Bearer {zoe}\n"
+        for _ in range(60):
+            # Nothing is read of the one, nothing sent of the other.
+            await slow.enter_async_context(posted(desk, f"GET {item} HTTP/1.1\n{host}\n"))
+            upload = f"PUT {item}2 HTTP/1.1\n{host}Content-Length: 9\n\n"
+            await slow.enter_async_context(posted(desk, upload))
+
+        async def full() -> bool:
+            return (await ask(desk, zoe, "GET", "/me"))[0] == 429
+
+        await wait_until(full, "the places to be taken")
+        async with asyncio.timeout(20.0), desk.session.head(f"http://request{item}") as answer:
+            assert answer.status == 200
 
 
 async def test_a_stream_ends_with_its_token(desk: Desk) -> None:

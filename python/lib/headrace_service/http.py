@@ -233,10 +233,12 @@ def internal_session(url: str, token: InternalToken) -> tuple[ClientSession, str
     """A session to another service and the base URL for it; `url` is http://… or unix:/path."""
     connector: TCPConnector | UnixConnector
     if url.startswith("unix:"):
-        connector, base = UnixConnector(url.removeprefix("unix:")), "http://service"
+        connector, base = UnixConnector(url.removeprefix("unix:"), limit=0), "http://service"
     else:
-        connector, base = TCPConnector(), url.rstrip("/")
-    timeout = ClientTimeout(total=None, sock_connect=5.0, sock_read=120.0)
+        connector, base = TCPConnector(limit=0), url.rstrip("/")
+    # No bound on connections: who waits for one would wait for others' slow transfers. What
+    # bounds them is how many requests the caller has at a time.
+    timeout = ClientTimeout(total=None, connect=10.0, sock_connect=5.0, sock_read=120.0)
     session = ClientSession(
         connector=connector, headers=token.headers, timeout=timeout, read_bufsize=_BUFFER_BYTES
     )
