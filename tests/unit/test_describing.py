@@ -8,9 +8,10 @@ from headrace_data.core.describing import merged_domain, merged_format, united_d
 from headrace_data.core.naming import Filter, check_new_name, page
 from headrace_data.errors import DomainMismatch
 from headrace_model.dataset import Category, Dataset
-from headrace_model.domain import Discrete, Domain, Index
+from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index
 from headrace_model.errors import InvalidInput, InvalidName
 from headrace_model.ids import DatasetId
+from headrace_model.times import Instant
 
 INDEXES = (Index.GAUGE_ID, Index.DATA_ID, Index.CATCHMENT_ID)
 NAMES = st.frozensets(st.sampled_from("abc"), min_size=1).map(Discrete)
@@ -47,6 +48,51 @@ def test_what_several_nodes_cover_claims_no_point_that_none_has(parts: list[Doma
     for point in points:
         wanted = Domain.of({index: Discrete(frozenset({name})) for index, name in point.items()})
         assert any(part.contains(wanted) for part in parts)
+
+
+def _pair_by_pair(parts: list[Domain]) -> Domain:
+    whole = parts[0] if parts else Domain()
+    for part in parts[1:]:
+        alike = {index: have for index, have in whole.restrictions if part.get(index) == have}
+        whole = whole.unite(part) or Domain.of(alike)
+    return whole
+
+
+TIMES = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(1, 3)).map(lambda at: (at[0], at[0] + at[1])),
+    min_size=1,
+    max_size=2,
+).map(lambda pairs: Continuous.of((Instant(one), Instant(end)) for one, end in pairs))
+NAMES_OR_ALL = st.one_of(st.just(ALL), NAMES)
+TIMED = st.fixed_dictionaries(
+    {Index.CATCHMENT_ID: NAMES_OR_ALL},
+    optional={Index.TIME: TIMES, Index.GAUGE_ID: NAMES_OR_ALL},
+).map(Domain.of)
+
+
+@given(st.lists(TIMED, max_size=6))
+def test_many_parts_unite_as_they_would_one_after_another(parts: list[Domain]) -> None:
+    assert united_domain(parts) == _pair_by_pair(parts)
+
+
+def test_ten_thousands_of_parts_are_united_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each union copies the whole: one for all parts, not one a part."""
+    parts = [
+        Domain.from_plain({"TIME": ["1979-01-01", "1980-01-01"], "CATCHMENT_ID": f"cat-{number}"})
+        for number in range(40_000)
+    ]
+    longer = Domain.from_plain({"TIME": ["1979-01-01", "1981-01-01"], "CATCHMENT_ID": "cat-1"})
+    made: list[Index] = []
+    replacing = Domain.replacing
+    monkeypatch.setattr(
+        Domain, "replacing", lambda *args: made.append(args[1]) or replacing(*args)
+    )
+    whole = united_domain(parts)
+    ids = whole.get(Index.CATCHMENT_ID)
+    assert isinstance(ids, Discrete)
+    assert len(ids.values) == 40_000
+    assert united_domain([*parts, longer]) == Domain()
+    assert made == [Index.CATCHMENT_ID] * 2
 
 
 def test_the_mismatch_says_what_is_missing() -> None:

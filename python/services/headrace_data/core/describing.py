@@ -3,6 +3,7 @@
 from headrace_data.errors import DomainMismatch
 from headrace_model.domain import (
     ALL,
+    Continuous,
     Discrete,
     Domain,
     Index,
@@ -50,14 +51,48 @@ def united_domain(parts: list[Domain]) -> Domain:
     nothing of an index, the indexes that differ are left out.
     """
     whole = parts[0] if parts else Domain()
+    # Tasks by the ten thousand differ in one index: what they say of it is united at once,
+    # as a union with each of them would copy the whole each time.
+    grows: Index | None = None
+    beside: list[Restriction] = []
     for part in parts[1:]:
-        joined = whole.unite(part)
-        if joined is None:
-            joined = Domain.of(
-                {index: have for index, have in whole.restrictions if part.get(index) == have}
-            )
-        whole = joined
-    return whole
+        differing = _differing(whole, part)
+        if not differing:
+            continue
+        index, said = differing[0], part.get(differing[0])
+        if said is not None and len(differing) == 1 and index in whole and grows in (None, index):
+            grows = index
+            beside.append(said)
+        else:
+            whole, grows, beside = _joined(_grown(whole, grows, beside), part), None, []
+    return _grown(whole, grows, beside)
+
+
+def _differing(one: Domain, other: Domain) -> list[Index]:
+    return [index for index in {*one, *other} if one.get(index) != other.get(index)]
+
+
+def _grown(whole: Domain, grows: Index | None, beside: list[Restriction]) -> Domain:
+    """The union of a domain with others that differ from it in one index."""
+    if grows is None:
+        return whole
+    said = [each for index, each in whole.restrictions if index is grows] + beside
+    if any(each is ALL for each in said):
+        return whole.replacing(grows, ALL)
+    names = [each.values for each in said if isinstance(each, Discrete)]
+    spans = [pair for each in said if isinstance(each, Continuous) for pair in each.intervals]
+    return whole.replacing(
+        grows, Continuous.of(spans) if spans else Discrete(frozenset().union(*names))
+    )
+
+
+def _joined(whole: Domain, part: Domain) -> Domain:
+    united = whole.unite(part)
+    if united is not None:
+        return united
+    return Domain.of(
+        {index: have for index, have in whole.restrictions if part.get(index) == have}
+    )
 
 
 def fabric_ids(domain: Domain) -> frozenset[str] | None:
