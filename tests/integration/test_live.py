@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -449,6 +449,22 @@ async def test_subscriptions_and_sockets_of_one_user_are_counted(
         for number in range(101):
             await socket.say(op="follow", id=f"n{number}", topic="nodes")
         assert await socket.closed() == Close.TOO_MANY
+
+
+async def test_strangers_who_say_nothing_take_no_place_of_those_with_a_token(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    async with (
+        running_desk(state_dir, redis_server.url, sockets_limit=2) as desk,
+        ClientSession(connector=UnixConnector(str(state_dir / "request.sock"), limit=0)) as many,
+        AsyncExitStack() as silent,
+    ):
+        for _ in range(100):
+            await silent.enter_async_context(many.ws_connect(URL))
+        async with many.ws_connect(URL) as another:
+            assert await Socket(another).closed() == Close.TOO_MANY
+        async with connected(desk), connected(desk), desk.session.ws_connect(URL) as third:
+            assert await Socket(third).closed() == Close.TOO_MANY
 
 
 async def test_who_reads_nothing_is_dropped_and_blocks_nobody(

@@ -34,6 +34,7 @@ _AUTH_S = 10.0
 _SEND_S = 60.0
 _MOST_FOLLOWED = 100
 _MOST_MISTAKES = 20
+_MOST_STRANGERS = 100  # sockets that have not shown whose they are
 
 
 class LiveRoute:
@@ -43,7 +44,8 @@ class LiveRoute:
         self._hub = hub
         self._doorman = doorman
         self._settings = settings
-        self._open = 0
+        self._open = 0  # with a caller; the others are strangers
+        self._strangers = 0
         self._log = logger("request")
 
     def add_to(self, app: web.Application) -> None:
@@ -64,16 +66,17 @@ class LiveRoute:
             heartbeat=_HEARTBEAT_S, max_msg_size=_MESSAGE_BYTES, compress=False
         )
         await socket.prepare(request)
+        entry = caller or await self._first_message(socket, address)
+        if isinstance(entry, Close):
+            await socket.close(code=entry, message=entry.name.lower().encode())
+            return socket
         if self._open >= self._settings.sockets_limit:
             await socket.close(code=Close.TOO_MANY, message=b"too many connections")
             return socket
         self._open += 1
         SOCKETS.set(self._open)
         try:
-            entry = caller or await self._first_message(socket, address)
-            if isinstance(entry, Close):
-                await socket.close(code=entry, message=entry.name.lower().encode())
-            elif self._hub.count(entry.user.name) >= self._settings.user_sockets_limit:
+            if self._hub.count(entry.user.name) >= self._settings.user_sockets_limit:
                 await socket.close(code=Close.TOO_MANY, message=b"too many connections of yours")
             else:
                 await self._serve(socket, Live(entry, self._settings.outbox_limit_bytes))
@@ -84,6 +87,9 @@ class LiveRoute:
 
     async def _first_message(self, socket: web.WebSocketResponse, address: str) -> Caller | Close:
         """Read the token; gives why the connection is ended where there is no good one."""
+        if self._strangers >= _MOST_STRANGERS:
+            return Close.TOO_MANY
+        self._strangers += 1
         try:
             async with asyncio.timeout(_AUTH_S):
                 message = await socket.receive()
@@ -96,6 +102,8 @@ class LiveRoute:
             return Close.GOING
         except (TimeoutError, HeadraceError):
             pass
+        finally:
+            self._strangers -= 1
         return Close.UNAUTHORIZED
 
     async def _serve(self, socket: web.WebSocketResponse, live: Live) -> None:
