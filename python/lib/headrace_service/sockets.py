@@ -22,7 +22,7 @@ from headrace_service.http import problem
 from headrace_service.logs import logger
 
 _BACKLOG: Final = 1024
-_OTHER_FILES: Final = 512  # what a service has open besides its public connections
+_OTHER_FILES: Final = 1536  # besides its public connections: each passed-on stream needs one too
 _REFUSALS_AT_ONCE: Final = 100
 _REFUSAL_S: Final = 1.0
 _PAUSE_S: Final = 0.1
