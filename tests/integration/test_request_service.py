@@ -109,6 +109,29 @@ async def test_a_repeated_submit_with_its_key_makes_one_job(desk: Desk) -> None:
     assert (status, said["code"]) == (409, "CONFLICT")
 
 
+async def test_a_repeat_gets_its_first_answer_though_a_new_job_would_be_refused(
+    desk: Desk,
+) -> None:
+    big = {**JOB, "resources": {"cpus": 64}}
+    key, again = {"Idempotency-Key": "k1"}, {"Idempotency-Key": "k2"}
+    first = await desk.call("POST", "/jobs", [big, JOB], **key)
+    assert first[0] == 201
+    job = first[1]["jobs"][0]["id"]
+    await desk.call("POST", f"/jobs/{job}:cancel")
+    retried = await desk.call("POST", f"/jobs/{job}:retry", **again)
+    await desk.join_node()
+
+    async def too_big() -> bool:
+        return (await desk.call("POST", "/jobs:plan", big))[0] == 422
+
+    await wait_until(too_big, "the node to be known")
+    assert await desk.call("POST", "/jobs", [big, JOB], **key) == first
+    assert await desk.call("POST", f"/jobs/{job}:retry", **again) == retried
+    status, said = await desk.call("POST", "/jobs", [{**big, "name": "x"}, JOB], **key)
+    assert (status, said["code"]) == (409, "CONFLICT")
+    assert (await desk.call("POST", "/jobs", big))[0] == 422
+
+
 async def test_a_list_with_one_wrong_job_is_refused_as_a_whole(desk: Desk) -> None:
     status, said = await desk.call("POST", "/jobs", [JOB, {**JOB, "command": []}])
     assert status == 422
@@ -185,6 +208,24 @@ async def test_a_full_redis_takes_no_new_job(desk: Desk) -> None:
     finally:
         await desk.redis.command("CONFIG", "SET", "maxmemory", 0)
     assert (status, said["code"]) == (503, "UNAVAILABLE")
+
+
+async def test_a_full_redis_still_answers_a_repeat(desk: Desk) -> None:
+    first = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})
+    assert first[0] == 201
+    await desk.redis.command("CONFIG", "SET", "maxmemory", 1_000_000)
+    try:
+
+        async def full() -> bool:
+            # Said before Redis is asked, and no longer by Redis itself.
+            status, said = await desk.call("POST", "/jobs", JOB)
+            return status == 503 and "no new job is taken" in said["detail"]
+
+        await wait_until(full, "the room to be seen as full")
+        again = await desk.call("POST", "/jobs", JOB, **{"Idempotency-Key": "k1"})
+    finally:
+        await desk.redis.command("CONFIG", "SET", "maxmemory", 0)
+    assert again == first
 
 
 async def test_verbs_act_at_once_on_a_job_that_holds_nothing(desk: Desk) -> None:

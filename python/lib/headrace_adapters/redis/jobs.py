@@ -9,7 +9,7 @@ from typing import Any
 from headrace_adapters.redis.connection import Redis
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
-from headrace_model.errors import Fenced, InvalidInput, NotFound
+from headrace_model.errors import Conflict, Fenced, InvalidInput, NotFound
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
 from headrace_model.listing import Listed
@@ -72,6 +72,19 @@ class JobStore:
             "create_job", args | ({"idempotency": once} if once else {})
         )
         return JobId(reply[0]), int(reply[1])
+
+    async def taken(self, once: Idempotency) -> tuple[JobId, int] | None:
+        """What `create` answered to a key before; None for a new one, which may be taken any time.
+
+        Raises `Conflict` (used for another job), as `create` does.
+        """
+        text = await self._redis.command("GET", f"hr:idempotency:{once.key}")
+        if text is None:
+            return None
+        job, fingerprint, created_ms = text.split(" ")
+        if fingerprint != once.fingerprint:
+            raise Conflict(f"this Idempotency-Key was used for another job: {job}")
+        return JobId(job), int(created_ms)
 
     async def apply(self, change: Move, term: int | None = None) -> int:
         """Apply a decided move; returns the job's new version.

@@ -235,4 +235,4 @@ class JobRoutes:
 
 
 def _accepted(done: Submitted) -> dict[str, Any]:
-    return accepted_view(done.id, done.accepted.new.name, done.accepted.status, done.created_ms)
+    return accepted_view(done.id, done.name, done.status, done.created_ms)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from secrets import randbits
@@ -20,13 +21,13 @@ from headrace_model.errors import (
 )
 from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, job_id
-from headrace_model.job import Job
+from headrace_model.job import Job, first_step
 from headrace_model.move import Move
 from headrace_model.people import Act, Shares, User, check_may, check_thing, may, sees
 from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
-from headrace_model.status import Status
-from headrace_request.core.accept import Accepted, accept, ask_of, refuse_unserved
+from headrace_model.status import Status, move
+from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.room import Full
 from headrace_request.service.archive import Archive
@@ -47,11 +48,22 @@ _DECISIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What a submit answered: the job, and when it was created (ms since 1970)."""
+    """What a submit answered: the job, its first step, when it was created (ms since 1970)."""
 
-    accepted: Accepted
     id: JobId
+    name: str
+    status: Status
     created_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a submit asks for: a spec, its canonical JSON, the caller's key for it."""
+
+    spec: JobSpec
+    text: str
+    once: "Idempotency | None"
+    origin: JobId | None = None
 
 
 class JobDesk:
@@ -108,66 +120,82 @@ class JobDesk:
     ) -> list[Submitted]:
         """Take jobs in, all checked before the first is created.
 
-        With an idempotency key (of this user) a repeat gets the first answers.
+        With an idempotency key (of this user) a repeat gets the first answers, whatever would
+        keep the jobs from being taken now.
         """
-        await self.refuse_when_full()
-        checked = []
+        asked = []
         for place, plain in enumerate(plains):
-            try:
-                spec = _read(plain, user)
-                checked.append((spec, await self._check_spec(spec, user)))
-            except HeadraceError as error:
-                if len(plains) > 1:
-                    error.message = f"job {place} of the list: {error.message}"
-                raise
-        made = [
-            self._create(spec, after, user, _part(key, place, len(checked)), request_id)
-            for place, (spec, after) in enumerate(checked)
-        ]
-        return list(await asyncio.gather(*made))
+            with _told_place(place, len(plains)):
+                part = _part(key, place, len(plains))
+                asked.append(self._asked(_read(plain, user), user, part))
+        before = await asyncio.gather(*(self._first_answer(each) for each in asked))
+        if None in before:
+            await self.refuse_when_full()
+        new = []
+        for place, (each, done) in enumerate(zip(asked, before, strict=True)):
+            if done is None:
+                with _told_place(place, len(plains)):
+                    after = await self._check_spec(each.spec, user)
+                new.append((each, after))
+        made = [self._create(each, after, user, request_id) for each, after in new]
+        created = iter(await asyncio.gather(*made))
+        return [done or next(created) for done in before]
 
     async def retry(self, job: JobId, user: User, key: str | None, request_id: str) -> Submitted:
         """Submit the spec of a closed job anew, with the old job as its origin."""
-        await self.refuse_when_full()
         old = await self.get(job, user)
         check_may(user, Act.SUBMIT_JOB)
+        asked = self._asked(load_jobtext(old.spec), user, key, job)
+        if done := await self._first_answer(asked):
+            return done
+        await self.refuse_when_full()
         if not old.status.closed:
             raise Conflict(
                 f"job {job} is not over: it is in {old.status}",
                 hint=f"stop it (`headrace jobs stop {job}`), or wait for its end",
             )
-        spec = load_jobtext(old.spec)
-        after = await self._check_spec(spec, user)  # what its owner may see, another may not
-        return await self._create(spec, after, user, key, request_id, origin=job)
+        # What its owner may see in `after`, another may not.
+        after = await self._check_spec(asked.spec, user)
+        return await self._create(asked, after, user, request_id)
+
+    def _asked(
+        self, spec: JobSpec, user: User, key: str | None, origin: JobId | None = None
+    ) -> _Asked:
+        text = dump_text(spec)
+        if key is None:
+            return _Asked(spec, text, None, origin)
+        fingerprint = sha256(f"{origin or ''}\n{text}".encode()).hexdigest()
+        return _Asked(spec, text, self._once(f"{user.name}:{key}", fingerprint), origin)
+
+    async def _first_answer(self, asked: _Asked) -> Submitted | None:
+        """What was answered to this key before; raises `Conflict` where to another job."""
+        first = await self._store.taken(asked.once) if asked.once else None
+        if first is None:
+            return None
+        job, created_ms = first
+        found = await self._store.get_many([job])
+        after = found[0].after if found else asked.spec.after
+        status = move(Status.ACCEPTED, first_step(needs_of(asked.spec, after))).to
+        return Submitted(job, asked.spec.name, status, created_ms)
 
     async def _create(
-        self,
-        spec: JobSpec,
-        after: tuple[JobId, ...],
-        user: User,
-        key: str | None,
-        request_id: str,
-        origin: JobId | None = None,
+        self, asked: _Asked, after: tuple[JobId, ...], user: User, request_id: str
     ) -> Submitted:
-        text = dump_text(spec)
+        spec = asked.spec
         accepted = accept(
             spec,
-            text,
+            asked.text,
             after=after,
             job=job_id(int(time.time() * 1000), randbits(30)),
             owner=user.name,
             request_id=request_id,
-            origin=origin,
+            origin=asked.origin,
         )
-        once = None
-        if key is not None:
-            fingerprint = sha256(f"{origin or ''}\n{text}".encode()).hexdigest()
-            once = self._once(f"{user.name}:{key}", fingerprint)
-        job, created_ms = await self._store.create(accepted.new, accepted.first, once)
+        job, created_ms = await self._store.create(accepted.new, accepted.first, asked.once)
         if job == accepted.new.id:
             TRANSITIONS.labels("request", accepted.first).inc()
             self._log.info(f"accepted→{accepted.status}", action="accept", job=job, kind=spec.kind)
-        return Submitted(accepted, job, created_ms)
+        return Submitted(job, spec.name, accepted.status, created_ms)
 
     async def _still_to_complete(self, spec: JobSpec) -> tuple[JobId, ...]:
         """The jobs in `after:` that are in Redis; an archived one must have completed."""
@@ -336,6 +364,17 @@ def _read(plain: Any, user: User) -> JobSpec:
 
 def _missing_prerequisite(job: JobId) -> NotFound:
     return NotFound(f"after: there is no job {job}")
+
+
+@contextmanager
+def _told_place(place: int, count: int) -> Iterator[None]:
+    """Have an error tell which job of a list it is about."""
+    try:
+        yield
+    except HeadraceError as error:
+        if count > 1:
+            error.message = f"job {place} of the list: {error.message}"
+        raise
 
 
 def _part(key: str | None, place: int, count: int) -> str | None:
