@@ -11,9 +11,7 @@ from headrace_model.errors import InvalidName
 
 JobId = NewType("JobId", str)
 NodeId = NewType("NodeId", str)
-AgentId = NewType("AgentId", str)
 DatasetId = NewType("DatasetId", str)
-TransactionId = NewType("TransactionId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _JOB_ID = re.compile(rf"[{_ALPHABET}]{{16}}")

@@ -160,7 +160,6 @@ def _down(nodes: Sequence[Node]) -> str:
 
 
 def _repair(nodes: Sequence[Node]) -> str:
-    drained = sorted(node.id for node in nodes if node.state is NodeState.DRAINED)
-    if drained:
-        return f"Put it back with `headrace nodes undrain {drained[0]}`, or join another node."
+    if any(node.state is NodeState.DRAINED for node in nodes):
+        return "Join another node: a drained one takes no new work."
     return "See that the agent runs on the lost machine, or join another node."
