@@ -544,6 +544,15 @@ async def _no_sockets(desk: Desk) -> bool:
     return await desk.sockets() == 0
 
 
+async def test_who_follows_the_log_of_an_array_is_told_to_name_a_task(desk: Desk) -> None:
+    job = await desk.submit(array={"count": 2})
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="l", topic="logs", job=job)
+        error = await socket.hear()
+    assert (error["type"], error["id"], error["code"]) == ("error", "l", "INVALID_INPUT")
+    assert "task=0 by REST" in error["hint"]
+
+
 async def test_a_log_ends_with_the_right_to_see_it(desk: Desk) -> None:
     zoe = await token_of(UserStore(desk.redis), "zoe", UserRole.USER)
     await desk.join_node()

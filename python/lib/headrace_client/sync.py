@@ -192,7 +192,9 @@ class Job:
     def follow(
         self, *, stream: str = "both", rank: int = 0, attempt: int | None = None
     ) -> Iterator[LogPiece]:
-        """Yield what a worker writes as it comes, until the job is over; of an array nothing.
+        """Yield what a worker writes as it comes, until the job is over.
+
+        Raises `InvalidInput` for an array: its tasks write logs, and it has none.
 
         `for piece in job.follow(): print(piece, end="")`
         """

@@ -13,7 +13,7 @@ from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import caller_of, flag, job_of, number, user_of
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
-from headrace_request.service.logs import Asker, LogFile, LogReader
+from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
@@ -40,11 +40,8 @@ def add_logs(
         task = number(request, "task", 0, 0) if "task" in request.query else None
         if task is not None:
             await desk.task(job_id, caller.user, task)
-        elif job.is_array:
-            raise InvalidInput(
-                f"job {job_id} is an array, and each of its tasks has a log of its own",
-                hint="name one: --task 0, or task=0 by REST",
-            )
+        else:
+            check_one_log(job)
 
         # A stream lasts: it ends with the token, and with the right to see the job.
 

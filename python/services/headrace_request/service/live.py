@@ -30,7 +30,7 @@ from headrace_request.core.live import (
 from headrace_request.service.doorman import Caller, Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
-from headrace_request.service.logs import Asker, LogFile, LogReader
+from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
 from headrace_request.service.outbox import Outbox, TooSlow
 from headrace_service.logs import logger
 from headrace_wire.api import job_view
@@ -343,6 +343,7 @@ class LiveHub:
 
         asker = Asker(live.caller.user.name, read_job)
         job = await read_job()
+        check_one_log(job)
         attempt, offsets = asked.attempt or job.attempt, dict(asked.offsets)
         if attempt > job.attempt:
             raise NotFound(f"job {job.id} has {job.attempt} attempt(s), so no attempt {attempt}")

@@ -57,6 +57,15 @@ class LogFile:
         return f"{self.rank}.{self.stream}"
 
 
+def check_one_log(job: Job) -> None:
+    """Raise `InvalidInput` for an array: its tasks write logs, and it has none."""
+    if job.is_array:
+        raise InvalidInput(
+            f"job {job.id} is an array, and each of its tasks has a log of its own",
+            hint="name one: --task 0, or task=0 by REST",
+        )
+
+
 class _Inbox:
     """What an agent answered and the reader has not taken: bounded, the newest is dropped."""
 
