@@ -197,6 +197,24 @@ async def test_many_at_once_lose_nothing(state_dir: Path, redis_server: RedisSer
         assert len(await store.get_many([JobId(job) for job in seen])) == 150
 
 
+async def test_a_list_names_a_pack_that_cannot_be_read_for_as_long_as_there_is_one(
+    state_dir: Path, redis_server: RedisServer
+) -> None:
+    (state_dir / "packs").mkdir()
+    (state_dir / "packs" / "p1").write_bytes(b"no pack")
+    async with running_desk(state_dir, redis_server.url) as desk:
+        job = await desk.submit()
+        await desk.call("POST", f"/jobs/{job}:cancel")
+        packs = PackStore(desk.redis)
+        lease = await LeaseStore(desk.redis).acquire(Role.DATA, "me", 600_000)
+        await packs.remove("p1", await packs.records([job]), lease.term)
+        _, said = await desk.call("GET", "/jobs")
+        assert said["incomplete"] == "packs of archived jobs can't be read: p1"
+        assert (await desk.call("GET", f"/jobs/{_NOBODYS}"))[0] == 404, "not one to wait for"
+        await packs.forget("p1", lease.term)
+        assert (await desk.call("GET", "/jobs"))[1]["incomplete"] is None
+
+
 async def test_a_list_says_that_archived_jobs_are_missing_until_they_are_read(
     state_dir: Path, redis_server: RedisServer
 ) -> None:

@@ -36,7 +36,7 @@ class Archive:
         await self._feed.reach_now()
         name = await self._model.pack_of(job)
         if name is None:
-            if behind := await self._feed.incomplete():
+            if behind := await self._feed.behind():
                 raise Unavailable(behind, hint="try again in a moment")
             return None
         if name not in self._packs:

@@ -50,6 +50,7 @@ class Feed:
         self._read_pack = read_pack
         self._epoch = epoch
         self._owed = asyncio.Event()  # packs are to be read
+        self._damaged: set[str] = set()  # packs that can't be read; a service that starts tries
         self._putting = asyncio.Lock()  # what Redis said last is put last
         self._at = ""  # the last event that the model has; empty: it has to be read whole
         self._wake = asyncio.Event()
@@ -103,9 +104,8 @@ class Feed:
         """Read the packs that the model has not read, for ever."""
         while True:
             self._owed.clear()
-            unread = [name for name, read in (await self._model.packs()).items() if not read]
             try:
-                for name in sorted(unread):
+                for name in sorted(await self._unread() - self._damaged):
                     await self._take_in(name)
             except Unavailable as error:
                 self._log.warning(f"packs can't be read yet: {error}", action="pack")
@@ -114,11 +114,26 @@ class Feed:
                     await self._owed.wait()
 
     async def incomplete(self) -> str | None:
-        """What lists lack for now, as a sentence; None where they are whole."""
+        """What lists lack, as a sentence; None where they are whole."""
+        behind = await self.behind()
+        damaged = sorted(self._damaged & await self._unread()) if self._damaged else []
+        if damaged:
+            more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+            lost = f"packs of archived jobs can't be read: {', '.join(damaged[:3])}{more}"
+            return f"{behind}; {lost}" if behind else lost
+        return behind
+
+    async def behind(self) -> str | None:
+        """What is still to be read, as a sentence; a pack that can't be read is none of it."""
         unread, packs = await self._model.unread()
+        if unread and self._damaged:
+            unread = len(await self._unread() - self._damaged)
         if not unread:
             return None
         return f"{unread:,} of {packs:,} packs of archived jobs are still to be read"
+
+    async def _unread(self) -> set[str]:
+        return {name for name, read in (await self._model.packs()).items() if not read}
 
     def _has(self, event: str) -> bool:
         return self._at != "" and _place(self._at) >= _place(event)
@@ -153,14 +168,15 @@ class Feed:
         """Read a pack into the model; raises `Unavailable`."""
         try:
             records = await asyncio.to_thread(read_pack, await self._read_pack(name))
+            jobs = [
+                Archived(read_listed(each.id, each.fields), each.listed_fields) for each in records
+            ]
         except NotFound:
             return  # it was old, and is being removed
         except InvalidInput as error:
             self._log.error(f"the pack {name} is left out: {error}", action="pack")
-            records = ()
-        jobs = [
-            Archived(read_listed(each.id, each.fields), each.listed_fields) for each in records
-        ]
+            self._damaged.add(name)
+            return
         async with self._putting:
             live = await self._model.live([each.id for each in records])
             await self._model.put_pack(name, jobs, await self._store.listed(sorted(live)))
