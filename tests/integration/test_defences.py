@@ -105,6 +105,22 @@ async def test_a_token_of_few_scopes_sets_no_first_password(desk: Desk) -> None:
         assert (await ask(desk, token, "GET", "/me"))[0] == 401, "revoked with the password"
 
 
+async def test_a_token_of_the_scope_admin_gives_itself_no_more_scopes(desk: Desk) -> None:
+    users = UserStore(desk.redis)
+    few = await token_of(users, "root", UserRole.ADMIN, scopes=frozenset({Scope.ADMIN}))
+    await desk.call("POST", "/users", {"name": "zoe", "role": "admin"})
+    for method, path, body in (
+        ("POST", "/users", {"name": "me", "role": "admin", "password": PASSWORD}),
+        ("PUT", "/users/zoe/password", {"new": PASSWORD}),
+        ("PATCH", "/users/zoe", {"role": "admin"}),
+    ):
+        status, said = await ask(desk, few, method, path, body)
+        assert (status, "all scopes" in said["detail"]) == (403, True), (path, said)
+    assert (await ask(desk, few, "PATCH", "/users/zoe", {"disabled": True}))[0] == 200
+    whole = await token_of(users, "root", UserRole.ADMIN)
+    assert (await ask(desk, whole, "PUT", "/users/zoe/password", {}))[0] == 200
+
+
 async def test_tokens_that_expired_keep_nobody_from_logging_in(desk: Desk) -> None:
     users = UserStore(desk.redis)
     await desk.call("POST", "/users", {"name": "zoe", "password": PASSWORD})

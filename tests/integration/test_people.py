@@ -179,6 +179,19 @@ async def test_wrong_passwords_unknown_and_disabled_users_get_one_and_the_same_a
     assert answers[0][0] == 401
 
 
+async def test_a_password_typed_as_a_name_is_not_logged(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await desk.call("POST", "/users", {"name": "zoe", "password": PASSWORD})
+    for name in ("zoe", PASSWORD):
+        login = {"user": name, "password": "wrong" * 4}
+        assert (await desk.call("POST", "/login", login))[0] == 401
+    logged = capsys.readouterr().out
+    failed = [line for line in logged.splitlines() if "login_failed" in line]
+    assert ["zoe" in line for line in failed] == [True, False]
+    assert PASSWORD not in logged
+
+
 async def test_guessing_a_password_is_slowed_down_also_for_guesses_at_the_same_time(
     desk: Desk,
 ) -> None:

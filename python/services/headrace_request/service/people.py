@@ -81,7 +81,13 @@ class People:
         known = await self._known(asked.user)
         right = await self._passwords.check(known.password if known else None, asked.password)
         if not right or known is None or known.disabled:
-            self._log.warning("a login failed", action="login_failed", user=name, address=address)
+            # What was typed as a name may be a password: only a user's name is logged.
+            self._log.warning(
+                "a login failed",
+                action="login_failed",
+                user=known.name if known else "?",
+                address=address,
+            )
             raise Unauthorized("user or password is wrong", hint="an admin can set a new password")
         self._wrong_names.give_back(name)
         self._wrong_addresses.give_back(address)
@@ -108,6 +114,7 @@ class People:
     async def create_user(self, by: User, asked: NewUser) -> tuple["UserRecord", str | None]:
         """Make a user; returns the password where one was made. Raises `Conflict`, `NotFound`."""
         check_may(by, Act.MANAGE_PEOPLE)
+        _check_whole(by, "a user is made")
         made = None if asked.password else new_password()
         hashed = await self._passwords.hash(asked.password or made or "")
         done = await self._users.create_user(
@@ -125,6 +132,7 @@ class People:
         """Change a user's role, or disable or enable them; raises `NotFound`, `Conflict`."""
         check_may(by, Act.MANAGE_PEOPLE)
         if asked.role is not None:
+            _check_whole(by, "a role is given")
             await self._users.set_role(name, asked.role)
         if asked.disabled is not None:
             await self._users.set_disabled(name, asked.disabled)
@@ -145,14 +153,11 @@ class People:
                 raise InvalidInput("the key `new` is missing")
             if (await self._users.user(name)).password is not None:
                 await self._check_password(LoginRequest(name, asked.old or ""), address)
-            elif by.scopes != ALL_SCOPES:
-                # A password opens everything: it must not be had for a token that does not.
-                raise Forbidden(
-                    "a first password is set with a token of all scopes",
-                    hint="use the token of this machine's admin, or ask an admin for a password",
-                )
+            else:
+                _check_whole(by, "a first password is set")
         else:
             check_may(by, Act.MANAGE_PEOPLE)
+            _check_whole(by, "another's password is set")
         made = None if asked.new else new_password()
         hashed = await self._passwords.hash(asked.new or made or "")
         await self._users.set_password(name, hashed)
@@ -252,3 +257,15 @@ class People:
 
     def _told(self, by: User, action: str, what: str) -> None:
         self._log.info(f"{by.name}: {action} {what}", action=action, by=by.name)
+
+
+def _check_whole(by: User, what: str) -> None:
+    """Raise `Forbidden` for a token that lacks a scope.
+
+    A password opens everything: it must not be had for a token that does not.
+    """
+    if by.scopes != ALL_SCOPES:
+        raise Forbidden(
+            f"{what} with a token of all scopes only",
+            hint="log in (`headrace login`), or use the token of this machine's admin",
+        )
