@@ -208,8 +208,12 @@ async def test_a_list_names_a_pack_that_cannot_be_read_for_as_long_as_there_is_o
         packs = PackStore(desk.redis)
         lease = await LeaseStore(desk.redis).acquire(Role.DATA, "me", 600_000)
         await packs.remove("p1", await packs.records([job]), lease.term)
-        _, said = await desk.call("GET", "/jobs")
-        assert said["incomplete"] == "packs of archived jobs can't be read: p1"
+
+        async def named() -> bool:
+            said = (await desk.call("GET", "/jobs"))[1]["incomplete"]
+            return bool(said == "packs of archived jobs can't be read: p1")
+
+        await wait_until(named, "the pack to be named", within_s=30.0)
         assert (await desk.call("GET", f"/jobs/{_NOBODYS}"))[0] == 404, "not one to wait for"
         await packs.forget("p1", lease.term)
         assert (await desk.call("GET", "/jobs"))[1]["incomplete"] is None
