@@ -115,6 +115,8 @@ def _next_step(job: "JobView") -> str:
             return f"`headrace jobs restart {job.id}` lets it go on as a further attempt"
         case Status.CANCELED:
             return f"`headrace jobs retry {job.id}` runs it anew, as another job"
+    if job.tasks is not None:
+        return f"`headrace jobs tasks {job.id} --state failed` lists the tasks that failed"
     return (
         f"`headrace jobs logs {job.id}` shows what it wrote, `headrace jobs history {job.id}` "
         "tells its way"
