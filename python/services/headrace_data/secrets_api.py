@@ -93,7 +93,7 @@ class SecretsApi:
             if name not in kept:
                 raise NotFound(
                     f"the job needs the secret {name}, and {job.owner} keeps none of that name: "
-                    f"`headrace secrets set {name}` sets it, `headrace jobs retry` runs the job again"
+                    f"`headrace secrets set {name}` sets it, `headrace jobs retry` runs it again"
                 )
         if names and self._keyring is None:
             raise InvalidInput("this Headrace keeps no secrets: its admin sets `secrets_key_file`")
