@@ -11,8 +11,9 @@ Runs, over the whole project:
   ruff check             the lint rules     (mend some: .venv/bin/ruff check --fix)
   mypy --strict          the types of python/
   lint-imports           the import contracts of pyproject.toml
+  shellcheck -x          the scripts
 
-All four run even when one fails; the exit code is 0 when all hold. Makes or updates .venv
+All five run even when one fails; the exit code is 0 when all hold. Makes or updates .venv
 first (HEADRACE_PYTHON names the interpreter to make it with).
 EOF
 }
@@ -49,6 +50,8 @@ check "ruff format" "$bin/ruff" format --check --quiet .
 check "ruff check" "$bin/ruff" check --quiet .
 check "mypy" "$bin/mypy"
 check "import contracts" "$bin/lint-imports" --no-logo
+check "shellcheck" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run docker/*/start \
+  python/services/headrace_agent/parallel/*.sh
 
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'check: FAILED:'

@@ -8,10 +8,15 @@ import argparse
 import dataclasses
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from headrace_local.layout import SERVICES
+from headrace_model.cause import MEANINGS, NOT_THE_JOBS_FAULT, RETRYABLE, Cause, next_step
 from headrace_model.people import RULES, SCOPE_OF, Act, Standing, UserRole
 from headrace_model.status import as_markdown, as_picture
 from headrace_model.units import size_text
@@ -36,7 +41,7 @@ def settings_page() -> str:
     common = dataclasses.fields(CommonSettings)
     parts = [_HEAD, _table("All services", common)]
     shared = {field.name for field in common}
-    for service in sorted(SERVICES):
+    for service in sorted((*SERVICES, "cluster")):
         settings = importlib.import_module(f"headrace_{service}.settings").Settings
         own = tuple(field for field in dataclasses.fields(settings) if field.name not in shared)
         parts.append(_table(f"headrace_{service}", own))
@@ -93,6 +98,33 @@ def people_page(page: str) -> str:
     return _between(page, "people.md", "matrix", "\n".join(lines))
 
 
+def operate_page(page: str) -> str:
+    """docs/operate.md with the tables of causes and alerts between their marks."""
+    lines = ["| cause | what happened | what to do | retried |", "|---|---|---|---|"]
+    for cause, meaning in MEANINGS.items():
+        lines.append(
+            f"| {cause} | {meaning.what} | {next_step(cause, 'JOB')} | {_retried(cause)} |"
+        )
+    page = _between(page, "operate.md", "causes", "\n".join(lines))
+    rules = yaml.safe_load((DOCS / "headrace-alerts.yaml").read_text())["groups"][0]["rules"]
+    rows = [f"| {r['alert']} | {_shown(r, 'summary')} | {_shown(r, 'advice')} |" for r in rules]
+    table = "\n".join(["| alert | what it is | what to do |", "|---|---|---|", *rows])
+    return _between(page, "operate.md", "alerts", table)
+
+
+def _shown(rule: dict[str, Any], name: str) -> str:
+    """A text of a rule; what Prometheus puts in stands as `…`."""
+    return re.sub(r"\{\{.*?\}\}", "…", rule["annotations"][name])
+
+
+def _retried(cause: Cause) -> str:
+    if cause is Cause.RESTORED:
+        return "always"
+    if cause not in RETRYABLE:
+        return "never"
+    return "yes" if cause in NOT_THE_JOBS_FAULT else "if `retry.on` names it"
+
+
 def _between(page: str, name: str, mark: str, text: str) -> str:
     begin, end = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
     before, found, rest = page.partition(begin)
@@ -107,10 +139,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     check = parser.parse_args().check
-    design, people = DOCS / "design.md", DOCS / "people.md"
+    design, people, operate = (DOCS / f"{name}.md" for name in ("design", "people", "operate"))
     pages = {
         design: design_page(design.read_text()),
         people: people_page(people.read_text()),
+        operate: operate_page(operate.read_text()),
         DOCS / "settings.md": settings_page(),
         DOCS / "job-file.schema.json": json.dumps(job_json_schema(), indent=2) + "\n",
     }

@@ -10,8 +10,11 @@ from time import monotonic
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 from tests.support import run_root as roots
+from tests.support.cluster import SwarmEngine
+from tests.support.docker_engine import DockerEngine, why_no_engine
 from tests.support.redis_server import RedisServer, find_redis_server
 from tests.support.s3_servers import SERVERS, S3Server, find_program
 from tests.support.wait import wait_until
@@ -19,6 +22,10 @@ from tests.support.wait import wait_until
 _ROOT = pytest.StashKey[Path]()
 _ENDED = pytest.StashKey[list[roots.Leftover]]()
 _LEAKED = pytest.StashKey[list[roots.Leftover]]()
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("headrace", deadline=None)
+settings.load_profile("headrace")
 
 _PYTHON_FOLDER = Path(__file__).parent.parent / "python"
 
@@ -145,6 +152,38 @@ def new_s3_server(name: str, folder: Path) -> S3Server:
             pytest.fail(reason)
         pytest.skip(reason)
     return SERVERS[name](folder)
+
+
+@pytest.fixture(scope="session")
+def docker_engine(run_root: Path) -> Iterator[DockerEngine]:
+    """A started Docker Engine with its small image, for all tests of this run.
+
+    It is everybody's: a test names what it makes, removes it, and never breaks the engine. One of
+    a test's own is `DockerEngine(state_dir / "docker")`.
+    """
+    if why := why_no_engine():
+        pytest.skip(why)
+    engine = DockerEngine(run_root / "docker")
+    try:
+        engine.start()
+        engine.add_small_image()
+        yield engine
+    finally:
+        engine.kill9()
+
+
+@pytest.fixture(scope="session")
+def swarm_engine(run_root: Path) -> Iterator[SwarmEngine]:
+    """The same as `docker_engine`, as a swarm of one machine."""
+    if why := why_no_engine():
+        pytest.skip(why)
+    engine = SwarmEngine(run_root / "swarm")
+    try:
+        engine.start()
+        engine.add_small_image()
+        yield engine
+    finally:
+        engine.kill9()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154 # `project_root` comes from who sources this
 # Sourced by the scripts: keeps `.venv` in step with pyproject.toml and constraints.txt.
 # Needs `project_root`; sets `python`, the interpreter of that `.venv`.
 
@@ -56,7 +57,7 @@ venv_ensure() {
   echo "venv: installing what constraints.txt names"
   # The build backends come first and pinned, so that pip fetches no others for the builds.
   venv_pip hatchling setuptools || return 1
-  venv_pip --no-build-isolation -e "$project_root[dev]" || return 1
+  venv_pip --no-build-isolation -e "${project_root}[dev]" || return 1
   echo "$stamp" >"$venv/headrace-stamp"
   echo "venv: ready after $((SECONDS - started)) s"
 }

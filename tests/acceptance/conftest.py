@@ -22,6 +22,9 @@ from headrace_local.folders import find_home
 from headrace_local.health import any_free_port
 from headrace_local.layout import Home
 from headrace_local.redis_users import connect
+from headrace_model.ids import NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import Resources
 from tests.support.person import People, Person
 from tests.support.wait import T, wait_until
 
@@ -247,6 +250,24 @@ class Headrace:
             self.no_leaks()
         finally:
             self.local("reset", "--yes")
+
+    def lose_a_node(self, name: str) -> None:
+        """Have a node that registered once, and that the monitor then called lost."""
+        asyncio.run(self._lose(NodeId(name)))
+
+    async def _lose(self, name: NodeId) -> None:
+        redis = connect(self.home)
+        try:
+            await redis.open()
+            nodes, none = NodeStore(redis), Resources(0, 0)
+            await nodes.register(name, "one that died", none, frozenset(), has_state_lock=True)
+
+            async def is_lost() -> bool:
+                return any(n.id == name and n.state is NodeState.LOST for n in await nodes.all())
+
+            await wait_until(is_lost, f"node {name} to be lost", within_s=WITHIN_S)
+        finally:
+            await redis.close()
 
     async def _ledger(self) -> list[str]:
         redis = connect(self.home)

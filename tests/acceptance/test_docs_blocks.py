@@ -25,6 +25,7 @@ _SAID = {
     "cli.md": {"hello you", "exit code 137"},
     "data.md": {"more is deleted"},
     "first-hour.md": {"hello", "step 3", "exit code 7", "1.6", "exit code 3", "still here"},
+    "operate.md": {"refused, exit code 5", "Headrace takes new work."},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},
     "your-own-model.md": {
         "2024-05-01T00:00Z,8.000",

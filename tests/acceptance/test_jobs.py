@@ -366,3 +366,20 @@ def test_a_job_that_runs_while_headrace_is_down_is_adopted(headrace: Headrace) -
     for job in jobs:
         assert headrace.until(job, "COMPLETED")["attempt"] == 1
         assert headrace.log(job) == "ready\n"
+
+
+def test_a_drained_node_ends_what_it_has_and_takes_nothing_new(headrace: Headrace) -> None:
+    before = headrace.submit("sh", "-c", "sleep 2")
+    headrace.until(before, "RUNNING")
+    assert headrace.said("nodes", "drain", "local")[0]["state"] == "DRAINED"
+    try:
+        after = headrace.submit("true")
+        headrace.until(before, "COMPLETED")
+        assert "local is DRAINED" in headrace.get(f"/jobs/{after}/why")["sentence"]
+        assert headrace.job(after)["status"] == "MODEL_EXEC:AWAITING_ALLOCATION"
+        refused = headrace.cli("nodes", "remove", "local", "--yes")
+        assert refused.returncode != 0
+        assert "is served by an agent" in refused.stderr
+    finally:
+        assert headrace.said("nodes", "undrain", "local")[0]["state"] == "UP"
+    headrace.until(after, "COMPLETED")

@@ -17,6 +17,7 @@ from aiohttp import ClientSession
 
 from headrace_client.cli import exits, run_cli
 from headrace_model.people import RULES, SCOPE_OF, Act, Level, Scope, Standing, UserRole
+from headrace_wire.batch import BatchFile, encode_batch
 from headrace_wire.openapi import Operation
 from headrace_wire.operations.table import OPERATIONS
 from tests.acceptance.conftest import Answer, Headrace, until
@@ -31,7 +32,9 @@ NEVER = {
     "resources": {"cpus": "100m", "memory": "64MiB"},
 }  # fmt: skip
 CONTENT = b"time,flow\n1980-01-01,1\n"
-SUM = {"X-Content-SHA256": sha256(CONTENT).hexdigest()}
+DIGEST = sha256(CONTENT).hexdigest()
+SUM = {"X-Content-SHA256": DIGEST}
+BATCH = encode_batch([BatchFile("a.csv", DIGEST, CONTENT)])
 PASSWORD = "a horse of another colour"  # noqa: S105 - of users that only these tests know
 
 
@@ -63,7 +66,9 @@ def _job(verb: str, **more: Any) -> tuple[Scene, ...]:
 WHO = {"who": "user:somebody"}
 WITH = ("{thing}", "--with", "user:somebody")
 OBSERVED = {"name": "{new}", "category": "OBSERVATION"}
-SPARE = {"user": "spare", "group": "spares", "token": "0" * 12, "secret": "spare"}
+SPARE = {
+    "user": "spare", "group": "spares", "token": "0" * 12, "secret": "spare", "node": "local",
+}  # fmt: skip
 SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /jobs": (Scene(("exec", "run", "--cpus", "100m", "--memory", "64MiB", "--", "true"),
                          body=NEVER),),
@@ -87,6 +92,17 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /jobs/{job}:share": (Scene(("jobs", "share", *WITH), body=WHO),),
     "POST /jobs/{job}:unshare": (Scene(("jobs", "unshare", *WITH), body=WHO),),
     "GET /nodes": (Scene(("nodes", "list")),),
+    "POST /nodes/{node}:drain": (Scene(("nodes", "drain", "local")),),
+    "POST /nodes/{node}:undrain": (Scene(("nodes", "undrain", "local")),),
+    "POST /nodes/{node}:confirm-lost": (Scene(("nodes", "confirm-lost", "lost", "--yes"),
+                                              names={"node": "lost"}),),
+    "POST /nodes/{node}:label": (Scene(("nodes", "label", "local", "rack=r7", "spare-"),
+                                       body={"set": {"rack": "r7"}, "remove": ["spare"]}),),
+    "POST /nodes/{node}:remove": (Scene(("nodes", "remove", "gone", "--yes"),
+                                        names={"node": "gone"}),),
+    "POST /nodes/{node}:discard": (Scene(("nodes", "discard", "local", "--yes")),),
+    "GET /maintenance": (Scene(("maintenance", "show")),),
+    "PUT /maintenance": (Scene(("maintenance", "off"), body={"on": False}),),
     "POST /datasets": (Scene(("dataset", "create", "{new}", "--category", "OBSERVATION"),
                              body=OBSERVED),),
     "GET /datasets": (Scene(("dataset", "list"), own=True),),
@@ -101,10 +117,14 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /datasets/{dataset}:share": (Scene(("dataset", "share", *WITH), body=WHO),),
     "POST /datasets/{dataset}:unshare": (Scene(("dataset", "unshare", *WITH), body=WHO),),
     "GET /datasets/{dataset}/items": (Scene(("dataset", "items", "{thing}")),),
-    "PUT /datasets/{dataset}/items/{path}": (
-        Scene(("dataset", "upload", "{thing}", "a.csv"), body=CONTENT, headers=SUM),
+    "POST /datasets/{dataset}:upload": (
+        Scene(("dataset", "upload", "{thing}", "a.csv"), body=BATCH),
     ),
-    "GET /datasets/{dataset}/items/{path}": (Scene(("dataset", "download", "{thing}", "{new}")),),
+    "POST /datasets/{dataset}:download": (
+        Scene(("dataset", "download", "{thing}", "{new}"), body={"paths": ["a.csv"]}),
+    ),
+    "PUT /datasets/{dataset}/items/{path}": (Scene(body=CONTENT, headers=SUM),),
+    "GET /datasets/{dataset}/items/{path}": (Scene(),),
     "HEAD /datasets/{dataset}/items/{path}": (Scene(),),
     "DELETE /datasets/{dataset}/items/{path}": (Scene(),),
     "POST /logout": (Scene(own=True, once=True),),
@@ -193,6 +213,7 @@ class Stage:
         self.headrace = headrace
         self.things: dict[tuple[str, int, Standing, str], str] = {}
         assert headrace.ask("POST", "/groups", {"name": "spares"}).status == 201
+        headrace.lose_a_node("lost")
         self.spare, self.ann = self.person("spare"), self.person("ann")
         self.asking = {role: self.person(f"m-{role}") for role in ROLES}
         self._set()

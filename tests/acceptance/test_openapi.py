@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import jsonschema
 
+from headrace_wire.batch import BatchFile, encode_batch
 from tests.acceptance.conftest import Answer, Headrace, until, waits_for
 
 _DATA = b"time,flow\n1980-01-01,1.5\n1980-01-02,2.5\n"
@@ -150,11 +151,14 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("PUT", item, 200, _DATA, headers=digest, **file)
     asker.ask("PUT", item, 201, _DATA, headers=digest, dataset=name, path="wrong.csv")
     asker.ask("DELETE", item, 204, dataset=name, path="wrong.csv")
+    batch = encode_batch([BatchFile(file["path"], _SHA256, _DATA)])
+    asker.ask("POST", f"{one}:upload", 200, batch, dataset=name)
     asker.ask("POST", "/datasets:match", 200, wanted)
     asker.ask("POST", f"{one}:seal", 200, {}, dataset=name)
     asker.ask("POST", f"{one}:seal", 200, dataset=name)
     asker.ask("HEAD", item, 200, **file)
     asker.ask("GET", item, 200, **file)
+    asker.ask("POST", f"{one}:download", 200, {"paths": [file["path"]]}, dataset=name)
     asker.ask("GET", item, 206, headers={"Range": "bytes=5-"}, **file)
     asker.ask("GET", item, 416, headers={"Range": "bytes=500-"}, **file)
     asker.ask("GET", item, 304, headers={"If-None-Match": f'"{_SHA256}"'}, **file)
@@ -210,6 +214,16 @@ def _people(asker: _Asker) -> None:
 
 
 def _service(asker: _Asker) -> None:
+    for verb in ("drain", "undrain"):
+        asker.ask("POST", f"/nodes/{{node}}:{verb}", 200, node="local")
+    asker.ask("POST", "/nodes/{node}:confirm-lost", 200, node="lost")
+    asker.ask("POST", "/nodes/{node}:label", 200, {"set": {"rack": "r7"}}, node="local")
+    asker.ask("POST", "/nodes/{node}:remove", 200, node="gone")
+    asker.ask("POST", "/nodes/{node}:discard", 200, {}, node="local")
+    asker.ask("PUT", "/maintenance", 200, {"on": True, "why": "new disks"})
+    asker.ask("GET", "/maintenance", 200)
+    asker.ask("POST", "/jobs", 503, _job("true"))
+    asker.ask("PUT", "/maintenance", 200, {"on": False})
     for path in ("/health/live", "/health/ready", "/metrics"):
         asker.ask("GET", path, 200)
     for path in ("/openapi.json", "/docs", "/docs/{file}", "/schemas/job.json"):
@@ -223,5 +237,6 @@ def test_each_answer_is_what_the_document_says(headrace: Headrace) -> None:
     _datasets(asker)
     _promised(headrace, asker)
     _people(asker)
+    headrace.lose_a_node("lost")
     _service(asker)
     assert asker.missing == set()

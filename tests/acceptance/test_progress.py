@@ -17,7 +17,7 @@ from threading import Thread
 import pytest
 
 from headrace_client.api import AsyncClient
-from headrace_client.datasets import LocalFile
+from headrace_client.localfiles import LocalFile
 from tests.acceptance.conftest import Headrace, until
 
 _CLI = "from headrace_client.cli import main; main()"

@@ -1,6 +1,8 @@
 """`headrace local up --store s3://…`: a real Headrace whose objects lie on a real S3 server."""
 
+import filecmp
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from headrace_local import processes
 from headrace_local.health import any_free_port
 from tests.acceptance.conftest import WITHIN_S, Done, Headrace, until, waits_for
 from tests.conftest import new_s3_server
@@ -150,6 +153,46 @@ def test_a_job_outlives_the_death_of_the_store(
     assert done.returncode == 0, done.stderr
     assert (state_dir / "out" / "copy" / "copy").read_bytes() == b"rain"
     assert _secrets_in(headrace.home.root) == []
+
+
+def _arrived(headrace: Headrace) -> int:
+    """Bytes of files that come in just now."""
+    spool = headrace.home.state_of("data")
+    return sum(path.stat().st_size for path in spool.rglob("*") if path.is_file())
+
+
+def test_a_large_upload_outlives_the_death_of_the_services_and_of_the_client(
+    headrace: Headrace, server: S3Server, state_dir: Path
+) -> None:
+    """Its parts go to the store while the rest arrives: nothing of that may be taken for whole."""
+    size = 192 * 2**20
+    big = state_dir / "in" / "big.bin"
+    big.parent.mkdir()
+    piece = token_bytes(2**20)
+    with big.open("wb") as file:
+        for number in range(size >> 20):
+            file.write(number.to_bytes(4) + piece[4:])
+    name = f"big-{token_hex(4)}"
+    headrace.said("dataset", "create", name, "--category", "FORCING")
+    words = ("dataset", "upload", name, str(big.parent))
+    with headrace.started(*words) as client:
+        until(lambda: _arrived(headrace) > 2**24 or client.poll() is not None, "a part of it")
+        (services,) = processes.find(headrace.home.id, "services")
+        services.signal(signal.SIGKILL)
+        until(lambda: processes.find(headrace.home.id, "services"), "the services again")
+        assert client.poll() is None, "it waits for them"
+        before = _arrived(headrace)
+        until(lambda: _arrived(headrace) > before or client.poll() is not None, "more of it")
+        client.kill()
+    assert not [key for key, found in _objects(server).items() if found == size]
+    done = headrace.cli(*words)
+    assert done.returncode == 0, done.stderr
+    assert len([key for key, found in _objects(server).items() if found == size]) == 1
+    copied = headrace.cli("dataset", "download", name, str(state_dir / "back"))
+    assert copied.returncode == 0, copied.stderr
+    assert filecmp.cmp(state_dir / "back" / "big.bin", big, shallow=False)
+    until(lambda: _arrived(headrace) < 2**20, "the spool to be empty")
+    assert headrace.cli("dataset", "delete", name, "--yes").returncode == 0
 
 
 def test_the_store_is_remembered_and_stays(headrace: Headrace, server: S3Server) -> None:

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from headrace_client.api import AsyncClient
-from headrace_client.datasets import LocalFile
+from headrace_client.localfiles import LocalFile
 from headrace_model.node import NodeState
 from headrace_wire.people import NewUser
 from tests.support.stack import Stack

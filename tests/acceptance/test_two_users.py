@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse
 
-from headrace_adapters.redis.acl import SERVICES, user_of
+from headrace_adapters.redis.acl import user_of
 from headrace_adapters.redis.connection import Denied, Redis
 from headrace_client.cli import exits
 from headrace_local.environ import NODE, redis_url
+from headrace_local.layout import SERVICES
 from headrace_local.redis_users import connect
 from tests.acceptance.conftest import Headrace, pids_with, until, waits_for
 from tests.support.person import People, Person
@@ -183,6 +184,7 @@ async def test_each_service_is_its_own_user_in_redis_and_can_do_no_more(story: S
     users = {service: user_of(service, NODE) for service in SERVICES}
     admin = await asyncio.to_thread(connect, home)
     try:
+        known = await admin.command("ACL", "USERS")
         clients = await admin.command("CLIENT", "LIST")
         seen = {dict(w.split("=", 1) for w in line.split())["user"]
                 for line in _lines(clients)}  # fmt: skip
@@ -190,6 +192,7 @@ async def test_each_service_is_its_own_user_in_redis_and_can_do_no_more(story: S
         await admin.close()
     assert {*users.values()} <= seen
     assert seen <= {*users.values(), "admin"}
+    assert {*known} == {*users.values(), "admin", "default"}, "no service, no user"
     for user in users.values():
         redis = await asyncio.to_thread(Redis, redis_url(home, user),
                                         password_file=home.password(user))  # fmt: skip

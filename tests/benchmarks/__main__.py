@@ -10,12 +10,14 @@ from pathlib import Path
 from tests.benchmarks import (
     arrays,
     growth,
+    idle,
     listing,
     memory,
     placements,
     recovery,
     start,
     submits,
+    swarm,
     transfers,
     transitions,
 )
@@ -36,6 +38,8 @@ _ALL = {
         growth,
         recovery,
         listing,
+        idle,
+        swarm,
         transfers,
     )
 }

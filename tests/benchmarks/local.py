@@ -41,7 +41,7 @@ class Local:
 
     def home_id(self) -> str:
         """What the home's processes are found by."""
-        return find_home(Path(self._environ["HEADRACE_HOME"])).id
+        return find_home(Path(self.environ["HEADRACE_HOME"])).id
 
     def _do(self, *words: str) -> None:
         done = subprocess.run(

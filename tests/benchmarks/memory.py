@@ -50,7 +50,9 @@ async def _planner(store: JobStore) -> float:
     gc.collect()
     tracemalloc.start()
     queue = Queue(store)
-    await queue.load()
+    await queue.begin()
+    while queue.unread:
+        await queue.read_on()
     gc.collect()
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

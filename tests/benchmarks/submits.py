@@ -1,8 +1,8 @@
 """Durable submits: the request service by HTTP, beside rq's enqueue; nothing works on the jobs.
 
 Each side has a Redis of its own of the same kind. The request service is a process of its own;
-the load comes from this one through the Python client. rq's load comes from its own process:
-one thread, or sixteen.
+the load comes from this one, over sixteen connections or one of them. rq's load comes from its
+own process: one thread, or sixteen. No two jobs are alike.
 """
 
 import asyncio
@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count, islice
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.nodes import NodeStore
@@ -26,6 +28,7 @@ from headrace_model.resources import Resources
 from headrace_request.settings import Settings
 from headrace_service.settings import to_environ
 from tests.benchmarks.bench import Bench, NotHere
+from tests.benchmarks.http_load import Caller
 from tests.benchmarks.jobs import PLAIN
 from tests.benchmarks.peers import Missing, PeerProcess
 from tests.benchmarks.rows import Row, Series, series
@@ -34,8 +37,9 @@ from tests.support.people import token_of
 NAME = "submits"
 ABOUT = "durable HTTP submits, 16 and 1 in flight, beside rq enqueue"
 _IN_FLIGHT = 16
-_ROUND_MANY, _ROUND_ONE = 320, 20
+_ROUND_MANY, _ROUND_ONE = 2000, 40  # many: so that the read model takes its part within a round
 _END_S = 10.0
+_NO_LIMIT = 1_000_000
 
 
 async def measure(bench: Bench) -> list[Row]:
@@ -44,7 +48,7 @@ async def measure(bench: Bench) -> list[Row]:
     theirs: dict[str, list[float]] = {"sixteen": [], "one": []}
     note = ""
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(_service(bench))
+        client, callers = await stack.enter_async_context(_service(bench))
         rq = None
         server = bench.redis("rq-redis")
         server.start()
@@ -56,11 +60,14 @@ async def measure(bench: Bench) -> list[Row]:
             )
         except Missing as error:
             note = str(error)
-        await _many(client, _ROUND_ONE)  # warm
+        jobs = _jobs()
+        await _many(callers, jobs, _ROUND_MANY)  # warm
         until = time.monotonic() + bench.seconds
         while time.monotonic() < until or not ours["one"]:
-            ours["sixteen"].append(await _many(client, _ROUND_MANY))
-            ours["one"] += await _one(client, _ROUND_ONE)
+            ours["sixteen"].append(await _many(callers, jobs, _ROUND_MANY))
+            await client.jobs(limit=1)  # the read model catches up, at nobody else's cost
+            ours["one"] += await _one(callers[0], jobs, _ROUND_ONE)
+            await client.jobs(limit=1)
             if rq:
                 theirs["sixteen"] += await rq.samples("sixteen", _ROUND_MANY)
                 theirs["one"] += [1000 / ms for ms in await rq.samples("one", _ROUND_ONE)]
@@ -70,29 +77,37 @@ async def measure(bench: Bench) -> list[Row]:
     ]
 
 
-async def _many(client: AsyncClient, n: int) -> float:
-    left = iter(range(n))
+def _jobs() -> Iterator[dict[str, Any]]:
+    return ({**PLAIN, "name": f"bench-{n}", "command": ["echo", f"{n}"]} for n in count())
 
-    async def caller() -> None:
-        for _ in left:
-            await client.submit(PLAIN)
+
+async def _many(callers: Sequence[Caller], jobs: Iterator[dict[str, Any]], n: int) -> float:
+    left = islice(jobs, n)
+
+    async def submits(caller: Caller) -> None:
+        for job in left:
+            await _submit(caller, job)
 
     began = time.perf_counter()
-    await asyncio.gather(*(caller() for _ in range(_IN_FLIGHT)))
+    await asyncio.gather(*map(submits, callers))
     return n / (time.perf_counter() - began)
 
 
-async def _one(client: AsyncClient, n: int) -> list[float]:
+async def _one(caller: Caller, jobs: Iterator[dict[str, Any]], n: int) -> list[float]:
     rates = []
-    for _ in range(n):
+    for job in islice(jobs, n):
         began = time.perf_counter()
-        await client.submit(PLAIN)
+        await _submit(caller, job)
         rates.append(1 / (time.perf_counter() - began))
     return rates
 
 
+async def _submit(caller: Caller, job: dict[str, Any]) -> None:
+    await caller.post("/api/v1/jobs", job, token_hex(16))
+
+
 @asynccontextmanager
-async def _service(bench: Bench) -> AsyncIterator[AsyncClient]:
+async def _service(bench: Bench) -> AsyncIterator[tuple[AsyncClient, list[Caller]]]:
     """The request service alone, as a process, with one node in its Redis and nobody on it."""
     server = bench.redis("redis")
     server.start()
@@ -110,7 +125,9 @@ async def _service(bench: Bench) -> AsyncIterator[AsyncClient]:
         try:
             async with AsyncClient(f"http://127.0.0.1:{port}", token, patience_s=20.0) as client:
                 await _until_ready(client, process)
-                yield client
+                async with AsyncExitStack() as stack:
+                    connections = [Caller(port, token) for _ in range(_IN_FLIGHT)]
+                    yield client, [await stack.enter_async_context(one) for one in connections]
         finally:
             process.terminate()
             process.wait(_END_S)
@@ -129,6 +146,8 @@ def _start(folder: Path, redis_url: str, port: int) -> "subprocess.Popen[bytes]"
         listen=f"127.0.0.1:{port}",
         scheduler_url=f"unix:{folder}/none.sock",
         data_url=f"unix:{folder}/none.sock",
+        user_requests_per_s=_NO_LIMIT,  # one user sends all of it; each request is still counted
+        user_requests_at_once=_NO_LIMIT,
     )
     with (folder / "request.log").open("wb") as log:
         return subprocess.Popen(

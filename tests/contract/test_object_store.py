@@ -22,6 +22,7 @@ from headrace_model.errors import (
     NotFound,
     TooLarge,
 )
+from headrace_ports.arriving import Arriving
 from headrace_ports.object_store import Grant, ObjectStore
 from tests.support.s3_servers import S3Server
 
@@ -178,6 +179,45 @@ async def test_keys_are_listed_below_a_folder(store: ObjectStore) -> None:
     assert await store.keys("a") == ["a/1/x", "a/2"]
     assert await store.keys("nothing") == []
     assert await store.keys("b") == []
+
+
+async def pages(store: ObjectStore, prefix: str, most: int) -> list[list[str]]:
+    """All pages of a list."""
+    found: list[list[str]] = []
+    while page := await store.page(prefix, found[-1][-1] if found else "", most):
+        found.append([each.key for each in page])
+    return found
+
+
+async def test_a_list_comes_in_pages_that_lose_and_repeat_nothing(store: ObjectStore) -> None:
+    keys = ["a/1/x", "a/1/y", "a/1-/x", "a/1.x", "a/2", "a/é/x y", "a/2-/u/v/w", "a/3/~"]
+    for key in (*keys, "ab/3", "b"):
+        await store.put_bytes(key, b"")
+    for most in (1, 2, 3, len(keys), 1000):
+        found = await pages(store, "a", most)
+        flat = [key for page in found for key in page]
+        assert sorted(flat) == sorted(keys)
+        assert {len(each) for each in found[:-1]} <= {most}
+        one = [key for key in flat if key.startswith("a/1/")]
+        assert flat[flat.index(one[0]) :][: len(one)] == one, "a folder stands together"
+    assert await pages(store, "nothing", 10) == []
+    assert await pages(store, "b", 10) == []
+
+
+async def test_a_page_goes_on_after_a_key_that_is_gone(store: ObjectStore) -> None:
+    for key in ("a/1/x", "a/2/x", "a/3/x", "a/3/y"):
+        await store.put_bytes(key, b"")
+    first = [each.key for each in await store.page("a", most=2)]
+    await store.delete("a/2")
+    rest = [each.key for each in await store.page("a", first[-1])]
+    assert (first, rest) == (["a/1/x", "a/2/x"], ["a/3/x", "a/3/y"])
+    assert await store.page("a", "a/3/y") == []
+
+
+async def test_a_page_tells_ages(store: ObjectStore) -> None:
+    await store.put_bytes("a/x", b"")
+    (found,) = await store.page("a")
+    assert -60 < found.age_s < 600
 
 
 async def test_a_prefix_is_deleted_whole_and_again(store: ObjectStore) -> None:
@@ -369,6 +409,62 @@ async def test_many_small_files_go_at_once(store: ObjectStore, state_dir: Path) 
     assert await store.keys("many") == [f"many/{number:03}" for number in range(60)]
     await store.delete("many")
     assert await store.keys("many") == []
+
+
+@pytest.mark.parametrize("size", [0, 17, 3 * PART + 17])
+async def test_a_file_that_still_arrives_is_an_object_once_it_is_whole(
+    store: ObjectStore, state_dir: Path, size: int
+) -> None:
+    data, path = os.urandom(size), state_dir / "arriving"
+    path.write_bytes(data[: size // 2])
+    file = Arriving(path, size)
+    file.reached(size // 2)
+    putting = asyncio.create_task(store.put_arriving("a/key", file))
+    await asyncio.sleep(0.1)  # time for a store that does not wait to make an object
+    with path.open("ab") as rest:
+        rest.write(data[size // 2 :])
+    file.reached(size)
+    await asyncio.sleep(0.1)
+    assert not putting.done()
+    assert await store.keys("a") == []
+    file.finish(size)
+    await putting
+    assert await store.get_bytes("a/key", size) == data
+    assert not path.exists()
+    assert await store.sweep_parts(-3_600.0) == 0
+
+
+async def test_a_file_that_stops_arriving_leaves_nothing_in_the_store(
+    store: ObjectStore, state_dir: Path
+) -> None:
+    path = state_dir / "arriving"
+    path.write_bytes(bytes(2 * PART))
+    file = Arriving(path, 3 * PART)
+    file.reached(2 * PART)
+    putting = asyncio.create_task(store.put_arriving("a/key", file))
+    await asyncio.sleep(0.3)  # time for an upload in parts to be begun
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+    assert await store.keys("a") == []
+    assert await store.sweep_parts(-3_600.0) == 0
+    assert path.stat().st_size == 2 * PART, "the file stays, to be resumed"
+
+
+async def test_many_objects_are_put_and_read_at_once(store: ObjectStore) -> None:
+    objects = {f"many/{number:03}": b"%d" % number * number for number in range(60)}
+    await store.put_many(objects)
+    await store.put_many({**objects, "many/000": b"new"})
+    objects["many/000"] = b"new"
+    sizes = {key: len(data) for key, data in objects.items()}
+    assert await store.get_many(sizes) == objects
+    with pytest.raises(TooLarge):
+        await store.get_many({**sizes, "many/059": sizes["many/059"] - 1})
+    with pytest.raises(NotFound):
+        await store.get_many({**sizes, "nothing": 1})
+    with pytest.raises(InvalidName):
+        await store.put_many({"many/060": b"", "../out": b""})
+    assert await store.keys("many") == sorted(objects), "nothing is put where a key is none"
 
 
 async def test_a_store_that_can_be_used_passes_its_check(store: ObjectStore) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,10 +16,11 @@ from headrace_adapters.backends.process import ProcessBackend
 from headrace_adapters.redis.log_replies import LogReplies
 from headrace_model.cause import Cause
 from headrace_model.job import Job, Need
-from headrace_model.node import NodeState
+from headrace_model.node import Cached, Inventory, NodeState
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import FactKind
 from tests.support.agent_bench import WAIT_S, AgentBench, open_bench
+from tests.support.docker_engine import DockerEngine
 from tests.support.process_bench import EAT, lives, marked, pid_in
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1
@@ -92,6 +94,9 @@ async def test_a_bad_end_is_told_with_its_cause(
         assert (exited.exit_code, exited.signal) == (exit_code, number)
     failed = await bench.until(job, Status.FAILED)
     assert failed.cause is cause
+    if cause is Cause.OOM:
+        assert failed.peak_memory_bytes == exited.peak_memory_bytes
+        assert (failed.peak_memory_bytes or 0) > 32 * 2**20
     await bench.cleaned(job)
 
 
@@ -102,6 +107,21 @@ async def test_stop_ends_the_worker_and_then_says_so(bench: AgentBench) -> None:
     await bench.fact(job, FactKind.STOPPED)
     assert not lives(pid)
     assert marked(job.id) == []
+    await bench.until(job, Status.FAILED)
+    await bench.cleaned(job)
+
+
+async def test_a_container_that_comes_late_has_nothing_to_bind_before_a_stop_is_confirmed(
+    bench: AgentBench, docker_engine: DockerEngine
+) -> None:
+    image = docker_engine.add_small_image()
+    await bench.agent(backend="docker", docker_url=docker_engine.host, worker_image=image)
+    job = await bench.run("sleep", "600", image=image)
+    await bench.fact(job, FactKind.STARTED)
+    assert (bench.attempt(job) / "job.json").exists()
+    await bench.stop(job)
+    await bench.fact(job, FactKind.STOPPED)
+    assert not (bench.attempt(job) / "job.json").exists()
     await bench.until(job, Status.FAILED)
     await bench.cleaned(job)
 
@@ -215,7 +235,7 @@ async def test_an_attempt_of_another_epoch_is_left_for_an_admin(bench: AgentBenc
     first = await bench.agent()
     job, pid = await sleeping(bench)
     first.kill9()
-    await bench.redis.command("DEL", f"hr:work:{N1}")
+    await bench.redis.command("DEL", f"hr:work:{N1}", f"hr:job:{job.id}")
     await bench.redis.command("SET", "hr:epoch", "restored")
     await bench.redis.open()
     second = await bench.agent()
@@ -400,3 +420,26 @@ async def test_what_the_nest_holds_without_a_record_is_ended(bench: AgentBench) 
     held = await backend.list()
     await backend.close()
     assert not held
+
+
+async def test_an_agent_tells_what_its_machine_has(bench: AgentBench) -> None:
+    await bench.agent(gpus=2)
+
+    async def told() -> Inventory | None:
+        return (await bench.nodes.inventories([N1])).get(N1)
+
+    has = await wait_until(told, "the inventory", within_s=WAIT_S)
+    assert has is not None
+    disk = shutil.disk_usage(bench.state)
+    assert (has.backend, has.engine, has.gpus, has.disk_bytes) == ("process", "", 2, disk.total)
+    assert 0 < has.disk_free_bytes < has.disk_bytes
+    assert has.cached == Cached(0, 0, 0)
+
+
+async def test_ranks_on_one_node_find_their_slots(bench: AgentBench) -> None:
+    await bench.agent()
+    job = await bench.run("sh", "-c", "cat $OMPI_MCA_orte_default_hostfile", parallel="mpi")
+    await bench.until(job, Status.COMPLETED)
+    await bench.cleaned(job)
+    log = bench.data.store / "logs" / job.id / "1" / "0.out"
+    assert log.read_text() == "localhost slots=1\n"

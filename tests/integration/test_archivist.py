@@ -22,7 +22,7 @@ from headrace_model.status import Desired, Event, Role, Status
 from headrace_model.work import Verb, Work
 from headrace_wire.packs import Record, read_pack
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import N1, N2, TWO_NODES, Stage, launch, new_job
+from tests.support.script_scenes import N1, N2, TWO_NODES, Stage, derivation, launch, new_job
 from tests.support.wait import wait_until
 
 DAY_MS = 24 * 3_600_000
@@ -93,6 +93,31 @@ async def _records(stage: Stage, store: DirectoryStore) -> dict[str, Record]:
             assert record.id not in found
             found[record.id] = record
     return found
+
+
+async def test_the_key_of_a_derivation_goes_with_the_child_that_it_names(stage: Stage) -> None:
+    async def parent_of_one(number: int) -> Job:
+        """A job that waits for a derivation child of content `c`."""
+        parent = await stage.make(new_job(number, Need.DATA_CHECK))
+        derive = move_of(parent, Event.NEEDS_DERIVATION, Role.DATA)
+        return await stage.apply(replace(derive, children=(derivation("c", number + 10, parent),)))
+
+    async def cancel(parent: Job) -> Job:
+        """Cancel a job, and so its child, which nobody else waits for; give the child."""
+        change = move_of(parent, Event.CANCEL, Role.REQUEST, cause=Cause.CANCELED)
+        await stage.apply(replace(change, desired=Desired.CANCEL))
+        return await stage.jobs.get(parent.children[0])
+
+    first = await cancel(await parent_of_one(1))
+    parent = await parent_of_one(2)
+    second = await stage.jobs.get(parent.children[0])
+    assert (first.status.final, second.status.final) == (True, False)
+    await stage.packs.remove("one", await stage.packs.records([first.id]), 1)
+    assert await stage.redis.command("EXISTS", f"hr:job:{first.id}") == 0
+    assert await stage.redis.command("GET", "hr:derivation:c") == second.id
+    second = await cancel(parent)
+    await stage.packs.remove("two", await stage.packs.records([second.id]), 1)
+    assert await stage.redis.command("EXISTS", f"hr:job:{second.id}", "hr:derivation:c") == 0
 
 
 async def test_a_pack_holds_all_that_redis_had_and_redis_then_nothing(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from headrace_agent.cache import Cache, CorruptItem, StagedItem
 from headrace_agent.collect import BadOutput, FoundFile, find_files, put_file
 from headrace_agent.grants import Grant
 from headrace_agent.transfers import Transfers
-from headrace_model.errors import InvalidName
+from headrace_model.errors import InvalidInput, InvalidName
+from headrace_model.node import Cached
 
 MANY = 1_000
 
@@ -286,3 +288,26 @@ async def test_trimming_removes_the_least_used_and_keeps_what_is_viewed(state_di
     (state_dir / viewed.sha256).chmod(0o700)
     (state_dir / viewed.sha256 / "x").unlink()
     assert await cache.trim() == 0, "it fits by now"
+
+
+async def test_the_cache_knows_which_datasets_it_holds_whole(state_dir: Path) -> None:
+    cache = Cache(state_dir / "cache" / "sha256", 10, Transfers())
+    assert await cache.held() == Cached(0, 0, 0)
+    both = [replace(item(state_dir / "store", name, name * 4), dataset="d1") for name in "ab"]
+    other = replace(item(state_dir / "store", "c", "cccc"), dataset="d2")
+    await cache.stage([*both, other], state_dir / "view", never)
+    assert await cache.held() == Cached(12, 3, 2)
+    (state_dir / "view").chmod(0o700)
+    (state_dir / "view" / "a").unlink()
+    assert await cache.trim() == 4
+    assert await cache.held() == Cached(8, 2, 1), "of d1 a file is gone"
+    await cache.stage(both, state_dir / "again", never)
+    assert await cache.held() == Cached(12, 3, 2)
+
+
+async def test_the_name_of_a_dataset_leads_nowhere_else(state_dir: Path) -> None:
+    cache = Cache(state_dir / "cache" / "sha256", 10, Transfers())
+    trick = replace(item(state_dir / "store", "a", "a"), dataset="../trick")
+    with pytest.raises(InvalidInput):
+        await cache.stage([trick], state_dir / "view", never)
+    assert not (state_dir / "cache" / "trick").exists()

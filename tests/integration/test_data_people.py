@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,8 +14,7 @@ from headrace_model.people import RULES, Act, Scope, Share, Standing, User, User
 from headrace_model.status import Status
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_fulfilments
-from tests.support.data_service import NODE, Answer, DataHarness, World, world
-from tests.support.redis_server import RedisServer
+from tests.support.data_service import NODE, Answer, DataHarness, World
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
@@ -34,20 +32,9 @@ CHECK, COLLECTION = Need.DATA_CHECK, Need.COLLECTION
 
 
 @pytest.fixture
-async def all_(
-    state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    # redis-py looks its own version up on disk for each connection: a stat that isn't ours.
-    monkeypatch.setattr("redis.utils.get_lib_version", lambda: "0")
-    async with world(state_dir, redis_server) as made:
-        await made.node()
-        yield made
-
-
-@pytest.fixture
-async def data(all_: World) -> AsyncIterator[DataHarness]:
-    async with all_.data() as made:
-        yield made
+async def all_(all_: World) -> World:
+    await all_.node()
+    return all_
 
 
 async def share(data: DataHarness, name: str, who: str, level: str = "read") -> Answer:

@@ -2,8 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -24,8 +23,7 @@ from headrace_model.visible import readers_of
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_fulfilments, decode_work
-from tests.support.data_service import NODE, World, read_granted, world, write_granted
-from tests.support.redis_server import RedisServer
+from tests.support.data_service import NODE, World, read_granted, write_granted
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
@@ -44,14 +42,9 @@ CHECK, STAGING, COLLECTION = Need.DATA_CHECK, Need.STAGING, Need.COLLECTION
 
 
 @pytest.fixture
-async def all_(
-    state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    # redis-py looks its own version up on disk for each connection: a stat that isn't ours.
-    monkeypatch.setattr("redis.utils.get_lib_version", lambda: "0")
-    async with world(state_dir, redis_server) as made:
-        await made.node()
-        yield made
+async def all_(all_: World) -> World:
+    await all_.node()
+    return all_
 
 
 async def test_a_job_whose_data_is_there_goes_on_with_its_reasons_kept(all_: World) -> None:
@@ -119,15 +112,17 @@ async def test_a_node_is_told_each_file_and_where_to_read_it(all_: World) -> Non
 
 async def test_a_union_is_staged_in_folders_of_its_datasets(all_: World) -> None:
     async with all_.data() as data:
-        await data.make("one", {"a": b"1"}, domain={"TIME": ["1979-01-01", "1979-07-01"]})
-        await data.make("two", {"a": b"2"}, domain={"TIME": ["1979-07-01", "1980-01-01"]})
+        one = await data.make("one", {"a": b"1"}, domain={"TIME": ["1979-01-01", "1979-07-01"]})
+        two = await data.make("two", {"a": b"2"}, domain={"TIME": ["1979-07-01", "1980-01-01"]})
         job = await all_.submit({CHECK, STAGING}, READS)
         await all_.until(job, Status.AWAITING_ALLOCATION)
         await all_.allocate(job, staging=True)
         asked = {"job": job, "attempt": 1, "node": NODE}
         answer = await data.ask("POST", "/internal/staging", json=asked)
-        paths = [item["path"] for item in answer.json["requirements"][0]["items"]]
-        assert paths == ["one/a", "two/a"]
+        (rain,) = answer.json["requirements"]
+        assert [item["path"] for item in rain["items"]] == ["one/a", "two/a"]
+        assert [count for _, count in rain["datasets"]] == [1, 1]
+        assert {dataset for dataset, _ in rain["datasets"]} == {one["id"], two["id"]}
 
 
 async def test_a_job_is_staged_when_every_node_has_said_so(all_: World) -> None:

@@ -1,14 +1,16 @@
 """Datasets over HTTP: from OPEN to SEALED, read, expired, deleted, rebuilt; nothing half done."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientError
 
+from headrace_adapters.redis.datasets import DatasetStore
+from headrace_data.access import Access
 from headrace_data.core.keys import folder, marker_key, tombstone_key
 from headrace_data.upkeep import Upkeep
 from headrace_model.dataset import Category, Dataset
@@ -17,30 +19,14 @@ from headrace_model.errors import HeadraceError, NotFound
 from headrace_model.ids import DatasetId
 from headrace_model.job import Need
 from headrace_model.status import Event, Role, Status
-from tests.support.data_service import DataHarness, Found, World, world
-from tests.support.redis_server import RedisServer
+from headrace_wire.batch import BatchFile, encode_batch
+from tests.support.data_service import DataHarness, Found, World
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
 
 NEW = {"name": "drb", "category": "FORCING"}
 YEAR = {"TIME": ["1979-01-01", "1980-01-01"]}
-
-
-@pytest.fixture
-async def all_(
-    state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    # redis-py looks its own version up on disk for each connection: a stat that isn't ours.
-    monkeypatch.setattr("redis.utils.get_lib_version", lambda: "0")
-    async with world(state_dir, redis_server) as made:
-        yield made
-
-
-@pytest.fixture
-async def data(all_: World) -> AsyncIterator[DataHarness]:
-    async with all_.data() as made:
-        yield made
 
 
 @pytest.mark.parametrize("name", ["../x", "Upper", "", "a b", "run-flow-01k3m5p7q9r1s3t5"])
@@ -77,12 +63,48 @@ async def test_a_repeated_creation_finds_what_it_made(data: DataHarness) -> None
     second = await data.api("POST", "/datasets", json=NEW, headers=key)
     assert (first.status, second.status) == (201, 200)
     assert first.json["id"] == second.json["id"]
+    other = await data.api("POST", "/datasets", json={**NEW, "name": "other"}, headers=key)
+    assert (other.status, other.code) == (409, "CONFLICT")
+    assert (await data.api("DELETE", "/datasets/drb")).status == 204
+    # What is removed from the store for a deleted dataset, however late, must be no other's.
+    gone = await data.api("POST", "/datasets", json=NEW, headers=key)
+    assert (gone.status, gone.code) == (404, "NOT_FOUND")
+    anew = await data.api("POST", "/datasets", json=NEW, headers={"Idempotency-Key": "twice"})
+    assert (anew.status, anew.json["id"] != first.json["id"]) == (201, True)
 
 
 async def test_an_empty_dataset_is_not_sealed(data: DataHarness) -> None:
     await data.api("POST", "/datasets", json=NEW)
     refused = await data.api("POST", "/datasets/drb:seal")
     assert (refused.status, refused.json["hint"]) == (409, "upload a file, then seal it")
+
+
+@pytest.mark.parametrize("late", ["upload", "batch", "seal", "seal with its items read"])
+async def test_what_is_deleted_while_it_is_changed_is_not_there(
+    data: DataHarness, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    await data.api("POST", "/datasets", json=NEW)
+    await data.upload("drb", "a", b"1")
+    reads_items = late == "seal with its items read"
+    kind, name = (DatasetStore, "items") if reads_items else (Access, "allowed")
+    plain = getattr(kind, name)
+
+    async def then_deleted(self: Any, *how: Any) -> Any:
+        found = await plain(self, *how)
+        store = self if isinstance(self, DatasetStore) else self.datasets
+        with suppress(NotFound):
+            await store.tombstone(await store.get(await store.named("drb")))
+        return found
+
+    monkeypatch.setattr(kind, name, then_deleted)
+    if late == "upload":
+        answer = await data.upload("drb", "b", b"2")
+    elif late == "batch":
+        body = encode_batch([BatchFile("b", sha256(b"2").hexdigest(), b"2")])
+        answer = await data.api("POST", "/datasets/drb:upload", data=body)
+    else:
+        answer = await data.api("POST", "/datasets/drb:seal")
+    assert (answer.status, answer.code) == (404, "NOT_FOUND"), answer.json
 
 
 async def test_others_may_read_and_not_change(data: DataHarness) -> None:

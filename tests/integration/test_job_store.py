@@ -314,6 +314,15 @@ async def test_a_job_after_one_that_is_not_there_is_not_made(stage: Stage) -> No
         await stage.jobs.get(new_job(2).id)
 
 
+async def test_a_repeat_finds_its_job_though_the_one_before_it_is_gone(stage: Stage) -> None:
+    before, once = await stage.make(new_job(1)), Idempotency("key", "same")
+    after = (before.id,)
+    first = await stage.jobs.create(new_job(2, after=after), Event.NEEDS_PREREQUISITES, once)
+    await stage.redis.command("DEL", f"hr:job:{before.id}")
+    again = await stage.jobs.create(new_job(3, after=after), Event.NEEDS_PREREQUISITES, once)
+    assert again == first
+
+
 async def test_a_move_of_a_job_that_is_not_there_is_not_found(stage: Stage) -> None:
     job = await stage.make(new_job(1))
     move = move_of(job, Event.CANCEL, Role.REQUEST)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from headrace_model.errors import Conflict, Unavailable
 from headrace_model.worker import (
     ExitCause,
     RunningWorker,
+    WorkerExit,
 )
 from tests.support.process_bench import (
     BARE,
@@ -28,6 +30,7 @@ from tests.support.process_bench import (
     Bench,
     lives,
     pid_in,
+    pid_of,
     start_time,
     stat_fields,
 )
@@ -84,7 +87,7 @@ asyncio.run(main())
     assert isinstance(state, RunningWorker)
     assert repr(state.handle) == printed.strip()
     assert state.handle is not None
-    assert lives(state.handle.pid)
+    assert lives(pid_of(state.handle))
 
 
 async def test_after_the_nests_death_survivors_are_killed_and_lost(bench: Bench) -> None:
@@ -100,11 +103,26 @@ async def test_after_the_nests_death_survivors_are_killed_and_lost(bench: Bench)
         found = await bench.exit_of(rank=rank)
         assert (found.cause, found.exit_code, found.signal) == (ExitCause.LOST, None, None)
         assert found.handle == handle
-        assert not lives(handle.pid)
+        assert not lives(pid_of(handle))
     assert not lives(pid_in(pid))
     assert (await bench.exit_of(rank=2)).exit_code == 5
     assert bench.nest_pid() != old
     assert (await bench.run("true", attempt=2)).exit_code == 0, "the new nest works"
+
+
+async def test_a_request_in_the_moment_of_the_nests_death_goes_to_the_next_one(
+    bench: Bench,
+) -> None:
+    await bench.run("true")
+    died = os.pidfd_open(bench.nest_pid())
+    try:
+        signal.pidfd_send_signal(died, signal.SIGKILL)
+        # The loop may not run meanwhile: the first to notice must be the write of the request.
+        assert select.select([died], [], [], WAIT_S)[0]
+    finally:
+        os.close(died)
+    (ended,) = await bench.backend.list()
+    assert isinstance(ended, WorkerExit)
 
 
 async def test_a_stop_survives_the_death_of_the_nest(bench: Bench) -> None:
@@ -114,7 +132,7 @@ async def test_a_stop_survives_the_death_of_the_nest(bench: Bench) -> None:
     await bench.backend.list()
     os.kill(bench.nest_pid(), signal.SIGKILL)
     await asyncio.wait_for(stop, WAIT_S)
-    assert not lives(handle.pid)
+    assert not lives(pid_of(handle))
     assert (await bench.exit_of()).cause is ExitCause.LOST
 
 
@@ -167,7 +185,7 @@ async def test_a_long_list_comes_whole_and_in_order(bench: Bench) -> None:
             intent = {"key": key, "boot": "another", "memory": None, "exclusive": False}
             journal.write(json.dumps({"intent": intent}) + "\n")
     await bench.backend.open()
-    await wait_until(lambda: len(bench.backend._exits) == 1234, "all exits")
+    await wait_until(lambda: len(bench.backend._ends.known) == 1234, "all exits")
     ranks = [state.key.rank for state in await bench.backend.list()]
     assert ranks == list(range(1234))
 

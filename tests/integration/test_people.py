@@ -65,6 +65,9 @@ _VERBS = {
     Act.SHARE_JOB: ("POST", "/jobs/{job}:share", {"who": "user:carl"}),
     Act.SUBMIT_JOB: ("POST", "/jobs", JOB),
     Act.SEE_NODES: ("GET", "/nodes", None),
+    Act.MANAGE_NODES: ("POST", "/nodes/gone:remove", None),
+    Act.SEE_MAINTENANCE: ("GET", "/maintenance", None),
+    Act.MANAGE_MAINTENANCE: ("PUT", "/maintenance", {"on": False}),
     Act.SEE_PEOPLE: ("GET", "/users", None),
     Act.MANAGE_PEOPLE: ("POST", "/groups", {"name": "new"}),
     Act.KEEP_ACCOUNT: ("GET", "/tokens", None),
@@ -163,6 +166,18 @@ async def test_a_password_opens_and_a_logout_closes(desk: Desk) -> None:
     assert (me["name"], me["role"], me["expires"]) == ("zoe", "user", token["expires"])
     assert (await zoe.call("POST", "/logout"))[0] == 204
     assert (await zoe.call("GET", "/me"))[0] == 401
+
+
+async def test_me_tells_what_a_token_serves_in_its_users_role(desk: Desk) -> None:
+    used = {}
+    for role in UserRole:
+        _, me = await (await somebody(desk, f"a-{role}", role)).call("GET", "/me")
+        used[role] = me["scopes"]
+    assert used == {
+        UserRole.ADMIN: sorted(ALL_SCOPES),
+        UserRole.USER: ["account", "data", "jobs", "read"],
+        UserRole.VIEWER: ["account", "read"],
+    }
 
 
 async def test_wrong_passwords_unknown_and_disabled_users_get_one_and_the_same_answer(

@@ -28,6 +28,7 @@ from tests.support.process_bench import (
     Bench,
     lives,
     pid_in,
+    pid_of,
 )
 from tests.support.wait import wait_until
 
@@ -161,7 +162,7 @@ async def test_stop_ends_a_tree_that_ignores_sigterm(bench: Bench) -> None:
     began = time.monotonic()
     await bench.backend.stop(bench.job, 1, 0.3)
     assert 0.3 <= time.monotonic() - began < 5
-    assert not lives(handle.pid)
+    assert not lives(pid_of(handle))
     assert not lives(pid_in(pids))
     found = await bench.exit_of()
     assert (found.cause, found.signal) == (ExitCause.SIGNALED, signal.SIGKILL)
@@ -189,7 +190,7 @@ async def test_grace_holds_for_children_of_a_main_process_that_ended_at_once(
 
 async def test_a_stop_reaches_a_stopped_process(bench: Bench) -> None:
     handle = await bench.start("sleep", "600")
-    os.kill(handle.pid, signal.SIGSTOP)
+    os.kill(pid_of(handle), signal.SIGSTOP)
     await bench.backend.stop(bench.job, 1, 30)
     assert (await bench.exit_of()).signal == signal.SIGTERM
 
@@ -201,7 +202,7 @@ async def test_stop_is_for_one_attempt_and_may_be_repeated(bench: Bench) -> None
     await asyncio.gather(*(bench.backend.stop(bench.job, 1, 5) for _ in range(3)))
     await bench.backend.stop(bench.job, 1, 5)
     await bench.backend.stop(bench.job, 99, 5)
-    assert lives(other.pid)
+    assert lives(pid_of(other))
     running = [s.key for s in await bench.backend.list() if isinstance(s, RunningWorker)]
     assert running == [WorkerKey(bench.job, 11, 0)]
 

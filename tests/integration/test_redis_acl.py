@@ -39,6 +39,7 @@ from tests.support.script_scenes import N1, N2, SCENES, Scene, Stage
 OLD = (6, 2)
 NEW = READ_ONLY_SINCE
 USERS = (ADMIN, *(user_of(service, N1) for service in SERVICES))
+LEADERS = {Role.SCHEDULER, Role.MONITOR, Role.DATA, Role.CLUSTER}
 every_service = pytest.mark.parametrize("service", SERVICES)
 
 
@@ -47,7 +48,7 @@ class GuardedServer(RedisServer):
 
     def __init__(self, folder: Path, rules_for: tuple[int, ...]) -> None:
         super().__init__(find_server(), folder)
-        self._acl, self.folder = folder / "users.acl", folder
+        self._acl = folder / "users.acl"
         passwords = {user: f"the password of {user}" for user in USERS}
         for user, password in passwords.items():
             (folder / user).write_text(password + "\n")
@@ -156,7 +157,7 @@ async def test_each_script_runs_as_the_user_of_its_service(guarded: Guarded, sce
     await act()
 
 
-@pytest.mark.parametrize("role", [Role.SCHEDULER, Role.MONITOR, Role.DATA])
+@pytest.mark.parametrize("role", LEADERS)
 async def test_each_leader_takes_and_gives_up_its_own_lease_only(
     guarded: Guarded, role: Role
 ) -> None:
@@ -164,7 +165,7 @@ async def test_each_leader_takes_and_gives_up_its_own_lease_only(
     assert (await leases.acquire(role, "me", 60_000)).held
     assert (await leases.acquire(role, "me", 60_000)).held
     await leases.release(role, "me")
-    for other in {Role.SCHEDULER, Role.MONITOR, Role.DATA} - {role}:
+    for other in LEADERS - {role}:
         with pytest.raises(Denied):
             await leases.acquire(other, "me", 60_000)
 
@@ -261,7 +262,7 @@ async def test_only_data_reaches_secrets_and_the_catalogue(guarded: Guarded, ser
 async def test_an_agent_reaches_its_own_node_only(guarded: Guarded) -> None:
     agent = guarded.of(AGENT)
     assert await agent.command("HGETALL", f"hr:work:{N1}") == {}
-    for kind in ("work", "facts", "node", "held"):
+    for kind in ("work", "facts", "node", "held", "inventory", "services", "refusals"):
         for node in (N2, f"{N1}0", f"{N1}:x", "*"):
             assert await refused(agent, "HGETALL", f"hr:{kind}:{node}")
             assert await refused(agent, "HSET", f"hr:{kind}:{node}", "a", "b")
@@ -378,6 +379,13 @@ def test_the_file_holds_no_password_and_is_the_same_every_time() -> None:
     assert text == acl_file(passwords, N1, NEW)
     assert text.startswith("user default reset off ~* &* +@all\n")
     assert all(re.search(rf"^user {user} reset on #[0-9a-f]{{64}} ", text, re.M) for user in USERS)
+
+
+def test_the_file_has_those_users_that_have_a_password_and_refuses_others() -> None:
+    text = acl_file({ADMIN: "x", "monitor": "y"}, N1, NEW)
+    assert re.findall(r"^user (\S+)", text, re.M) == ["default", ADMIN, "monitor"]
+    with pytest.raises(InvalidInput, match="mallory"):
+        acl_file({"mallory": "x"}, N1, NEW)
 
 
 def test_a_node_whose_name_is_a_pattern_gets_no_user() -> None:

@@ -9,7 +9,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from headrace_adapters.redis.connection import Damaged
-from headrace_model.errors import Fenced, HeadraceError, Stale
+from headrace_model.errors import Fenced, HeadraceError, Stale, TooLarge
 from tests.support.redis_keys import COUNTED, Keys, Watch
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import SCENES, Recorder, Scene, Stage
@@ -145,7 +145,7 @@ async def test_a_restored_redis_refuses_every_script(
 
 
 @pytest.mark.parametrize(
-    "scene", [s for name, s in SCENES.items() if name.startswith(("transition", "lose"))]
+    "scene", [s for name, s in SCENES.items() if name.startswith(("transition", "lose", "look"))]
 )
 async def test_a_late_leader_is_refused(redis: Recorder, keys: Keys, scene: Scene) -> None:
     args, before = await good_call(redis, scene, keys)
@@ -203,6 +203,26 @@ async def test_an_attempt_takes_one_share_of_a_node(redis: Recorder, keys: Keys)
     with pytest.raises(RedisError, match="one share of node node1"):
         await redis.script("transition", args | {"takes": [share, share]})
     assert keys.all() == untouched
+
+
+async def test_items_above_the_most_are_refused_before_anything_is_written(
+    redis: Recorder, keys: Keys
+) -> None:
+    args, before = await good_call(redis, SCENES["put_items"], keys)
+    keys.put_back(before)
+    untouched = keys.all()
+    with pytest.raises(TooLarge, match="more than 1 items"):
+        await redis.script("put_items", args | {"most": 1})
+    assert keys.all() == untouched
+    assert await redis.script("put_items", args) == [2]
+    path, other = next(iter(args["items"].items()))
+    replaced = {path: other.replace("1", "2")}
+    # A limit that was lowered stops no change of what is there.
+    assert await redis.script("put_items", args | {"items": replaced, "most": 1}) == [1]
+    swap = {path: "", "new.txt": other}
+    assert await redis.script("put_items", args | {"items": swap}) == [2]
+    with pytest.raises(TooLarge):
+        await redis.script("put_items", args | {"items": {"newer.txt": other}})
 
 
 @pytest.mark.parametrize("value", ["garbage", "1.5", "9223372036854775807", "1e3"])

@@ -93,6 +93,16 @@ async def test_what_tells_of_the_service_is_open_and_told_again_only_when_it_cha
         assert answer.status == 200
 
 
+async def test_the_bare_address_leads_anybody_to_the_page(desk: Desk) -> None:
+    nobody = {"Authorization": ""}
+    async with desk.session.get(
+        "http://request/", headers=nobody, allow_redirects=False
+    ) as answer:
+        assert (answer.status, answer.headers["Location"]) == (302, "/docs")
+    async with desk.session.get("http://request/", headers=nobody) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/html")
+
+
 async def test_the_page_that_is_shown_a_token_runs_its_own_script_alone(desk: Desk) -> None:
     async with desk.session.get("http://request/docs") as answer:
         policy = answer.headers["Content-Security-Policy"].split("; ")
@@ -130,6 +140,9 @@ async def test_a_repeat_gets_its_first_answer_though_a_new_job_would_be_refused(
     status, said = await desk.call("POST", "/jobs", [{**big, "name": "x"}, JOB], **key)
     assert (status, said["code"]) == (409, "CONFLICT")
     assert (await desk.call("POST", "/jobs", big))[0] == 422
+    queue = await desk.store.queue()
+    assert (await desk.call("POST", "/jobs", [{**JOB, "name": "x"}, JOB, JOB], **key))[0] == 409
+    assert await desk.store.queue() == queue
 
 
 async def test_a_list_with_one_wrong_job_is_refused_as_a_whole(desk: Desk) -> None:
@@ -142,20 +155,53 @@ async def test_a_list_with_one_wrong_job_is_refused_as_a_whole(desk: Desk) -> No
     assert len({each["id"] for each in said["jobs"]}) == 2
 
 
-async def test_a_list_after_an_archived_job_that_failed_is_refused_as_a_whole(desk: Desk) -> None:
-    old = await desk.submit()
-    await desk.call("POST", f"/jobs/{old}:cancel")
+async def _archive(desk: Desk, job: JobId) -> None:
+    """Put a job that is over into a pack, and wait until the service has read it."""
     packs = PackStore(desk.redis)
-    records = await packs.records([old])
+    records = await packs.records([job])
     (desk.folder / "packs").mkdir()
     (desk.folder / "packs" / "p1").write_bytes(write_pack(records))
     lease = await LeaseStore(desk.redis).acquire(Role.DATA, "me", 600_000)
     assert await packs.remove("p1", records, lease.term) == 1
 
     async def read() -> bool:
-        return (await desk.call("GET", f"/jobs/{old}"))[0] == 200
+        return (await desk.call("GET", f"/jobs/{job}"))[0] == 200
 
     await wait_until(read, "the pack to be read", within_s=60.0)
+
+
+async def test_a_repeat_gets_its_first_answer_though_what_it_waited_for_is_gone(
+    desk: Desk,
+) -> None:
+    gone = await desk.submit()
+    waiting, key = {**JOB, "after": [gone]}, {"Idempotency-Key": "k1"}
+    taken = await desk.call("POST", "/jobs", waiting, **key)
+    assert (taken[0], taken[1]["status"]) == (201, Status.AWAITING_PREREQUISITES)
+    await desk.redis.command("DEL", f"hr:job:{gone}")
+    assert await desk.call("POST", "/jobs", waiting, **key) == taken
+    assert (await desk.call("POST", "/jobs", waiting))[0] == 404
+
+
+async def test_a_repeat_gets_its_first_answer_though_what_it_waited_for_is_archived(
+    desk: Desk,
+) -> None:
+    await desk.join_node()
+    done = await desk.submit()
+    waiting, key = {**JOB, "after": [done]}, {"Idempotency-Key": "k1"}
+    taken = await desk.call("POST", "/jobs", waiting, **key)
+    await desk.call("POST", f"/jobs/{taken[1]['id']}:cancel")
+    await desk.launch(done)
+    await desk.step(done, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
+    await _archive(desk, done)
+    assert await desk.call("POST", "/jobs", waiting, **key) == taken
+    status, new = await desk.call("POST", "/jobs", waiting)
+    assert (status, new["status"]) == (201, Status.AWAITING_ALLOCATION)
+
+
+async def test_a_list_after_an_archived_job_that_failed_is_refused_as_a_whole(desk: Desk) -> None:
+    old = await desk.submit()
+    await desk.call("POST", f"/jobs/{old}:cancel")
+    await _archive(desk, old)
     waiting = {**JOB, "after": [old]}
     status, said = await desk.call("POST", "/jobs", [JOB, waiting])
     assert (status, said["code"]) == (409, "CONFLICT")

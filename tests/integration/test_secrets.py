@@ -17,7 +17,7 @@ from headrace_model.people import Scope, User, UserRole
 from headrace_model.status import Desired, Event, Role, Status
 from headrace_model.work import FactKind
 from tests.support.agent_bench import WAIT_S, AgentBench, open_bench
-from tests.support.data_service import NODE, Answer, DataHarness, World, world
+from tests.support.data_service import NODE, Answer, DataHarness, World
 from tests.support.redis_server import RedisServer
 from tests.support.wait import wait_until
 
@@ -26,20 +26,9 @@ NAMES: dict[str, Any] = {"command": ["true"], "secrets": ["usgs_token"]}
 
 
 @pytest.fixture
-async def all_(
-    state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
-    # redis-py looks its own version up on disk for each connection: a stat that isn't ours.
-    monkeypatch.setattr("redis.utils.get_lib_version", lambda: "0")
-    async with world(state_dir, redis_server) as made:
-        await made.node()
-        yield made
-
-
-@pytest.fixture
-async def data(all_: World) -> AsyncIterator[DataHarness]:
-    async with all_.data() as made:
-        yield made
+async def all_(all_: World) -> World:
+    await all_.node()
+    return all_
 
 
 @pytest.fixture

@@ -74,7 +74,11 @@ class StandInDataService:
     async def _staging(self, request: web.Request) -> web.Response:
         self.asked.append("staging")
         requirements = [
-            {"name": name, "items": [self._item(path, data) for path, data in items.items()]}
+            {
+                "name": name,
+                "items": [self._item(path, data) for path, data in items.items()],
+                "datasets": [[f"d-{name}", len(items)]],
+            }
             for name, items in self.staged.items()
         ]
         return web.json_response({"requirements": requirements})

@@ -28,8 +28,9 @@ class Points:
     """The points at which a service is to be stopped: one file each, below `folder`.
 
     A point is "<script>.<before|after>", or "<script>.<detail>.<before|after>" where the detail
-    tells a transition's event or a fact's kind. The first process that reaches a point marks it
-    as reached; it dies or stops there, or the call waits until `let_go`.
+    tells a transition's event, a fact's kind, or whether a sweep begins or has a page of keys. The
+    first process that reaches a point marks it as reached; it dies or stops there, or the call
+    waits until `let_go`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -113,6 +114,8 @@ def point_of(script: str, args: dict[str, Any]) -> str:
             return f"{script}.{args['entry']['event']}"
         case "report_fact":
             return f"{script}.{args['facts'][0]['kind']}"
+        case "look_at_datasets":
+            return f"{script}.{'page' if args['datasets'] else 'begin'}"
         case _:
             return script
 

@@ -49,7 +49,11 @@ class CutLine:
         if self.is_down:
             writer.transport.abort()
             return
-        inner_reader, inner = await asyncio.open_unix_connection(str(self._socket))
+        try:
+            inner_reader, inner = await asyncio.open_unix_connection(str(self._socket))
+        except OSError:  # the service is away
+            writer.transport.abort()
+            return
         self._open |= {writer, inner}
         asking = asyncio.ensure_future(_pour(reader, inner))
         try:

@@ -202,12 +202,16 @@ class World:
         detect: Detects | None = reads_nothing,
         sweep_s: float = 0.2,
         free_limit_bytes: int = 0,
+        store_unnamed_s: float = 86_400.0,
     ) -> AsyncIterator[DataHarness]:
         """A running data service."""
         self._numbers += 1
         harness = DataHarness(self.state, self._url, self._numbers, detect)
         harness.settings = replace(
-            harness.settings, sweep_s=sweep_s, free_limit_bytes=free_limit_bytes
+            harness.settings,
+            sweep_s=sweep_s,
+            free_limit_bytes=free_limit_bytes,
+            store_unnamed_s=store_unnamed_s,
         )
         await harness.start()
         try:

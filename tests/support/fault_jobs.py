@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace_client.api import AsyncClient
-from headrace_client.datasets import LocalFile
+from headrace_client.localfiles import LocalFile
 from headrace_model.status import Status
 from tests.support.stack import Stack
 from tests.support.wait import wait_until

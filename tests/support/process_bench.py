@@ -57,6 +57,11 @@ def pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def pid_of(handle: Handle) -> int:
+    """The process that the backend's handle names."""
+    return int(handle.split(":")[1])
+
+
 def pid_in(path: Path) -> int:
     try:
         return int(path.read_text())
@@ -110,7 +115,7 @@ class Bench:
 
     async def start(self, *argv: str, **how: int) -> Handle:
         handle = await self.backend.start(self.launch(*argv, **how))
-        assert isinstance(handle, Handle)
+        assert not isinstance(handle, WorkerExit)
         return handle
 
     async def exit_of(self, attempt: int = 1, rank: int = 0) -> WorkerExit:

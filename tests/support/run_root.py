@@ -6,6 +6,7 @@ name in HEADRACE_TEST_ROOT; /proc/<pid>/environ keeps it, whoever adopts the pro
 later run finds what an aborted one left, and a run finds what its own tests leaked.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from time import monotonic, sleep
 
 PREFIX = "headrace-test-"
 VARIABLE = "HEADRACE_TEST_ROOT"
+_DEV_SWARM = Path(__file__).parents[2] / "scripts" / "dev-swarm.sh"
 
 # A unix socket's path may have 107 bytes; the rest is left to what lies below a run's folder.
 _LONGEST_TEMP_PATH = 32
@@ -54,6 +56,7 @@ def remove_stale_roots(temp: Path) -> list[Leftover]:
     ended: list[Leftover] = []
     for root in sorted(temp.glob(f"{PREFIX}*")):
         if _is_ours(root) and not _owner_lives(root):
+            _end_swarms(root)
             ended += end_leftovers(root)
             remove_root(root)
     return ended
@@ -63,7 +66,20 @@ def remove_root(root: Path) -> None:
     """Remove a run's folder; a folder that is gone, or another run is removing, is no error."""
     for mounted in _file_systems(root):
         subprocess.run(["umount", "-l", str(mounted)], capture_output=True, check=False)
+    remove_cgroups(root.name)
     shutil.rmtree(root, ignore_errors=True)
+
+
+def remove_cgroups(name: str) -> None:
+    """Remove the empty control groups that containers had below the group `name`, and that one.
+
+    In version 1 each controller has a tree of its own below /sys/fs/cgroup.
+    """
+    hierarchies = Path("/sys/fs/cgroup")
+    for top in (*hierarchies.glob(name), *hierarchies.glob(f"*/{name}")):
+        for folder, _, _ in os.walk(top, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(folder).rmdir()
 
 
 def end_leftovers(root: Path) -> list[Leftover]:
@@ -104,6 +120,13 @@ def leftovers(root: Path) -> Iterator[Leftover]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue  # gone meanwhile, or not ours to read
         yield Leftover(int(entry.name), command.strip())
+
+
+def _end_swarms(root: Path) -> None:
+    """End the swarms of scripts/dev-swarm.sh: their bridges and rules know no process."""
+    for made in root.glob("*/network"):
+        environ = {**os.environ, "HEADRACE_DEV_SWARM": str(made.parent)}
+        subprocess.run([_DEV_SWARM, "down"], env=environ, capture_output=True, check=False)
 
 
 def _file_systems(root: Path) -> list[Path]:

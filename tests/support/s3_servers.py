@@ -9,22 +9,20 @@ import http.client
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import monotonic, sleep
 from typing import ClassVar
 
 from minio import Minio
 
+from tests.support.server_process import ServerProcess
+
 ACCESS_KEY = "headrace-tests"
 SECRET_KEY = "only-for-tests-0123456789"  # noqa: S105 - of a server that lives for one test run
 BUCKET = "headrace"
-_READY_WITHIN_S = 30.0
-_STOPPED_WITHIN_S = 10.0
 
 
 def find_program(name: str) -> Path | None:
@@ -36,21 +34,16 @@ def find_program(name: str) -> Path | None:
     return Path(found) if found else None
 
 
-class S3Server:
-    """A server on 127.0.0.1 with its files in `folder`; its bucket is there once it is started.
+class S3Server(ServerProcess):
+    """A server on 127.0.0.1 with its files in `folder`; its bucket is there once it is started."""
 
-    The methods block, see `tests.support.redis_server`.
-    """
-
-    name: ClassVar[str]
     program: ClassVar[str]
+    ready_within_s = 30.0
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+        super().__init__(folder, folder / "server.log")
         self.port = _free_port()
-        self._log = folder / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
@@ -70,53 +63,6 @@ class S3Server:
     def client(self) -> Minio:
         """A plain client, to look at the server past the store."""
         return Minio(self.endpoint, ACCESS_KEY, SECRET_KEY, secure=False, region="us-east-1")
-
-    def start(self) -> None:
-        """Start on the files as they are and wait until the bucket answers."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                env={**os.environ, **self._environ()},
-            )
-        deadline = monotonic() + _READY_WITHIN_S
-        while not self._answers():
-            if self._process.poll() is not None or monotonic() > deadline:
-                self.kill9()
-                tail = self._log.read_text(errors="replace")[-2000:]
-                raise RuntimeError(f"{self.name} does not answer; its log ends:\n{tail}")
-            sleep(0.02)
-
-    def stop(self) -> None:
-        """End in order; nothing when not started."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        self._process.send_signal(signal.SIGCONT)
-        try:
-            self._process.wait(_STOPPED_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self.kill9()
-        self._process = None
-
-    def kill9(self) -> None:
-        """SIGKILL, as a crash would; nothing when not started."""
-        if self._process is None:
-            return
-        self._process.kill()
-        self._process.wait(_STOPPED_WITHIN_S)
-        self._process = None
-
-    def _command(self) -> Sequence[str]:
-        raise NotImplementedError
-
-    def _environ(self) -> Mapping[str, str]:
-        return {}
 
     def _answers(self) -> bool:
         """True once a bucket can be made or is there: ports are open before that."""
@@ -157,6 +103,7 @@ class JuiceFs(S3Server):
 
     def _environ(self) -> Mapping[str, str]:
         return {
+            **os.environ,
             "MINIO_ROOT_USER": ACCESS_KEY,
             "MINIO_ROOT_PASSWORD": SECRET_KEY,
             "HOME": str(self.folder),  # its log and its defaults lie there

@@ -9,9 +9,11 @@ from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.secrets import SecretStore
+from headrace_adapters.redis.services import ServiceStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model import people
 from headrace_model.array import FailedTask, TaskReport
@@ -20,17 +22,22 @@ from headrace_model.dataset import Category, Dataset, DatasetState, Item, Origin
 from headrace_model.domain import Domain
 from headrace_model.ids import DatasetId, JobId, NodeId, job_id
 from headrace_model.job import Ask, Job, Need, NewJob, first_step
+from headrace_model.maintenance import Maintenance
 from headrace_model.move import Derivation, Move, move_of
+from headrace_model.node import Cached, Inventory
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_model.service import ServiceRefusal, ServiceWish
 from headrace_model.status import Event, Role
 from headrace_model.work import Fact, FactKind, Verb, Work
+from headrace_model.worker import Mount
 from headrace_wire.packs import Record
 
 N1, N2 = NodeId("node1"), NodeId("node2")
 NODE_SIZE = Resources(4_000, 8 * 2**30)
 SMALL = Resources(1_000, 2**30)
 ASK = Ask(SMALL, Paradigm.SINGLE_NODE, "process")
+INVENTORY = Inventory("docker", "20.10.24", 2, 10**12, 10**11, Cached(5_000, 3, 1))
 TWO_NODES = Allocation((Share(N1, SMALL), Share(N2, SMALL)))
 
 
@@ -93,6 +100,8 @@ class Stage:
         self.users = UserStore(redis)
         self.arrays = ArrayStore(redis)
         self.packs = PackStore(redis)
+        self.maintenance = MaintenanceStore(redis)
+        self.services = ServiceStore(redis)
 
     async def records(self, *jobs: JobId) -> list[Record]:
         return await self.packs.records(jobs)
@@ -109,7 +118,7 @@ class Stage:
 
     async def lead(self) -> None:
         """Take every leadership, each with term 1."""
-        for role in (Role.SCHEDULER, Role.MONITOR, Role.DATA):
+        for role in (Role.SCHEDULER, Role.MONITOR, Role.DATA, Role.CLUSTER):
             await self.leases.acquire(role, "me", 600_000)
 
     async def make(self, new: NewJob) -> Job:
@@ -227,9 +236,68 @@ async def _renew_node(stage: Stage) -> Act:
     return lambda: stage.nodes.renew(N1, f"run of {N1}")
 
 
+async def _renew_full_node(stage: Stage) -> Act:
+    return lambda: stage.nodes.renew(N1, f"run of {N1}", full=True)
+
+
 async def _lose_node(stage: Stage) -> Act:
     counter = (await stage.nodes.all())[0].counter
     return lambda: stage.nodes.lose(N1, counter, 1)
+
+
+async def _drain_node(stage: Stage) -> Act:
+    await stage.launched()
+    return lambda: stage.nodes.drain(N1, drained=True)
+
+
+async def _undrain_node(stage: Stage) -> Act:
+    await stage.launched()
+    await stage.nodes.drain(N1, drained=True)
+    return lambda: stage.nodes.drain(N1, drained=False)
+
+
+async def _tell_quarantine(stage: Stage) -> Act:
+    return lambda: stage.nodes.tell_quarantine(N1, f"run of {N1}", ["a.1", "b.2"])
+
+
+async def _discard_quarantined(stage: Stage) -> Act:
+    await stage.nodes.tell_quarantine(N1, f"run of {N1}", ["a.1", "b.2"])
+    return lambda: stage.nodes.discard(N1, ["a.1"])
+
+
+async def _reconciled(stage: Stage) -> Act:
+    await stage.redis.command("SET", "hr:restored", "of yesterday")
+    return lambda: stage.jobs.reconciled(1)
+
+
+async def _begin_maintenance(stage: Stage) -> Act:
+    return lambda: stage.maintenance.begin(Maintenance("2026-01-01", "ann", "new disks"))
+
+
+async def _end_maintenance(stage: Stage) -> Act:
+    await stage.maintenance.begin(Maintenance("2026-01-01", "ann", "new disks"))
+    return stage.maintenance.end
+
+
+async def _confirm_node(stage: Stage) -> Act:
+    counter = (await stage.nodes.all())[0].counter
+    await stage.nodes.lose(N1, counter, 1)
+    return lambda: stage.nodes.confirm_lost(N1)
+
+
+async def _label_node(stage: Stage) -> Act:
+    await stage.nodes.label(N1, {"rack": "r1", "spare": "yes"}, [])
+    return lambda: stage.nodes.label(N1, {"rack": "r7", "disk": "ssd"}, ["spare"])
+
+
+async def _describe_node(stage: Stage) -> Act:
+    return lambda: stage.nodes.describe(N1, f"run of {N1}", INVENTORY)
+
+
+async def _forget_node(stage: Stage) -> Act:
+    counter = (await stage.nodes.all())[0].counter
+    await stage.nodes.lose(N1, counter, 1)
+    return lambda: stage.nodes.forget(N1)
 
 
 async def _create_job(stage: Stage) -> Act:
@@ -259,17 +327,17 @@ async def _finish_work(stage: Stage) -> Act:
 async def _create_dataset(stage: Stage) -> Act:
     await stage.sealed_dataset(1)
     again = replace(new_dataset(2), name="data1")
-    return lambda: stage.datasets.create(again, new_version=True, newest="d1")
+    return lambda: stage.datasets.create(again, new_version=True, newest="d1", once="request")
 
 
-async def _put_item(stage: Stage) -> Act:
+async def _put_items(stage: Stage) -> Act:
     await stage.datasets.create(new_dataset(), new_version=False, newest="")
-    item = Item("a/b.txt", 1, "0" * 64, "key")
-    return lambda: stage.datasets.put_item(new_dataset().id, item)
+    items = [Item(path, 1, "0" * 64, "key") for path in ("a/b.txt", "c.txt")]
+    return lambda: stage.datasets.put_items(new_dataset().id, items, 2)
 
 
 async def _seal_dataset(stage: Stage) -> Act:
-    await (await _put_item(stage))()
+    await (await _put_items(stage))()
     entry = await stage.datasets.get(new_dataset().id)
     return lambda: stage.datasets.seal(entry, sealed(entry.dataset))
 
@@ -300,6 +368,12 @@ async def _forget_dataset(stage: Stage) -> Act:
 
 async def _restore_dataset(stage: Stage) -> Act:
     return lambda: stage.datasets.restore(sealed(new_dataset()))
+
+
+async def _look_at_datasets(stage: Stage) -> Act:
+    job = await stage.launched()
+    await stage.sealed_dataset()
+    return lambda: stage.datasets.look({new_dataset().id: None, DatasetId("d9"): job.id}, 1)
 
 
 async def _put_secret(stage: Stage) -> Act:
@@ -452,6 +526,35 @@ async def _leaves_files(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(replace(end, returns=(N1, N2)), 1)
 
 
+def new_wish(job: JobId) -> ServiceWish:
+    """A wish for the first worker of a job."""
+    return ServiceWish(
+        job=job, attempt=1, rank=0, image="sha256:" + "0" * 64, argv=("true",), env={"A": "b"},
+        cwd="/", user="10001:10001", labels={"headrace.job": job},
+        mounts=(Mount("/a", "/b"),), memory_bytes=2**30, millicpus=1_000,
+    )  # fmt: skip
+
+
+async def _wish_service(stage: Stage) -> Act:
+    job = await stage.launched()
+    return lambda: stage.services.wish(N1, new_wish(job.id))
+
+
+async def _drop_services(stage: Stage) -> Act:
+    refuse = await _refuse_service(stage)
+    await refuse()
+    (name,) = await stage.services.names(N1)
+    return lambda: stage.services.drop(N1, [name])
+
+
+async def _refuse_service(stage: Stage) -> Act:
+    job = await stage.launched()
+    wish = new_wish(job.id)
+    await stage.services.wish(N1, wish)
+    refusal = ServiceRefusal("there is no such image", retryable=False)
+    return lambda: stage.services.refuse(N1, wish.name, refusal, 1)
+
+
 async def _tidy_job(stage: Stage) -> Act:
     await (await _leaves_files(stage))()
     return lambda: stage.jobs.tidied(new_job(1).id)
@@ -477,8 +580,20 @@ SCENES = {
     "release_lease": Scene("release_lease", _release_lease, again=(0,)),
     "register_node": Scene("register_node", _register_node, _NODE),
     "register_node: beside a worker": Scene("register_node", _register_beside_a_worker, _NODE),
+    "renew_node: is full": Scene("renew_node", _renew_full_node, _NODE, ("3", "FULL")),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
+    "drain_node: drains": Scene("drain_node", _drain_node, again=(0,)),
+    "drain_node: undrains": Scene("drain_node", _undrain_node, again=(0,)),
+    "tell_quarantine": Scene("tell_quarantine", _tell_quarantine),
+    "discard_quarantined": Scene("discard_quarantined", _discard_quarantined, again=(0,)),
+    "reconciled": Scene("reconciled", _reconciled, again=(0,)),
+    "set_maintenance: begins": Scene("set_maintenance", _begin_maintenance, again=(0,)),
+    "set_maintenance: ends": Scene("set_maintenance", _end_maintenance, again=(0,)),
+    "confirm_node": Scene("confirm_node", _confirm_node, again=(0,)),
+    "label_node": Scene("label_node", _label_node, again=(0,)),
+    "describe_node": Scene("describe_node", _describe_node),
+    "forget_node": Scene("forget_node", _forget_node, again=(0,)),
     "create_job": Scene("create_job", _create_job),
     "create_job: an array": Scene("create_job", _creates_an_array),
     "take_tasks": Scene("take_tasks", _take_tasks),
@@ -492,15 +607,18 @@ SCENES = {
     "report_fact": Scene("report_fact", _report_fact),
     "reject_fact": Scene("reject_fact", _reject_fact),
     "finish_work": Scene("finish_work", _finish_work, again=(0,)),
-    "create_dataset": Scene("create_dataset", _create_dataset, again=(0,)),
-    "put_item": Scene("put_item", _put_item, again=('{"key":"key","sha256":"' + "0" * 64
-                                                   + '","size_bytes":1}',)),
+    "create_dataset": Scene("create_dataset", _create_dataset, again=("d2", 0)),
+    "put_items": Scene("put_items", _put_items, again=(0,)),
     "seal_dataset": Scene("seal_dataset", _seal_dataset, again=(0,)),
     "describe_dataset": Scene("describe_dataset", _describe_dataset),
     "mark_dataset": Scene("mark_dataset", _mark_dataset),
     "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
     "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),
     "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
+    "look_at_datasets": Scene("look_at_datasets", _look_at_datasets),
+    "wish_service": Scene("wish_service", _wish_service, again=(0,)),
+    "drop_services": Scene("drop_services", _drop_services, again=(0,)),
+    "refuse_service": Scene("refuse_service", _refuse_service, again=(0,)),
     "tidy_job": Scene("tidy_job", _tidy_job, again=(0,)),
     "put_secret": Scene("put_secret", _put_secret),
     "archive_jobs": Scene("archive_jobs", _archive_jobs, again=(0,)),

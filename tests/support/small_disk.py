@@ -21,7 +21,8 @@ def small_file_system(folder: Path, mebibytes: int) -> Iterator[str]:
     try:
         yield ""
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: a process that has just been told to end may still have a file open there.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill_disk(folder: Path) -> Path:

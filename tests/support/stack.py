@@ -246,7 +246,10 @@ class Stack:
                     keys = await redis.command("HKEYS", f"hr:{what}:{node.id}")
                     rests += [(run, f"{node.id}'s {what} still holds {run}") for run in keys]
             rests += [(run, f"the folder of {run} is still there") for run in self._attempts()]
-            rests += [(run, f"worker {run} still lives") for run in workers.living(self.home)]
+            rests += [
+                (run, f"worker {run} still lives")
+                for run in await asyncio.to_thread(workers.living, self.home)
+            ]
             open_jobs = await self._open_jobs(redis, {run for run, _ in rests})
         found += [sentence for run, sentence in rests if _job(run) not in open_jobs]
         return found + [f"stray file {path}" for path in self._parts(open_jobs)]

@@ -11,6 +11,8 @@ from headrace_agent.core.command import (
     Folders,
     argv,
     environment,
+    inherited_by_process,
+    inherited_inside,
     placeholders,
 )
 from headrace_agent.core.ends import exit_fact
@@ -49,7 +51,8 @@ def env(
 ) -> dict[str, str]:
     template = WorkerTemplate(("run",), given_env)
     values = placeholders(FOLDERS, ("rain",))
-    return environment(template, WORK, FOLDERS, values, inherited or {}, ("/v/bin",))
+    of_agent = inherited_by_process(inherited or {}, ["/v/bin"])
+    return environment(template, WORK, FOLDERS, values, of_agent)
 
 
 def test_placeholders_become_the_places_on_this_node() -> None:
@@ -71,6 +74,7 @@ def test_a_worker_is_told_who_and_where_it_is() -> None:
         "HEADRACE_JOB_FILE": "/a/job.json",
         "HEADRACE_OUTPUT": "/a/output",
         "HEADRACE_RANK": "1",
+        "HEADRACE_NODE": "node1",
         "HEADRACE_RANKS": "3",
     }
     assert (env()["HOME"], env()["TMPDIR"]) == ("/a/home", "/a/tmp")
@@ -81,6 +85,12 @@ def test_a_job_file_may_set_variables_but_none_of_ours() -> None:
     assert found["HEADRACE_JOB"] == JOB
     assert found["HOME"] == "/a/output"
     assert found["MINE"] == "/a/datasets/rain"
+
+
+def test_a_worker_in_an_image_gets_nothing_that_names_a_file_of_the_node() -> None:
+    agent = {"PATH": "/m", "SSL_CERT_FILE": "/m/ca", "PIP_CERT": "/m/ca", "HEADRACE_X": "1"}
+    assert inherited_inside({**agent, "TZ": "UTC"}, []) == {"TZ": "UTC"}, "PATH is the image's"
+    assert inherited_inside(agent, ["/v/bin"])["PATH"].startswith("/v/bin:/usr/")
 
 
 def test_programs_of_the_environment_come_first_on_the_path() -> None:

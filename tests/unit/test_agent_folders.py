@@ -11,6 +11,32 @@ def test_files_of_a_job_lie_in_the_working_directory_by_their_paths(tmp_path: Pa
     folder.make()
     files = (FileSpec("run.py", "0" * 64, b"top"), FileSpec("lib/deep/tables.py", "0" * 64, b"in"))
     for _ in range(2):  # an agent that restarts lays them again
-        folder.write_job("{}", files)
+        folder.write_job("{}", files, {})
     assert (folder.root / "work" / "run.py").read_bytes() == b"top"
     assert (folder.root / "work" / "lib" / "deep" / "tables.py").read_bytes() == b"in"
+
+
+def test_a_barred_attempt_has_no_job_file_any_more_whoever_lays_it_again(tmp_path: Path) -> None:
+    folder = AttemptFolder(tmp_path / "job.1")
+    folder.bar()
+    folder.make()
+    folder.write_job("{}", (), {})
+    for _ in range(2):
+        folder.bar()
+        folder.write_job("{}", (), {})
+        assert not (folder.root / "job.json").exists()
+
+
+def test_secrets_that_lie_there_stay_since_a_container_may_bind_them_now(tmp_path: Path) -> None:
+    folder = AttemptFolder(tmp_path / "job.1")
+    folder.make()
+    (folder.root / "secrets.part").mkdir()  # an agent was killed while it laid them
+    (folder.root / "secrets.part" / "key").write_bytes(b"ha")
+    folder.write_secrets({"key": b"half"})
+    bound = folder.secrets.stat().st_ino
+    folder.write_secrets({"key": b"half"})
+    assert folder.secrets.stat().st_ino == bound
+    assert (folder.secrets / "key").read_bytes() == b"half"
+    (folder.root / "secrets.part").mkdir()
+    folder.remove_secrets()
+    assert not list(folder.root.glob("secrets*"))

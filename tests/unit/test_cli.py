@@ -11,8 +11,8 @@ import pytest
 
 from headrace_client.cli import exits, headrace, run_cli
 from headrace_client.connection import find_connection
-from headrace_client.datasets import content_hash, files_below
 from headrace_client.errors import error_of
+from headrace_client.localfiles import content_hash, files_below
 from headrace_model.cause import Cause
 from headrace_model.errors import (
     Conflict,
@@ -25,6 +25,7 @@ from headrace_model.errors import (
 )
 from headrace_model.status import Desired, Status
 from headrace_wire.api import JobView, ResourcesView, read_view
+from tests.support.said_server import said_server
 
 GOOD = "headrace: 1\nkind: command\ncommand: [echo, hello]\n"
 
@@ -238,3 +239,18 @@ def test_the_files_of_a_folder_are_found_below_it_and_hashed_together(tmp_path: 
     (tmp_path / "empty").mkdir()
     with pytest.raises(InvalidInput):
         files_below(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_download_of_no_outputs_is_refused_and_a_list_of_none_is_not(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with said_server() as server:
+        monkeypatch.setenv("HEADRACE_URL", server.url)
+        monkeypatch.setenv("HEADRACE_TOKEN", "hrt_ann")
+        words = ["jobs", "outputs", "0123456789abcdef", "-o", form]
+        for more, code in ([], exits.OK), (["--download", str(tmp_path)], exits.REFUSED):
+            server.says("GET /jobs/0123456789abcdef/outputs", {"outputs": {}})
+            assert run_cli([*words, *more]) == code
+    assert "has no sealed output to download" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

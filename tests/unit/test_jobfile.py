@@ -25,6 +25,7 @@ from headrace_model.spec import (
     JobSpec,
     Limits,
     OutputSpec,
+    Parallel,
     ResourceSpec,
     Retry,
 )
@@ -138,7 +139,13 @@ def specs(draw: st.DrawFn) -> JobSpec:
     )
     if axes and draw(st.booleans()):
         array = ArraySpec(matrix=tuple((axis, draw(values)) for axis in axes))
+    paradigm = draw(st.sampled_from(Paradigm))
+    cpus = draw(st.integers(1, MAX_MILLICPUS))
     image = draw(st.none() | st.just("registry.example:5000/a/b:1.2@sha256:" + "0" * 64))
+    parallel = None
+    if not array.is_array and (image or paradigm is Paradigm.SINGLE_NODE) and cpus >= 1000:
+        parallel = draw(st.none() | st.sampled_from(Parallel))
+        cpus -= cpus % 1000 if parallel else 0
     pip = Environment(("numpy==2.1.0; python_version>='3.11'",))
     env = draw(st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,4}", fullmatch=True), LITERAL))
     travelling = draw(
@@ -158,10 +165,7 @@ def specs(draw: st.DrawFn) -> JobSpec:
         env=tuple(sorted(env.items())),
         secrets=tuple(draw(st.lists(names(), unique=True, max_size=3))),
         resources=ResourceSpec(
-            Resources(
-                draw(st.integers(1, MAX_MILLICPUS)), draw(st.integers(2**20, MAX_SIZE_BYTES))
-            ),
-            draw(st.sampled_from(Paradigm)),
+            Resources(cpus, draw(st.integers(2**20, MAX_SIZE_BYTES))), paradigm
         ),
         limits=Limits(
             draw(st.none() | st.integers(1, MAX_DURATION_MS)),
@@ -177,6 +181,7 @@ def specs(draw: st.DrawFn) -> JobSpec:
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         array=array,
+        parallel=parallel,
     )
 
 
@@ -262,6 +267,17 @@ def test_several_problems_are_told_together_with_their_lines() -> None:
         ({"resources": {"cpus": 0.0001}}, "resources.cpus", "three decimals at most"),
         ({"resources": {"cpus": "2 CPUs"}}, "resources.cpus", "is not a number of CPUs"),
         ({"resources": {"paradigm": "FILL"}}, "resources.paradigm", "known are FILL_NODES"),
+        ({"parallel": "pvm"}, "parallel", "known are mpi"),
+        ({"parallel": True}, "parallel", "a word is expected, for example mpi"),
+        ({"parallel": "mpi", "array": {"count": 2}}, "parallel", "array or parallel, not both"),
+        (
+            {"parallel": "mpi", "resources": {"cpus": 1.5}},
+            "resources.cpus", "a rank has a CPU of its own",
+        ),
+        (
+            {"parallel": "mpi", "resources": {"cpus": 2, "paradigm": "ROUND_ROBIN"}},
+            "image", "takes an image with Open MPI",
+        ),
         ({"limits": {"time": "0s"}}, "limits.time", "at least 1ms"),
         ({"limits": {"exclusive": 1}}, "limits.exclusive", "true or false is expected"),
         ({"retry": {"limit": True}}, "retry.limit", "a whole number is expected"),

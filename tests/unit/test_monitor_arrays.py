@@ -93,3 +93,10 @@ def test_failed_tasks_fail_the_job_once_all_have_ended_and_no_attempt_follows() 
     every_cause = Retry(limit=9, on=frozenset(Cause))
     end = moved(stopping, with_array(seen(stopped, retry=every_cause), BADLY))
     assert end.to is Status.FAILED
+
+
+def test_tasks_of_an_exclusive_array_stay_on_a_lost_node_until_an_admin_confirms() -> None:
+    by = replace(with_array(seen(lost={N2}), HALF), exclusive=True)
+    assert decide(ARRAY, by) is None, "the other node goes on"
+    move = moved(ARRAY, replace(by, confirmed={N2}))
+    assert (move.event, move.returns, move.confirmed) == (Event.NODE_LEFT, (N2,), (N2,))

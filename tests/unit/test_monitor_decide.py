@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headrace_model.cause import RETRYABLE, Cause
 from headrace_model.ids import NodeId, job_id
-from headrace_model.job import Ask, Job, Need
+from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Job, Need
 from headrace_model.move import Move
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.spec import Retry
@@ -82,6 +82,7 @@ def jobs(
             RUNNING.ask,
             time_ms=draw(st.none() | st.integers(1, 20_000)),
             tasks=draw(st.none() | st.integers(1, 100)),
+            backend=draw(st.sampled_from([PROCESS, CONTAINER, PARALLEL])),
         ),
         allocation=Allocation(tuple(Share(n, SMALL) for n in holders)) if placed else None,
         cause=draw(causes) if status is Status.STOPPING else None,
@@ -105,7 +106,14 @@ def facts(draw: st.DrawFn) -> dict[tuple[NodeId, FactKind], Fact]:
 
 some_nodes = st.frozensets(st.sampled_from(NODES))
 anything_seen = st.builds(
-    Seen, facts=facts(), lost=some_nodes, holding=some_nodes, retry=retries, now_ms=st.just(NOW)
+    Seen,
+    facts=facts(),
+    lost=some_nodes,
+    holding=some_nodes,
+    retry=retries,
+    now_ms=st.just(NOW),
+    exclusive=st.booleans(),
+    confirmed=some_nodes,
 )
 
 
@@ -175,12 +183,16 @@ def test_every_way_to_stopping_asks_each_node_to_stop_and_returns_nothing(
 def test_a_share_comes_back_only_from_a_node_where_nothing_runs(job: Job, by: Seen) -> None:
     move = decide(job, by)
     for node in move.returns if move else ():
-        gone = FactKind.STOPPED if job.status is Status.STOPPING else FactKind.EXITED
-        assert node in by.lost or (node, gone) in by.facts
+        gone = {(node, FactKind.STOPPED)}
+        if job.status is not Status.STOPPING:
+            gone.add((node, FactKind.EXITED))
+        back_already = job.is_spread and node not in by.holding
+        assert node in by.lost or back_already or gone & by.facts.keys()
 
 
 @given(jobs([Status.STOPPING]), anything_seen)
 def test_a_job_ends_only_once_every_node_is_done_with_it(job: Job, by: Seen) -> None:
+    by = replace(by, exclusive=False)
     move = decide(job, by)
     gone = {n for n in nodes_of(job) if n in by.lost or (n, FactKind.STOPPED) in by.facts}
     if gone == set(nodes_of(job)):
@@ -200,9 +212,10 @@ def test_a_job_ends_only_once_every_node_is_done_with_it(job: Job, by: Seen) -> 
 def test_the_end_follows_the_wish_then_the_cause_and_the_retries_left(job: Job, by: Seen) -> None:
     gone = set(nodes_of(job))
     stopped = [fact(node, FactKind.STOPPED) for node in gone - by.lost]
-    by = replace(by, facts=reduce(or_, stopped, by.facts))
+    by = replace(by, facts=reduce(or_, stopped, by.facts), confirmed=by.lost)
     move = moved(job, by)
-    again = (
+    restored = job.cause is Cause.RESTORED  # nobody asked for that: it costs no retry
+    again = restored or (
         job.cause in by.retry.on
         and job.cause not in (Cause.STOPPED, Cause.CANCELED, Cause.PREREQUISITE)
         and job.retries < by.retry.limit
@@ -214,7 +227,7 @@ def test_the_end_follows_the_wish_then_the_cause_and_the_retries_left(job: Job, 
             assert move.to is Status.STOPPED
         case _ if again:
             assert move.to is Status.AWAITING_ALLOCATION
-            assert move.retries == job.retries + 1
+            assert move.retries == job.retries + (not restored)
             assert move.opens is not None
             assert move.opens.not_before_ms is not None
             pause = move.opens.not_before_ms - by.now_ms
@@ -306,5 +319,72 @@ def test_a_bad_fact_ends_the_attempt_with_its_cause(
     move = moved(replace(RUNNING, status=status), seen({(N2, kind): bad}))
     assert (move.to, move.cause, move.detail) == (Status.STOPPING, cause, "why")
     assert move.exit_code == 7
-    lost = cause is Cause.ATTEMPT_LOST
+    lost = cause in (Cause.ATTEMPT_LOST, Cause.RESTORED)
     assert move.event is (Event.ATTEMPT_LOST if lost else Event.FAILED)
+
+
+@given(jobs(), anything_seen)
+def test_an_exclusive_job_may_run_again_only_once_its_workers_are_known_to_be_gone(
+    job: Job, by: Seen
+) -> None:
+    by = replace(by, exclusive=True)
+    move = decide(job, by)
+    if move is None:
+        return
+    unheard = {
+        node
+        for node in by.lost - by.confirmed
+        if node in by.holding and (node, FactKind.STOPPED) not in by.facts
+    }
+    opens_another = move.event in (Event.RETRY, Event.END_STOPPED)
+    if opens_another or move.event in (Event.SHARE_RETURNED, Event.NODE_LEFT):
+        assert not unheard & set(move.returns), "its share is what says that a worker may live"
+        assert set(move.confirmed) == by.confirmed & set(move.lost), "else a late decision passes"
+    if opens_another:
+        assert not unheard & set(nodes_of(job))
+
+
+@pytest.mark.parametrize("wish", [Desired.RUN, Desired.STOP])
+def test_an_exclusive_job_waits_for_a_lost_node_until_an_admin_confirms(wish: Desired) -> None:
+    job = replace(STOPPING, desired=wish)
+    there = fact(N1, FactKind.STOPPED)
+    silent = replace(seen(there, lost={N2}), exclusive=True)
+    assert moved(job, silent).returns == (N1,), "what is known to be gone comes back"
+    silent = replace(silent, holding={N2})
+    assert decide(job, silent) is None
+    sure = moved(job, replace(silent, confirmed={N2}))
+    assert sure.event is (Event.RETRY if wish is Desired.RUN else Event.END_STOPPED)
+    assert (sure.lost, sure.confirmed) == ((N2,), (N2,))
+    back = moved(job, replace(silent, facts=there | fact(N2, FactKind.STOPPED), lost=set()))
+    assert back.event is sure.event, "or until the node is back and has ended it"
+
+
+@pytest.mark.parametrize(
+    ("wish", "cause", "event"),
+    [
+        (Desired.CANCEL, Cause.CANCELED, Event.END_CANCELED),
+        (Desired.RUN, Cause.EXIT_CODE, Event.END_FAILED),
+    ],
+)
+def test_an_exclusive_job_that_never_runs_again_waits_for_no_lost_node(
+    wish: Desired, cause: Cause, event: Event
+) -> None:
+    job = replace(STOPPING, desired=wish, cause=cause)
+    assert moved(job, replace(seen(lost=BOTH), exclusive=True)).event is event
+
+
+def test_an_exclusive_job_whose_worker_had_ended_waits_for_no_lost_node() -> None:
+    by = replace(seen(lost=BOTH, holding=set()), exclusive=True)
+    assert moved(STOPPING, by).event is Event.RETRY
+
+
+def test_the_highest_peak_of_its_workers_is_kept_however_they_ended() -> None:
+    one, other = fact(N1, FactKind.EXITED), fact(N2, FactKind.EXITED)
+    assert moved(RUNNING, seen(one | other)).peak_memory_bytes is None
+    measured = {
+        key: replace(each, peak_memory_bytes=peak)
+        for (key, each), peak in zip((one | other).items(), (70, 50), strict=True)
+    }
+    assert moved(RUNNING, seen(measured)).peak_memory_bytes == 70
+    oom = {key: replace(each, cause=Cause.OOM) for key, each in measured.items()}
+    assert moved(RUNNING, seen(oom)).peak_memory_bytes == 70

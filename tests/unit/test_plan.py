@@ -1,6 +1,7 @@
 """Which jobs start now: priority, gang, backfill that delays nobody, and no starvation."""
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -45,16 +46,31 @@ def running(name: str, where: str, cpus: int, ends_ms: int | None) -> RunningJob
     return RunningJob(JobId(name), Allocation((share,)), ends_ms)
 
 
+def seen(
+    nodes: tuple[Node, ...], waiting: Iterable[WaitingJob], busy: tuple[RunningJob, ...]
+) -> Snapshot:
+    """A snapshot in which each job is in a line of its own, so that a plan looks at all of them.
+
+    They wait in the order in which they are given.
+    """
+    ranked = [replace(each, rank=float(i)) for i, each in enumerate(waiting)]
+    return Snapshot(nodes, tuple((each,) for each in ranked), busy)
+
+
+def waiting_in(now: Snapshot) -> tuple[WaitingJob, ...]:
+    return tuple(each for (each,) in now.lines)
+
+
 def started(made: Plan) -> list[str]:
     return [placement.job for placement in made.placements]
 
 
 def test_an_empty_cluster_and_an_empty_queue_make_an_empty_plan():
-    assert plan(Snapshot((), (), ()), 0) == Plan((), {})
+    assert plan(seen((), (), ()), 0) == Plan((), {})
 
 
 def test_without_nodes_every_job_has_a_reason():
-    made = plan(Snapshot((), (job("a", 1), job("b", 9)), ()), 0)
+    made = plan(seen((), (job("a", 1), job("b", 9)), ()), 0)
     assert {why.reason for why in made.reasons.values()} == {Reason.NO_NODE_KNOWN}
     assert len(made.reasons) == 2
 
@@ -64,21 +80,21 @@ def test_drained_and_lost_nodes_get_nothing():
         replace(node("a", 4), state=NodeState.DRAINED),
         replace(node("b", 4), state=NodeState.LOST),
     )
-    made = plan(Snapshot(nodes, (job("j", 1),), ()), 0)
+    made = plan(seen(nodes, (job("j", 1),), ()), 0)
     assert made.why(JobId("j")).reason is Reason.NO_NODE_UP
 
 
 def test_a_job_goes_only_where_its_backend_is():
     nodes = (node("a", 1), replace(node("b", 8), backends=frozenset({"docker"})))
     jobs = (job("d", 1, backend="docker"), job("s", 1, backend="slurm"))
-    made = plan(Snapshot(nodes, jobs, ()), 0)
+    made = plan(seen(nodes, jobs, ()), 0)
     assert made.placements[0].allocation.shares[0].node == "b"
     assert made.why(JobId("s")).reason is Reason.NO_BACKEND
 
 
 def test_a_node_with_two_backends_is_not_given_twice():
     both = replace(node("a", 1), backends=frozenset({"process", "docker"}))
-    made = plan(Snapshot((both,), (job("p", 1), job("d", 1, backend="docker")), ()), 0)
+    made = plan(seen((both,), (job("p", 1), job("d", 1, backend="docker")), ()), 0)
     assert started(made) == ["p"]
 
 
@@ -89,7 +105,7 @@ def test_held_and_later_jobs_are_passed_over_and_hold_nobody_back():
         job("retry", 4, not_before_ms=11, attempt=2),
         job("due", 4, not_before_ms=10),
     )
-    made = plan(Snapshot((node("a", 4),), jobs, ()), 10)
+    made = plan(seen((node("a", 4),), jobs, ()), 10)
     assert started(made) == ["due"]
     assert [why.reason for why in made.reasons.values()] == [
         Reason.HELD,
@@ -99,26 +115,26 @@ def test_held_and_later_jobs_are_passed_over_and_hold_nobody_back():
 
 
 def test_a_placement_carries_the_version_and_attempt_that_were_decided_on():
-    now = Snapshot((node("a", 4),), (job("j", 1, version=7, attempt=3),), ())
+    now = seen((node("a", 4),), (job("j", 1, version=7, attempt=3),), ())
     (placement,) = plan(now, 0).placements
     assert (placement.job, placement.version, placement.attempt) == ("j", 7, 3)
 
 
 def test_a_job_larger_than_all_nodes_does_not_block_the_queue():
-    made = plan(Snapshot((node("a", 4, free=1),), (job("big", 5), job("small", 1)), ()), 0)
+    made = plan(seen((node("a", 4, free=1),), (job("big", 5), job("small", 1)), ()), 0)
     assert made.why(JobId("big")).reason is Reason.TOO_LARGE
     assert started(made) == ["small"]
 
 
 def test_a_plan_ends_at_its_limit_and_the_rest_have_a_reason():
-    made = plan(Snapshot((node("a", 9),), (job("a", 1), job("b", 1), job("c", 1)), ()), 0, limit=2)
+    made = plan(seen((node("a", 9),), (job("a", 1), job("b", 1), job("c", 1)), ()), 0, limit=2)
     assert started(made) == ["a", "b"]
     assert made.why(JobId("c")).reason is Reason.NEXT_PLAN
 
 
 def test_a_short_job_runs_in_the_shadow_of_the_reservation_and_a_long_one_does_not():
     jobs = (job("head", 4), job("late", 1, 11), job("endless", 1), job("short", 1, 10))
-    now = Snapshot((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),))
+    now = seen((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),))
     made = plan(now, 100)
     assert started(made) == ["short"]
     assert made.why(JobId("head")).reason is Reason.RESERVED
@@ -128,12 +144,12 @@ def test_a_short_job_runs_in_the_shadow_of_the_reservation_and_a_long_one_does_n
 
 def test_a_long_job_may_use_what_the_reserved_job_leaves():
     jobs = (job("head", 3), job("one", 1), job("two", 1))
-    made = plan(Snapshot((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),)), 100)
+    made = plan(seen((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),)), 100)
     assert started(made) == ["one"]
 
 
 def test_a_job_started_in_the_same_plan_counts_with_its_end():
-    made = plan(Snapshot((node("a", 4),), (job("first", 3, 50), job("head", 4)), ()), 100)
+    made = plan(seen((node("a", 4),), (job("first", 3, 50), job("head", 4)), ()), 100)
     assert made.why(JobId("head")).at_ms == 150
 
 
@@ -141,7 +157,7 @@ def test_a_node_is_cleared_when_no_known_end_makes_room():
     nodes = (node("a", 4, free=1), node("b", 4, free=2), node("c", 2))
     jobs = (job("head", 4), job("one", 1, 1), job("two", 2, 1))
     busy = (running("r", "a", 3, None), running("s", "b", 2, None))
-    made = plan(Snapshot(nodes, jobs, busy), 100)
+    made = plan(seen(nodes, jobs, busy), 100)
     assert made.why(JobId("head")).nodes == ("b",)
     assert made.why(JobId("head")).at_ms is None
     assert {(p.job, p.allocation.shares[0].node) for p in made.placements} == {
@@ -151,14 +167,14 @@ def test_a_node_is_cleared_when_no_known_end_makes_room():
 
 
 def test_an_end_that_has_passed_is_expected_any_moment():
-    made = plan(Snapshot((node("a", 1, 0),), (job("j", 1),), (running("r", "a", 1, 50),)), 100)
+    made = plan(seen((node("a", 1, 0),), (job("j", 1),), (running("r", "a", 1, 50),)), 100)
     assert made.why(JobId("j")).at_ms == 101
 
 
 def test_all_that_comes_back_at_the_same_moment_counts():
     jobs = (job("head", 2), job("endless", 1))
     busy = (running("r", "a", 1, 110), running("s", "a", 1, 110))
-    made = plan(Snapshot((node("a", 3, free=1),), jobs, busy), 100)
+    made = plan(seen((node("a", 3, free=1),), jobs, busy), 100)
     assert made.why(JobId("head")).at_ms == 110
     assert started(made) == ["endless"]
 
@@ -214,7 +230,7 @@ def loaded(nodes: tuple[Node, ...], load: list, waiting: tuple[WaitingJob, ...])
             if part.fits_in(free[name]):
                 free[name] -= part
                 busy.append(RunningJob(JobId(f"r{i}"), Allocation((Share(name, part),)), ends_ms))
-    return Snapshot(tuple(replace(n, free=free[n.id]) for n in nodes), waiting, tuple(busy))
+    return seen(tuple(replace(n, free=free[n.id]) for n in nodes), waiting, tuple(busy))
 
 
 snapshots = st.builds(loaded, clusters, loads, queues)
@@ -223,7 +239,7 @@ snapshots = st.builds(loaded, clusters, loads, queues)
 @given(snapshots)
 def test_a_plan_never_over_books_and_gives_each_job_all_or_nothing(now):
     free = {n.id: n.free for n in now.nodes}
-    asked = {j.id: j for j in now.waiting}
+    asked = {j.id: j for j in waiting_in(now)}
     made = plan(now, 100)
     for placement in made.placements:
         assert placement.allocation.total == asked[placement.job].resources
@@ -241,7 +257,7 @@ def test_the_order_of_nodes_and_running_jobs_changes_nothing(now, rng):
     nodes, busy = list(now.nodes), list(now.running)
     rng.shuffle(nodes)
     rng.shuffle(busy)
-    assert plan(Snapshot(tuple(nodes), now.waiting, tuple(busy)), 100) == plan(now, 100)
+    assert plan(replace(now, nodes=tuple(nodes), running=tuple(busy)), 100) == plan(now, 100)
 
 
 @given(snapshots)
@@ -250,7 +266,7 @@ def test_a_job_waits_only_if_it_does_not_fit_or_would_use_a_reservation(now):
     placed = {p.job: p.allocation for p in made.placements}
     free = {n.id: n.free for n in now.nodes}
     head_seen = False
-    for waiting in now.waiting:
+    for waiting in waiting_in(now):
         able = {n.id: free[n.id] for n in now.nodes if waiting.backend in n.backends}
         fits = isinstance(place(waiting.resources, waiting.paradigm, able), Allocation)
         if waiting.id in placed:
@@ -273,7 +289,7 @@ def test_the_reservation_is_the_earliest_end_at_which_the_job_fits(now):
     heads = [why for why in made.reasons.values() if why.reason is Reason.RESERVED]
     if not heads:
         return
-    (head,) = now.waiting
+    (head,) = waiting_in(now)
     moments = sorted({max(r.ends_ms, 101) for r in now.running if r.ends_ms is not None})
     fits_at = []
     for at_ms in moments:
@@ -290,7 +306,7 @@ def test_the_reservation_is_the_earliest_end_at_which_the_job_fits(now):
 def test_a_fraction_without_a_corner_is_not_taken_to_fit():
     head = job("head", 1, resources=Resources(2500, 0), paradigm=Paradigm.FILL_NODES)
     busy = (running("r", "a", 2, 110), running("s", "b", 1, 120))
-    made = plan(Snapshot((node("a", 2, free=0), node("b", 1, free=0)), (head,), busy), 100)
+    made = plan(seen((node("a", 2, free=0), node("b", 1, free=0)), (head,), busy), 100)
     assert made.why(JobId("head")).at_ms == 120
 
 
@@ -299,7 +315,7 @@ class Cluster:
 
     def __init__(self, now: Snapshot, now_ms: int) -> None:
         self.nodes = {n.id: n for n in now.nodes}
-        self.waiting = list(now.waiting)
+        self.waiting = list(waiting_in(now))
         self.live = {r.id: (r, r.ends_ms) for r in now.running}
         self.now_ms = now_ms
         self.started_ms: dict[JobId, int] = {}
@@ -315,7 +331,7 @@ class Cluster:
         left = self.free()
         nodes = tuple(replace(n, free=left[n.id]) for n in self.nodes.values())
         busy = tuple(held for held, _ in self.live.values())
-        made = plan(Snapshot(nodes, tuple(self.waiting), busy), self.now_ms)
+        made = plan(seen(nodes, tuple(self.waiting), busy), self.now_ms)
         jobs = {j.id: j for j in self.waiting}
         for p in made.placements:
             limit = jobs[p.job].time_limit_ms
@@ -346,7 +362,7 @@ def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, ear
     # Jobs end by their limit or before; those without a limit run for ever.
     lasts = {
         j.id: 10**9 if j.time_limit_ms is None else max(1, j.time_limit_ms - less)
-        for j, less in zip(now.waiting, early, strict=False)
+        for j, less in zip(waiting_in(now), early, strict=False)
     }
     cluster = Cluster(
         replace(now, running=tuple(r for r in now.running if (r.ends_ms or 101) > 100)), 100
@@ -382,7 +398,7 @@ def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
 
     # Small jobs without a known end fill the cluster first, each ending at another time.
     first = tuple(job(next(names), 1) for _ in range(sum(sizes)))
-    cluster = Cluster(Snapshot(nodes, first, ()), 0)
+    cluster = Cluster(seen(nodes, first, ()), 0)
     cluster.plan_and_apply(dict(zip([j.id for j in first], durations * 2, strict=False)))
     head = job("head", cpus, paradigm=paradigm)
     if not can_hold(head.resources, paradigm, [n.capacity for n in nodes]):

@@ -62,6 +62,14 @@ def test_a_path_that_leads_nowhere_is_said_with_what_else_may_be_given(source: A
     assert "its text (more than one line)" in str(error.value)
 
 
+@pytest.mark.parametrize("source", [5, None, ["true"], b"kind: command"])
+def test_what_is_no_job_at_all_is_said_with_what_may_be_given(source: Any) -> None:
+    with pytest.raises(headrace.InvalidInput, match="a job can't be made of") as error:
+        read_job(source)
+    assert type(source).__name__ in str(error.value)
+    assert "its text (more than one line)" in str(error.value)
+
+
 # ---- how it ended
 
 

@@ -16,8 +16,10 @@ from headrace_model.ids import DatasetId, JobId, NodeId, job_id
 from headrace_model.job import Ask, Need, NewJob
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_model.service import ServiceRefusal, ServiceWish
 from headrace_model.status import Desired, Status
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
+from headrace_model.worker import Mount
 from headrace_wire.records import (
     VERSION,
     Fulfilments,
@@ -102,6 +104,22 @@ FULL: dict[str, Any] = {
         item_count=9,
         manifest_sha256=SHA,
     ),
+    "wish": ServiceWish(
+        job=JOB,
+        attempt=2,
+        rank=1,
+        image=f"sha256:{SHA}",
+        argv=("a", "ü b"),
+        env={"A": "b"},
+        cwd="/w",
+        user="1:2",
+        labels={"headrace.job": JOB},
+        mounts=(Mount("/a", "/b"), Mount("/c", "/d", read_only=False)),
+        memory_bytes=2**40,
+        millicpus=1_500,
+        ranks=3,
+    ),
+    "refusal": ServiceRefusal("there is no such image", retryable=True),
     "fulfilments": Fulfilments(
         (
             Fulfilment("rain", (DatasetId("d1"), DatasetId("d2")), Index.TIME, "covers it"),

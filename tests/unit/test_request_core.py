@@ -1,5 +1,6 @@
 """The pure core of the request service: verbs, pages, pieces of logs, room, acceptance."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,11 +13,12 @@ from headrace_model.job import Ask, Job, Need
 from headrace_model.listing import Place
 from headrace_model.move import Move
 from headrace_model.resources import Paradigm, Resources
-from headrace_model.spec import ArraySpec, JobSpec
+from headrace_model.spec import ArraySpec, JobSpec, Parallel, ResourceSpec
 from headrace_model.status import EDGES, HAS_ATTEMPT, HOLDS_NOTHING, Desired, Event, Role, Status
-from headrace_request.core.accept import accept, ask_of, refuse_unserved
+from headrace_request.core.accept import accept, ask_of, refuse_unserved, without_backend
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
+from headrace_request.core.live import BadMessage, read_message, write_error
 from headrace_request.core.logpiece import join, read_piece
 from headrace_request.core.room import Filling, Watermarks, full
 from headrace_request.core.waits import waits_for
@@ -241,3 +243,27 @@ def test_every_job_can_say_what_it_waits_for(job: Job) -> None:
     reason = waits_for(job)
     assert reason.sentence
     assert reason.next_step
+
+
+@pytest.mark.parametrize("text", ["x", "[]", '{"op":"dance","id":"a"}', '{"op":"follow"}'])
+def test_a_message_without_sense_is_answered_with_a_next_step(text: str) -> None:
+    with pytest.raises(BadMessage) as error:
+        read_message(text)
+    assert "docs/websocket.md" in json.loads(write_error(error.value, None))["hint"]
+
+
+def test_ranks_that_may_spread_ask_for_nodes_whose_workers_reach_each_other() -> None:
+    spread = ResourceSpec(Resources(3000, 2**30), Paradigm.ROUND_ROBIN)
+    spec = JobSpec("command", "x", image="mpi", parallel=Parallel.MPI, resources=spread)
+    assert ask_of(spec).backend == "parallel"
+    assert ask_of(replace(spec, parallel=None)).backend == "container"
+    one = replace(spec, resources=ResourceSpec(Resources(3000, 2**30)))
+    assert ask_of(one).backend == "container", "on one node nothing has to reach anything"
+    assert ask_of(replace(one, image=None)).backend == "process"
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"), [("parallel", "SINGLE_NODE"), ("container", "leave `image` out")]
+)
+def test_what_no_node_offers_is_refused_with_a_next_step(backend: str, said: str) -> None:
+    assert said in without_backend(replace(ASK, backend=backend))

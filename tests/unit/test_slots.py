@@ -12,8 +12,8 @@ from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Reason, Room
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.slots import slots_in
-from headrace_scheduler.core.snapshot import Node, Snapshot
-from tests.unit.test_plan import job, running
+from headrace_scheduler.core.snapshot import Node
+from tests.unit.test_plan import job, running, seen
 
 NODES = st.dictionaries(
     st.sampled_from([NodeId(name) for name in "abcde"]),
@@ -88,12 +88,12 @@ def test_an_array_starts_with_what_is_free_and_never_more_than_its_tasks() -> No
     nodes = (node("a", 4, 1), node("b", 4, 3))
     many = replace(job("many", 1), tasks=100, paradigm=Paradigm.FILL_NODES)
     few = replace(many, tasks=2)
-    (placement,) = plan(Snapshot(nodes, (many,), ()), 0).placements
+    (placement,) = plan(seen(nodes, (many,), ()), 0).placements
     assert {s.node: s.resources.millicpus for s in placement.allocation.shares} == {
         "a": 1000,
         "b": 3000,
     }
-    (placement,) = plan(Snapshot(nodes, (few,), ()), 0).placements
+    (placement,) = plan(seen(nodes, (few,), ()), 0).placements
     assert [(s.node, s.resources.millicpus) for s in placement.allocation.shares] == [("b", 2000)]
 
 
@@ -102,7 +102,7 @@ def test_a_task_is_never_cut_and_an_array_reserves_room_for_one() -> None:
     nodes = (node("a", 2, 1), node("b", 2, 1))
     held = (running("x", "a", 1, 50), running("y", "b", 1, None))
     array = replace(job("array", 2), tasks=9, paradigm=Paradigm.ROUND_ROBIN)
-    made = plan(Snapshot(nodes, (array, job("late", 1), job("quick", 1, 40)), held), 0)
+    made = plan(seen(nodes, (array, job("late", 1), job("quick", 1, 40)), held), 0)
     assert made.why(array.id).reason is Reason.RESERVED
     assert made.why(array.id).at_ms == 50
     where = {p.job: p.allocation.shares[0].node for p in made.placements}
@@ -111,6 +111,6 @@ def test_a_task_is_never_cut_and_an_array_reserves_room_for_one() -> None:
 
 def test_an_array_whose_task_no_node_can_hold_never_blocks_the_queue() -> None:
     huge = replace(job("huge", 5), tasks=2, paradigm=Paradigm.FILL_NODES)
-    made = plan(Snapshot((node("a", 4, 4), node("b", 4, 4)), (huge, job("small", 4)), ()), 0)
+    made = plan(seen((node("a", 4, 4), node("b", 4, 4)), (huge, job("small", 4)), ()), 0)
     assert made.why(huge.id).reason is Reason.TOO_LARGE
     assert [each.job for each in made.placements] == ["small"]

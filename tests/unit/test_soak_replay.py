@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from headrace_model.cause import Cause
 from headrace_model.status import Event, Role, Status
 from tests.support.soak.checks import replay
+from tests.support.soak.errands import Expected
 
 STATE = {"status": Status.COMPLETED.value, "attempt": "1", "version": "4"}
 
@@ -51,3 +53,25 @@ def test_an_entry_that_is_there_twice_or_not_at_all_is_seen() -> None:
     assert list(replay(STATE, [*history[:3], *history[2:]]))
     assert list(replay(STATE, history[:4]))
     assert list(replay({**STATE, "attempt": "2"}, history))
+
+
+@pytest.mark.parametrize(
+    ("cause", "met"),
+    [
+        (Cause.CANCELED, True),
+        (Cause.ATTEMPT_LOST, True),  # what was lost right before the cancel
+        (Cause.EXIT_CODE, False),
+        (None, False),
+    ],
+)
+def test_a_cancel_tells_what_was_lost_right_before_it(cause: Cause | None, met: bool) -> None:
+    canceled = Expected("canceled", Status.CANCELED, Cause.CANCELED)
+    assert canceled.is_met(Status.CANCELED, cause, None) is met
+    assert not canceled.is_met(Status.FAILED, cause, None)
+
+
+def test_other_ends_tell_their_own_cause_and_code() -> None:
+    fails = Expected("fails", Status.FAILED, Cause.EXIT_CODE, 3)
+    assert fails.is_met(Status.FAILED, Cause.EXIT_CODE, 3)
+    assert not fails.is_met(Status.FAILED, Cause.EXIT_CODE, 4)
+    assert not fails.is_met(Status.FAILED, Cause.ATTEMPT_LOST, 3)

@@ -12,8 +12,9 @@ from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import plan
-from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import Node, RunningJob, WaitingJob
 from headrace_scheduler.core.why import Explanation, Why, explain
+from tests.unit.test_plan import seen
 
 GIB = 1 << 30
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -52,7 +53,7 @@ def explained(
     ahead: tuple[WaitingJob, ...] = (),
     running: tuple[RunningJob, ...] = (),
 ) -> Explanation:
-    made = plan(Snapshot(nodes, (*ahead, job), running), T0)
+    made = plan(seen(nodes, (*ahead, job), running), T0)
     return explain(job, made.why(job.id), nodes)
 
 
@@ -98,6 +99,12 @@ def test_only_lost_nodes_send_the_reader_to_the_agent():
 def test_a_backend_that_no_node_offers_is_named():
     told = explained(replace(JOB, backend="slurm"), node("a"))
     assert told.sentence == "No known node offers the backend 'slurm'."
+
+
+def test_a_node_with_a_full_disk_is_named():
+    told = explained(JOB, replace(node("a"), state=NodeState.FULL))
+    assert told.sentence == "No node is up: a is FULL."
+    assert "disk" in told.next_step
 
 
 def test_a_backend_whose_only_node_is_drained_names_that_node():
@@ -151,7 +158,7 @@ def test_a_job_behind_a_reservation_is_not_told_whose_job_is_ahead():
 
 
 def test_a_job_beyond_the_limit_of_a_plan_is_told_that_its_turn_comes():
-    made = plan(Snapshot((node("a"),), (JOB,), ()), T0, limit=0)
+    made = plan(seen((node("a"),), (JOB,), ()), T0, limit=0)
     assert "turn has not come" in explain(JOB, made.why(JOB.id), (node("a"),)).sentence
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 from headrace_client.connection import choose_connection
 from headrace_client.datasets import Datasets
@@ -27,6 +28,7 @@ from headrace_model.people import Level
 from headrace_model.status import Status
 from headrace_wire.api import (
     AcceptedView,
+    DiscardRequest,
     HistoryView,
     JobView,
     NodeView,
@@ -36,6 +38,7 @@ from headrace_wire.api import (
 )
 from headrace_wire.jobfile import dump
 from headrace_wire.live import LogPiece
+from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
 
@@ -245,8 +248,35 @@ class AsyncClient:
 
     async def nodes(self) -> tuple[NodeView, ...]:
         """List the nodes."""
-        plain = await self._http.json("GET", "/nodes")
-        return tuple(read_view(NodeView, each) for each in plain["nodes"])
+        return _nodes(await self._http.json("GET", "/nodes"))
+
+    async def label_node(
+        self, node: str, labels: Mapping[str, str], remove: Sequence[str] = ()
+    ) -> tuple[NodeView, ...]:
+        """Give a node labels and take others away, as an admin; gives the nodes then."""
+        body = {"set": dict(labels), "remove": list(remove)}
+        path = f"/nodes/{quote(node, safe='')}:label"
+        return _nodes(await self._http.json("POST", path, body=body))
+
+    async def change_node(self, node: str, verb: str) -> tuple[NodeView, ...]:
+        """Do `drain`, `undrain`, `confirm-lost` or `remove`, as an admin; gives the nodes then."""
+        path = f"/nodes/{quote(node, safe='')}:{verb}"
+        return _nodes(await self._http.json("POST", path))
+
+    async def discard(self, node: str, attempts: Sequence[str] = ()) -> tuple[NodeView, ...]:
+        """Have a node end and remove what it keeps in quarantine, as an admin; none: all."""
+        body = to_plain(DiscardRequest(tuple(attempts)))
+        path = f"/nodes/{quote(node, safe='')}:discard"
+        return _nodes(await self._http.json("POST", path, body=body))
+
+    async def maintenance(self) -> MaintenanceView:
+        """Tell whether new work is kept away, and what is still to finish."""
+        return read_view(MaintenanceView, await self._http.json("GET", "/maintenance"))
+
+    async def turn_maintenance(self, *, on: bool, why: str = "") -> MaintenanceView:
+        """Keep new work away, or let it come again, as an admin; a repeat is success."""
+        body = to_plain(MaintenanceChange(on, why))
+        return read_view(MaintenanceView, await self._http.json("PUT", "/maintenance", body=body))
 
     async def tasks(
         self, job: str, *, state: str = "", limit: int = 100, cursor: str = ""
@@ -325,3 +355,7 @@ class AsyncClient:
         """Wait until a job opens another attempt, or is closed without one."""
         view = await self.until(job, lambda view: view.status.closed or view.attempt > attempt)
         return view.attempt > attempt
+
+
+def _nodes(plain: Mapping[str, Any]) -> tuple[NodeView, ...]:
+    return tuple(read_view(NodeView, each) for each in plain["nodes"])

@@ -19,12 +19,21 @@ _NEXT = "start one with `headrace local up`, or name one with --url or HEADRACE_
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A server's address (`http://host:port`) and the token to show it."""
+    """A server's address (`http://host:port`) and the token to show it.
+
+    `url` may be several addresses of one Headrace, apart by commas: where one does not answer the
+    next is asked.
+    """
 
     url: str
     token: str = field(repr=False)
     ca_file: str | None = None
     """The CA (PEM) that vouches for an https server; None: those of this machine."""
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Each address, the one to ask first in front."""
+        return tuple(self.url.split(","))
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
@@ -36,13 +45,24 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 
 def find_server(url: str | None, environ: Mapping[str, str]) -> str:
-    """Find the server's address, without a slash at its end. Raises `InvalidInput`."""
+    """Find the server's address, or several apart by commas, without slashes at their ends.
+
+    Raises `InvalidInput`.
+    """
     url = url or environ.get("HEADRACE_URL") or _local(environ).get("url")
     if url is None:
         raise InvalidInput("no Headrace is known on this machine", hint=_NEXT)
-    if not url.startswith(("http://", "https://")) or not _has_host(url):
-        raise InvalidInput(f"{url!r} is not an address of a server", hint="write http://host:port")
-    return url.rstrip("/")
+    addresses = [each.strip().rstrip("/") for each in url.split(",")]
+    for each in addresses:
+        if not each.startswith(("http://", "https://")) or not _has_host(each):
+            raise InvalidInput(
+                f"{each!r} is not an address of a server", hint="write http://host:port"
+            )
+    if len({URL(each).scheme for each in addresses}) > 1:
+        raise InvalidInput(
+            f"{url!r} mixes http and https", hint="all addresses of a server speak the same"
+        )
+    return ",".join(addresses)
 
 
 def find_ca_file(ca_file: str | None, url: str, environ: Mapping[str, str]) -> str | None:

@@ -1,28 +1,34 @@
 """Datasets through the client: describe, upload and download, both resumable and checked."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from headrace_client.errors import WrongOffset, error_of
 from headrace_client.http import GONE, Http
-from headrace_client.smallfiles import SMALL_BYTES, is_new, read_small, write_small
+from headrace_client.localfiles import LocalFile, PartFile, hash_of, read_piece
+from headrace_client.smallfiles import (
+    SMALL_BYTES,
+    batches_of,
+    damaged,
+    fetch_batch,
+    send_batch,
+    take,
+)
 from headrace_model.dataset import check_item_path
-from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFound, Unavailable
+from headrace_model.errors import Conflict, Forbidden, NotFound, Unavailable
 from headrace_model.people import Level
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
 
 _PIECE_BYTES = 1 << 20
-_HASH_BYTES = 8 << 20
 _AT_ONCE = 8
+_BATCHES_AT_ONCE = 4
 View = Mapping[str, Any]
 Moved = Callable[[str, int, int], None]
 """Hears how far each file is: its item path, the bytes that are there, its size in bytes. All
@@ -31,48 +37,6 @@ files are announced, with no bytes, before the first one moves."""
 
 def say_nothing(item: str, at_bytes: int, size_bytes: int) -> None:
     """A `Moved` for nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalFile:
-    """A file to upload: where it is, and the item path that it gets."""
-
-    path: Path
-    item: str
-
-
-def files_below(source: Path) -> tuple[LocalFile, ...]:
-    """The files of a folder, recursively, or one file; sorted by item path.
-
-    Raises `InvalidInput` for a path that is neither, an empty folder, or a file that is no
-    regular one (links within the folder are followed, broken ones are errors).
-    """
-    if source.is_file():
-        return (LocalFile(source, check_item_path(source.name)),)
-    if not source.is_dir():
-        raise InvalidInput(f"{source} is neither a file nor a folder")
-    found = []
-    for folder, _, names in os.walk(source, followlinks=False):
-        for name in names:
-            path = Path(folder) / name
-            if not path.is_file():
-                raise InvalidInput(f"{path} is not a regular file")
-            found.append(LocalFile(path, check_item_path(path.relative_to(source).as_posix())))
-    if not found:
-        raise InvalidInput(f"the folder {source} holds no file")
-    return tuple(sorted(found, key=lambda each: each.item))
-
-
-async def hash_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal; it can be cancelled at any time."""
-    digest = sha256()
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(file.read, _HASH_BYTES):
-            await asyncio.to_thread(digest.update, piece)
-    finally:
-        await asyncio.to_thread(file.close)
-    return digest.hexdigest()
 
 
 class Datasets:
@@ -147,31 +111,48 @@ class Datasets:
     async def upload(
         self, name: str, files: Sequence[LocalFile], moved: Moved = say_nothing
     ) -> int:
-        """Upload files, several at once; returns the bytes of all. What is there is not sent."""
+        """Upload files, several at once; returns the bytes of all. Small ones go in batches."""
         gate = asyncio.Semaphore(_AT_ONCE)
+        sizes = await asyncio.to_thread(lambda: [file.path.stat().st_size for file in files])
+        for file, size in zip(files, sizes, strict=True):
+            moved(file.item, 0, size)
+        pairs = list(zip(files, sizes, strict=True))
+        small = deque(file for file, size in pairs if size <= SMALL_BYTES)
 
         async def one(file: LocalFile) -> int:
             async with gate:
                 return await self.upload_item(name, file, moved)
 
-        sizes = await asyncio.to_thread(lambda: [file.path.stat().st_size for file in files])
-        for file, size in zip(files, sizes, strict=True):
-            moved(file.item, 0, size)
-        return sum(await _all([one(file) for file in files]))
+        async def batches() -> int:
+            size = 0
+            while small:
+                async with gate:
+                    taken = await asyncio.to_thread(take, small)
+                    if taken.files:
+                        await send_batch(self._http, _address(name), taken.files)
+                for each in taken.files:
+                    moved(each.path, len(each.data), len(each.data))
+                    size += len(each.data)
+                for grown in taken.large:
+                    size += await one(grown)
+            return size
+
+        large = [one(file) for file, size in pairs if size > SMALL_BYTES]
+        return sum(await _all([*(batches() for _ in range(_BATCHES_AT_ONCE)), *large]))
 
     async def upload_item(self, name: str, file: LocalFile, moved: Moved = say_nothing) -> int:
         """Upload one file, from where an earlier try broke off; returns its size in bytes."""
-        small = await asyncio.to_thread(read_small, file.path)
-        data, digest = small or (None, await hash_of(file.path))
-        size = (await asyncio.to_thread(file.path.stat)).st_size if data is None else len(data)
+        digest = await hash_of(file.path)
+        size = (await asyncio.to_thread(file.path.stat)).st_size
         address = f"{_address(name)}/items/{quote(file.item, safe='/')}"
-        offset: int | None = 0  # None: the server has to be asked
+        offset: int | None = None  # the server has to be asked
+        complete = False
         async for last in self._http.tries():
             try:
                 if offset is None:
-                    offset = await self._kept(address, digest, size)
-                if not offset >= size > 0:
-                    rest = _read(file, offset, size, moved) if data is None else data[offset:]
+                    offset, complete = await self._kept(address, digest)
+                if not complete:
+                    rest = _read(file, offset, size, moved)
                     await self._put(address, file, digest, size, offset, rest)
                 moved(file.item, size, size)
                 return size
@@ -189,16 +170,15 @@ class Datasets:
                     raise self._http.unreachable(error) from None
         raise AssertionError("tries() ends with a last one")
 
-    async def _kept(self, address: str, digest: str, size: int) -> int:
-        """How many bytes of the file the server has; all of them when it is complete."""
+    async def _kept(self, address: str, digest: str) -> tuple[int, bool]:
+        """How many bytes of the file the server has, and whether the file is an item by now."""
         headers = {"X-Content-SHA256": digest}
         try:
             async with self._http.open("HEAD", address, headers=headers) as answer:
-                if answer.headers.get("Upload-Complete") == "?1":
-                    return size
-                return int(answer.headers.get("Upload-Offset", "0"))
-        except NotFound:
-            return 0
+                complete = answer.headers.get("Upload-Complete") == "?1"
+                return int(answer.headers.get("Upload-Offset", "0")), complete
+        except (NotFound, Forbidden):  # who may only write begins anew
+            return 0, False
 
     async def _put(
         self,
@@ -207,12 +187,14 @@ class Datasets:
         digest: str,
         size: int,
         offset: int,
-        data: AsyncIterator[bytes] | bytes,
+        data: AsyncIterator[bytes],
     ) -> None:
         headers = {"X-Content-SHA256": digest, "Content-Length": str(size - offset)}
         headers["Content-Type"] = "application/octet-stream"
         if offset:
-            headers["Content-Range"] = f"bytes {offset}-{size - 1}/{size}"
+            # All may have come already, and not have become an item.
+            sent = f"{offset}-{size - 1}" if offset < size else "*"
+            headers["Content-Range"] = f"bytes {sent}/{size}"
         async with self._http.open(
             "PUT", address, headers=headers, data=data, takes=(409,)
         ) as answer:
@@ -226,17 +208,32 @@ class Datasets:
             raise error_of(409, await answer.json())
 
     async def download(self, name: str, folder: Path, moved: Moved = say_nothing) -> int:
-        """Download all items into a folder; returns the bytes of all. What is whole is kept."""
+        """Download all items into a folder; returns the bytes of all. What is whole is kept.
+
+        Small ones come in batches.
+        """
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(item: View) -> int:
             async with gate:
                 return await self.download_item(name, item, folder, moved)
 
+        async def batch(items: Sequence[View]) -> int:
+            async with gate:
+                await fetch_batch(self._http, _address(name), items, folder)
+            sizes = [int(item["size_bytes"]) for item in items]
+            for item, size in zip(items, sizes, strict=True):
+                moved(item["path"], size, size)
+            return sum(sizes)
+
         items = [item async for item in self.items(name)]
+        small: list[View] = []
+        large: list[View] = []
         for item in items:
-            moved(item["path"], 0, int(item["size_bytes"]))
-        return sum(await _all([one(item) for item in items]))
+            moved(item["path"], 0, size := int(item["size_bytes"]))
+            (small if size <= SMALL_BYTES else large).append(item)
+        batches = [batch(each) for each in batches_of(small)]
+        return sum(await _all([*batches, *(one(item) for item in large)]))
 
     async def download_item(
         self, name: str, item: View, folder: Path, moved: Moved = say_nothing
@@ -249,21 +246,14 @@ class Datasets:
         target, size = folder / item["path"], int(item["size_bytes"])
         part = target.with_name(target.name + ".part")
         address = f"{_address(name)}/items/{quote(item['path'], safe='/')}"
-        small = size <= SMALL_BYTES and await asyncio.to_thread(is_new, target, part)
-        if not small:
-            if await _is_whole(target, size, item["sha256"]):
-                moved(item["path"], size, size)
-                return size
-            await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
-        data, found = b"", ""
+        if await _is_whole(target, size, item["sha256"]):
+            moved(item["path"], size, size)
+            return size
+        await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
+        found = ""
         async for last in self._http.tries():
             try:
-                if small:
-                    async with self._http.open("GET", address) as answer:
-                        data = await answer.read()
-                    found = sha256(data).hexdigest()
-                else:
-                    await self._fetch(address, part, size, partial(moved, item["path"]))
+                found = await self._fetch(address, part, size, partial(moved, item["path"]))
                 break
             except Unavailable:
                 if last:
@@ -271,39 +261,33 @@ class Datasets:
             except GONE as error:
                 if last:
                     raise self._http.unreachable(error) from None
-        if (found or await hash_of(part)) != item["sha256"]:
+        if found != item["sha256"]:
             await asyncio.to_thread(part.unlink, missing_ok=True)
-            raise HeadraceError(
-                f"{item['path']} arrived damaged: its SHA-256 is not the dataset's",
-                hint="download it again",
-            )
-        if small:
-            await asyncio.to_thread(write_small, part, target, data)
-        else:
-            await asyncio.to_thread(part.replace, target)
+            raise damaged(item["path"])
+        await asyncio.to_thread(part.replace, target)
         moved(item["path"], size, size)
         return size
 
     async def _fetch(
         self, address: str, part: Path, size: int, reached: Callable[[int, int], None]
-    ) -> None:
-        """Read what `part` still lacks; a break leaves what came."""
-        file = await asyncio.to_thread(part.open, "ab")
+    ) -> str:
+        """Read what `part` still lacks; the SHA-256 of all. A break leaves what came."""
+        kept = await asyncio.to_thread(PartFile, part)
         try:
-            at = await asyncio.to_thread(file.seek, 0, os.SEEK_END)
-            if at > size:
-                at = await asyncio.to_thread(file.truncate, 0)
-            if at == size:
-                return
-            headers = {"Range": f"bytes={at}-"} if at else {}
+            if kept.size > size:
+                await asyncio.to_thread(kept.clear)
+            if kept.size == size > 0:
+                return kept.digest()
+            headers = {"Range": f"bytes={kept.size}-"} if kept.size else {}
             async with self._http.open("GET", address, headers=headers) as answer:
-                if at and answer.status != 206:
-                    at = await asyncio.to_thread(file.truncate, 0)
+                if kept.size and answer.status != 206:
+                    await asyncio.to_thread(kept.clear)
                 async for piece in answer.content.iter_chunked(_PIECE_BYTES):
-                    at += await asyncio.to_thread(file.write, piece)
-                    reached(at, size)
+                    await asyncio.to_thread(kept.append, piece)
+                    reached(kept.size, size)
+            return kept.digest()
         finally:
-            await asyncio.to_thread(file.close)
+            await asyncio.to_thread(kept.close)
 
     async def upload_once(
         self,
@@ -341,15 +325,11 @@ def _size_of(path: Path) -> int | None:
 
 
 async def _read(sent: LocalFile, offset: int, size: int, moved: Moved) -> AsyncIterator[bytes]:
-    file: IO[bytes] = await asyncio.to_thread(sent.path.open, "rb")
-    try:
-        at = await asyncio.to_thread(file.seek, offset)
-        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
-            yield piece
-            at += len(piece)
-            moved(sent.item, min(at, size), size)
-    finally:
-        await asyncio.to_thread(file.close)
+    at = offset
+    while piece := await asyncio.to_thread(read_piece, sent.path, at, _PIECE_BYTES):
+        yield piece
+        at += len(piece)
+        moved(sent.item, min(at, size), size)
 
 
 async def _all(work: Sequence[Any]) -> list[int]:
@@ -361,9 +341,3 @@ async def _all(work: Sequence[Any]) -> list[int]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def content_hash(files: Sequence[tuple[str, str]]) -> str:
-    """One SHA-256 for (item path, SHA-256) pairs, whatever order they come in."""
-    lines: Iterator[str] = (f"{digest} {item}" for item, digest in sorted(files))
-    return sha256("\n".join(lines).encode()).hexdigest()

@@ -16,10 +16,12 @@ Conflict (headrace_model)
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from headrace_model.cause import Cause, next_step
 from headrace_model.errors import (
     Conflict,
     Forbidden,
     HeadraceError,
+    InMaintenance,
     InvalidDomain,
     InvalidInput,
     InvalidName,
@@ -110,24 +112,21 @@ def check_completed(job: "JobView") -> None:
 
 
 def _next_step(job: "JobView") -> str:
+    if job.cause is not None:
+        return next_step(job.cause, job.id)
     match job.status:
         case Status.STOPPED:
-            return f"`headrace jobs restart {job.id}` lets it go on as a further attempt"
+            return next_step(Cause.STOPPED, job.id)
         case Status.CANCELED:
-            return f"`headrace jobs retry {job.id}` runs it anew, as another job"
-    if job.tasks is not None:
-        return f"`headrace jobs tasks {job.id} --state failed` lists the tasks that failed"
-    return (
-        f"`headrace jobs logs {job.id}` shows what it wrote, `headrace jobs history {job.id}` "
-        "tells its way"
-    )
+            return next_step(Cause.CANCELED, job.id)
+    return f"`headrace jobs history {job.id}` tells its way"
 
 
 _BY_CODE: Final[Mapping[str, type[HeadraceError]]] = {
     kind.code: kind
     for kind in (
-        Conflict, Forbidden, InvalidDomain, InvalidInput, InvalidName, InvalidSpec, NeverFits,
-        NotFound, Stale, TooLarge, Unauthorized, Unavailable,
+        Conflict, Forbidden, InMaintenance, InvalidDomain, InvalidInput, InvalidName, InvalidSpec,
+        NeverFits, NotFound, Stale, TooLarge, Unauthorized, Unavailable,
     )
 }  # fmt: skip
 _BY_STATUS: Final[Mapping[int, type[HeadraceError]]] = {

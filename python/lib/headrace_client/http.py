@@ -17,6 +17,7 @@ from aiohttp import (
     ClientResponse,
     ClientSession,
     ClientTimeout,
+    ConnectionTimeoutError,
     TCPConnector,
 )
 from yarl import URL
@@ -46,16 +47,31 @@ class Http:
         self._session: ClientSession | None = None
         self.met = False
         self._limited: tuple[float, RateLimited] | None = None  # until when nothing is asked
+        self._asked = 0  # which of the addresses
 
     async def __aenter__(self) -> Self:
         token = self.connection.token
         self._session = ClientSession(
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connector=TCPConnector(ssl=await asyncio.to_thread(trust, self.connection)),
-            timeout=ClientTimeout(total=None, sock_connect=10.0, sock_read=300.0),
+            timeout=ClientTimeout(total=None, sock_connect=self._connect_s, sock_read=300.0),
             read_bufsize=_BUFFER_BYTES,
         )
         return self
+
+    @property
+    def address(self) -> str:
+        """The address that is asked now, of those of the connection."""
+        return self.connection.urls[self._asked]
+
+    def ask_another(self) -> None:
+        """Take the next address from now on: the one that was asked let nobody in."""
+        self._asked = (self._asked + 1) % len(self.connection.urls)
+
+    @property
+    def _connect_s(self) -> float:
+        """A machine without power refuses nothing: do not wait long where there is another."""
+        return 3.0 if len(self.connection.urls) > 1 else 10.0
 
     async def __aexit__(
         self,
@@ -133,7 +149,7 @@ class Http:
         """Call once and give the answer; one of 400 or above, unless in `takes`, is raised."""
         if self._session is None:
             raise AssertionError("use the client as `async with Client(…) as client`")
-        url = URL(self.connection.url + ROOT + path, encoded=True)
+        url = URL(self.address + ROOT + path, encoded=True)
         if query:
             url = url.with_query(query)
         try:
@@ -147,6 +163,9 @@ class Http:
         except (ClientConnectorCertificateError, ClientConnectorSSLError) as refused:
             # No patience: a certificate does not get better by waiting.
             raise untrusted(self.connection, refused) from None
+        except (ClientConnectorError, ConnectionTimeoutError):
+            self.ask_another()
+            raise
 
     def refused(self, status: int, body: bytes, headers: Mapping[str, str]) -> HeadraceError:
         """The error that an answer of 300 or above means; one of 429 is heeded by `tries`."""
@@ -165,7 +184,7 @@ class Http:
         cause = getattr(error, "os_error", error)
         why = getattr(cause, "strerror", None) or f"{cause}" or type(cause).__name__
         return Unreachable(
-            f"no Headrace answers at {self.connection.url}: {why}",
+            f"no Headrace answers at {' or '.join(self.connection.urls)}: {why}",
             hint="`headrace doctor` tells what is wrong, or `headrace local up` starts it here",
         )
 

@@ -10,6 +10,7 @@ from headrace_wire.jobfile import load_jobfile
 from headrace_wire.jobschema import FILE_VERSION
 
 JobSource = Mapping[str, Any] | Path | str
+_ACCEPTED = "give the path of a job file, its text (more than one line), or a mapping"
 
 
 def read_job(source: JobSource) -> tuple[JobSpec, Path]:
@@ -23,6 +24,11 @@ def read_job(source: JobSource) -> tuple[JobSpec, Path]:
         return _load({"headrace": FILE_VERSION, **source}, Path.cwd())
     if isinstance(source, str) and "\n" in source:
         return _load(source, Path.cwd())
+    if not isinstance(source, str | Path):
+        raise InvalidInput(
+            f"a job can't be made of {source!r}, a {type(source).__name__}",
+            hint=_ACCEPTED,
+        )
     file = Path(source).expanduser()
     try:
         text = file.read_text()
@@ -30,7 +36,7 @@ def read_job(source: JobSource) -> tuple[JobSpec, Path]:
         why = getattr(error, "strerror", None) or error
         raise InvalidInput(
             f"the job file {str(source)!r} can't be read: {why}",
-            hint="give its path, its text (more than one line), or a mapping",
+            hint=_ACCEPTED,
         ) from None
     return _load(text, file.resolve().parent)
 

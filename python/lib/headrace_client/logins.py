@@ -51,10 +51,13 @@ class Login:
 
 
 def login_at(url: str, environ: Mapping[str, str]) -> Login:
-    """Where the token for a server is kept; `url` is its address, `http://host:port`."""
+    """Where the token for a server is kept; `url` is its address, `http://host:port`.
+
+    Of several addresses (`Connection.url`) the first names it.
+    """
     config = Path(environ.get("XDG_CONFIG_HOME", ""))
     folder = config if config.is_absolute() else Path.home() / ".config"
-    address = URL(url)
+    address = URL(url.partition(",")[0])
     name = f"{address.scheme}_{address.host}_{address.port}"
     if path := address.path.strip("/"):
         name += f"_{quote(path, safe='')}"

@@ -169,21 +169,23 @@ class Sockets:
                 if socket.has_room:
                     return socket
             # Whoever comes meanwhile waits for the same try.
-            if self._connecting is None:
+            # One that is over has not told it yet: to wait for it would not let it do so.
+            if self._connecting is None or self._connecting.done():
                 self._connecting = asyncio.ensure_future(self._connect())
                 self._connecting.add_done_callback(self._connected)
             await asyncio.shield(self._connecting)
         raise HeadraceError("this client is closed", hint="make another one")
 
     def _connected(self, task: asyncio.Task[None]) -> None:
-        self._connecting = None
+        if self._connecting is task:
+            self._connecting = None
         if not task.cancelled():
             task.exception()  # whoever waits for it raises it; perhaps nobody does any more
 
     async def _connect(self) -> None:
         self._open = [socket for socket in self._open if not socket.is_gone]
         connection = self._http.connection
-        url = "ws" + connection.url.removeprefix("http") + ROOT + "/ws"
+        url = "ws" + self._http.address.removeprefix("http") + ROOT + "/ws"
         shown = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
         tls = await asyncio.to_thread(trust, connection) if url.startswith("wss:") else None
         try:
@@ -203,6 +205,7 @@ class Sockets:
             body = bytes(answer.body or b"")
             raise self._http.refused(answer.status_code, body, answer.headers) from None
         except (OSError, InvalidHandshake, EOFError) as error:
+            self._http.ask_another()
             raise self._http.unreachable(error) from None
         self._http.met = True
         try:

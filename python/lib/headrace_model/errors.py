@@ -14,6 +14,7 @@ HeadraceError
 ├── Unauthorized            no token, or one that is unknown or expired
 ├── Forbidden               a known user who may not do this
 ├── TooLarge                over a size limit
+├── InMaintenance           an admin keeps new work away for a while (retryable)
 └── Unavailable             a server or disk is down or full (retryable)
     └── RateLimited         too many requests in too short a time (retryable)
 
@@ -123,6 +124,17 @@ class TooLarge(HeadraceError):
     """Something is over a size limit."""
 
     code = "TOO_LARGE"
+
+
+class InMaintenance(HeadraceError):
+    """An admin keeps new work away; nobody knows for how long, so nobody waits for it."""
+
+    code = "MAINTENANCE"
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        usual = "reading goes on; submit again when it is over (`headrace maintenance show`)"
+        super().__init__(message, hint=hint or usual)
 
 
 class Unavailable(HeadraceError):

@@ -2,12 +2,19 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from headrace_model.cause import Cause
 from headrace_model.ids import JobId
 from headrace_model.people import Shares
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_model.status import Desired, Event, Status
+
+PROCESS: Final = "process"
+CONTAINER: Final = "container"
+PARALLEL: Final = "parallel"
+"""What a job may ask of its nodes: to run processes, images, images whose workers reach each
+other from node to node."""
 
 
 class Need(StrEnum):
@@ -30,7 +37,7 @@ class Ask:
 
     resources: Resources
     paradigm: Paradigm
-    backend: str  # what the nodes must offer: "process" or "container"
+    backend: str  # what the nodes must offer: PROCESS, CONTAINER or PARALLEL
     time_ms: int | None = None
     not_before_ms: int | None = None
     tasks: int | None = None
@@ -97,11 +104,17 @@ class Job:
     outputs: str  # JSON object output name → dataset id, "" before collection
     children: tuple[JobId, ...] = ()
     shared: Shares = ()
+    peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
 
     @property
     def is_array(self) -> bool:
         """Tell whether it has tasks."""
         return self.ask.tasks is not None
+
+    @property
+    def is_spread(self) -> bool:
+        """Tell whether its workers work together on several nodes: the first one decides."""
+        return self.ask.backend == PARALLEL
 
 
 def first_step(needs: frozenset[Need], *, fulfilled: bool = False) -> Event:

@@ -39,6 +39,7 @@ class Move:
     cause: Cause | None = None
     detail: str = ""
     exit_code: int | None = None
+    peak_memory_bytes: int | None = None  # the most that a worker that ended was seen to use
     desired: Desired | None = None
     opens: Ask | None = None  # what attempt + 1 asks
     retries: int | None = None
@@ -47,6 +48,7 @@ class Move:
     returns: tuple[NodeId, ...] = ()  # nodes whose share of the attempt comes back
     work: tuple[Work, ...] = ()  # records to write, each replacing the attempt's older one
     lost: tuple[NodeId, ...] = ()  # nodes that the decision took for lost: they must still be
+    confirmed: tuple[NodeId, ...] = ()  # those of them that an admin confirmed, and must still be
     forgets: tuple[NodeId, ...] = ()  # lost nodes whose record of the attempt is dropped
     consumes: tuple[tuple[NodeId, FactKind], ...] = ()  # facts of the attempt that caused it
     fulfilments: tuple[Fulfilment, ...] | None = None  # recorded, and their datasets linked

@@ -129,6 +129,9 @@ class Act(StrEnum):
     DELETE_DATASET = "delete_dataset"
     SHARE_DATASET = "share_dataset"
     SEE_NODES = "see_nodes"
+    MANAGE_NODES = "manage_nodes"  # drain them, forget them
+    SEE_MAINTENANCE = "see_maintenance"
+    MANAGE_MAINTENANCE = "manage_maintenance"  # keep new work away, let it come again
     SEE_PEOPLE = "see_people"  # the names of users and groups
     KEEP_ACCOUNT = "keep_account"  # one's own tokens and password
     KEEP_SECRETS = "keep_secrets"  # one's own secrets
@@ -153,6 +156,9 @@ RULES: Final[Mapping[Act, Mapping[UserRole, frozenset[Standing]]]] = {
         (Act.DELETE_DATASET, _OWNS, frozenset[Standing]()),
         (Act.SHARE_DATASET, _OWNS, frozenset[Standing]()),
         (Act.SEE_NODES, _ANY, _ANY),
+        (Act.MANAGE_NODES, frozenset[Standing](), frozenset[Standing]()),
+        (Act.SEE_MAINTENANCE, _ANY, _ANY),
+        (Act.MANAGE_MAINTENANCE, frozenset[Standing](), frozenset[Standing]()),
         (Act.SEE_PEOPLE, _ANY, frozenset[Standing]()),
         (Act.KEEP_ACCOUNT, _OWNS, _OWNS),
         (Act.KEEP_SECRETS, _OWNS, frozenset[Standing]()),
@@ -171,6 +177,9 @@ SCOPE_OF: Final[Mapping[Act, Scope]] = {
     Act.DELETE_DATASET: Scope.DATA,
     Act.SHARE_DATASET: Scope.DATA,
     Act.SEE_NODES: Scope.READ,
+    Act.MANAGE_NODES: Scope.ADMIN,
+    Act.SEE_MAINTENANCE: Scope.READ,
+    Act.MANAGE_MAINTENANCE: Scope.ADMIN,
     Act.SEE_PEOPLE: Scope.READ,
     Act.KEEP_ACCOUNT: Scope.ACCOUNT,
     Act.KEEP_SECRETS: Scope.ACCOUNT,
@@ -181,6 +190,11 @@ SCOPE_OF: Final[Mapping[Act, Scope]] = {
 def may(user: User, act: Act, standing: Standing = Standing.STRANGER) -> bool:
     """Tell whether a user, with the token they show, may do something."""
     return SCOPE_OF[act] in user.scopes and standing in RULES[act][user.role]
+
+
+def usable_scopes(user: User) -> frozenset[Scope]:
+    """What a user can use of the scopes of the token they show: some serve other roles alone."""
+    return user.scopes & {SCOPE_OF[act] for act, rule in RULES.items() if rule[user.role]}
 
 
 def sees(user: User, owner: str, shared: Iterable[Share]) -> bool:

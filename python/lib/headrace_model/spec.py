@@ -7,6 +7,7 @@ and in the kinds.
 """
 
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final
 
 from headrace_model.cause import NOT_THE_JOBS_FAULT, Cause
@@ -48,6 +49,12 @@ class ResourceSpec:
 
     amount: Resources = DEFAULT_RESOURCES
     paradigm: Paradigm = Paradigm.SINGLE_NODE
+
+
+class Parallel(StrEnum):
+    """How the workers of one attempt work together."""
+
+    MPI = "mpi"  # rank 0's worker runs the command, which starts ranks on all nodes by `mpirun`
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,12 @@ class JobSpec:
     inputs: tuple[Requirement | PathInput, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
     array: ArraySpec = ArraySpec()
+    parallel: Parallel | None = None
+
+    @property
+    def is_spread(self) -> bool:
+        """Tell whether its workers work together on several nodes."""
+        return bool(self.parallel) and self.resources.paradigm is not Paradigm.SINGLE_NODE
 
     @property
     def tasks(self) -> int:

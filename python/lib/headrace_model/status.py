@@ -12,13 +12,14 @@ from headrace_model.errors import IllegalTransition
 
 
 class Role(StrEnum):
-    """The services that write transitions."""
+    """The services that write transitions, and the one that leads without."""
 
     REQUEST = "request"
     DATA = "data"
     PARTITIONER = "partitioner"
     SCHEDULER = "scheduler"
     MONITOR = "monitor"
+    CLUSTER = "cluster"  # writes none
 
 
 class Status(StrEnum):
@@ -87,11 +88,13 @@ class Event(StrEnum):
     FAILED = "FAILED"
     ATTEMPT_LOST = "ATTEMPT_LOST"
     NODE_LEFT = "NODE_LEFT"
+    LEADER_EXITED = "LEADER_EXITED"
     SHARE_RETURNED = "SHARE_RETURNED"
     END_STOPPED = "END_STOPPED"
     END_CANCELED = "END_CANCELED"
     END_FAILED = "END_FAILED"
     RETRY = "RETRY"
+    OUTPUTS_FOUND = "OUTPUTS_FOUND"  # in the store, when Redis was restored from a backup
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     edge(s.SCHEDULED, e.STARTED, s.RUNNING, Role.MONITOR)
     edge(s.RUNNING, e.NEEDS_COLLECTION, s.AWAITING_COLLECTION, Role.MONITOR)
     edge(s.RUNNING, e.COMPLETED, s.COMPLETED, Role.MONITOR)
+    edge(s.RUNNING, e.LEADER_EXITED, s.RUNNING, Role.MONITOR)
     edge(s.AWAITING_COLLECTION, e.COMPLETED, s.COMPLETED, Role.DATA)
     for held in HAS_ATTEMPT:
         for bad_end in (e.STOP, e.CANCEL, e.FAILED, e.ATTEMPT_LOST):
@@ -163,6 +167,8 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     edge(s.STOPPING, e.END_CANCELED, s.CANCELED, Role.MONITOR)
     edge(s.STOPPING, e.END_FAILED, s.FAILED, Role.MONITOR)
     edge(s.STOPPING, e.RETRY, s.AWAITING_ALLOCATION, Role.MONITOR)
+    for status in (*HOLDS_NOTHING, *HAS_ATTEMPT, s.STOPPING):
+        edge(status, e.OUTPUTS_FOUND, s.COMPLETED, Role.DATA)
     steps(s.STOPPED, Role.REQUEST, *first_steps)
     edge(s.STOPPED, e.CANCEL, s.CANCELED, Role.REQUEST)
     return table

@@ -6,7 +6,7 @@ No word of a container engine or of a batch system is used here, so that all bac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NewType, TypeAlias
 
 from headrace_model.ids import JobId
 
@@ -36,12 +36,33 @@ class WorkerKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder or file of the node as a worker in an image sees it."""
+
+    source: str  # on the node
+    target: str  # inside
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What a worker that runs inside an image has beside its command."""
+
+    image: str
+    mounts: tuple[Mount, ...]
+    millicpus: int
+    ranks: int = 1
+    """Workers that reach each other by the names rank-0, rank-1, … and share a key; 1: none."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerLaunch:
     """All that a backend needs to start one worker.
 
-    `env` is the whole environment, nothing is inherited. `stdout` and `stderr` are files that
-    are appended to and made where missing. `memory_bytes` None means no limit. `exclusive`
-    marks a worker with side effects outside its output.
+    `env` is the whole environment, nothing is inherited but what an image brings. `stdout` and
+    `stderr` are files of the node that are appended to and made where missing. `memory_bytes`
+    None means no limit. `exclusive` marks a worker with side effects outside its output.
+    `inside` None: a plain process of the node.
     """
 
     key: WorkerKey
@@ -52,6 +73,7 @@ class WorkerLaunch:
     stderr: str
     memory_bytes: int | None = None
     exclusive: bool = False
+    inside: Inside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +105,8 @@ class TaskLog:
         return self.err_begin, self.err_end
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
-    """Names a process for ever: a pid comes back, but not with the same boot and start time.
-
-    `start_time` counts clock ticks since boot (field 22 of `/proc/<pid>/stat`, proc(5)).
-    """
-
-    boot_id: str
-    pid: int
-    start_time: int
+Handle = NewType("Handle", str)
+"""Names a running worker for ever, in words that only its backend reads."""
 
 
 class ExitCause(StrEnum):

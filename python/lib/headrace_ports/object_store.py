@@ -16,10 +16,12 @@ What holds for every store; `tests/contract/test_object_store.py` holds each ada
   away, keys refused, bucket gone; the same call may succeed later).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from headrace_ports.arriving import Arriving
 
 Grant = dict[str, object]
 """What lets another program read or write one object, as JSON. One of:
@@ -38,6 +40,15 @@ class Stat:
     """What a store knows of an object without reading it."""
 
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object in a page of a list; its age is how long it has its bytes, by the store's clock
+    beside ours: what is said of it may be wrong by hours."""
+
+    key: str
+    age_s: float
 
 
 class ObjectStore(Protocol):
@@ -59,11 +70,24 @@ class ObjectStore(Protocol):
         With `sha256` (hex) other bytes are refused with `InvalidInput` and nothing is written.
         """
 
+    async def put_arriving(self, key: str, file: Arriving) -> None:
+        """Put a file that still arrives, and is given away.
+
+        There is no object before the file is whole. Of a call that fails or is cancelled nothing
+        is left in the store; the file stays.
+        """
+
     async def put_bytes(self, key: str, data: bytes) -> None:
         """Put bytes from memory."""
 
+    async def put_many(self, objects: Mapping[str, bytes]) -> None:
+        """Put many small objects, each as `put_bytes` does; after an error any may be there."""
+
     async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
         """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
+
+    async def get_many(self, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Read many small objects, each as `get_bytes` does: key → at most how many bytes."""
 
     def stream(self, key: str, offset: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """Yield the bytes from `offset` on, at most `length`; nothing beyond the end.
@@ -77,6 +101,14 @@ class ObjectStore(Protocol):
 
     async def keys(self, prefix: str) -> list[str]:
         """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
+
+    async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
+        """Some of the keys below the folder `prefix`, those after `after`; none at the end.
+
+        In an order of the store's own, in which what lies in one folder stands together. What is
+        put or deleted meanwhile may be among them or not; all else is, page after page. `after`
+        is the last key of the page before, or "": it need not be there any more.
+        """
 
     async def delete(self, prefix: str) -> None:
         """Delete the object `prefix` and all below the folder `prefix`; success if none is there.

@@ -19,6 +19,7 @@ from headrace_model.errors import (
     Conflict,
     Forbidden,
     HeadraceError,
+    InMaintenance,
     InvalidInput,
     NeverFits,
     NotFound,
@@ -50,6 +51,7 @@ _HTTP_STATUS: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (NeverFits, 422),
     (InvalidInput, 422),
     (RateLimited, 429),
+    (InMaintenance, 503),
     (Unavailable, 503),
 )
 
@@ -194,6 +196,11 @@ async def read_bounded(request: web.Request, limit_bytes: int, within_s: float) 
     """
     if request.content_length is not None and request.content_length > limit_bytes:
         raise TooLarge(f"the body is over {limit_bytes:,} bytes")
+    if request.content.is_eof():  # it came with the headers, as small ones do: no clock is needed
+        body = request.content.read_nowait()
+        if len(body) > limit_bytes:
+            raise TooLarge(f"the body is over {limit_bytes:,} bytes")
+        return body
     parts, size = [], 0
     try:
         async with asyncio.timeout(within_s):
@@ -210,22 +217,26 @@ async def read_bounded(request: web.Request, limit_bytes: int, within_s: float) 
 
 
 class InternalToken:
-    """The secret that services and agents show each other, kept in a file with mode 0600."""
+    """The secret that services and agents show each other, kept in a file with mode 0600.
+
+    Of several, one a line, the first is shown and all are taken, so that a new one can be brought
+    to everybody while the old one still counts.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._token = path.read_text().strip()
-        if len(self._token) < 32:
+        self._tokens = path.read_text().split()
+        if not self._tokens or min(map(len, self._tokens)) < 32:
             raise InvalidInput(f"{path.name} holds no internal token of 32 characters or more")
 
     @property
     def headers(self) -> dict[str, str]:
         """What a call to another service carries."""
-        return {"Authorization": f"Bearer {self._token}"}
+        return {"Authorization": f"Bearer {self._tokens[0]}"}
 
     async def check(self, request: web.Request) -> None:
         """Raise `Unauthorized` unless the request carries the token."""
         shown = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(shown.encode(), self._token.encode()):
+        if not any(hmac.compare_digest(shown.encode(), each.encode()) for each in self._tokens):
             raise Unauthorized("this is an internal address of Headrace")
 
 

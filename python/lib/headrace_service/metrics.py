@@ -7,6 +7,7 @@ REFUSALS = Counter("headrace_refusals", "Moves that Redis refused.", ["role", "c
 LEADING = Gauge("headrace_leading", "1 while this process leads the role.", ["role"])
 JOBS = Gauge("headrace_jobs", "Jobs by status.", ["status"])
 NODES = Gauge("headrace_nodes", "Nodes by state.", ["state"])
+MAINTENANCE = Gauge("headrace_maintenance", "1 while an admin keeps new work away.")
 SOCKETS = Gauge("headrace_sockets", "WebSockets that are open, of known callers.")
 HTTP_REQUESTS = Counter(
     "headrace_http_requests", "HTTP requests answered.", ["service", "method", "route", "status"]

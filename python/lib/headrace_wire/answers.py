@@ -251,6 +251,23 @@ class ItemPage:
 
 
 @dataclass(frozen=True, slots=True)
+class PutView:
+    """A file of a batch that is in the dataset now; `was_there`: it was before, just so."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """All files of a batch, in its order."""
+
+    items: tuple[PutView, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PartView:
     """A part of a file has come; the next begins at `upload_offset`."""
 

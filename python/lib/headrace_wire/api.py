@@ -14,7 +14,7 @@ from headrace_model.cause import Cause
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
 from headrace_model.job import Job
-from headrace_model.node import NodeState
+from headrace_model.node import Inventory, NodeState, check_label, check_labels
 from headrace_model.people import Share
 from headrace_model.resources import Resources
 from headrace_model.status import Desired, Status
@@ -76,6 +76,7 @@ class TaskPage:
 class JobView:
     """A job as the API shows it. Times are ISO 8601 in UTC, to the millisecond.
 
+    `peak_memory`: bytes, the most that a worker of the last ended attempt was seen to use.
     `outputs` holds the dataset (its id) of each output that is sealed. `spec` is the canonical
     job file; None in lists.
     """
@@ -101,6 +102,7 @@ class JobView:
     after: tuple[str, ...]
     origin: str | None
     shared: tuple[Share, ...] = ()
+    peak_memory: int | None = None
     tasks: TasksView | None = None
     spec: Mapping[str, object] | None = None
 
@@ -132,8 +134,50 @@ class HistoryView:
 
 
 @dataclass(frozen=True, slots=True)
+class CachedView:
+    """What a node's input cache holds; of datasets those that it holds whole."""
+
+    size: int
+    files: int
+    datasets: int
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryView:
+    """What a node has, told by its agent about once a minute. Sizes are bytes.
+
+    `engine` is the version of its container engine, empty where workers are processes; `disk` is
+    the file system of its state folder.
+    """
+
+    backend: str
+    engine: str
+    gpus: int
+    disk: int
+    disk_free: int
+    cached: CachedView
+
+
+@dataclass(frozen=True, slots=True)
+class LabelChange:
+    """POST /nodes/{node}:label: labels to set, and names of labels to remove."""
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_labels(self.set)
+        for name in self.remove:
+            check_label(name)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node. `free` is None while it takes no work; `jobs` are "<job>.<attempt>"."""
+    """A node. `free` is None while it takes no work; `jobs` are "<job>.<attempt>".
+
+    `quarantined` are such, too: it keeps them, and a restored Redis does not know them.
+    `confirmed`: it is LOST, and an admin said that it is gone with its workers.
+    """
 
     id: str
     state: NodeState
@@ -141,6 +185,17 @@ class NodeView:
     free: ResourcesView | None
     backends: tuple[str, ...]
     jobs: tuple[str, ...] = field(default=())
+    labels: Mapping[str, str] = field(default_factory=dict)
+    inventory: InventoryView | None = None
+    quarantined: tuple[str, ...] = field(default=())
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardRequest:
+    """POST /nodes/{node}:discard. No attempts: all that the node keeps in quarantine."""
+
+    attempts: tuple[str, ...] = ()
 
 
 def iso(at_ms: int) -> str:
@@ -176,6 +231,7 @@ def job_view(job: Job, *, spec: bool, tasks: TaskCounts | None = None) -> dict[s
         "cause": job.cause,
         "detail": job.detail,
         "exit_code": 0 if job.status is Status.COMPLETED else job.exit_code,
+        "peak_memory": job.peak_memory_bytes,
         "resources": amount(job.ask.resources),
         "allocation": [{"node": share.node, **amount(share.resources)} for share in shares],
         "outputs": json.loads(job.outputs) if job.outputs else {},
@@ -230,6 +286,11 @@ def node_view(
     free: Resources | None,
     backends: frozenset[str],
     held: tuple[str, ...],
+    labels: Mapping[str, str],
+    inventory: Inventory | None,
+    quarantined: tuple[str, ...],
+    *,
+    confirmed: bool,
 ) -> dict[str, Any]:
     """Show a node."""
     return {
@@ -239,6 +300,26 @@ def node_view(
         "free": amount(free) if free else None,
         "backends": sorted(backends),
         "jobs": sorted(held),
+        "labels": dict(sorted(labels.items())),
+        "inventory": _inventory_view(inventory) if inventory else None,
+        "quarantined": sorted(quarantined),
+        "confirmed": confirmed,
+    }
+
+
+def _inventory_view(inventory: Inventory) -> dict[str, Any]:
+    cached = inventory.cached
+    return {
+        "backend": inventory.backend,
+        "engine": inventory.engine,
+        "gpus": inventory.gpus,
+        "disk": inventory.disk_bytes,
+        "disk_free": inventory.disk_free_bytes,
+        "cached": {
+            "size": cached.size_bytes,
+            "files": cached.files,
+            "datasets": cached.datasets,
+        },
     }
 
 

@@ -67,6 +67,18 @@ class WireField(fields.Field[T], Generic[T]):
         super().__init__(**options)
         self.about = about
 
+    def deserialize(
+        self,
+        value: Any,
+        attr: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Read a value; raises `ValidationError`. Marshmallow's validators are not asked."""
+        if value is None:
+            raise self.make_error("null")
+        return self._deserialize(value, attr, data, **kwargs)
+
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema of the values that this field reads; without more, of any value."""
         return {}

@@ -22,6 +22,7 @@ def problems_of(spec: JobSpec, *, sent: bool) -> list[Problem]:
         *_names(spec),
         *_files(spec.files),
         *_software(spec),
+        *_parallel(spec),
         *(_unsent(spec) if sent else ()),
     ]
     wrong = kind_named(spec.kind).check(spec)
@@ -75,6 +76,24 @@ def _software(spec: JobSpec) -> Iterator[Problem]:
             "command",
             f"command and env have {handed:,} bytes; at most {size_text(MAX_COMMAND_BYTES)} can "
             "be handed to a program: put them into a file in `files`",
+        )
+
+
+def _parallel(spec: JobSpec) -> Iterator[Problem]:
+    if spec.parallel is None:
+        return
+    if spec.array.is_array:
+        yield Problem(
+            "parallel",
+            "the tasks of an array run each for itself: give array or parallel, not both",
+        )
+    if spec.resources.amount.millicpus % 1000:
+        yield Problem("resources.cpus", "a rank has a CPU of its own: ask for 1, 2, 3 or more")
+    if spec.is_spread and spec.image is None:
+        yield Problem(
+            "image",
+            f"{spec.resources.paradigm} spreads the ranks over nodes, which takes an image with "
+            "Open MPI and an SSH server: name one, or write `paradigm: SINGLE_NODE`",
         )
 
 

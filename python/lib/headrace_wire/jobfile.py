@@ -148,10 +148,7 @@ def _read_files(
 def _flatten(messages: Any, path: Path) -> list[tuple[Path, str]]:
     if isinstance(messages, Mapping):
         return [
-            found
-            for key, inner in messages.items()
-            # marshmallow's key for errors of a mapping as a whole
-            for found in _flatten(inner, path if key == "_schema" else (*path, key))
+            found for key, inner in messages.items() for found in _flatten(inner, (*path, key))
         ]
     if isinstance(messages, list | tuple):
         return [found for inner in messages for found in _flatten(inner, path)]

@@ -6,7 +6,7 @@ than one key at a time is checked in `jobcheck`.
 
 from typing import Any
 
-from marshmallow import ValidationError, post_dump, post_load, validates_schema
+from marshmallow import ValidationError
 
 from headrace_kinds.registry import KIND_NAMES, kind_named
 from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
@@ -24,6 +24,7 @@ from headrace_model.spec import (
     JobSpec,
     Limits,
     OutputSpec,
+    Parallel,
     ResourceSpec,
     Retry,
 )
@@ -82,9 +83,8 @@ class EnvironmentSchema(StrictSchema):
         about="Requirement lines as pip reads them, markers included; no options.",
     )
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> Environment:
-        return Environment(**data)
+    def make(self, read: dict[str, Any]) -> Environment:
+        return Environment(**read)
 
 
 class ResourcesSchema(StrictSchema):
@@ -112,15 +112,13 @@ class ResourcesSchema(StrictSchema):
     )
     paradigm = Word(Paradigm, about="How the allocation spreads over nodes. Default SINGLE_NODE.")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> ResourceSpec:
-        amount = data.get("amount", {})
+    def make(self, read: dict[str, Any]) -> ResourceSpec:
         return ResourceSpec(
             Resources(
-                amount.get("millicpus", DEFAULT_RESOURCES.millicpus),
-                amount.get("memory_bytes", DEFAULT_RESOURCES.memory_bytes),
+                read.get("amount.millicpus", DEFAULT_RESOURCES.millicpus),
+                read.get("amount.memory_bytes", DEFAULT_RESOURCES.memory_bytes),
             ),
-            data.get("paradigm", Paradigm.SINGLE_NODE),
+            read.get("paradigm", Paradigm.SINGLE_NODE),
         )
 
 
@@ -133,9 +131,8 @@ class LimitsSchema(StrictSchema):
     )
     exclusive = Flag(about="Has effects outside its output: never two live attempts.")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> Limits:
-        return Limits(**data)
+    def make(self, read: dict[str, Any]) -> Limits:
+        return Limits(**read)
 
 
 class RetrySchema(StrictSchema):
@@ -150,11 +147,10 @@ class RetrySchema(StrictSchema):
         about=f"Causes to retry for. Default {', '.join(sorted(NOT_THE_JOBS_FAULT))}.",
     )
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> Retry:
-        if "on" in data:
-            data["on"] = frozenset(data["on"])
-        return Retry(**data)
+    def make(self, read: dict[str, Any]) -> Retry:
+        if "on" in read:
+            read["on"] = frozenset(read["on"])
+        return Retry(**read)
 
 
 class InputSchema(StrictSchema):
@@ -165,14 +161,14 @@ class InputSchema(StrictSchema):
     format = Text("PRMS_NETCDF", limit=64, check=check_format, about="Without it, any format.")
     domain = Covers(about="What the data must cover.")
 
-    @validates_schema
-    def _either(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if "path" in data:
-            if len(data) > 1:
+    def make(self, read: dict[str, Any]) -> dict[str, Any]:
+        if "path" in read:
+            if len(read) > 1:
                 raise ValidationError("a path stands alone: no category, format or domain with it")
-        elif missing := sorted({"category", "domain"} - set(data)):
+        elif missing := sorted({"category", "domain"} - set(read)):
             message = "this key is missing; an input has category and domain, or a path alone"
             raise ValidationError({key: [message] for key in missing})
+        return read
 
 
 def build_input(name: str, keys: dict[str, Any]) -> Requirement | PathInput:
@@ -217,23 +213,19 @@ class ArraySchema(StrictSchema):
         about="One task a combination; each axis is a placeholder.",
     )
 
-    @validates_schema
-    def _exactly_one(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if len(data) != 1:
+    def make(self, read: dict[str, Any]) -> ArraySpec:
+        if len(read) != 1:
             raise ValidationError("give exactly one of count, items and matrix")
-        if "matrix" in data and not data["matrix"]:
+        if "matrix" in read and not read["matrix"]:
             raise ValidationError({"matrix": ["is empty; write for example {a: [1, 2]}"]})
-        if ArraySpec(**data).tasks > MAX_TASKS:
+        array = ArraySpec(**read)
+        if array.tasks > MAX_TASKS:
             raise ValidationError(f"comes to more than {MAX_TASKS:,} tasks")
+        return array
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> ArraySpec:
-        return ArraySpec(**data)
-
-    @post_dump
-    def _only_one(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        used = {key: each for key, each in data.items() if key != "count" and each}
-        return used or {"count": data["count"]}
+    def short(self, plain: dict[str, Any]) -> dict[str, Any]:
+        used = {key: each for key, each in plain.items() if key != "count" and each}
+        return used or {"count": plain["count"]}
 
 
 class JobSchema(StrictSchema):
@@ -282,6 +274,9 @@ class JobSchema(StrictSchema):
         unique=True,
         about="Named secrets of the owner, as files in {secrets}.",
     )
+    parallel = Word(
+        Parallel, about="Ranks that work together: mpi, with mpirun as the command. A rank a CPU."
+    )
     resources = Part(ResourcesSchema(), example="{cpus: 2, memory: 4GiB}", about="What it needs.")
     limits = Part(LimitsSchema(), example="{time: 30m}", about="Bounds on an attempt.")
     retry = Part(RetrySchema(), example="{limit: 1, on: [NODE_LOST]}", about="When to try again.")
@@ -320,15 +315,13 @@ class JobSchema(StrictSchema):
     )
     array = Part(ArraySchema(), example="{count: 10}", about="Many tasks as one job.")
 
-    @post_load
-    def _make(self, data: dict[str, Any], **kwargs: Any) -> JobSpec:
-        data.pop("headrace")
-        return JobSpec(**({"name": data["kind"]} | data))
+    def make(self, read: dict[str, Any]) -> JobSpec:
+        del read["headrace"]
+        return JobSpec(**{"name": read["kind"], **read})
 
-    @post_dump
-    def _short(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+    def short(self, plain: dict[str, Any]) -> dict[str, Any]:
         """Leave out what is empty, and the array of an ordinary job."""
-        if data["array"] == {"count": 1}:
-            del data["array"]
-        kept = {key: each for key, each in data.items() if each not in ([], {})}
+        if plain["array"] == {"count": 1}:
+            del plain["array"]
+        kept = {key: each for key, each in plain.items() if each not in ([], {})}
         return {"headrace": FILE_VERSION, **kept}

@@ -57,6 +57,8 @@ def _check_depth(raw: bytes, max_depth: int, what: str) -> None:
 
     Which sort a bracket is does not matter: the parser itself stops at a pair that does not fit.
     """
+    if raw.count(b"[") + raw.count(b"{") <= max_depth:
+        return
     brackets = _STRINGS.sub(b"", raw).translate(_ONE_SORT, _NO_BRACKET)
     for _ in range(max_depth):
         fewer = brackets.replace(b"[]", b"")

@@ -18,7 +18,7 @@ from headrace_model.resources import Allocation
 from headrace_wire.records import VERSION, compact, decode, read_job
 
 _NOT_LISTED: Final = frozenset(
-    {"spec", "needs", "parents", "children", "request_id", "fulfilments"}
+    {"spec", "needs", "parents", "children", "request_id", "fulfilments", "derivation"}
 )
 
 

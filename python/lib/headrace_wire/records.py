@@ -51,10 +51,15 @@ def decode(record: type[T], text: str) -> T:
     return from_plain(record, plain)
 
 
-# Small frozen records that many jobs have alike, and that each service reads at each step.
+# Small frozen records that many jobs have alike: written at each submit, read at each step.
 @lru_cache(maxsize=4096)
 def _ask(text: str) -> Ask:
     return decode(Ask, text)
+
+
+@lru_cache(maxsize=4096)
+def _ask_text(ask: Ask) -> str:
+    return encode(ask)
 
 
 @lru_cache(maxsize=4096)
@@ -163,7 +168,7 @@ def new_job_fields(new: NewJob, status: Status) -> dict[str, str]:
         "version": "1",
         "attempt": "1",
         "priority": str(new.priority),
-        "ask": encode(new.ask),
+        "ask": _ask_text(new.ask),
         "needs": " ".join(sorted(new.needs)),
         "after": " ".join(new.after),
         "parents": " ".join(new.parents),
@@ -206,6 +211,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             fulfilments=fields.get("fulfilments", ""),
             outputs=fields.get("outputs", ""),
             shared=decode_shares(fields.get("shared", "")),
+            peak_memory_bytes=int(peak) if (peak := fields.get("peak_memory_bytes")) else None,
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

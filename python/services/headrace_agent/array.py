@@ -26,10 +26,10 @@ from headrace_model.worker import (
     WorkerKey,
     WorkerLaunch,
 )
+from headrace_ports.backend import Backend
 from headrace_service.threads import finish
 
 if TYPE_CHECKING:
-    from headrace_adapters.backends.process import ProcessBackend
     from headrace_adapters.redis.arrays import ArrayStore
 
 _GATHER_S: Final = 0.05  # how long ends are gathered into one report
@@ -102,7 +102,7 @@ class ArrayOnNode:
         shared: WorkerLaunch,
         launch: Callable[[TaskRun], TaskLaunch],
         folder: AttemptFolder,
-        backend: "ProcessBackend",
+        backend: Backend,
         desk: TaskDesk,
         outputs: Outputs,
         ended: Ended,

@@ -2,47 +2,45 @@
 
 import asyncio
 import errno
-import os
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from headrace_agent.array import ArrayOnNode, Ended, TaskDesk, WatchdogKilled
 from headrace_agent.cache import Cache, StagedItem, safe_folder
 from headrace_agent.collect import FoundFile, find_logs, send_file
-from headrace_agent.core.command import (
-    argv,
-    environment,
-    of_task,
-    placeholders,
-    task_environment,
-)
 from headrace_agent.core.ends import WATCHDOG_KILLED, exit_fact
-from headrace_agent.core.tasks import TaskRun, failures, reports, run_of
+from headrace_agent.core.parallel import is_spread
+from headrace_agent.core.tasks import failures, reports, run_of
 from headrace_agent.data_client import DataClient, SecretUnusable
-from headrace_agent.environments import Environments
+from headrace_agent.environments import BuiltEnvironment, Environments
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.grants import Grant
+from headrace_agent.launches import (
+    Containers,
+    ImageUnusable,
+    Place,
+    image_of,
+    parallel_files,
+    place_of,
+    shared_launch,
+    task_launch,
+    worker_launch,
+)
 from headrace_agent.outputs import Detect, Outputs
 from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
-from headrace_kinds.base import WorkerTemplate
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError, NotFound
 from headrace_model.spec import JobSpec
 from headrace_model.work import Fact, FactKind, Verb, Work
-from headrace_model.worker import TaskLaunch, WorkerExit, WorkerKey, WorkerLaunch
+from headrace_model.worker import WorkerExit
+from headrace_ports.backend import Backend
 from headrace_service.logs import logger
 from headrace_service.threads import finish
 from headrace_wire.jobfile import load_jobtext
-
-if TYPE_CHECKING:
-    from headrace_adapters.backends.process import ProcessBackend
 
 Report = Callable[[Fact], Awaitable[bool]]
 
@@ -55,9 +53,11 @@ _PASSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every attempt on the node works with."""
+    """What every attempt on the node works with. `containers` None: workers are processes."""
 
-    backend: "ProcessBackend"
+    backend: Backend
+    containers: Containers | None
+    worker_user: tuple[int, int] | None  # (uid, gid), where another than the agent's
     cache: Cache
     environments: Environments
     data: DataClient
@@ -127,34 +127,38 @@ class AttemptOnNode:
 
     async def _stage(self, work: Work) -> Fact:
         try:
+            await image_of(load_jobtext(work.spec), self._tools.containers)
             staged = await self._tools.data.staging(work)
             renewal = _Renewal(lambda: self._tools.data.staging(work), staged)
             for name, items in staged.items():
                 folder = safe_folder(self.folder.datasets, name)
                 await self._tools.cache.stage(items, folder, partial(renewal.of, name))
             if ENVIRONMENT_REQUIREMENT in staged:
-                await self._tools.environments.build(await finish(self._lock))
+                await self._environment()
         except HeadraceError as error:
             if error.retryable:
                 raise
-            return _fact(work, FactKind.STAGED, Cause.STAGING, str(error))
+            return _fact(work, FactKind.STAGED, _cause(error), str(error))
         return _fact(work, FactKind.STAGED)
+
+    async def _environment(self) -> BuiltEnvironment:
+        lock = await finish(self._lock)
+        return await self._tools.environments.build(lock, self.folder.environment)
 
     def _lock(self) -> bytes:
         (lock,) = (self.folder.datasets / ENVIRONMENT_REQUIREMENT).glob("**/*.txt")
         return lock.read_bytes()
 
     async def _launch(self, work: Work) -> None:
-        key = WorkerKey(work.job, work.attempt, work.rank)
         spec = load_jobtext(work.spec)
         # An agent before this one may have killed the worker and not told of it.
         self.watchdog |= await finish(self.folder.watchdog_noted)
         try:
             await finish(self._prepare, work, spec)
-            programs = [str(Path(sys.executable).parent)]
+            image = await image_of(spec, self._tools.containers)
+            built = None
             if spec.environment:
-                lock = await finish(self._lock)
-                programs.insert(0, str(await self._tools.environments.build(lock)))
+                built = await self._environment()
             if spec.secrets:  # last: they lie on the disk no longer than they must
                 await self._lay_secrets(work)
         except OSError as error:
@@ -162,7 +166,7 @@ class AttemptOnNode:
                 raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
             return
-        except SecretUnusable as error:
+        except (ImageUnusable, SecretUnusable) as error:
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
             return
         except Conflict:
@@ -172,32 +176,30 @@ class AttemptOnNode:
                 raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.STAGING, str(error)))
             return
+        place = place_of(self.folder, work, spec, image, built)
         if spec.array.is_array:
-            await self._run_tasks(work, spec, tuple(programs))
+            await self._run_tasks(work, spec, place)
             return
-        started = await self._tools.backend.start(self._worker(key, work, spec, tuple(programs)))
+        started = await self._tools.backend.start(worker_launch(self.folder, work, spec, place))
         if isinstance(started, WorkerExit):
             self.on_exit(started)
         await self._tools.report(_fact(work, FactKind.STARTED))
         await self._exited.wait()
         if self._ended is None:
             raise AssertionError("a worker's exit was announced without its end")
-        await self._tools.report(exit_fact(work, self._ended, watchdog=self.watchdog))
-
-    async def _run_tasks(self, work: Work, spec: JobSpec, programs: tuple[str, ...]) -> None:
-        """Run the array's tasks until all have ended."""
-        key = WorkerKey(work.job, work.attempt, work.rank)
-        plain = replace(spec, command=(), env=())  # what holds placeholders is each task's own
-        shared = replace(
-            self._worker(key, work, plain, programs),
-            stdout=str(self.folder.logs / str(work.rank)),
-            memory_bytes=spec.resources.amount.memory_bytes,
+        spread = is_spread(work, spec)
+        await self._tools.report(
+            exit_fact(work, self._ended, watchdog=self.watchdog, spread=spread)
         )
+
+    async def _run_tasks(self, work: Work, spec: JobSpec, place: Place) -> None:
+        """Run the array's tasks until all have ended."""
+        shared = shared_launch(self.folder, work, spec, place)
         self._array = ArrayOnNode(
             work,
             spec,
             shared,
-            partial(self._task, work, spec),
+            partial(task_launch, work, spec, place),
             self.folder,
             self._tools.backend,
             self._tools.tasks,
@@ -225,42 +227,20 @@ class AttemptOnNode:
 
     def _prepare(self, work: Work, spec: JobSpec) -> None:
         self.folder.make()
-        self.folder.write_job(work.spec, spec.files)
+        laid = parallel_files(work, spec, self._tools.worker_user)
+        self.folder.write_job(work.spec, spec.files, laid)
 
-    def _worker(
-        self,
-        key: WorkerKey,
-        work: Work,
-        spec: JobSpec,
-        programs: tuple[str, ...],
-    ) -> WorkerLaunch:
-        folders = self.folder.folders(secrets=bool(spec.secrets))
-        template = WorkerTemplate(spec.command, spec.env)
-        values = placeholders(folders, tuple(each.name for each in spec.inputs))
-        return WorkerLaunch(
-            key=key,
-            argv=argv(template, values),
-            env=environment(template, work, folders, values, os.environ, programs),
-            cwd=folders.work,
-            stdout=str(self.folder.logs / f"{work.rank}.out"),
-            stderr=str(self.folder.logs / f"{work.rank}.err"),
-            memory_bytes=work.resources.memory_bytes if work.resources else None,
-            exclusive=spec.limits.exclusive,
-        )
-
-    def _task(self, work: Work, spec: JobSpec, run: TaskRun) -> TaskLaunch:
-        """One task: what of its command and environment is its own."""
-        folders = self.folder.folders(secrets=bool(spec.secrets))
-        folders, own = of_task(folders, spec, run)
-        template = WorkerTemplate(spec.command, spec.env)
-        values = placeholders(folders, tuple(each.name for each in spec.inputs)) | own
-        return TaskLaunch(
-            WorkerKey(work.job, work.attempt, work.rank, run.lease, run.index),
-            argv(template, values),
-            task_environment(template, spec, folders, values, run),
-        )
+    async def bar(self) -> None:
+        """See to it that no container of the attempt starts any more: a swarm may be late."""
+        if self._tools.containers is None:
+            return
+        try:
+            await finish(self.folder.bar)
+        except OSError as error:  # nothing may keep anybody from ending workers
+            logger("agent").warning(f"not barred: {error}", action="bar", run=self.folder.run)
 
     async def _stop(self, work: Work) -> None:
+        await self.bar()
         spec = load_jobtext(work.spec)
         if spec.array.is_array and not spec.outputs:
             await self._tell_ended(work, spec)
@@ -306,6 +286,7 @@ class AttemptOnNode:
 
     async def _clean(self, work: Work) -> None:
         """Ship the logs, then leave nothing of the attempt on this node."""
+        await self.bar()
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
         await finish(self.folder.remove_secrets)
         try:
@@ -361,6 +342,10 @@ class _Renewal:
     @staticmethod
     def _grants(staged: dict[str, list[StagedItem]]) -> dict[tuple[str, str], Grant]:
         return {(name, item.path): item.grant for name, items in staged.items() for item in items}
+
+
+def _cause(error: HeadraceError) -> Cause:
+    return Cause.NOT_STARTED if isinstance(error, ImageUnusable) else Cause.STAGING
 
 
 def _fact(work: Work, kind: FactKind, cause: Cause | None = None, detail: str = "") -> Fact:

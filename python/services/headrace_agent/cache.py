@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -18,6 +19,8 @@ from headrace_agent.grants import Grant
 from headrace_agent.transfers import Transfers
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidInput, NotFound
+from headrace_model.node import Cached
+from headrace_service.locks import Locks
 from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
@@ -39,6 +42,7 @@ class StagedItem:
     size_bytes: int
     sha256: str
     grant: Grant
+    dataset: str = ""  # whose item it is
 
 
 RenewItem = Callable[[StagedItem, Grant], Awaitable[Grant]]
@@ -46,13 +50,17 @@ RenewItem = Callable[[StagedItem, Grant], Awaitable[Grant]]
 
 
 class Cache:
-    """`<state>/cache/sha256/`: one file a content, removed least recently used first."""
+    """`<state>/cache/sha256/`: one file a content, removed least recently used first.
+
+    Beside it `datasets/<id>` names the contents of a dataset that was staged.
+    """
 
     def __init__(self, root: Path, limit_bytes: int, transfers: Transfers) -> None:
         self._root = root
+        self._datasets = root.with_name("datasets")
         self._limit_bytes = limit_bytes
         self._transfers = transfers
-        self._fetching: dict[str, asyncio.Lock] = {}
+        self._fetching = Locks[str]()
 
     async def stage(self, items: Sequence[StagedItem], folder: Path, renew: RenewItem) -> None:
         """Make `folder` a read-only view of the items; repeating it is success.
@@ -66,7 +74,7 @@ class Cache:
 
         async def one(item: StagedItem) -> None:
             try:
-                async with self._fetching.setdefault(item.sha256, asyncio.Lock()):
+                async with self._fetching.hold(item.sha256):
                     cached = await self._fetch(item, renew)
                 await finish(_link, cached, folder / item.path)
             finally:
@@ -80,6 +88,7 @@ class Cache:
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         await finish(_make_read_only, folder)
+        await finish(self._note, items)
 
     async def trim(self) -> int:
         """Remove what was used least recently and nobody uses, down to the limit.
@@ -87,6 +96,37 @@ class Cache:
         Returns the bytes removed. A file that an attempt views has more than one link.
         """
         return await finish(self._trim)
+
+    async def held(self) -> Cached:
+        """Say what is there."""
+        return await finish(self._held)
+
+    def _held(self) -> Cached:
+        sizes = {}
+        for path in self._root.glob("??/*"):
+            with suppress(FileNotFoundError):
+                if path.suffix != ".part":
+                    sizes[path.name] = path.stat().st_size
+        whole = 0
+        for note in self._datasets.glob("*"):
+            if sizes.keys() >= set(note.read_text().split()):
+                whole += 1
+            else:
+                note.unlink(missing_ok=True)
+        return Cached(sum(sizes.values()), len(sizes), whole)
+
+    def _note(self, items: Sequence[StagedItem]) -> None:
+        """Note which contents the items' datasets have. A half note is one of a smaller dataset
+        until it is staged again: it is only told to people."""
+        contents: dict[str, list[str]] = {}
+        for item in items:
+            if item.dataset:
+                contents.setdefault(item.dataset, []).append(item.sha256)
+        for dataset, digests in contents.items():
+            self._datasets.mkdir(mode=0o700, parents=True, exist_ok=True)
+            note = safe_folder(self._datasets, dataset)
+            if not note.exists():
+                note.write_text("\n".join(digests))
 
     async def _fetch(self, item: StagedItem, renew: RenewItem) -> Path:
         cached = self._root / item.sha256[:2] / item.sha256

@@ -1,9 +1,10 @@
 """What the agent asks the data service: what to stage, where to put outputs and logs."""
 
 from base64 import b64decode
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from aiohttp import ClientError, ClientSession
@@ -56,9 +57,13 @@ class DataClient:
         return {
             each["name"]: [
                 StagedItem(
-                    item["path"], item["size_bytes"], item["sha256"], read_grant(item["grant"])
+                    item["path"],
+                    item["size_bytes"],
+                    item["sha256"],
+                    read_grant(item["grant"]),
+                    dataset,
                 )
-                for item in each["items"]
+                for item, dataset in zip(each["items"], _datasets(each), strict=False)
             ]
             for each in answer["requirements"]
         }
@@ -115,6 +120,13 @@ class DataClient:
                 raise _error(reply.status, str(plain.get("detail", reply.reason)))
         except (ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the data service does not answer: {error}") from None
+
+
+def _datasets(requirement: Mapping[str, Any]) -> Iterator[str]:
+    """The dataset of each item: they come one after the other. An older service names none."""
+    for dataset, count in requirement.get("datasets", ()):
+        yield from repeat(dataset, count)
+    yield from repeat("")
 
 
 def _error(status: int, detail: str) -> HeadraceError:

@@ -2,25 +2,30 @@
 
 import json
 import os
-import shutil
-import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace_agent.core.command import Folders
+from headrace_agent.core.command import INSIDE, Folders
+from headrace_agent.core.restored import Seen
 from headrace_agent.core.tasks import TaskRun
+from headrace_agent.trees import remove_tree
 from headrace_model.spec import FileSpec
 from headrace_model.work import Fact, FactKind
+from headrace_model.worker import Mount
 from headrace_wire.records import decode_fact, encode_fact
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptFolder:
-    """`<state>/attempts/<job>.<attempt>/` and what lies in it."""
+    """`<state>/attempts/<job>.<attempt>/` and what lies in it.
+
+    `user` (uid, gid) is whom workers run as, where that is another than the agent.
+    """
 
     root: Path
+    user: tuple[int, int] | None = None
 
     @property
     def run(self) -> str:
@@ -43,9 +48,19 @@ class AttemptFolder:
         return self.root / "datasets"
 
     @property
+    def environment(self) -> Path:
+        """Pins the software environment that the attempt uses."""
+        return self.root / "environment"
+
+    @property
     def secrets(self) -> Path:
         """One file a secret that the job names, while its worker may run."""
         return self.root / "secrets"
+
+    @property
+    def parallel(self) -> Path:
+        """What ranks that work together find each other by."""
+        return self.root / "parallel"
 
     def folders(self, *, secrets: bool = False) -> Folders:
         """The paths that a worker is told; of `secrets` only where the job names any."""
@@ -59,46 +74,99 @@ class AttemptFolder:
             secrets=str(self.secrets) if secrets else None,
         )
 
+    def mounts(self, *, secrets: bool = False) -> tuple[Mount, ...]:
+        """How a worker in an image gets at them; it sees them where `INSIDE` says."""
+        read_only = {self.datasets: INSIDE.datasets, self.root / "job.json": INSIDE.job_file}
+        if secrets and INSIDE.secrets:
+            read_only[self.secrets] = INSIDE.secrets
+        written = {
+            self.output: INSIDE.output,
+            self.root / "work": INSIDE.work,
+            self.root / "home": INSIDE.home,
+        }
+        return (
+            *(Mount(str(source), target) for source, target in read_only.items()),
+            *(Mount(str(source), target, read_only=False) for source, target in written.items()),
+        )
+
     def make(self) -> None:
         """Make the folders; success when they are there."""
         for name in ("datasets", "output", "work", "tmp", "home", "logs"):
             (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("datasets", "output", "work", "home"):
+            self._give(self.root / name)
 
-    def write_job(self, spec: str, files: tuple[FileSpec, ...]) -> None:
-        """Lay the files that travel with the job beside the worker, and the job file last.
+    def _give(self, path: Path) -> None:
+        """Let the workers' user have what the agent made for it; what a link names stays as is."""
+        if self.user is not None:
+            os.chown(path, *self.user, follow_symlinks=False)
+
+    def write_job(
+        self, spec: str, files: tuple[FileSpec, ...], parallel: Mapping[str, str]
+    ) -> None:
+        """Lay the files that travel with the job beside the worker, those of its `parallel`
+        folder if there are any, and the job file last.
 
         Once the job file is there nothing is written again: the worker may run already, and the
         files are its own from then on.
         """
         job_file = self.root / "job.json"
-        if job_file.exists():
+        if job_file.exists() or self._barred.exists():
             return
         for each in files:
             path = self.root / "work" / each.name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.write_bytes(each.content)
+            for made in (path, *path.parents[: len(Path(each.name).parts) - 1]):
+                self._give(made)
+        if parallel:
+            self.parallel.mkdir(mode=0o700, exist_ok=True)
+            self._give(self.parallel)
+        for name, text in parallel.items():
+            (self.parallel / name).write_text(text)
+            self._give(self.parallel / name)
         part = job_file.with_suffix(".part")
         part.write_text(spec)
+        self._give(part)
         part.rename(job_file)
 
     def write_secrets(self, values: Mapping[str, bytes]) -> None:
-        """Lay the secrets beside a worker that is about to start, in the place of earlier ones.
+        """Lay the secrets beside a worker that is about to start; success when they lie there.
 
-        Never synced to the disk on purpose: a machine that went down starts no worker here again.
+        All of them appear at once, and then stay: a container that an agent before this one
+        asked for may bind the folder at any moment. Never synced to the disk on purpose: a
+        machine that went down starts no worker here again.
         """
-        self.remove_secrets()
-        self.secrets.mkdir(mode=0o700)
+        if self.secrets.is_dir():
+            return
+        self.remove_secrets()  # what was half laid
+        part = self._secrets_part
+        part.mkdir(mode=0o700)
         for name, value in values.items():
-            file = os.open(self.secrets / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
+            file = os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
             with open(file, "wb") as opened:
                 opened.write(value)
+            self._give(part / name)
+        self._give(part)
+        part.rename(self.secrets)
+
+    @property
+    def _secrets_part(self) -> Path:
+        return self.root / "secrets.part"
+
+    def bar(self) -> None:
+        """Let no worker start here any more: one whose start comes late finds no job file."""
+        with suppress(FileNotFoundError):
+            (self.root / "job.json").rename(self._barred)
+
+    @property
+    def _barred(self) -> Path:
+        return self.root / "job.over.json"
 
     def remove_secrets(self) -> None:
         """Remove the secrets, or what the worker put in their place; success when gone."""
-        if self.secrets.is_symlink() or self.secrets.is_file():
-            self.secrets.unlink()
-        else:
-            remove_tree(self.secrets)
+        remove_tree(self.secrets)
+        remove_tree(self._secrets_part)
 
     def write_part(self, digest: str, data: bytes) -> Path:
         """Lay a part's document beside the workers' folders until it is sent."""
@@ -112,18 +180,12 @@ class AttemptFolder:
         """Make the output folders of tasks about to start; success when they are there."""
         for run in runs:
             (self.output / run.name).mkdir(mode=0o700, exist_ok=True)
+            self._give(self.output / run.name)
 
     def remove_outputs(self, runs: Iterable[TaskRun]) -> None:
         """Remove the output folders of tasks that are reported."""
         for run in runs:
-            folder = self.output / run.name
-            try:
-                folder.rmdir()
-            except FileNotFoundError:
-                continue
-            except OSError:
-                if not folder.is_symlink():
-                    remove_tree(folder)
+            remove_tree(self.output / run.name)
 
     def note_watchdog(self) -> None:
         """Note that the agent is about to kill the worker, for the agent that tells of its end."""
@@ -156,22 +218,6 @@ class AttemptFolder:
         remove_tree(self.root)
 
 
-def remove_tree(root: Path) -> None:
-    """Remove a folder whatever a worker made of its modes; symlinks are not followed."""
-
-    def let_in(folder: str) -> None:
-        if not os.path.islink(folder):
-            os.chmod(folder, stat.S_IRWXU)
-
-    if not root.exists():
-        return
-    for folder, names, _ in os.walk(root):
-        let_in(folder)
-        for name in names:
-            let_in(os.path.join(folder, name))
-    shutil.rmtree(root)
-
-
 def attempt_folders(state: Path) -> dict[str, AttemptFolder]:
     """The attempts that have a folder on this node."""
     base = state / "attempts"
@@ -179,19 +225,12 @@ def attempt_folders(state: Path) -> dict[str, AttemptFolder]:
     return {path.name: AttemptFolder(path) for path in base.iterdir() if path.is_dir()}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The Redis that this node served last, and what was here when another one took its place."""
-
-    epoch: str
-    quarantined: frozenset[str] = frozenset()  # runs "<job>.<attempt>"
-
-
 def read_seen(state: Path) -> Seen | None:
     """What `write_seen` kept; None on a new node."""
     try:
         plain = json.loads((state / "epoch.json").read_text())
-        return Seen(plain["epoch"], frozenset(plain.get("quarantined", ())))
+        kept, gone = (frozenset(plain.get(name, ())) for name in ("quarantined", "gone"))
+        return Seen(plain["epoch"], kept, gone)
     except (FileNotFoundError, ValueError, KeyError):
         return None
 
@@ -200,7 +239,8 @@ def write_seen(state: Path, seen: Seen) -> None:
     """Remember it over the end of this agent."""
     part = state / "epoch.part"
     with part.open("w") as file:
-        json.dump({"epoch": seen.epoch, "quarantined": sorted(seen.quarantined)}, file)
+        lists = {"quarantined": sorted(seen.quarantined), "gone": sorted(seen.gone)}
+        json.dump({"epoch": seen.epoch, **lists}, file)
         file.flush()
         os.fsync(file.fileno())
     part.rename(state / "epoch.json")

@@ -13,10 +13,10 @@ from headrace_agent.tasklogs import TaskLogs
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import NodeId, parse_job_id
 from headrace_model.worker import WorkerState
+from headrace_ports.backend import Backend
 from headrace_service.logs import logger
 
 if TYPE_CHECKING:
-    from headrace_adapters.backends.process import ProcessBackend
     from headrace_adapters.redis.log_wants import LogWants
 
 _PIECE_BYTES = 64 * 1024
@@ -63,9 +63,7 @@ def read_want(text: str, node: NodeId) -> Want | None:
 class LogAnswers:
     """Answers wants from the files in `attempts`."""
 
-    def __init__(
-        self, wants: "LogWants", node: NodeId, attempts: Path, backend: "ProcessBackend"
-    ) -> None:
+    def __init__(self, wants: "LogWants", node: NodeId, attempts: Path, backend: Backend) -> None:
         self._wants = wants
         self._backend = backend
         self._node = node

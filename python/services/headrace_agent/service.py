@@ -1,26 +1,27 @@
 """The node agent's shell: registers the node, drives each attempt to what its record says."""
 
 import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 
 from headrace_agent.attempt import AttemptOnNode, Tools
-from headrace_agent.folders import (
-    AttemptFolder,
-    Seen,
-    attempt_folders,
-    read_seen,
-    write_seen,
-)
+from headrace_agent.core.disk import Spare, is_full
+from headrace_agent.folders import AttemptFolder, attempt_folders
+from headrace_agent.inventory import Look, Teller
+from headrace_agent.quarantine import Quarantine
 from headrace_agent.settings import Settings
+from headrace_agent.watchdog import Watchdog
 from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
 from headrace_model.ids import JobId, NodeId
+from headrace_model.job import CONTAINER, PARALLEL, PROCESS
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
 from headrace_model.work import Fact, Verb
 from headrace_model.worker import RunningWorker
+from headrace_ports.backend import Backend
 from headrace_service.hints import Pending
 from headrace_service.logs import logger
 from headrace_service.threads import finish
@@ -28,17 +29,23 @@ from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_work
 
 if TYPE_CHECKING:
-    from headrace_adapters.backends.process import ProcessBackend
     from headrace_adapters.redis.connection import Redis
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
-    from headrace_adapters.redis.nodes import NodeStore
+    from headrace_adapters.redis.nodes import NodeStore, SwarmClaim
 
 T = TypeVar("T")
+Swarm = Callable[[], Awaitable["SwarmClaim | None"]]
+"""Tells which machine of a swarm this node is; None where no swarm runs its workers."""
 _AGAIN_S = 0.5
 _TRIM_S = 60.0
 _STALE = "stale"  # in the place of a record: Redis has none
-BACKENDS = frozenset({"process"})
+# What a job may ask of a node, by what runs workers there.
+_OFFERS = {
+    "process": frozenset({PROCESS}),
+    "docker": frozenset({CONTAINER, PROCESS}),
+    "swarm": frozenset({CONTAINER, PARALLEL, PROCESS}),
+}
 
 
 class Agent:
@@ -50,9 +57,11 @@ class Agent:
         jobs: "JobStore",
         nodes: "NodeStore",
         events: "Events",
-        backend: "ProcessBackend",
+        backend: Backend,
         tools: Tools,
         capacity: Resources,
+        look: Look,
+        swarm: Swarm,
         settings: Settings,
         *,
         has_state_lock: bool,
@@ -64,19 +73,24 @@ class Agent:
         self._backend = backend
         self._tools = tools
         self._capacity = capacity
+        self._swarm = swarm
         self._settings = settings
         self._has_state_lock = has_state_lock
         self._node = NodeId(settings.node_name)
         self._log = logger("agent")
         self._incarnation = ""
         self._registered = asyncio.Event()
-        self._renewed = time.monotonic()
         self._changed: Pending[str] = Pending()
         self._comparing = asyncio.Lock()
         self._attempts: dict[str, AttemptOnNode] = {}
         self._doing: dict[str, tuple[str, asyncio.Task[None]]] = {}
-        self._quarantined: frozenset[str] = frozenset()
-        self._exclusive: set[tuple[JobId, int]] = set()
+        self._quarantine = Quarantine(settings.state_dir, self._node, jobs, nodes)
+        self._full = False  # the disk, as last looked at
+        self._offers_less = False  # since workers in quarantine use the rest
+        self._watchdog = Watchdog(self._kill_exclusive, settings.exclusive_s)
+        self._teller = Teller(
+            look, lambda found: self.fenced(lambda run: nodes.describe(self._node, run, found))
+        )
 
     async def report(self, fact: Fact) -> bool:
         """Tell a fact; waits out a fence, since the agent then registers anew."""
@@ -108,7 +122,7 @@ class Agent:
         self._log.info(f"memory limits are kept by {by}", action="open", node=self._node)
         for worker in await self._backend.list():
             if isinstance(worker, RunningWorker) and worker.exclusive:
-                self._exclusive.add((worker.key.job, worker.key.attempt))
+                self._watchdog.watch(worker.key.job, worker.key.attempt)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._hold_node())
@@ -116,29 +130,32 @@ class Agent:
                 group.create_task(self._watch_exits())
                 group.create_task(self._reconcile_all())
                 group.create_task(self._sweep())
-                group.create_task(self._guard_exclusive())
+                group.create_task(self._watchdog.run())
+                group.create_task(self._teller.run())
         finally:
-            for _, task in self._doing.values():
-                task.cancel()
-            tasks = [task for _, task in self._doing.values()]
-            await asyncio.gather(*tasks, return_exceptions=True)
-            self._doing.clear()
+            await self._give_up([*self._doing])
 
     async def _adopt(self) -> None:
-        """Compare the epoch: attempts of another Redis are left alone for an admin."""
+        """Compare the epoch: what another Redis does not know is left alone for an admin."""
         await self._redis.open()
-        state, epoch = self._settings.state_dir, self._redis.epoch
-        seen = await asyncio.to_thread(read_seen, state) or Seen(epoch)
         here = await self._runs_here()
-        self._quarantined = seen.quarantined & here
-        if seen.epoch != epoch:
-            self._quarantined = here
-            self._log.warning(
-                "Redis was restored or replaced: what Redis does not know is kept, not removed",
-                action="quarantine",
-                runs=sorted(here),
-            )
-        await asyncio.to_thread(write_seen, state, Seen(epoch, self._quarantined))
+        if not await self._quarantine.compare(self._redis.epoch, here):
+            return
+        # What was done for the other Redis may have to be done, and told, again.
+        await self._give_up(
+            [
+                run
+                for run, (_, task) in self._doing.items()
+                if task.done() or run in self._quarantine.runs
+            ]
+        )
+
+    async def _give_up(self, runs: list[str]) -> None:
+        """Do these no more; returns when nothing of it goes on."""
+        tasks = [self._doing.pop(run)[1] for run in runs]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _runs_here(self) -> frozenset[str]:
         """Every "<job>.<attempt>" that has a folder or a worker on this node."""
@@ -157,8 +174,10 @@ class Agent:
                 if not self._registered.is_set():
                     await self._register()
                 before = time.monotonic()
-                state = await self._nodes.renew(self._node, self._incarnation)
-                self._renewed = before
+                state = await self._nodes.renew(
+                    self._node, self._incarnation, full=await self._is_full()
+                )
+                self._watchdog.renewed(before)
                 if state is NodeState.LOST:
                     await self._come_back()
                     self._registered.clear()
@@ -170,6 +189,21 @@ class Agent:
             except Unavailable as error:
                 self._log.warning(f"not renewed: {error}", action="renew", node=self._node)
             await asyncio.sleep(self._settings.renew_s)
+
+    async def _is_full(self) -> bool:
+        """Tell whether the disk has too little room for new attempts."""
+        spare = Spare(self._settings.disk_spare_percent, self._settings.disk_spare_bytes)
+        try:
+            disk = await asyncio.to_thread(shutil.disk_usage, self._settings.state_dir)
+        except OSError as error:
+            self._log.warning(f"the disk can't be looked at: {error}", action="disk")
+            return self._full
+        full = is_full(disk.free, disk.total, spare, was=self._full)
+        if full != self._full:
+            self._full = full
+            says = "too full for new attempts" if full else "has room for new attempts again"
+            self._log.warning(f"the disk of the state folder {says}", action="disk")
+        return full
 
     async def _come_back(self) -> None:
         """End what is over before the node offers its room again.
@@ -193,13 +227,30 @@ class Agent:
         for worker in await self._backend.list():
             if isinstance(worker, RunningWorker):
                 living.add(f"{worker.key.job}.{worker.key.attempt}")
-        living -= self._quarantined
+        living -= self._quarantine.unknown
         over = {run for run in living if _ends_workers(records.get(run, _STALE))}
+        for run in over:
+            await self._attempt(run).bar()
         parts = [(run.rpartition("."), _grace_s(records.get(run))) for run in over]
         await asyncio.gather(
             *(self._backend.stop(JobId(job), int(number), s) for (job, _, number), s in parts)
         )
         return living - over
+
+    async def _offered(self) -> Resources:
+        """What the node offers: all of it, but for what workers in quarantine use."""
+        self._offers_less = bool(self._quarantine.unknown)
+        if not self._offers_less:
+            return self._capacity
+        workers = [w for w in await self._backend.list() if isinstance(w, RunningWorker)]
+        used = await self._quarantine.share(f"{w.key.job}.{w.key.attempt}" for w in workers)
+        left = self._capacity - used
+        return Resources(max(0, left.millicpus), max(0, left.memory_bytes))
+
+    def _offer_again(self) -> None:
+        """A worker has ended: register anew where it may have been one in quarantine."""
+        if self._offers_less:
+            self._registered.clear()
 
     async def _register(self) -> None:
         incarnation, seen = token_hex(8), None
@@ -208,11 +259,12 @@ class Agent:
                 wait = await self._nodes.register(
                     self._node,
                     incarnation,
-                    self._capacity,
-                    BACKENDS,
+                    await self._offered(),
+                    _OFFERS[self._settings.backend],
                     has_state_lock=self._has_state_lock,
                     seen_counter=seen,
                     living=await self._end_stale_workers(),
+                    swarm=await self._swarm(),
                 )
             except Fenced:
                 raise  # another epoch: the caller reads it and begins anew
@@ -229,6 +281,7 @@ class Agent:
             await asyncio.sleep(self._settings.node_lost_s)
         self._incarnation = incarnation
         self._registered.set()
+        self._teller.registered()
         self._changed.add("")
         self._log.info(f"serves node {self._node}", action="register", node=self._node)
 
@@ -246,13 +299,15 @@ class Agent:
             if ended.key.is_task:
                 self._attempt(run).on_task_exit(ended)
                 continue
-            self._exclusive.discard((ended.key.job, ended.key.attempt))
+            self._watchdog.leave(ended.key.job, ended.key.attempt)
             attempt = self._attempt(run)
             try:
                 await finish(attempt.folder.remove_secrets)
             except OSError as error:  # its STOP or CLEAN tries again
                 self._log.warning(f"secrets still lie there: {error}", action="secrets", run=run)
+            await attempt.bar()
             attempt.on_exit(ended)
+            self._offer_again()
 
     async def _sweep(self) -> None:
         trimmed = time.monotonic()
@@ -261,32 +316,34 @@ class Agent:
             self._changed.add("")
             if time.monotonic() - trimmed > _TRIM_S:
                 trimmed = time.monotonic()
-                await self._tools.cache.trim()
+                await self._trim()
 
-    async def _guard_exclusive(self) -> None:
-        """Kill exclusive workers when Redis was out of reach for too long."""
-        while True:
-            await asyncio.sleep(min(0.5, self._settings.exclusive_s / 4))
-            if not self._exclusive:
-                continue
-            if time.monotonic() - self._renewed < self._settings.exclusive_s:
-                continue
-            for job, attempt in tuple(self._exclusive):
-                struck = self._attempt(f"{job}.{attempt}")
-                struck.watchdog = True
-                try:
-                    await finish(struck.folder.note_watchdog)
-                except OSError as error:  # the kill matters more
-                    self._log.warning(f"not noted: {error}", action="watchdog", job=job)
-                self._log.warning("an exclusive worker is killed", action="watchdog", job=job)
-                await self._backend.kill(job, attempt)
+    async def _trim(self) -> None:
+        """Keep the caches within their limits; the node's work does not depend on it."""
+        for cache in (self._tools.cache, self._tools.environments):
+            try:
+                await cache.trim()
+            except OSError as error:
+                self._log.warning(f"can't be made smaller: {error}", action="trim")
+
+    async def _kill_exclusive(self, job: JobId, attempt: int) -> None:
+        struck = self._attempt(f"{job}.{attempt}")
+        struck.watchdog = True
+        try:
+            await finish(struck.folder.note_watchdog)
+        except OSError as error:  # the kill matters more
+            self._log.warning(f"not noted: {error}", action="watchdog", job=job)
+        await struck.bar()
+        await self._backend.kill(job, attempt)
 
     def _attempts_of(self, job: str) -> list[AttemptOnNode]:
         return [a for run, a in self._attempts.items() if run.startswith(f"{job}.")]
 
     def _attempt(self, run: str) -> AttemptOnNode:
         if run not in self._attempts:
-            folder = AttemptFolder(self._settings.state_dir / "attempts" / run)
+            folder = AttemptFolder(
+                self._settings.state_dir / "attempts" / run, self._tools.worker_user
+            )
             self._attempts[run] = AttemptOnNode(folder, self._tools)
         return self._attempts[run]
 
@@ -313,13 +370,15 @@ class Agent:
         # has just begun.
         async with self._comparing:
             records = await self._jobs.work(self._node)
+            if thorough:
+                await self._quarantine.tell(self._incarnation)
             for run, text in records.items():
                 if self._doing.get(run, ("", None))[0] != text:
                     self._begin(run, text)
             known = set(self._doing)
             if thorough:
                 known |= await self._runs_here()
-            for run in known - records.keys() - self._quarantined:
+            for run in known - records.keys() - self._quarantine.runs:
                 self._begin(run, _STALE)
 
     def _begin(self, run: str, text: str) -> None:
@@ -338,27 +397,28 @@ class Agent:
     async def _remove_stale(self, run: str) -> None:
         """An attempt without a record is over: end its workers and remove its folder."""
         job, _, attempt = run.rpartition(".")
+        await self._attempt(run).bar()
         if attempt.isdigit():
             await self._backend.stop(JobId(job), int(attempt), 0.0)
             await self._backend.clean(JobId(job), int(attempt))
         await asyncio.to_thread(self._attempt(run).folder.remove)
         self._forget(run)
+        self._offer_again()
         self._log.info("removed a stale attempt", action="stale", job=job, attempt=attempt)
 
     def _forget(self, run: str) -> None:
         self._attempts.pop(run, None)
         job, _, attempt = run.rpartition(".")
         if attempt.isdigit():
-            self._exclusive.discard((JobId(job), int(attempt)))
+            self._watchdog.leave(JobId(job), int(attempt))
 
     async def _do(self, run: str, text: str, before: asyncio.Task[None] | None) -> None:
         """Do one record to its end, again after what may pass."""
         if before:
             await asyncio.gather(before, return_exceptions=True)
         work = None if text == _STALE else decode_work(text)
-        attempt = self._attempt(run)
         if work and work.verb is Verb.LAUNCH and load_jobtext(work.spec).limits.exclusive:
-            self._exclusive.add((work.job, work.attempt))
+            self._watchdog.watch(work.job, work.attempt)
         what = work.verb if work else "remove"
         pause = _AGAIN_S
         while True:
@@ -366,7 +426,13 @@ class Agent:
                 if work is None:
                     await self._remove_stale(run)
                     return
-                await attempt.do(work)
+                if run in self._quarantine.runs:  # a new attempt of this name
+                    await self._remove_stale(run)
+                    await self._quarantine.let_go(run)
+                if missing := self._quarantine.missing(work):
+                    await self.report(missing)
+                    return
+                await self._attempt(run).do(work)
                 if work.verb is Verb.CLEAN:
                     await self._finish(run, text)
                 return
@@ -381,6 +447,10 @@ class Agent:
                     run=run,
                     exc_info=True,
                 )
+            if self._doing.get(run, ("", None))[1] is not asyncio.current_task():
+                # Given up while it failed: until Python 3.13 a task group then tells of the
+                # failure and forgets the cancel, and who waits for the end would wait for ever.
+                return
             await asyncio.sleep(pause)
             pause = min(pause * 2, 10.0)
 

@@ -131,7 +131,10 @@ class Access:
         return None if entry.dataset.state is DatasetState.TOMBSTONED else entry
 
     async def _entry(self, name: str) -> "Entry":
-        return await self.datasets.get(await self.datasets.named(name))
+        found = await self._again(await self.datasets.named(name))
+        if found is None:  # deleted since it was named
+            raise NotFound(f"there is no dataset {name[:140]!r}")
+        return found
 
 
 async def readers_for(users: "UserStore", owner: str) -> Readers:

@@ -1,12 +1,14 @@
 """The public addresses of datasets below /api/v1; the request service passes them on."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
 
+from headrace_data.batches import Batches
 from headrace_data.core.naming import Filter, page
 from headrace_data.errors import WrongOffset
 from headrace_data.library import Library
@@ -14,8 +16,9 @@ from headrace_data.spool import Piece
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
-from headrace_model.people import User
+from headrace_model.people import Act, User
 from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
+from headrace_wire.batch import BODY_BYTES, BatchRequest, decode_batch, encode_batch
 from headrace_wire.datasets import (
     MatchRequest,
     NewDataset,
@@ -36,9 +39,13 @@ _ONE: Final = _ROOT + "/{name:[^/:]+}"
 _ITEM: Final = _ONE + "/items/{path:.+}"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CONTENT_RANGE: Final = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_NO_MORE: Final = re.compile(r"bytes \*/(\d{1,18})")
 _RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 
 _BODY_S: Final = 120.0
+_BATCH_S: Final = 600.0  # for a line that brings 5 kB a second
+# Nobody's upload may act as a page of ours in a browser.
+_FOREIGN: Final = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
 CHECKSUM: Final = "X-Content-SHA256"
 OFFSET: Final = "Upload-Offset"
 COMPLETE: Final = "Upload-Complete"
@@ -49,6 +56,7 @@ class DatasetsApi:
 
     def __init__(self, library: Library) -> None:
         self._library = library
+        self._batches = Batches(library)
 
     def add_routes(self, app: web.Application) -> None:
         """Add the addresses of datasets."""
@@ -57,6 +65,8 @@ class DatasetsApi:
             ("POST", _ROOT, self._create),
             ("GET", _ROOT, self._list),
             ("POST", f"{_ONE}:seal", self._seal),
+            ("POST", f"{_ONE}:upload", self._upload),
+            ("POST", f"{_ONE}:download", self._download),
             ("POST", f"{_ONE}:share", self._share),
             ("POST", f"{_ONE}:unshare", self._unshare),
             ("GET", _ONE, self._show),
@@ -148,6 +158,28 @@ class DatasetsApi:
         )
         return web.json_response({"items": [item_view(each) for each in items], "cursor": cursor})
 
+    async def _upload(self, request: web.Request) -> web.Response:
+        name, user = _name(request), asking(request)
+        # Asked here too: nobody has us hold a body for a dataset that they may not change.
+        await self._library.access.allowed(name, user, Act.CHANGE_DATASET)
+        files = decode_batch(await read_bounded(request, BODY_BYTES, _BATCH_S))
+        done = await self._batches.put(name, user, files)
+        return web.json_response(
+            {"items": [{**item_view(item), "was_there": there} for item, there in done]}
+        )
+
+    async def _download(self, request: web.Request) -> web.StreamResponse:
+        asked = from_plain(BatchRequest, await _body(request))
+        files = await self._batches.get(_name(request), asking(request), asked.paths)
+        response = web.StreamResponse(headers=_FOREIGN)
+        response.content_type = "application/octet-stream"
+        body = encode_batch(files)
+        response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body)
+        await response.write_eof()
+        return response
+
     async def _put(self, request: web.Request) -> web.Response:
         digest = _checksum(request)
         if digest is None:
@@ -213,7 +245,7 @@ class DatasetsApi:
         response = web.StreamResponse(status=206 if partial else 200, headers=headers)
         response.content_length = end - begin
         response.content_type = "application/octet-stream"
-        stream = self._library.store.stream(item.key, begin, end - begin)
+        stream = _ahead(self._library.store.stream(item.key, begin, end - begin))
         # The first bytes are read before the answer begins: a lost object is an error, not 200.
         first = await anext(stream, b"")
         await response.prepare(request)
@@ -271,9 +303,15 @@ def _piece(request: web.Request) -> Piece:
     text = request.headers.get("Content-Range")
     if text is None:
         return Piece(0, length, length)
+    if nothing := _NO_MORE.fullmatch(text):
+        total = int(nothing[1])
+        return Piece(total, total, total)
     found = _CONTENT_RANGE.fullmatch(text)
     if not found:
-        raise InvalidInput(f"Content-Range is {text[:80]!r}, not `bytes FIRST-LAST/TOTAL`")
+        raise InvalidInput(
+            f"Content-Range is {text[:80]!r}, not `bytes FIRST-LAST/TOTAL`, or `bytes */TOTAL` "
+            "where all has come"
+        )
     first, last, total = (int(number) for number in found.groups())
     if not first <= last < total or (length is not None and length != last + 1 - first):
         raise InvalidInput(f"Content-Range {text!r} contradicts itself or the Content-Length")
@@ -292,14 +330,28 @@ def _range(text: str, size: int) -> tuple[int, int] | None:
     return (begin, end) if begin < end else None
 
 
+async def _ahead(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces; the next one is read while one is sent."""
+    reading = asyncio.ensure_future(_next(stream))
+    try:
+        while data := await reading:
+            reading = asyncio.ensure_future(_next(stream))
+            yield data
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes:
+    return await anext(stream, b"")
+
+
 def _headers(item: Item) -> dict[str, str]:
     return {
         "ETag": f'"{item.sha256}"',
         CHECKSUM: item.sha256,
         "Accept-Ranges": "bytes",
-        # Nobody's upload may act as a page of ours in a browser.
-        "Content-Disposition": "attachment",
-        "X-Content-Type-Options": "nosniff",
+        **_FOREIGN,
     }
 
 

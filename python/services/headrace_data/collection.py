@@ -112,7 +112,8 @@ class Collection:
         for output in self.catalogue.expand(job).outputs:
             for attempt in range(1, job.attempt + 1):
                 one = output_dataset(job.id, attempt, output.name)
-                if one not in sealed:
+                # After a restore a job may have run again beside what an attempt had sealed.
+                if one not in sealed and self.catalogue.get(one) is None:
                     await self.store.delete(folder(one))
         return True
 

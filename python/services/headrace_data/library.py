@@ -23,6 +23,7 @@ from headrace_model.domain import Domain
 from headrace_model.errors import Conflict, NotFound, Stale, TooLarge, Unavailable
 from headrace_model.ids import DatasetId, JobId, job_id
 from headrace_model.people import Act, User, check_may, check_thing, sees
+from headrace_ports.arriving import Arriving
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import DatasetChange, NewDataset, SealRequest
 
@@ -87,20 +88,18 @@ class Library:
     async def create(self, asked: NewDataset, user: User, key: str) -> tuple[Dataset, bool]:
         """Make an OPEN dataset; a repeat with the same idempotency `key` finds it (False).
 
+        Ids are fresh, so that one which was deleted never comes back: what is removed from the
+        store for it, however late, is no other dataset's.
+
         A new version belongs to the owner of the name and is shared as the newest one is.
         Raises `Conflict` (name taken), `InvalidName`, `InvalidInput`.
         """
         check_may(user, Act.MAKE_DATASET)
         check_new_name(asked.name)
         now = await self.jobs.now_ms()
-        if key:
-            number = int.from_bytes(sha256(f"{user.name}\0{key}".encode()).digest()[:10])
-            id_ = DatasetId(job_id(number >> 35, number))
-        else:
-            id_ = DatasetId(job_id(now, randbits(30)))
         after = asked.expires_after_ms
         dataset = Dataset(
-            id=id_,
+            id=DatasetId(job_id(now, randbits(30))),
             name=asked.name,
             version=1,
             category=asked.category,
@@ -111,11 +110,15 @@ class Library:
             expires_ms=None if after is None else now + after,
             description=asked.description,
         )
-        made = await self._create(dataset, user, new_version=asked.version == "new")
+        once = sha256(f"{user.name}\0{key}".encode()).hexdigest() if key else ""
+        new_version = asked.version == "new"
+        id_, made = await self._create(dataset, user, new_version=new_version, once=once)
         await self.catalogue.refresh([id_])
         return (await self.datasets.get(id_)).dataset, made
 
-    async def _create(self, dataset: Dataset, user: User, *, new_version: bool) -> bool:
+    async def _create(
+        self, dataset: Dataset, user: User, *, new_version: bool, once: str
+    ) -> tuple[DatasetId, bool]:
         while True:
             newest = await self.access.newest(dataset.name)
             if newest is not None:
@@ -137,7 +140,10 @@ class Library:
                 dataset = replace(dataset, owner=newest.owner, shared=newest.shared)
             try:
                 return await self.datasets.create(
-                    dataset, new_version=new_version, newest=newest.id if newest else ""
+                    dataset,
+                    new_version=new_version,
+                    newest=newest.id if newest else "",
+                    once=once,
                 )
             except Stale:
                 continue  # somebody was quicker: the name may be theirs now
@@ -202,7 +208,7 @@ class Library:
     async def offset(self, name: str, user: User, path: str, digest: str) -> tuple[int, bool]:
         """How many bytes of a file are kept, and whether the item is there already."""
         dataset = await self.find(name, user)
-        item = await self._item(dataset, path)
+        item = (await self.items_at(dataset, [path])).get(path)
         if item is not None and item.sha256 == digest:
             return item.size_bytes, True
         return await self.spool.offset(Upload(dataset.id, path, digest)), False
@@ -223,29 +229,25 @@ class Library:
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
         upload = Upload(dataset.id, *file)
-        known = await self._item(dataset, upload.path)
+        known = (await self.items_at(dataset, [upload.path])).get(upload.path)
         if known is not None and known.sha256 == upload.sha256:
             async for _ in body:  # a client that does not ask first sends them all the same
                 pass
             return known, True
-        if dataset.state is not DatasetState.OPEN:
-            raise Conflict(
-                f"dataset {dataset.title} is {dataset.state}: it can't change any more",
-                hint="make a new version of it: POST /api/v1/datasets with `version: new`",
-            )
+        check_open(dataset)
         self.spool.check_size(upload, piece)
-        await self._check_room(dataset, (piece.total or 0) - piece.first, is_new=known is None)
+        await self.check_room(dataset, (piece.total or 0) - piece.first, new=known is None)
 
-        async def keep(whole: Path | bytes) -> Item:
+        async def keep(file: Arriving | bytes) -> Item:
             key = upload_key(dataset, upload.sha256)
-            if isinstance(whole, bytes):
-                item = Item(upload.path, len(whole), upload.sha256, key)
-                await self.store.put_bytes(key, whole)
+            if isinstance(file, bytes):
+                size = len(file)
+                await self.store.put_bytes(key, file)
             else:
-                size = (await asyncio.to_thread(whole.stat)).st_size
-                item = Item(upload.path, size, upload.sha256, key)
-                await self.store.put_file(key, whole, move=True)
-            await self.datasets.put_item(dataset.id, item)
+                await self.store.put_arriving(key, file)
+                size = await file.whole()
+            item = Item(upload.path, size, upload.sha256, key)
+            await self.register(dataset, [item])
             return item
 
         return await self.spool.receive(upload, piece, body, keep), False
@@ -269,13 +271,30 @@ class Library:
     async def item(self, name: str, user: User, path: str) -> Item:
         """One item; raises `NotFound`."""
         dataset = await self.find(name, user)
-        found = await self._item(dataset, path)
-        if found is None:
-            raise NotFound(
-                f"dataset {dataset.title} has no item {path[:200]!r}",
-                hint=f"`headrace dataset items {dataset.name}` lists them",
-            )
-        return found
+        return (await self.those_at(dataset, [path]))[0]
+
+    async def those_at(self, dataset: Dataset, paths: Sequence[str]) -> list[Item]:
+        """The items of these paths; raises `NotFound` that names the first one missing."""
+        found = await self.items_at(dataset, paths)
+        for path in paths:
+            if path not in found:
+                raise NotFound(
+                    f"dataset {dataset.title} has no item {path[:200]!r}",
+                    hint=f"`headrace dataset items {dataset.name}` lists them",
+                )
+        return [found[path] for path in paths]
+
+    async def items_at(self, dataset: Dataset, paths: Sequence[str]) -> dict[str, Item]:
+        """The items of these paths, as far as they are there."""
+        if dataset.state is not DatasetState.SEALED:
+            return await self.datasets.items_at(dataset.id, paths)
+        items = (await self.manifests.of(dataset)).items
+        at = {path: bisect_left(items, path, key=lambda item: item.path) for path in paths}
+        return {
+            path: items[number]
+            for path, number in at.items()
+            if number < len(items) and items[number].path == path
+        }
 
     async def seal(
         self, name: str, user: User, asked: SealRequest
@@ -291,6 +310,7 @@ class Library:
             return dataset, ()
         items = await self.datasets.items(dataset.id)
         if not items:
+            await self.access.allowed(dataset.id, user, Act.CHANGE_DATASET)  # unless it is gone
             raise Conflict(
                 f"dataset {dataset.title} has no item", hint="upload a file, then seal it"
             )
@@ -339,22 +359,41 @@ class Library:
             return (await self.manifests.of(dataset)).items
         return await self.datasets.items(dataset.id)
 
-    async def _item(self, dataset: Dataset, path: str) -> Item | None:
-        if dataset.state is not DatasetState.SEALED:
-            return await self.datasets.item(dataset.id, path)
-        items = (await self.manifests.of(dataset)).items
-        at = bisect_left(items, path, key=lambda item: item.path)
-        return items[at] if at < len(items) and items[at].path == path else None
+    async def register(self, dataset: Dataset, items: Sequence[Item]) -> None:
+        """Add items whose bytes are in the store, all or none.
 
-    async def _check_room(self, dataset: Dataset, coming_bytes: int, *, is_new: bool) -> None:
-        if is_new and await self.datasets.item_count(dataset.id) >= self.bounds.dataset_items:
-            raise TooLarge(
-                f"dataset {dataset.title} has {self.bounds.dataset_items:,} items, the limit",
-                hint="pack small files together, or make several datasets",
-            )
+        Raises `TooLarge` too: `check_room` can't know what others add at the same time.
+        """
+        most = self.bounds.dataset_items
+        try:
+            await self.datasets.put_items(dataset.id, items, most)
+        except TooLarge:
+            raise _too_many(dataset, most) from None
+
+    async def check_room(self, dataset: Dataset, coming_bytes: int, *, new: int) -> None:
+        """Raise `TooLarge`, `Unavailable` where so many new items or bytes find no room."""
+        most = self.bounds.dataset_items
+        if new and await self.datasets.item_count(dataset.id) + new > most:
+            raise _too_many(dataset, most)
         free = await self.store.free_bytes()
         if free is not None and free - coming_bytes < self.bounds.free_bytes:
             raise Unavailable(
                 "the disk of the object store has too little room for this file",
                 hint="delete datasets, or let some expire; then try again",
             )
+
+
+def check_open(dataset: Dataset) -> None:
+    """Raise `Conflict` for a dataset that takes no more items."""
+    if dataset.state is not DatasetState.OPEN:
+        raise Conflict(
+            f"dataset {dataset.title} is {dataset.state}: it can't change any more",
+            hint="make a new version of it: POST /api/v1/datasets with `version: new`",
+        )
+
+
+def _too_many(dataset: Dataset, most: int) -> TooLarge:
+    return TooLarge(
+        f"dataset {dataset.title} would have more than {most:,} items, the limit",
+        hint="pack small files together, or make several datasets",
+    )

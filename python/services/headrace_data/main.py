@@ -25,12 +25,14 @@ from headrace_data.collection import Collection
 from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
 from headrace_data.library import Bounds, Detect, Detected, Library
+from headrace_data.reconciliation import Reconciliation
 from headrace_data.room import Room
 from headrace_data.secrets_api import SecretsApi
 from headrace_data.service import DataService
 from headrace_data.settings import Settings
 from headrace_data.spool import Spool
 from headrace_data.staging import Manifests, Staging
+from headrace_data.store_sweep import StoreSweep
 from headrace_data.upkeep import Upkeep
 from headrace_kinds.base import Target
 from headrace_model.errors import InvalidInput, Unavailable
@@ -78,6 +80,7 @@ def build(
         staging=staging,
         collection=collection,
         upkeep=upkeep,
+        reconciliation=Reconciliation(catalogue, jobs),
         archivist=Archivist(
             jobs,
             PackStore(redis),
@@ -86,6 +89,9 @@ def build(
             archive_retention_ms=retention(
                 settings.archive_retention_days, "archive_retention_days"
             ),
+        ),
+        store_sweep=StoreSweep(
+            datasets, store, manifests, settings.store_unnamed_s, settings.sweep_s
         ),
         leader=Leader(LeaseStore(redis), Role.DATA, settings.lease_s, redis.open),
         sweep_s=settings.sweep_s,

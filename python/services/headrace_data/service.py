@@ -9,7 +9,9 @@ from headrace_data.archivist import Archivist
 from headrace_data.catalogue import Catalogue, JobHint
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
+from headrace_data.reconciliation import Reconciliation
 from headrace_data.staging import Staging
+from headrace_data.store_sweep import StoreSweep
 from headrace_data.turns import Turns
 from headrace_data.upkeep import Upkeep
 from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
@@ -49,7 +51,9 @@ class DataService:
     staging: Staging
     collection: Collection
     upkeep: Upkeep
+    reconciliation: Reconciliation
     archivist: Archivist
+    store_sweep: StoreSweep
     leader: Leader
     sweep_s: float
     unfinished_s: float
@@ -73,9 +77,10 @@ class DataService:
             async with asyncio.TaskGroup() as group:
                 turns = Turns(lambda job: self._turn(job, term), self._named, Fenced)
                 group.create_task(turns.run())
-                group.create_task(self._keep())
+                group.create_task(self._keep(term))
                 group.create_task(self._find_missed())
                 group.create_task(self.archivist.run(term))
+                group.create_task(self.store_sweep.run(term))
         finally:
             self._leads = False
 
@@ -91,9 +96,10 @@ class DataService:
             # A derivation child names its parents itself.
             self._named.add(hint.job)
 
-    async def _keep(self) -> None:
+    async def _keep(self, term: int) -> None:
         """Start in order, then keep the store so; a store that is away is waited for here only."""
         await self._patiently(self.upkeep.start)
+        await self.reconciliation.run(term)
         parts_at = 0.0
         while True:
             if (now := asyncio.get_running_loop().time()) >= parts_at:

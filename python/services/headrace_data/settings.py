@@ -41,6 +41,10 @@ class Settings(CommonSettings):
         "largest output takes to be uploaded.",
         86_400.0,
     )
+    store_unnamed_s: float = setting(
+        "How old an object must be, in seconds, before it is removed because nothing names it.",
+        86_400.0,
+    )
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(

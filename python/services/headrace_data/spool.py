@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import stat as modes
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
@@ -10,12 +11,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from headrace_data.errors import WrongChecksum, WrongOffset
 from headrace_data.room import Room
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import Conflict, InvalidInput, TooLarge, Unavailable
 from headrace_model.ids import DatasetId
+from headrace_ports.arriving import Arriving
 from headrace_service.threads import finish, to_end
 
 _CHUNK = 1 << 20
@@ -56,18 +59,38 @@ class _Part:
         self.digest = sha256()
         self.size = 0
 
-    def open(self, first: int) -> None:
-        """Open it for going on at byte `first`: 0, or where the kept bytes end."""
+    def open(self, first: int, total: int | None = None) -> None:
+        """Open it for going on at byte `first`: 0, or where the kept bytes end.
+
+        A part that was given to the store before a kill may be an object by now: it is read,
+        where nothing more is to come, or else left to the store, and never written again.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._fd = os.open(self._path, flags, 0o600)
-        kept = os.fstat(self._fd).st_size
+        kept, given = self._kept()
         if first not in (0, kept):
             raise _wrong_offset(first, kept)
-        os.ftruncate(self._fd, first)
+        if given and not first == kept == total:
+            self._path.unlink()
+            given = False
+            if first:
+                raise _wrong_offset(first, 0)
+        flags = os.O_RDONLY if given else os.O_RDWR | os.O_CREAT
+        self._fd = os.open(self._path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if not given:
+            os.ftruncate(self._fd, first)
         while data := os.read(self._fd, _CHUNK):
             self.digest.update(data)
         self.size = first
+
+    def _kept(self) -> tuple[int, bool]:
+        """How many bytes are kept, and whether the store was given them: it takes a whole file
+        by making it read-only, then by a second link.
+        """
+        try:
+            found = self._path.lstat()
+        except FileNotFoundError:
+            return 0, False
+        return found.st_size, found.st_nlink > 1 or not found.st_mode & modes.S_IWUSR
 
     def append(self, data: bytes) -> None:
         """Raise `Unavailable`, and write nothing, where the disk has too little room."""
@@ -100,6 +123,7 @@ class Spool:
     item_limit_bytes: int
     room: Room
     _writing: dict[Path, "asyncio.Task[Any]"] = field(default_factory=dict)
+    _replaced: "WeakSet[asyncio.Task[Any]]" = field(default_factory=WeakSet)
 
     def check_size(self, upload: Upload, piece: Piece) -> None:
         """Raise `TooLarge` for a file that is announced as larger than any may be."""
@@ -121,18 +145,20 @@ class Spool:
         upload: Upload,
         piece: Piece,
         body: AsyncIterator[bytes],
-        keep: Callable[[Path | bytes], Awaitable[T]],
+        keep: Callable[[Arriving | bytes], Awaitable[T]],
     ) -> T | None:
         """Take the bytes of one request; once the file is whole and right, `keep` it.
 
-        `keep` gets the part file, or the bytes of a small file that came at once. Returns what it
-        does, None for a file that is not whole yet. What came before a connection broke stays.
+        `keep` gets the part file, as soon as the request comes that brings its end; or the bytes
+        of a small file that came at once. Returns what it does, None for a file that is not whole
+        yet. What came before a connection broke stays, and `keep` is cancelled.
         Raises `WrongOffset`, `WrongChecksum` (the part is thrown away), `TooLarge`,
         `InvalidInput`, `Conflict`, `Unavailable`.
         """
         self.check_size(upload, piece)
         path = self._path(upload)
         while (older := self._writing.get(path)) is not None:
+            self._replaced.add(older)
             older.cancel()
             await asyncio.wait([older])
         task = asyncio.ensure_future(self._receive(path, upload, piece, body, keep))
@@ -143,6 +169,12 @@ class Spool:
             await asyncio.wait([task])
         finally:
             task.cancel()
+        if task.cancelled() and task not in self._replaced:
+            # The HTTP server ends what reads a body when it is stopped.
+            raise Unavailable(
+                f"the upload of {upload.path!r} was cut off: the data service is stopping",
+                hint="what came is kept: ask for the Upload-Offset with HEAD and resume",
+            )
         if task.cancelled():
             raise Conflict(
                 f"another upload of {upload.path!r} took this one's place",
@@ -164,9 +196,11 @@ class Spool:
         upload: Upload,
         piece: Piece,
         body: AsyncIterator[bytes],
-        keep: Callable[[Path | bytes], Awaitable[T]],
+        keep: Callable[[Arriving | bytes], Awaitable[T]],
     ) -> T | None:
         part = _Part(path, self.room)
+        file = Arriving(path, piece.total)
+        keeping: asyncio.Future[T] | None = None
         try:
             if piece.first == 0 and piece.end == piece.total and (piece.total or _CHUNK) < _CHUNK:
                 data = await self._small(part, piece, body)
@@ -174,11 +208,15 @@ class Spool:
                     return await to_end(keep(data))
                 body = _again(data, body)
             await self._check_room(upload, piece)
-            await finish(part.open, piece.first)
-            await self._fill(part, upload, piece, body)
-            if await self._is_whole(part, path, upload, piece):
-                return await to_end(keep(path))
-            return None
+            await finish(part.open, piece.first, piece.total)
+            file.reached(part.size)
+            if piece.end == piece.total:
+                keeping = asyncio.ensure_future(keep(file))
+            await self._fill(part, upload, piece, body, file)
+            if not await self._is_whole(part, path, upload, piece):
+                return None
+            file.finish(part.size)
+            return await to_end(keeping or keep(file))
         except OSError as error:
             if isinstance(error, ConnectionError | TimeoutError):
                 raise
@@ -187,6 +225,9 @@ class Spool:
                 hint="the disk may be full; the part that came is kept: resume later",
             ) from error
         finally:
+            if keeping is not None:
+                keeping.cancel()
+                await to_end(asyncio.gather(keeping, return_exceptions=True))
             part.close()
 
     async def _check_room(self, upload: Upload, piece: Piece) -> None:
@@ -199,7 +240,12 @@ class Spool:
             await asyncio.to_thread(self.room.check, max(0, coming))
 
     async def _fill(
-        self, part: _Part, upload: Upload, piece: Piece, body: AsyncIterator[bytes]
+        self,
+        part: _Part,
+        upload: Upload,
+        piece: Piece,
+        body: AsyncIterator[bytes],
+        file: Arriving,
     ) -> None:
         waiting = bytearray()
         try:
@@ -218,6 +264,7 @@ class Spool:
                 if len(waiting) >= _CHUNK or (not data and waiting):
                     full, waiting = bytes(waiting), bytearray()
                     await finish(part.append, full)
+                    file.reached(part.size)
                 if not data:
                     return
         except TimeoutError:

@@ -106,7 +106,7 @@ class Staging:
                 }
                 for path, item in staged.items
             ]
-            answer.append({"name": staged.name, "items": items})
+            answer.append({"name": staged.name, "items": items, "datasets": staged.datasets})
         return answer
 
     async def log_grants(

@@ -86,15 +86,31 @@ class Upkeep:
 
     async def start(self) -> None:
         """What a new leader does once: restore, mark and bury what an earlier one left."""
+        restored = bool(await self.jobs.restored_from())
+        if restored:  # what is remembered may be of the Redis from before
+            await self.catalogue.reload(missed=True)
         buried = {DatasetId(key.partition("/")[2]) for key in await self.store.keys(TOMBSTONES)}
         for dataset in buried:
             await self._quietly(self._bury_again(dataset), "bury", dataset)
         marked = {DatasetId(key.partition("/")[2]) for key in await self.store.keys(MARKERS)}
-        known = {each.id: each for each in self.catalogue.all()}
-        for dataset in sorted(marked - known.keys()):
+        sealed = {
+            each.id: each for each in self.catalogue.all() if each.state is DatasetState.SEALED
+        }
+        for dataset in sorted(marked - sealed.keys()):
             await self._quietly(self._restore(dataset), "restore", dataset)
-        for each in known.values():
-            if each.state is DatasetState.SEALED and each.id not in marked:
+        for each in sealed.values():
+            if each.id in marked:
+                continue
+            if restored and not await self._has_manifest(each):
+                if marked:
+                    await self._quietly(self._drop(each), "restore", each.id)
+                else:  # rather the wrong store, or none yet, than one whose all was deleted
+                    logger("data").warning(
+                        f"the store holds nothing of dataset {each.title}, nor of any other",
+                        action="restore",
+                        dataset=each.id,
+                    )
+            else:
                 await self._quietly(self.mark(each.id), "mark", each.id)
 
     async def sweep(self) -> None:
@@ -128,6 +144,24 @@ class Upkeep:
         if entry is not None:
             await self.datasets.tombstone(entry)
         await self.bury(dataset)
+
+    async def _has_manifest(self, dataset: Dataset) -> bool:
+        try:
+            await self.manifests.of(dataset)
+        except NotFound:
+            return False
+        except Conflict:  # a damaged one: nobody deleted it
+            return True
+        return True
+
+    async def _drop(self, dataset: Dataset) -> None:
+        """Delete what a restored Redis knows from before its deletion: its files are gone."""
+        logger("data").warning(
+            f"dataset {dataset.title} was deleted after the backup, and goes again",
+            action="restore",
+            dataset=dataset.id,
+        )
+        await self.delete(dataset.id)
 
     async def _restore(self, dataset: DatasetId) -> None:
         """Believe a marker only together with the manifest whose SHA-256 it names."""

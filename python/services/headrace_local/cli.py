@@ -1,12 +1,13 @@
 """The command group `headrace local`: Headrace on this machine, without root or Docker."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -15,8 +16,8 @@ import click
 
 from headrace_client.cli import exits
 from headrace_client.cli.base import Words
-from headrace_local import power
-from headrace_local.config import Config, load
+from headrace_local import engine, power
+from headrace_local.config import Config, load, salvage
 from headrace_local.folders import find_home, remove
 from headrace_local.layout import Home
 from headrace_local.supervisor import BUSY_STATUS
@@ -84,6 +85,16 @@ def _file(_: click.Context, __: click.Parameter, text: str | None) -> str | None
 @click.option("--cpus", callback=_cpus, help="CPUs for jobs, for example 2 (first: all).")
 @click.option("--memory", callback=_size, help="Memory for jobs, for example 4GiB (first: 9/10).")
 @click.option(
+    "--backend",
+    type=click.Choice(engine.BACKENDS),
+    help="Run jobs as processes, or in containers of the engine at DOCKER_HOST (first: process).",
+)
+@click.option(
+    "--worker-image",
+    metavar="IMAGE",
+    help="With --backend docker: for jobs that name no image (first: headrace/worker-python).",
+)
+@click.option(
     "--store",
     metavar="s3://[HOST:PORT/]BUCKET[/PREFIX]",
     help="Keep objects on an S3 server, not in the state folder. Only at the first start.",
@@ -112,6 +123,8 @@ def up(
     port: int | None,
     cpus: float | None,
     memory: int | None,
+    backend: str | None,
+    worker_image: str | None,
     foreground: bool,
     tls_cert: str | None,
     tls_key: str | None,
@@ -121,10 +134,11 @@ def up(
 ) -> None:
     """Start Headrace and wait until it is ready; nothing to do when it is up.
 
-    Port, CPUs, memory, TLS files and the store are remembered (of the store's keys only where
-    their file is). Workers of an earlier run are adopted.
+    Port, CPUs, memory, backend, TLS files and the store are remembered (of the store's keys only
+    where their file is). Workers of an earlier run are adopted.
     """
     given = {name: text for name, text in store_settings.items() if text is not None}
+    given |= engine.settings_from(backend, worker_image, os.environ)
     wish = power.Wish(
         port, cpus, memory, store, store_credentials, given, tls_cert=tls_cert, tls_key=tls_key
     )
@@ -194,7 +208,12 @@ def _say_next() -> None:
 def _say_workers(home: Home) -> None:
     from headrace_local.workers import living
 
-    if left := living(home):
+    try:
+        left = living(home)
+    except HeadraceError:
+        click.echo("workers: unknown, the engine does not answer")
+        return
+    if left:
         click.echo(
             f"{_many(len(left), 'worker')} of running jobs live on; `headrace local up` adopts "
             "them, `headrace local down --stop-workers` ends them."
@@ -217,11 +236,11 @@ def down(stop_workers: bool) -> None:
         if stop_workers and power.running(home):
             _stop_jobs(home, config)
         was_up = power.stop(home)
+        click.echo("Headrace is down." if was_up else "Headrace was not up.")
         if stop_workers:
             workers.end_all(home, _WORKER_GRACE_S)
         else:
             workers.end_idle_nest(home)
-        click.echo("Headrace is down." if was_up else "Headrace was not up.")
         _say_workers(home)
 
 
@@ -272,13 +291,18 @@ def status(output: str) -> None:
 def _show(found: Any) -> None:
     state = "up" if found.ready else "not ready" if found.running else "down"
     click.echo(f"Headrace   {state}  {found.url}")
+    if found.maintenance:
+        click.echo(f"           {found.maintenance}")
     click.echo(f"folder     {found.home}")
     disk = f"{rough_size(found.used_bytes)} used, {rough_size(found.free_bytes)} free"
     click.echo(f"disk       {disk}")
     for each in found.processes:
         how = f"running, pid {each.pid}, up {_span(each.uptime_s)}" if each.pid else "stopped"
         click.echo(f"{each.name:<10} {how}")
-    click.echo(f"workers    {len(found.workers)}")
+    if found.workers is None:
+        click.echo("workers    unknown: the container engine does not answer")
+    else:
+        click.echo(f"workers    {len(found.workers)}")
     if found.jobs is None:
         click.echo("jobs       unknown: Redis does not answer")
     else:
@@ -297,6 +321,44 @@ def _many(number: int, thing: str) -> str:
 
 
 @local.command(context_settings=_HELP)
+@click.argument("file", type=click.Path(path_type=Path, resolve_path=True))
+def backup(file: Path) -> None:
+    """Write jobs, datasets' descriptions, users and keys, as of now, to FILE.
+
+    Headrace has to be up. Objects are not in it: copy `store/` after it, or have the S3 server
+    do so. Keep FILE as you keep a key: it holds secrets and what opens them.
+    """
+    from headrace_local import backup as backups
+
+    with _errors_said():
+        home = find_home()
+        power.check_home(home)
+        if not power.running(home):
+            raise Unavailable("Headrace is not up", hint="`headrace local up` first")
+        made = backups.make(home, file)
+    click.echo(f"{file} holds Headrace as of {made.at} ({rough_size(made.size_bytes)} of Redis).")
+
+
+@local.command(context_settings=_HELP)
+@click.argument("file", type=click.Path(path_type=Path, resolve_path=True, exists=True))
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def restore(file: Path, yes: bool) -> None:
+    """Go back to the backup in FILE. Headrace has to be down; the next `up` begins with it.
+
+    What was accepted later is forgotten, but for datasets that are in the store.
+    """
+    from headrace_local import backup as backups
+
+    with _errors_said():
+        home = find_home()
+        if not yes:
+            click.confirm(f"Forget what {home.root} holds since that backup?", abort=True)
+        made = backups.restore(home, file)
+    click.echo(f"{home.root} is as it was at {made.at}. Next: `headrace local up`")
+    click.echo("then `headrace nodes list` says what runs that this backup does not know.")
+
+
+@local.command(context_settings=_HELP)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def reset(yes: bool) -> None:
     """Stop everything and remove the state folder: jobs, datasets, tokens."""
@@ -308,12 +370,21 @@ def reset(yes: bool) -> None:
         power.check_home(home)
         if not yes:
             click.confirm(f"Remove {home.root} with all jobs and datasets?", abort=True)
-        with suppress(InvalidInput):  # a damaged config.json must not be in a reset's way
+        unknown = ""
+        try:
             store = load(home).store
+        except InvalidInput:  # a damaged config.json must not be in a reset's way
+            if salvage(home) is None:
+                unknown = engine.owner(home)
         power.stop(home)
-        workers.end_all(home, 0.0)
+        workers.remove_all(home)
         remove(home)
         click.echo(f"{home.root} is removed.")
+        if unknown:
+            click.echo(
+                "Its config.json was damaged: if its jobs ran in containers, some may be left."
+            )
+            click.echo(f"`docker ps -a --filter label=headrace.owner={unknown}` lists them.")
         if store:
             click.echo(f"The objects in {store} are still there.")
 

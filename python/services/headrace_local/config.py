@@ -56,6 +56,17 @@ def load(home: Home) -> Config:
         ) from error
 
 
+def salvage(home: Home) -> dict[str, str] | None:
+    """Where workers run, by a `config.json` that is damaged; None where it says nothing of it."""
+    try:
+        settings = dict(json.loads(home.config.read_text(encoding="utf-8"))["settings"])
+        return {
+            name: str(settings[name]) for name in ("backend", "docker_url") if name in settings
+        }
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
 def save(home: Home, config: Config) -> None:
     """Write `config.json` and `client.json`."""
     document = {"version": VERSION, **dataclasses.asdict(config)}

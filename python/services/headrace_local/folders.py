@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from secrets import token_hex
 
-from headrace_agent.folders import remove_tree
+from headrace_agent.trees import remove_tree
 from headrace_local.layout import Home, root_from
 from headrace_model.errors import Conflict, InvalidInput
 

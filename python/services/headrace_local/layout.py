@@ -74,6 +74,11 @@ class Home:
         return self.root / "redis"
 
     @property
+    def restored(self) -> Path:
+        """Says which backup `redis` holds, until Redis begins a new epoch with it."""
+        return self.redis / "restored"
+
+    @property
     def acl(self) -> Path:
         """Redis's users and what each may do; of their passwords only the SHA-256."""
         return self.redis / "users.acl"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace_local import health, processes, redis_server, stores
+from headrace_local import engine, health, processes, redis_server, stores, workers
 from headrace_local.config import DEFAULT_PORT, Config, load, save
 from headrace_local.folders import prepare
 from headrace_local.layout import Home
@@ -35,7 +35,7 @@ class Wish:
     memory_bytes: int | None = None
     store: str | None = None
     store_credentials: Path | None = None
-    store_settings: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     tls_cert: str | None = None
     tls_key: str | None = None
 
@@ -48,12 +48,17 @@ def running(home: Home) -> processes.Found | None:
 def configure(home: Home, wish: Wish, say: Callable[[str], None]) -> Config:
     """Make the folders and write the configuration for a start.
 
-    Raises `Conflict` for a port that was asked for and is taken, and for another store than the
-    home has; `InvalidInput` for TLS files that can't be used; what `stores.try_out` raises.
+    Raises `Conflict` for a port that was asked for and is taken, for another store than the home
+    has, and for another backend or engine while workers live; `InvalidInput` for TLS files that
+    can't be used; what `stores.try_out` raises.
     """
     config = stores.choose(home, load(home), wish.store, wish.store_credentials)
-    config = dataclasses.replace(config, settings={**config.settings, **wish.store_settings})
+    before = engine.url(config)
+    config = dataclasses.replace(config, settings={**config.settings, **wish.settings})
+    if before != engine.url(config):
+        _check_nobody_lives(home, before)
     stores.try_out(home, config, say)
+    engine.try_out(home, config)
     tls_cert = config.tls_cert if wish.tls_cert is None else wish.tls_cert
     tls_key = config.tls_key if wish.tls_key is None else wish.tls_key
     tls_of(tls_cert, tls_key)  # as the service will do, but the sentence comes on the screen
@@ -81,6 +86,29 @@ def configure(home: Home, wish: Wish, say: Callable[[str], None]) -> Config:
     return config
 
 
+def _check_nobody_lives(home: Home, engine_url: str) -> None:
+    """Raise where a worker lives, or may, that an agent with another backend would start again.
+
+    The home is configured as it was; `engine_url` is what `engine.url` said of that.
+    """
+    try:
+        left = workers.living(home)
+    except Unavailable as error:
+        raise Unavailable(
+            f"workers of running jobs may live on at {engine_url}, which does not answer, and "
+            "another backend or engine can't adopt them",
+            hint="start that engine again, or name it in DOCKER_HOST; where it is gone for good, "
+            f"change docker_url in the settings of {home.config}",
+        ) from error
+    if left:
+        where = f" at {engine_url}" if engine_url else ""
+        raise Conflict(
+            f"{len(left)} workers of running jobs live on{where}, which another backend or engine "
+            "can't adopt",
+            hint="`headrace local down --stop-workers` first",
+        )
+
+
 def check_unchanged(config: Config, wish: Wish) -> None:
     """Raise `Conflict` when the wish is another than what runs."""
     asked = {
@@ -96,8 +124,10 @@ def check_unchanged(config: Config, wish: Wish) -> None:
         ),
         **{
             f"--{name.replace('_', '-')}": (value, config.settings.get(name))
-            for name, value in wish.store_settings.items()
+            for name, value in wish.settings.items()
+            if name != "docker_url"
         },
+        "DOCKER_HOST": (wish.settings.get("docker_url"), engine.url(config)),
     }
     changed = [name for name, (new, old) in asked.items() if new is not None and new != old]
     if changed:

@@ -3,17 +3,17 @@
 from pathlib import Path
 from secrets import token_hex
 
-from headrace_adapters.redis.acl import ADMIN, SERVICES, acl_file, user_of
+from headrace_adapters.redis.acl import ADMIN, acl_file, user_of
 from headrace_adapters.redis.connection import Redis
 from headrace_local.environ import NODE, redis_url
 from headrace_local.folders import write_private
-from headrace_local.layout import Home
+from headrace_local.layout import SERVICES, Home
 
 _PASSWORD_BYTES = 32
 
 
 def users() -> tuple[str, ...]:
-    """Every user of the home's Redis."""
+    """Every user of the home's Redis: of the services that run here, and of no other."""
     return (ADMIN, *(user_of(service, NODE) for service in SERVICES))
 
 

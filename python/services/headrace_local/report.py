@@ -26,14 +26,18 @@ class ProcessReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A home as it is now. `jobs` is None where Redis does not answer."""
+    """A home as it is now. `jobs` is None where Redis does not answer.
+
+    `maintenance`: who keeps new work away, and why.
+    """
 
     home: Path
     url: str
     ready: bool
     processes: tuple[ProcessReport, ...]
-    workers: tuple[str, ...]
+    workers: tuple[str, ...] | None
     jobs: dict[str, int] | None
+    maintenance: str | None
     used_bytes: int
     free_bytes: int
 
@@ -53,8 +57,9 @@ class Report:
                 {"name": each.name, "pid": each.pid, "uptime_s": each.uptime_s}
                 for each in self.processes
             ],
-            "workers": list(self.workers),
+            "workers": None if self.workers is None else list(self.workers),
             "jobs": self.jobs,
+            "maintenance": self.maintenance,
             "disk": {"used_bytes": self.used_bytes, "free_bytes": self.free_bytes},
         }
 
@@ -69,8 +74,9 @@ def make(home: Home, config: Config) -> Report:
         url=config.url,
         ready="services" in found and is_ready(home, config),
         processes=tuple(_process(name, found.get(name)) for name in PROCESSES),
-        workers=tuple(workers.living(home)),
+        workers=_workers(home),
         jobs=_jobs(home) if "redis" in found else None,
+        maintenance=_maintenance(home) if "redis" in found else None,
         used_bytes=_used_bytes(home.root),
         free_bytes=shutil.disk_usage(home.root).free,
     )
@@ -82,11 +88,26 @@ def _process(name: str, found: processes.Found | None) -> ProcessReport:
     return ProcessReport(name, found.pid, round(found.uptime_s, 1))
 
 
+def _workers(home: Home) -> tuple[str, ...] | None:
+    try:
+        return tuple(workers.living(home))
+    except HeadraceError:  # the engine does not answer
+        return None
+
+
 def _jobs(home: Home) -> dict[str, int] | None:
     try:
         return {str(status): count for status, count in jobs.counts(home).items() if count}
     except HeadraceError:
         return None
+
+
+def _maintenance(home: Home) -> str | None:
+    try:
+        said = jobs.maintenance(home)
+    except HeadraceError:
+        return None
+    return said.sentence if said else None
 
 
 def _used_bytes(root: Path) -> int:

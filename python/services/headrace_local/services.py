@@ -10,6 +10,7 @@ from typing import get_type_hints
 from headrace_adapters.redis.events import Events
 from headrace_local import processes
 from headrace_local.admin import ensure_admin, ensure_internal_token
+from headrace_local.backup import finish_restore
 from headrace_local.config import Config, load
 from headrace_local.environ import environ_for
 from headrace_local.folders import find_home
@@ -33,6 +34,7 @@ def build(home: Home, config: Config, service: str, events: Events) -> lifecycle
 async def run(home: Home, config: Config) -> None:
     """Run all services until SIGTERM."""
     await asyncio.to_thread(ensure_internal_token, home)
+    await finish_restore(home)
     await ensure_admin(home)
     # Each service would wake up for each event by a reader of its own; here one serves all.
     redis = connect(home)

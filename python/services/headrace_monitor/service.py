@@ -53,6 +53,7 @@ class Monitor:
         self._log = logger(Role.MONITOR)
         self._pending: Pending[JobId] = Pending()
         self._lost: frozenset[NodeId] = frozenset()
+        self._confirmed: frozenset[NodeId] = frozenset()
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
@@ -60,11 +61,15 @@ class Monitor:
 
     async def _act(self, term: int) -> None:
         self._note_lost(await self._nodes.all())
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._sweep())
-            group.create_task(self._watch_nodes(term))
-            group.create_task(self._decide_all(term))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen())
+                group.create_task(self._sweep())
+                group.create_task(self._watch_nodes(term))
+                group.create_task(self._decide_all(term))
+        finally:
+            JOBS.clear()  # another replica counts from now on
+            NODES.clear()
 
     async def _listen(self) -> None:
         async for hint in self._events.follow():
@@ -91,10 +96,10 @@ class Monitor:
         while True:
             records = await self._nodes.all()
             now = time.monotonic()
-            up = [(node.id, node.counter) for node in records if node.state is NodeState.UP]
-            still = watch.look(up, now - before)
+            served = [(n.id, n.counter) for n in records if n.state is not NodeState.LOST]
+            still = watch.look(served, now - before)
             before = now
-            counters = dict(up)
+            counters = dict(served)
             for node in still:
                 if await self._nodes.lose(node, counters[node], term):
                     self._log.warning(f"node {node} is lost", action="node_lost", node=node)
@@ -104,11 +109,13 @@ class Monitor:
             await asyncio.sleep(_LOOK_S)
 
     def _note_lost(self, records: "list[NodeRecord]") -> None:
-        known = frozenset(node.id for node in records if node.state is NodeState.LOST)
+        lost = frozenset(node.id for node in records if node.state is NodeState.LOST)
+        confirmed = frozenset(node.id for node in records if node.confirmed)
+        news = (lost - self._lost) | (confirmed - self._confirmed)
         for node in records:
-            if node.id in known and node.id not in self._lost:
+            if node.id in news:
                 self._pending.add(*(JobId(run.rpartition(".")[0]) for run in node.held))
-        self._lost = known
+        self._lost, self._confirmed = lost, confirmed
         for state in NodeState:
             NODES.labels(state).set(sum(node.state is state for node in records))
 
@@ -158,13 +165,17 @@ class Monitor:
             self._jobs.facts(job.id, job.attempt, nodes), self._jobs.now_ms()
         )
         stopping = job.status is Status.STOPPING
+        ends = stopping or not self._lost.isdisjoint(nodes)
+        spec = load_jobtext(job.spec) if ends else None
         return Seen(
             facts=facts,
             lost=self._lost,
-            holding=await self._jobs.holders(job) if stopping else frozenset(),
-            retry=load_jobtext(job.spec).retry if stopping else Retry(),
+            holding=await self._jobs.holders(job) if stopping or job.is_spread else frozenset(),
+            retry=spec.retry if spec else Retry(),
             now_ms=now_ms,
             array=await self._arrays.read(job.id) if job.is_array else None,
+            exclusive=spec is not None and spec.limits.exclusive,
+            confirmed=self._confirmed,
         )
 
 

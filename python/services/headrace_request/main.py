@@ -11,6 +11,7 @@ from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.log_replies import LogReplies
+from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.users import UserStore, new_token
@@ -20,6 +21,7 @@ from headrace_model.resources import Allocation
 from headrace_request.api.document import OPEN, add_document
 from headrace_request.api.jobs import JobRoutes
 from headrace_request.api.live import WS, LiveRoute
+from headrace_request.api.maintenance import add_maintenance
 from headrace_request.api.people import LOGIN, PeopleRoutes
 from headrace_request.api.requests import CALLER_KEY
 from headrace_request.api.streams import add_datasets, add_logs, add_nodes
@@ -34,6 +36,8 @@ from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
 from headrace_request.service.logs import LogReader, ReadAllocation
+from headrace_request.service.maintenance import MaintenanceDesk
+from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.passwords import Passwords
 from headrace_request.service.peers import Peer
 from headrace_request.service.people import People
@@ -60,7 +64,9 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     token = InternalToken(settings.internal_token_file)
     data = Peer("data", settings.data_url, token)
     scheduler = Peer("scheduler", settings.scheduler_url, token)
-    nodes = Cached(NodeStore(redis).all, _REMEMBER_S)
+    node_store = NodeStore(redis)
+    nodes = Cached(node_store.all, _REMEMBER_S)
+    node_desk = NodeDesk(node_store, nodes, store)
     # Redis may have been restored while it was away: what is decided from now on is decided from
     # what it holds now, so the epoch is read anew.
     users = UserStore(redis)
@@ -98,13 +104,14 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     app = _app(redis, doorman, settings)
     PeopleRoutes(people, settings.headers_s).add_to(app)
     lister = Lister(model, feed, store)
-    hub = LiveHub(events, store, doorman, desk, lister, reader)
+    hub = LiveHub(events, store, doorman, desk, node_desk, lister, reader)
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, scheduler, settings).add_to(app)
     add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
     add_datasets(app, data)
-    add_nodes(app, desk)
+    add_nodes(app, node_desk)
+    add_maintenance(app, MaintenanceDesk(MaintenanceStore(redis), store))
     add_document(app)
     return Service(
         name="request",

@@ -1,12 +1,16 @@
 """Wires the scheduler; `python -m headrace_scheduler.main` runs it alone."""
 
+from pathlib import Path
+
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
+from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_model.status import Role
 from headrace_scheduler.api import add_routes
+from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.http import InternalToken, make_app
@@ -23,8 +27,15 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
+    limits = LimitsFile(Path(settings.resources_file) if settings.resources_file else None)
     scheduler = Scheduler(
-        JobStore(redis), NodeStore(redis), events or Events(redis), leader, settings
+        JobStore(redis),
+        NodeStore(redis),
+        MaintenanceStore(redis),
+        limits,
+        events or Events(redis),
+        leader,
+        settings,
     )
     app = make_app(
         "scheduler",
@@ -35,7 +46,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     add_routes(app, scheduler)
     return Service(
         name="scheduler",
-        open=[redis.open],
+        open=[limits.open, redis.open],
         loops=[scheduler.run],
         app=app,
         listen=settings.listen,

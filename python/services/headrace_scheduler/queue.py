@@ -1,20 +1,24 @@
 """What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
+from collections import deque
 from collections.abc import Iterable
+from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING
 
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.resources import NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
-from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.waiting import Waiting
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.nodes import NodeRecord
 
 _HOLDING = (*HAS_ATTEMPT, Status.STOPPING)
-_AT_ONCE = 1_000
+_AT_ONCE = 500
 
 
 def waiting_job(job: Job) -> WaitingJob:
@@ -57,21 +61,38 @@ def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
 
 
 class Queue:
-    """The waiting and running jobs, as last read."""
+    """The waiting and running jobs, as last read.
+
+    The queue is read from its head, in rank order. While the rest is `unread` a snapshot ends
+    where reading has come to, so that a plan is that of the whole queue up to there.
+    """
 
     def __init__(self, jobs: "JobStore") -> None:
         self._jobs = jobs
-        self._waiting: dict[JobId, WaitingJob] = {}
+        self._waiting = Waiting()
         self._running: dict[JobId, RunningJob] = {}
+        self._unread: deque[JobId] = deque()
+        self.until: Place = END  # no waiting job before it is unknown
 
-    async def load(self) -> None:
-        """Read everything; forgets what Redis no longer has."""
-        ids = set(await self._jobs.queue())
-        for status in _HOLDING:
-            ids.update(await self._jobs.in_status(status))
-        for known in (self._waiting.keys() | self._running.keys()) - ids:
-            self._forget(known)
-        await self.refresh(ids)
+    async def begin(self) -> None:
+        """Read what runs, and who waits; `read_on` then reads the waiting jobs."""
+        self._unread.extend(await self._jobs.queue())
+        self.until = (-inf, JobId("")) if self._unread else END
+        await self.refresh(await self._under_way())
+
+    @property
+    def unread(self) -> bool:
+        """Tell whether waiting jobs are still to be read."""
+        return bool(self._unread)
+
+    async def read_on(self) -> None:
+        """Read the next waiting jobs."""
+        some = list(islice(self._unread, _AT_ONCE))
+        jobs = await self.refresh(some)
+        for _ in some:
+            self._unread.popleft()
+        places = [(job.rank, job.id) for job in jobs]
+        self.until = max([self.until, *places]) if self._unread else END
 
     async def mend(self) -> None:
         """Read what hints missed, without reading the whole queue again.
@@ -80,12 +101,10 @@ class Queue:
         its placement is refused as stale; only a held job would wait for ever, so those are read.
         """
         queued = set(await self._jobs.queue())
-        under_way: set[JobId] = set()
-        for status in _HOLDING:
-            under_way.update(await self._jobs.in_status(status))
-        held = {job.id for job in self._waiting.values() if job.held}
-        moved = (queued ^ self._waiting.keys()) | (under_way ^ self._running.keys())
-        await self.refresh(moved | held)
+        under_way = await self._under_way()
+        waiting = set(self._waiting)
+        moved = ((queued ^ waiting) - set(self._unread)) | (under_way ^ self._running.keys())
+        await self.refresh(moved | self._waiting.held)
 
     async def refresh(self, ids: Iterable[JobId]) -> list[Job]:
         """Read these jobs anew; returns those that exist."""
@@ -95,32 +114,38 @@ class Queue:
             some = wanted[first : first + _AT_ONCE]
             jobs = await self._jobs.get_many(some)
             for gone in set(some) - {job.id for job in jobs}:
-                self._forget(gone)
+                self.forget(gone)
             for job in jobs:
                 self._note(job)
             found += jobs
         return found
 
-    def snapshot(self, nodes: tuple[Node, ...]) -> Snapshot:
-        """All that a plan looks at."""
-        waiting = sorted(self._waiting.values(), key=lambda job: (job.rank, job.id))
-        return Snapshot(nodes, tuple(waiting), tuple(self._running.values()))
+    def snapshot(self, nodes: tuple[Node, ...], now_ms: int) -> Snapshot:
+        """All that a plan looks at; it holds until the next change."""
+        running = tuple(self._running.values())
+        return Snapshot(nodes, self._waiting.lines(now_ms), running, self.until)
 
-    def next_start_ms(self, now_ms: int) -> int | None:
-        """When the next job whose start lies in the future may start."""
-        times = [job.not_before_ms for job in self._waiting.values() if job.not_before_ms]
-        return min((at for at in times if at > now_ms), default=None)
+    def next_start_ms(self) -> int | None:
+        """When the next job whose start lay in the future at the last snapshot may start."""
+        return self._waiting.next_start_ms()
+
+    def forget(self, job: JobId) -> None:
+        """Leave a job out, known or not."""
+        self._waiting.drop(job)
+        self._running.pop(job, None)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    async def _under_way(self) -> set[JobId]:
+        found: set[JobId] = set()
+        for status in _HOLDING:
+            found.update(await self._jobs.in_status(status))
+        return found
+
     def _note(self, job: Job) -> None:
-        self._forget(job.id)
+        self.forget(job.id)
         if job.status is Status.AWAITING_ALLOCATION:
-            self._waiting[job.id] = waiting_job(job)
+            self._waiting.put(waiting_job(job))
         elif job.status in _HOLDING and (running := _running_job(job)):
             self._running[job.id] = running
-
-    def _forget(self, job: JobId) -> None:
-        self._waiting.pop(job, None)
-        self._running.pop(job, None)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import Conflict, HeadraceError, NotFound, Stale
@@ -12,18 +13,20 @@ from headrace_model.resources import Allocation
 from headrace_model.status import Role, Status
 from headrace_scheduler.core.launch import after_prerequisites, launch, place
 from headrace_scheduler.core.plan import plan
-from headrace_scheduler.core.snapshot import Snapshot
-from headrace_scheduler.core.why import Explanation, explain
-from headrace_scheduler.queue import Queue, nodes_of
+from headrace_scheduler.core.snapshot import Node
+from headrace_scheduler.core.why import Explanation, after_restore, explain, in_maintenance
+from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.queue import Queue, nodes_of, waiting_job
 from headrace_scheduler.settings import Settings
 from headrace_service.hints import Pending
 from headrace_service.leader import Leader
 from headrace_service.logs import logger
-from headrace_service.metrics import REFUSALS, TRANSITIONS
+from headrace_service.metrics import MAINTENANCE, REFUSALS, TRANSITIONS
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.maintenance import MaintenanceStore
     from headrace_adapters.redis.nodes import NodeStore
 
 _PLACED_AT_ONCE = 100
@@ -39,12 +42,16 @@ class Scheduler:
         self,
         jobs: "JobStore",
         nodes: "NodeStore",
+        maintenance: "MaintenanceStore",
+        limits: LimitsFile,
         events: "Events",
         leader: Leader,
         settings: Settings,
     ) -> None:
         self._jobs = jobs
         self._nodes = nodes
+        self._maintenance = maintenance
+        self._limits = limits
         self._events = events
         self._leader = leader
         self._settings = settings
@@ -66,26 +73,46 @@ class Scheduler:
         job = await self._jobs.get(job_id)
         if job.status is not Status.AWAITING_ALLOCATION:
             raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
+        if said := await self._maintenance.get():
+            return in_maintenance(said)
+        if backup := await self._jobs.restored_from():
+            return after_restore(backup)
+        waiting, now_ms = waiting_job(job), await self._jobs.now_ms()
         queue = Queue(self._jobs)
-        await queue.load()
-        snapshot = queue.snapshot(nodes_of(await self._nodes.all()))
-        waiting = next((each for each in snapshot.waiting if each.id == job_id), None)
-        if waiting is None:
-            return None
-        planned = plan(snapshot, await self._jobs.now_ms(), limit=len(snapshot.waiting))
+        await queue.begin()
+        while queue.unread and queue.until < waiting.place:
+            await queue.read_on()
+        # In a line of its own it is looked at even where another that asks alike can't start.
+        queue.forget(job_id)
+        await self._limits.look()
+        nodes = self._limits.limit(nodes_of(await self._nodes.all()))
+        snapshot = queue.snapshot(nodes, now_ms)
+        lines = sorted((*snapshot.lines, (waiting,)), key=lambda line: line[0].place)
+        snapshot = replace(snapshot, lines=tuple(lines), until=waiting.place)
+        planned = plan(snapshot, now_ms, limit=len(queue) + 1)
         if any(placement.job == job_id for placement in planned.placements):
             return None
         return explain(waiting, planned.why(job_id), snapshot.nodes)
 
     async def _act(self, term: int) -> None:
         queue = Queue(self._jobs)
-        await queue.load()
         await self._set_clock()
+        await queue.begin()
         self._changed.add(None)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._listen())
-            group.create_task(self._sweep(queue))
-            group.create_task(self._plan_all(queue, term))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(queue))
+                group.create_task(self._listen())
+                group.create_task(self._sweep(queue))
+                group.create_task(self._plan_all(queue, term))
+        finally:
+            MAINTENANCE.set(0)  # who leads next looks for itself
+
+    async def _read(self, queue: Queue) -> None:
+        """Read the queue from its head; what has been read is planned meanwhile."""
+        while queue.unread:
+            await queue.read_on()
+            self._changed.add(None)
 
     async def _listen(self) -> None:
         async for hint in self._events.follow():
@@ -93,7 +120,7 @@ class Scheduler:
                 case "job" if hint["to"] not in _OWN:
                     self._changed.add(JobId(hint["job"]))
                     self._arrived |= hint["to"] == Status.AWAITING_ALLOCATION
-                case "node" | None:
+                case "node" | "maintenance" | "restore" | None:
                     self._changed.add(None)
                 case _:
                     pass
@@ -104,6 +131,8 @@ class Scheduler:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
             await queue.mend()
+            await self._limits.look()
+            MAINTENANCE.set(await self._maintenance.get() is not None)
             for status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_SCHEDULING):
                 self._changed.add(*await self._jobs.in_status(status))
             self._changed.add(None)
@@ -117,14 +146,14 @@ class Scheduler:
     async def _plan_all(self, queue: Queue, term: int) -> None:
         awaited: dict[JobId, frozenset[JobId]] = {}  # job → its prerequisites
         while True:
-            start = queue.next_start_ms(self._now_ms())
+            start = queue.next_start_ms()
             pause_s = None if start is None else max(0.0, (start - self._now_ms()) / 1000)
             changed = await self._changed.take(pause_s)
             ids = [id for id in changed if id is not None]
             if len(queue) or self._arrived:
                 # There will be a plan: what it needs is read in one round trip.
                 self._arrived = False
-                jobs, nodes = await asyncio.gather(queue.refresh(ids), self._nodes.all())
+                jobs, nodes = await asyncio.gather(queue.refresh(ids), self._open_nodes())
             else:
                 jobs, nodes = await queue.refresh(ids), None
             dependents = {job for job, after in awaited.items() if after & changed}
@@ -140,8 +169,15 @@ class Scheduler:
                     case _:
                         pass
             if len(queue):
-                snapshot = queue.snapshot(nodes_of(nodes or await self._nodes.all()))
-                await self._plan(queue, snapshot, {job.id: job for job in jobs}, term)
+                now_nodes = await self._open_nodes() if nodes is None else nodes
+                await self._plan(queue, now_nodes, {job.id: job for job in jobs}, term)
+
+    async def _open_nodes(self) -> tuple[Node, ...]:
+        """The nodes for a plan, in one round trip; none while nothing may start."""
+        nodes, said, restored = await asyncio.gather(
+            self._nodes.all(), self._maintenance.get(), self._jobs.restored_from()
+        )
+        return () if said or restored else self._limits.limit(nodes_of(nodes))
 
     async def _check_prerequisites(self, job: Job, term: int) -> None:
         others = {each.id: each.status for each in await self._jobs.get_many(job.after)}
@@ -149,10 +185,11 @@ class Scheduler:
             await self._apply(job, move, term)
 
     async def _plan(
-        self, queue: Queue, snapshot: Snapshot, read: dict[JobId, Job], term: int
+        self, queue: Queue, nodes: tuple[Node, ...], read: dict[JobId, Job], term: int
     ) -> None:
         """Plan and apply what can start now; `read` are jobs just read."""
-        planned = plan(snapshot, self._now_ms(), limit=_PLACED_AT_ONCE)
+        now_ms = self._now_ms()
+        planned = plan(queue.snapshot(nodes, now_ms), now_ms, limit=_PLACED_AT_ONCE)
         if not planned.placements:
             return
         allocations = {each.job: each.allocation for each in planned.placements}

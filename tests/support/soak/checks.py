@@ -129,14 +129,12 @@ class Inspection:
             self._figures.harm(Harm.LOST, f"{expected.errand} {job} made nothing")
 
     async def _store(self, sealed: list[Dataset]) -> None:
-        """The store holds all that was sealed, the logs, and nothing else."""
+        """The store holds all that was sealed, the logs, and nothing else once it was swept."""
         settings = read(Settings, environ_for(self._stack.home, self._stack.config, "data"))
         store = make_store(settings)
         try:
             wanted = {key async for key in self._wanted(store, sealed)}
-            there: set[str] = set()
-            for prefix in (DATASETS, MARKERS, TOMBSTONES):
-                there.update(await store.keys(prefix))
+            there = await self._swept(store, wanted)
             logs = {key.split("/")[1] for key in await store.keys("logs")}
         finally:
             await store.close()
@@ -146,6 +144,20 @@ class Inspection:
             self._figures.harm(Harm.LEAKED, f"{key} is left in the store")
         for job in sorted(logs - self._ground.accepted.keys()):
             self._figures.harm(Harm.LEAKED, f"the store holds a log of {job}")
+
+    async def _swept(self, store: ObjectStore, wanted: set[str]) -> set[str]:
+        """What lies there when the sweep has left no more than is wanted, or is overdue."""
+        there: set[str] = set()
+
+        async def none_too_many() -> bool:
+            there.clear()
+            for prefix in (DATASETS, MARKERS, TOMBSTONES):
+                there.update(await store.keys(prefix))
+            return there <= wanted
+
+        with suppress(AssertionError):
+            await wait_until(none_too_many, "the sweep of the store", within_s=_WITHIN_S)
+        return there
 
     async def _wanted(self, store: ObjectStore, sealed: list[Dataset]) -> Any:
         for dataset in sealed:

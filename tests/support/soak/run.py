@@ -105,6 +105,8 @@ class Soak:
             memory_bytes=8 * 2**30,
             settings={
                 "exclusive_s": str(times.exclusive_s),
+                # So that a soak sees what the sweep of the store might do wrong, and does.
+                "store_unnamed_s": "2",
                 **self._store.settings,
             },
         )

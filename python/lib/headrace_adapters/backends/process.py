@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from headrace_adapters.backends.ends import Ends
 from headrace_adapters.backends.nest_link import LinkLost, NestLink, connect_or_start
 from headrace_adapters.backends.nest_wire import MAX_MESSAGE_BYTES, Message, split_key
 from headrace_model.errors import HeadraceError, Unavailable
@@ -36,8 +37,6 @@ _AGAIN_S: Final = 0.5
 _DYING_S: Final = 0.05
 _PAGE: Final = 500
 
-_Attempt = tuple[JobId, int]
-
 
 class ProcessBackend:
     """Starts, ends and tells of workers on this machine.
@@ -56,9 +55,7 @@ class ProcessBackend:
         self._link: NestLink | None = None
         self._connecting = asyncio.Lock()
         self._keeper: asyncio.Task[None] | None = None
-        self._exits: dict[WorkerKey, WorkerExit] = {}
-        self._queues: set[asyncio.Queue[WorkerExit | None]] = set()
-        self._news: dict[_Attempt, set[asyncio.Event]] = {}
+        self._ends = Ends()
 
     async def open(self) -> None:
         """Connect to the folder's nest, or start one; from now on exits are listened for."""
@@ -75,8 +72,7 @@ class ProcessBackend:
         if self._link is not None:
             await self._link.close()
             self._link = None
-        for queue in self._queues:
-            queue.put_nowait(None)
+        self._ends.close()
 
     async def start(self, launch: WorkerLaunch) -> Handle | WorkerExit:
         """Start a worker; returns when its program is executed.
@@ -98,7 +94,7 @@ class ProcessBackend:
         )
         state = _state(reply["worker"])
         if isinstance(state, WorkerExit):
-            self._learn(state)
+            self._ends.learn(state)
             return state
         if state.handle is None:
             raise Unavailable(f"the remains of worker {launch.key} are still being ended")
@@ -133,10 +129,7 @@ class ProcessBackend:
         sees to it even if this program dies. A repeat may only shorten the grace; an unknown
         attempt is success. Cancelled, the stop goes on.
         """
-        news = asyncio.Event()
-        waiting = self._news.setdefault((job, attempt), set())
-        waiting.add(news)
-        try:
+        with self._ends.news((job, attempt)) as news:
             while True:
                 news.clear()
                 reply = await self._call(
@@ -145,10 +138,6 @@ class ProcessBackend:
                 if not reply["left"]:
                     return
                 await news.wait()
-        finally:
-            waiting.discard(news)
-            if not waiting:
-                self._news.pop((job, attempt), None)
 
     async def kill(self, job: JobId, attempt: int) -> None:
         """`stop` without any grace: SIGKILL at once."""
@@ -158,21 +147,13 @@ class ProcessBackend:
         """All workers that were not cleaned, in the order of their start."""
         return await self._list(None)
 
-    async def exits(self) -> AsyncIterator[WorkerExit]:
+    def exits(self) -> AsyncIterator[WorkerExit]:
         """Exits as they happen, after all earlier ones that were not cleaned.
 
         Each comes at least once, to each iterator; after a reconnect none is missed. Ends by
         `close`.
         """
-        queue: asyncio.Queue[WorkerExit | None] = asyncio.Queue()
-        for known in self._exits.values():
-            queue.put_nowait(known)
-        self._queues.add(queue)
-        try:
-            while (found := await queue.get()) is not None:
-                yield found
-        finally:
-            self._queues.discard(queue)
+        return self._ends.follow()
 
     async def clean(self, job: JobId, attempt: int) -> None:
         """Forget an attempt's exits. An unknown attempt is success; raises `Conflict` while a
@@ -221,7 +202,10 @@ class ProcessBackend:
         for _ in range(_TRIES):
             link = await self._connected()
             try:
-                return await asyncio.wait_for(link.call(op, **fields), _REPLY_S)
+                # Not wait_for: before Python 3.12 it forgets a cancel that comes with the answer,
+                # and who was cancelled would go on.
+                async with asyncio.timeout(_REPLY_S):
+                    return await link.call(op, **fields)
             except LinkLost:
                 continue  # every request may be repeated
             except TimeoutError as error:
@@ -237,15 +221,14 @@ class ProcessBackend:
         async with self._connecting:
             if self._link is not None and not self._link.lost.is_set():
                 return self._link
-            earlier = set(self._exits)
+            earlier = set(self._ends.known)
             link, states = await self._fresh_link()
             self._link = link
         exits = {state.key: state for state in states if isinstance(state, WorkerExit)}
-        self._forget([str(key) for key in earlier - exits.keys()])
+        self._ends.forget(earlier - exits.keys())
         for found in exits.values():
-            self._learn(found)
-        for events in self._news.values():
-            _wake(events)
+            self._ends.learn(found)
+        self._ends.wake()
         return link
 
     async def _fresh_link(self) -> tuple[NestLink, tuple[WorkerState, ...]]:
@@ -256,7 +239,8 @@ class ProcessBackend:
             )
             try:
                 # Subscribed first: what ends between the two is heard twice rather than never.
-                await asyncio.wait_for(link.call("subscribe"), _REPLY_S)
+                async with asyncio.timeout(_REPLY_S):
+                    await link.call("subscribe")
                 return link, await self._list(link)
             except LinkLost:
                 await link.close()
@@ -300,26 +284,11 @@ class ProcessBackend:
         if record := message.get("exit"):
             state = _state(record)
             if isinstance(state, WorkerExit):
-                self._learn(state)
+                self._ends.learn(state)
         self._forget(message.get("forgot", ()))
 
-    def _learn(self, found: WorkerExit) -> None:
-        if found.key not in self._exits:
-            self._exits[found.key] = found
-            for queue in self._queues:
-                queue.put_nowait(found)
-        _wake(self._news.get((found.key.job, found.key.attempt), ()))
-
     def _forget(self, keys: Iterable[str]) -> None:
-        for key in keys:
-            found = _key(key)
-            self._exits.pop(found, None)
-            _wake(self._news.get((found.job, found.attempt), ()))
-
-
-def _wake(events: Iterable[asyncio.Event]) -> None:
-    for event in events:
-        event.set()
+        self._ends.forget(_key(key) for key in keys)
 
 
 def _key(text: str) -> WorkerKey:
@@ -345,7 +314,8 @@ def _state(record: Message) -> WorkerState:
     key = _key(record["key"])
     handle = None
     if record["pid"] is not None:
-        handle = Handle(record["boot"], record["pid"], record["start"])
+        # A pid comes back, but not with the same boot and start time.
+        handle = Handle(f"{record['boot']}:{record['pid']}:{record['start']}")
     ended = record["exit"]
     log = _log(record)
     if ended is None:

@@ -11,7 +11,7 @@ import os
 import shutil
 import stat as modes
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256 as new_sha256
 from pathlib import Path
@@ -29,9 +29,11 @@ from headrace_model.errors import (
     TooLarge,
     Unavailable,
 )
-from headrace_ports.object_store import Grant, Stat
+from headrace_ports.arriving import Arriving
+from headrace_ports.object_store import Grant, Listed, Stat
 
 T = TypeVar("T")
+V = TypeVar("V")
 _PART = ".part"  # what a writer has not finished yet; agents use the same ending
 _CHUNK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -67,13 +69,26 @@ class DirectoryStore:
         """
         await self._do(key, lambda at: self._put_file(at, source, sha256, move))
 
+    async def put_arriving(self, key: str, file: Arriving) -> None:
+        """Put a file once it is whole: by a hard link, which costs no time."""
+        await file.whole()
+        await self.put_file(key, file.path, move=True)
+
     async def put_bytes(self, key: str, data: bytes) -> None:
         """Put bytes from memory."""
         await self._do(key, lambda at: self._put(at, lambda fd: _write_all(fd, data)))
 
+    async def put_many(self, objects: Mapping[str, bytes]) -> None:
+        """Put many small objects in one turn of a thread; after an error any may be there."""
+        await self._each(objects, lambda at, data: self._put(at, lambda fd: _write_all(fd, data)))
+
     async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
         """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
         return await self._do(key, lambda at: self._get(at, limit_bytes))
+
+    async def get_many(self, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Read many small objects in one turn of a thread: key → at most how many bytes."""
+        return await self._each(limits, self._get)
 
     async def stream(
         self, key: str, offset: int = 0, length: int | None = None
@@ -105,6 +120,11 @@ class DirectoryStore:
     async def keys(self, prefix: str) -> list[str]:
         """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
         return await self._do(prefix, self._keys)
+
+    async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
+        """Some of the keys below the folder `prefix`, those after `after`; none at the end."""
+        below = tuple(after.removeprefix(f"{prefix}/").split("/")) if after else ()
+        return await self._do(prefix, lambda at: self._page(at, below, most))
 
     async def delete(self, prefix: str) -> None:
         """Delete the object `prefix` and all below the folder `prefix`; success if none is there.
@@ -150,13 +170,28 @@ class DirectoryStore:
 
     async def _do(self, key: str, work: Callable[[tuple[str, ...]], T]) -> T:
         """Check a key and do blocking work on its parts in a thread."""
-        check_item_path(key)
-        if key.endswith(_PART):
-            raise InvalidName(f"{key[:80]!r} can't be a key: {_PART} marks unfinished writes")
-        try:
-            return await to_end(asyncio.to_thread(work, tuple(key.split("/"))))
-        except OSError as error:
-            raise _said(key, error) from error
+        done = await self._each({key: None}, lambda at, _: work(at))
+        return done[key]
+
+    async def _each(
+        self, values: Mapping[str, V], work: Callable[[tuple[str, ...], V], T]
+    ) -> dict[str, T]:
+        """Check keys and do blocking work on the parts and value of each, in one thread."""
+        for key in values:
+            check_item_path(key)
+            if key.endswith(_PART):
+                raise InvalidName(f"{key[:80]!r} can't be a key: {_PART} marks unfinished writes")
+
+        def all_() -> dict[str, T]:
+            done = {}
+            for key, value in values.items():
+                try:
+                    done[key] = work(tuple(key.split("/")), value)
+                except OSError as error:
+                    raise _said(key, error) from error
+            return done
+
+        return await to_end(asyncio.to_thread(all_))
 
     @contextmanager
     def _folder(self, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
@@ -289,6 +324,33 @@ class DirectoryStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         return sorted(found)
+
+    def _page(self, at: tuple[str, ...], after: tuple[str, ...], most: int) -> list[Listed]:
+        found: list[Listed] = []
+        now = time.time()
+
+        def walk(folder: int, at: tuple[str, ...], after: tuple[str, ...]) -> None:
+            first = after[0] if after else ""
+            for name in sorted(each for each in os.listdir(folder) if each >= first):
+                if len(found) >= most:
+                    return
+                # What goes meanwhile, or is no folder, is passed over.
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    known = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                    if modes.S_ISDIR(known.st_mode):
+                        below = os.open(name, _FOLDER, dir_fd=folder)
+                        try:
+                            walk(below, (*at, name), after[1:] if name == first else ())
+                        finally:
+                            os.close(below)
+                    elif modes.S_ISREG(known.st_mode) and not (
+                        name.endswith(_PART) or name == first
+                    ):
+                        found.append(Listed("/".join((*at, name)), now - known.st_mtime))
+
+        with suppress(FileNotFoundError, NotADirectoryError), self._folder(at) as folder:
+            walk(folder, at, after)
+        return found
 
     def _delete(self, at: tuple[str, ...]) -> None:
         try:

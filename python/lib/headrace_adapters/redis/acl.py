@@ -5,7 +5,7 @@ Redis checks both against the caller, and the keys of both, when a script runs. 
 any script, so its rights here, and not our scripts, bound what it can do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -18,6 +18,11 @@ ADMIN: Final = "admin"
 
 AGENT: Final = "agent"
 """The service `agent` has a user for each node: `agent-<node>`."""
+
+JOIN: Final = "join"
+"""The user that machines without credentials share: it can ask to join, and nothing else."""
+
+JOIN_CHANNEL: Final = "hr:join"
 
 READ_ONLY_SINCE: Final = (7, 0)
 """Servers from here on tell reading a key from writing it, and know selectors."""
@@ -57,11 +62,13 @@ SERVICES: Final[Mapping[str, Access]] = {
     "request": Access(
         commands=_ALL | _JOB_COMMANDS | _words(
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
-            "sismember xrange"
+            "sismember xrange hvals"
         ),
-        reads=_words("hr:free hr:held:* hr:node:* hr:nodes hr:packs"),
+        reads=_words("hr:held:* hr:packs"),
         writes=_JOB_KEYS | _words(
-            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:*"
+            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:* hr:free "
+            "hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
+            "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed"
         ),
         # Redis compares the pattern of a PSUBSCRIBE letter by letter, and ours is a random one.
         hears=_words("*"),
@@ -71,15 +78,16 @@ SERVICES: Final[Mapping[str, Access]] = {
         commands=_ALL | _JOB_COMMANDS | _words(
             "exists del hvals hkeys hlen hexists sadd smembers zscore"
         ),
-        reads=_words("hr:free hr:user:*"),
-        writes=_JOB_KEYS | _words(
-            "hr:lease:data hr:work:* hr:facts:* hr:dataset:* hr:datasets:* hr:names hr:versions "
-            "hr:open hr:items:* hr:unmarked hr:tombstones hr:derivation:* hr:secrets:* hr:packs"
+        reads=_words("hr:user:* hr:maintenance"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words(
+            "hr:lease:data hr:restored hr:dataset:* hr:datasets:* hr:names hr:versions "
+            "hr:open hr:items:* hr:unmarked hr:tombstones hr:made:* hr:derivation:* hr:secrets:* "
+            "hr:packs"
         ),
     ),
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers"),
-        reads=_words("hr:node:* hr:nodes"),
+        reads=_words("hr:node:* hr:nodes hr:maintenance hr:restored"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler"),
     ),
     "monitor": Access(
@@ -87,13 +95,27 @@ SERVICES: Final[Mapping[str, Access]] = {
         reads=_words("hr:nodes"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:monitor hr:node:*"),
     ),
+    "cluster": Access(
+        # Who makes the users of agents could make any user: it is as mighty as the admin.
+        commands=_ALL | _words(
+            "set hget hmget hgetall hset hsetnx hdel hkeys hexists smembers srem info subscribe "
+            "unsubscribe acl|users acl|getuser acl|setuser acl|deluser acl|save"
+        ),
+        reads=_words("hr:nodes hr:node:* hr:free hr:held:* hr:work:*"),
+        writes=_words(
+            "hr:epoch hr:commits hr:events hr:lease:cluster hr:services:* hr:refusals:* "
+            "hr:removed"
+        ),
+        hears=_words(JOIN_CHANNEL),
+    ),
     AGENT: Access(
-        commands=_ALL | _words("hget hmget hgetall hset hdel hexists hincrby hvals sadd subscribe "
-                               "unsubscribe publish"),
+        commands=_ALL | _words("hget hmget hgetall hset hsetnx hdel hkeys hexists hincrby hvals "
+                               "sadd subscribe unsubscribe publish"),
         reads=_words("hr:epoch hr:job:* hr:held:{node}"),
         writes=_words(
             "hr:commits hr:events hr:nodes hr:free hr:node:{node} hr:work:{node} hr:facts:{node} "
-            "hr:array:*"
+            "hr:services:{node} hr:refusals:{node} hr:array:* hr:inventory:{node} "
+            "hr:quarantine:{node}"
         ),
         hears=_words("hr:logs:want"),
         says=_words("hr:logs:reply:*"),
@@ -103,15 +125,18 @@ SERVICES: Final[Mapping[str, Access]] = {
 # A script reads and writes by these; whoever runs one needs those that it uses (a test compares).
 SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     "request": _words("create_job transition share_job save_user remove_group make_token "
-                      "revoke_tokens"),
+                      "revoke_tokens drain_node confirm_node label_node forget_node "
+                      "set_maintenance discard_quarantined"),
     "data": _words(
-        "acquire_lease release_lease transition reject_fact create_dataset put_item seal_dataset "
+        "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
         "describe_dataset mark_dataset tidy_job tombstone_dataset forget_dataset restore_dataset "
-        "put_secret archive_jobs forget_pack"
+        "put_secret archive_jobs forget_pack look_at_datasets reconciled"
     ),
     "scheduler": _words("acquire_lease release_lease transition"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),
-    AGENT: _words("register_node renew_node report_fact finish_work take_tasks finish_tasks"),
+    "cluster": _words("acquire_lease release_lease refuse_service drop_services"),
+    AGENT: _words("register_node renew_node describe_node report_fact finish_work take_tasks "
+                  "finish_tasks wish_service drop_services tell_quarantine"),
 }  # fmt: skip
 
 
@@ -123,28 +148,56 @@ def user_of(service: str, node: str = "") -> str:
 
 
 def acl_file(passwords: Mapping[str, str], node: str, version: tuple[int, ...]) -> str:
-    """The text of the ACL file for all services, one agent and the admin.
+    """The text of the ACL file of the users that `passwords` names: services, an agent, the admin.
 
     `passwords`: user → password; only its SHA-256 is written, which is enough for random ones.
-    `version` of the server: one before 7 can't tell reading from writing.
+    `version` of the server: one before 7 can't tell reading from writing. Raises `InvalidInput`
+    for a user that no service has.
     """
-    rules = {ADMIN: "~* &* +@all"}
+    rules = {ADMIN: ["~*", "&*", "+@all"]}
     for service, access in SERVICES.items():
-        rules[user_of(service, node)] = _rules(access, node, version >= READ_ONLY_SINCE)
+        rules[user_of(service, node)] = _rules(access, node, version)
     # Nobody logs in as the default user. It may do all since the server itself is that user while
     # it loads its append-only file: without, each transaction in there is refused, and lost.
     lines = ["user default reset off ~* &* +@all"]
-    for user, granted in rules.items():
-        try:
-            digest = sha256(passwords[user].encode()).hexdigest()
-        except KeyError:
-            raise InvalidInput(f"there is no password for Redis's user {user}") from None
-        lines.append(f"user {user} reset on #{digest} resetchannels {granted}")
+    for user, password in passwords.items():
+        if user not in rules:
+            raise InvalidInput(f"no service has the user {user} of Redis")
+        digest = sha256(password.encode()).hexdigest()
+        _, _, *words = _set_user(user, [digest], rules[user])
+        lines.append(" ".join(["user", *words]))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _rules(access: Access, node: str, tells_reading: bool) -> str:
+def agent_user(node: str, digests: Iterable[str], version: tuple[int, ...]) -> tuple[str, ...]:
+    """The command that makes a node's agent a user; `digests`: SHA-256 of its passwords."""
+    return _set_user(user_of(AGENT, node), digests, _rules(SERVICES[AGENT], node, version))
+
+
+def service_user(
+    service: str, digests: Iterable[str], version: tuple[int, ...]
+) -> tuple[str, ...]:
+    """The command that makes a service other than the agent a user, as `agent_user` does."""
+    return _set_user(service, digests, _rules(SERVICES[service], "", version))
+
+
+def join_user(digests: Iterable[str], version: tuple[int, ...]) -> tuple[str, ...]:
+    """The command that makes the user that machines ask to join as.
+
+    It publishes: what nobody hears is gone, so that no number of requests fills the memory.
+    """
+    asks = Access(commands=_words("publish"), says=_words(JOIN_CHANNEL))
+    return _set_user(JOIN, digests, _rules(asks, "", version))
+
+
+def _set_user(name: str, digests: Iterable[str], rules: Iterable[str]) -> tuple[str, ...]:
+    known = (f"#{digest}" for digest in digests)
+    return ("ACL", "SETUSER", name, "reset", "on", *known, "resetchannels", *rules)
+
+
+def _rules(access: Access, node: str, version: tuple[int, ...]) -> list[str]:
     """One user's rules. The order within a kind is sorted: the file is the same every time."""
+    tells_reading = version >= READ_ONLY_SINCE
     keys = [
         *(f"~{key}" for key in sorted(access.writes)),
         *(f"{'%R~' if tells_reading else '~'}{key}" for key in sorted(access.reads)),
@@ -157,7 +210,7 @@ def _rules(access: Access, node: str, tells_reading: bool) -> str:
     words = [*keys, *channels, *(f"+{command}" for command in commands)]
     if apart:
         words.append(f"(+publish {' '.join(f'&{name}' for name in sorted(access.says))})")
-    return " ".join(words).replace("{node}", node)
+    return [word.replace("{node}", node) for word in words]
 
 
 def _widest(channels: frozenset[str]) -> list[str]:

@@ -40,9 +40,11 @@ from headrace_model.errors import (
     Conflict,
     Fenced,
     HeadraceError,
+    InMaintenance,
     InvalidInput,
     NotFound,
     Stale,
+    TooLarge,
     Unavailable,
 )
 
@@ -95,10 +97,12 @@ _REFUSALS: dict[str, type[HeadraceError]] = {
     "EPOCH": Fenced,
     "INCARNATION": Fenced,
     "LINKED": Linked,
+    "MAINTENANCE": InMaintenance,
     "NOT_FOUND": NotFound,
     "NO_ROOM": NoRoom,
     "STALE": Stale,
     "TERM": Fenced,
+    "TOO_LARGE": TooLarge,
     "TOMBSTONED": Tombstoned,
     "WRONG_TYPE": Damaged,
 }
@@ -148,6 +152,7 @@ class Redis:
         self._scripts = _load_scripts()
         self._loaded = False
         self.epoch = ""
+        self.closed = False
 
     async def open(self) -> None:
         """Wait for Redis, agree on the epoch. Raises `Unavailable` after `patience_s`."""
@@ -166,13 +171,18 @@ class Redis:
             raise Unavailable("Redis does not answer") from None
 
     async def close(self) -> None:
-        """Refuse what still waits and close the sockets."""
+        """Refuse what still waits, and what comes late; close the sockets.
+
+        What must not stop half-way (`headrace_service.threads.to_end`) may outlive the service:
+        it would open a connection that nobody closes.
+        """
+        self.closed = True
         if self._pump:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
         for call in self._waiting:
             if not call.answer.done():
-                call.answer.set_exception(Unavailable("this service is stopping"))
+                call.answer.set_exception(_stopping())
         self._waiting.clear()
         await self._client.aclose()
 
@@ -183,16 +193,21 @@ class Redis:
 
     async def command(self, *command: Any) -> Any:
         """Send one plain command with the next batch, again until it is answered."""
+        return await self._queued(command)
+
+    async def commands(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Send several commands with the next batches; answers in order."""
+        return list(await asyncio.gather(*map(self._queued, commands)))
+
+    def _queued(self, command: tuple[Any, ...]) -> "asyncio.Future[Any]":
+        if self.closed:
+            raise _stopping()
         call = _Call(command)
         self._waiting.append(call)
         self._woken.set()
         if self._pump is None or self._pump.done():
             self._pump = asyncio.get_running_loop().create_task(self._pump_forever())
-        return await call.answer
-
-    async def commands(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Send several commands with the next batches; answers in order."""
-        return list(await asyncio.gather(*(self.command(*command) for command in commands)))
+        return call.answer
 
     async def script(self, name: str, args: dict[str, Any]) -> list[Any]:
         """Run the script `name`; returns its reply after 'OK'.
@@ -240,7 +255,7 @@ class Redis:
                 try:
                     await self._send(batch)
                 except asyncio.CancelledError:
-                    _fail(batch, Unavailable("this service is stopping"))
+                    _fail(batch, _stopping())
                     raise
                 except Exception as error:
                     # Nothing that we know of: its callers must hear it, the others go on.
@@ -312,6 +327,10 @@ def _read_password(file: Path) -> str:
         raise InvalidInput(
             f"the file {file} with Redis's password can't be read: {error.strerror}"
         ) from None
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("this service is stopping")
 
 
 def _fail(batch: list[_Call], error: HeadraceError) -> None:

@@ -1,13 +1,14 @@
 """The catalogue of datasets in Redis: make, fill, seal, describe, delete, restore, read."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from headrace_adapters.redis.connection import Redis
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import DatasetId, JobId
+from headrace_model.status import Role, Status
 from headrace_wire.datasets import read_entry
 from headrace_wire.records import compact, encode_dataset
 
@@ -24,15 +25,29 @@ class Entry:
     changes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What Redis said in one instant: which Redis, how many scripts have written to it, and by
+    dataset its state and the status of the job whose output it is; None: not in Redis."""
+
+    epoch: str
+    commits: int
+    states: Mapping[DatasetId, DatasetState | None]
+    statuses: Mapping[DatasetId, Status | None]
+
+
 class DatasetStore:
     """All that the services do with datasets in Redis. Every method may be repeated."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
-    async def create(self, dataset: Dataset, *, new_version: bool, newest: str) -> bool:
-        """Make an OPEN dataset; Redis gives version and time. False: this id was made before.
+    async def create(
+        self, dataset: Dataset, *, new_version: bool, newest: str, once: str = ""
+    ) -> tuple[DatasetId, bool]:
+        """Make an OPEN dataset; Redis gives version and time. False: it was made before.
 
+        `once` names the request: for a day a repeat finds what it made, though under another id.
         `newest` is the id that the name stood for when owner and shares were decided, "" for
         none. Raises `Stale` where it stands for another one by now, and `Conflict`: the name is
         taken and `new_version` is false, or is being written.
@@ -44,23 +59,25 @@ class DatasetStore:
             "newest": newest,
             "doc": encode_dataset(dataset),
         }
-        (made,) = await self._redis.script("create_dataset", args)
-        return bool(made)
+        if once:
+            args["once"] = once
+        id_, made = await self._redis.script("create_dataset", args)
+        return DatasetId(id_), bool(made)
 
-    async def put_item(self, dataset: DatasetId, item: Item) -> bool:
-        """Add or replace an item of an OPEN dataset; False: it was there just so.
+    async def put_items(self, dataset: DatasetId, items: Iterable[Item], most: int) -> int:
+        """Add or replace items of an OPEN dataset, all or none; how many were not there just so.
 
-        Raises `NotFound`, `Conflict` (not OPEN).
+        Raises `NotFound`, `Conflict` (not OPEN), `TooLarge`: it would have more than `most` items.
         """
-        text = _item_text(item)
-        args = {"id": dataset, "path": item.path, "item": text}
-        (old,) = await self._redis.script("put_item", args)
-        return bool(old != text)
+        texts = {each.path: _item_text(each) for each in items}
+        args = {"id": dataset, "items": texts, "most": most}
+        (changed,) = await self._redis.script("put_items", args)
+        return int(changed)
 
     async def remove_item(self, dataset: DatasetId, path: str) -> bool:
         """Remove an item of an OPEN dataset; False: there was none."""
-        (old,) = await self._redis.script("put_item", {"id": dataset, "path": path})
-        return bool(old)
+        (changed,) = await self._redis.script("put_items", {"id": dataset, "items": {path: ""}})
+        return bool(changed)
 
     async def seal(self, entry: Entry, sealed: Dataset) -> bool:
         """Seal what `entry` says; False: it was SEALED already.
@@ -129,6 +146,31 @@ class DatasetStore:
         (done,) = await self._redis.script("restore_dataset", args)
         return bool(done)
 
+    async def look(self, of: Mapping[DatasetId, JobId | None], term: int) -> Look:
+        """Look at datasets, each with the job whose output it is, for the leading data service.
+
+        Raises `Fenced` for an earlier leader, and where Redis is another one; `InvalidInput` for a
+        damaged record.
+        """
+        args = {
+            "role": Role.DATA,
+            "term": term,
+            "datasets": list(of),
+            "jobs": [job or "" for job in of.values()],
+        }
+        commits, states, statuses = await self._redis.script("look_at_datasets", args)
+        try:
+            known = [DatasetState(word) if word else None for word in states]
+            ends = [Status(word) if word else None for word in statuses]
+        except ValueError as error:
+            raise InvalidInput(f"a dataset or a job is damaged in Redis: {error}") from None
+        return Look(
+            self._redis.epoch,
+            int(commits),
+            dict(zip(of, known, strict=True)),
+            dict(zip(of, ends, strict=True)),
+        )
+
     async def get(self, dataset: DatasetId) -> Entry:
         """Read one dataset, in any state; raises `NotFound`."""
         fields = await self._redis.command("HGETALL", f"hr:dataset:{dataset}")
@@ -175,10 +217,11 @@ class DatasetStore:
         found: Mapping[str, str] = await self._redis.command("HGETALL", f"hr:items:{dataset}")
         return tuple(_item(path, found[path]) for path in sorted(found))
 
-    async def item(self, dataset: DatasetId, path: str) -> Item | None:
-        """One item of an OPEN dataset."""
-        text = await self._redis.command("HGET", f"hr:items:{dataset}", path)
-        return _item(path, text) if text else None
+    async def items_at(self, dataset: DatasetId, paths: Sequence[str]) -> dict[str, Item]:
+        """Items of an OPEN dataset by their paths, as far as they are there."""
+        found = await self._redis.command("HMGET", f"hr:items:{dataset}", *paths)
+        pairs = zip(paths, found, strict=True)
+        return {path: _item(path, text) for path, text in pairs if text}
 
     async def item_count(self, dataset: DatasetId) -> int:
         """The number of items of an OPEN dataset."""

@@ -49,7 +49,7 @@ class Events:
 
     async def _read(self) -> None:
         last, line = "", Line(self._redis.client)
-        while True:
+        while not self._redis.closed:
             try:
                 if not last:
                     tail = await self._redis.client.xrevrange("hr:events", count=1)

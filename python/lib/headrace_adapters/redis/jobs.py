@@ -252,6 +252,20 @@ class JobStore:
             raise Fenced("this Redis was restored or rebuilt")
         return dict(records)
 
+    async def known(self, jobs: Iterable[JobId]) -> set[JobId]:
+        """Those of the jobs that are in Redis."""
+        ids = list(jobs)
+        there = await self._redis.commands([("HEXISTS", f"hr:job:{job}", "status") for job in ids])
+        return {job for job, is_there in zip(ids, there, strict=True) if is_there}
+
+    async def restored_from(self) -> str:
+        """The backup that Redis was restored from, while that is not reconciled; else empty."""
+        return str(await self._redis.command("GET", "hr:restored") or "")
+
+    async def reconciled(self, term: int) -> None:
+        """Let jobs start again after a restore; a repeat is success. Raises `Fenced`."""
+        await self._redis.script("reconciled", {"role": Role.DATA, "term": term})
+
     async def untidy(self, *, before_ms: int) -> list[JobId]:
         """Final jobs of before whose attempts may have left files in the store."""
         ids = await self._redis.command("ZRANGE", "hr:untidy", "-inf", before_ms, "BYSCORE")
@@ -328,6 +342,7 @@ def _transition(change: Move, term: int | None) -> dict[str, Any]:
         "returns": list(change.returns),
         "work": [{"node": work.node, "record": encode_work(work)} for work in change.work],
         "lost": list(change.lost),
+        "confirmed": list(change.confirmed),
         "forgets": list(change.forgets),
         "consumes": [
             {"node": node, "field": fact_field(change.job, change.attempt, kind)}
@@ -360,6 +375,8 @@ def _job_fields(change: Move) -> dict[str, str]:
         fields["cause"] = change.cause or ""
         fields["detail"] = change.detail
         fields["exit_code"] = "" if change.exit_code is None else str(change.exit_code)
+    if change.peak_memory_bytes is not None:
+        fields["peak_memory_bytes"] = str(change.peak_memory_bytes)
     if change.retries is not None:
         fields["retries"] = str(change.retries)
     if held := change.takes or change.keeps:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis.asyncio as aioredis
+from hiredis import pack_command
 from redis.exceptions import ResponseError
 
 
@@ -32,7 +33,7 @@ class Line:
             self._connection = await self._pool.get_connection()
         connection, replies = self._connection, []
         try:
-            packed = connection.pack_commands(commands)
+            packed = [b"".join(map(pack_command, commands))]
             await connection.send_packed_command(packed, check_health=False)
             for command in commands:
                 try:

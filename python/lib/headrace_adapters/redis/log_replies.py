@@ -3,15 +3,13 @@
 One subscription a service: each reader has a channel below the service's own prefix.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from secrets import token_hex
 
-from redis.exceptions import RedisError
-
+from headrace_adapters.redis.channels import heard
 from headrace_adapters.redis.connection import Redis
 
-_PAUSE_S = 0.1
 WANT = "hr:logs:want"
 
 
@@ -32,21 +30,9 @@ class LogReplies:
 
     async def follow(self) -> AsyncIterator[tuple[str, str]]:
         """Yield (reader, answer) for ever; ("", "") each time that listening has (re)begun."""
-        while True:
-            pubsub = self._redis.client.pubsub()
-            try:
-                await pubsub.psubscribe(self._prefix + "*")
-                while True:
-                    message = await pubsub.get_message(timeout=None)
-                    if message is None:
-                        continue
-                    if message["type"] == "psubscribe":
-                        yield "", ""
-                    elif message["type"] == "pmessage":
-                        yield str(message["channel"]).removeprefix(self._prefix), message["data"]
-            except (RedisError, OSError) as error:
-                if denied := self._redis.denied(error, "PSUBSCRIBE"):
-                    raise denied from None
-                await asyncio.sleep(_PAUSE_S)
-            finally:
-                await pubsub.aclose()  # type: ignore[no-untyped-call] # the stubs leave it untyped
+        async with aclosing(heard(self._redis, f"{self._prefix}*")) as messages:
+            async for message in messages:
+                if message["type"] == "psubscribe":
+                    yield "", ""
+                elif message["type"] == "pmessage":
+                    yield str(message["channel"]).removeprefix(self._prefix), message["data"]

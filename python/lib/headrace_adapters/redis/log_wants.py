@@ -1,14 +1,11 @@
 """The agent's side of following logs: wants come in, pieces of files go out."""
 
-import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
-from redis.exceptions import RedisError
-
+from headrace_adapters.redis.channels import heard
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.log_replies import WANT
-
-_PAUSE_S = 0.1
 
 
 class LogWants:
@@ -19,20 +16,10 @@ class LogWants:
 
     async def follow(self) -> AsyncIterator[str]:
         """Yield each want (JSON) for ever."""
-        while True:
-            pubsub = self._redis.client.pubsub()
-            try:
-                await pubsub.subscribe(WANT)
-                while True:
-                    message = await pubsub.get_message(timeout=None)
-                    if message and message["type"] == "message":
-                        yield str(message["data"])
-            except (RedisError, OSError) as error:
-                if denied := self._redis.denied(error, "SUBSCRIBE"):
-                    raise denied from None
-                await asyncio.sleep(_PAUSE_S)
-            finally:
-                await pubsub.aclose()  # type: ignore[no-untyped-call] # the stubs leave it untyped
+        async with aclosing(heard(self._redis, WANT)) as messages:
+            async for message in messages:
+                if message["type"] == "message":
+                    yield str(message["data"])
 
     async def answer(self, channel: str, piece: str) -> bool:
         """Publish a piece; tells whether somebody heard it."""

@@ -1,13 +1,27 @@
 """Nodes in Redis: registration, their living counter, the free ledger."""
 
-from collections.abc import Iterable
+import json
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace_adapters.redis.connection import Redis
 from headrace_model.ids import NodeId
-from headrace_model.node import NodeState
+from headrace_model.node import MOST_LABELS, Inventory, NodeState
 from headrace_model.resources import NOTHING, Resources
 from headrace_model.status import Role
+from headrace_wire.records import decode, encode
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmClaim:
+    """What an agent says of its engine: its id in its swarm, and what it calls the folder that
+    the agent's files lie in."""
+
+    node: str
+    state_source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +36,9 @@ class NodeRecord:
     counter: str
     registered_ms: int
     held: tuple[str, ...]  # "<job>.<attempt>" of each share it gives
+    labels: Mapping[str, str]
+    confirmed: bool  # it is lost, and an admin said that it is gone
+    swarm: "SwarmClaim | None" = None
 
 
 class NodeStore:
@@ -41,6 +58,7 @@ class NodeStore:
         has_state_lock: bool,
         seen_counter: str | None = None,
         living: Iterable[str] = (),
+        swarm: SwarmClaim | None = None,
     ) -> str | None:
         """Take up service; returns None, or a counter that must stand still for a lease first.
 
@@ -55,15 +73,20 @@ class NodeStore:
             "backends": " ".join(sorted(backends)),
             "has_state_lock": has_state_lock,
             "living": sorted(living),
+            "swarm_node": swarm.node if swarm else "",
+            "state_source": swarm.state_source if swarm else "",
         }
         if seen_counter is not None:
             args["seen_counter"] = seen_counter
         answer, *counter = await self._redis.script("register_node", args)
         return None if answer == "REGISTERED" else str(counter[0])
 
-    async def renew(self, node: NodeId, incarnation: str) -> NodeState:
-        """Raise the counter; raises `Fenced` where another agent serves the node now."""
-        args = {"node": node, "incarnation": incarnation}
+    async def renew(self, node: NodeId, incarnation: str, *, full: bool = False) -> NodeState:
+        """Raise the counter, and tell whether the node's disk is too full for new attempts.
+
+        Raises `Fenced` where another agent serves the node now.
+        """
+        args = {"node": node, "incarnation": incarnation, "full": full}
         _, state = await self._redis.script("renew_node", args)
         return NodeState(state)
 
@@ -72,6 +95,72 @@ class NodeStore:
         args = {"role": Role.MONITOR, "term": term, "node": node, "counter": counter}
         (lost,) = await self._redis.script("lose_node", args)
         return bool(lost)
+
+    async def drain(self, node: NodeId, *, drained: bool) -> bool:
+        """Keep new attempts from a node, or let them come; tells whether that is new.
+
+        Raises `NotFound`.
+        """
+        (changed,) = await self._redis.script("drain_node", {"node": node, "drained": drained})
+        return bool(changed)
+
+    async def confirm_lost(self, node: NodeId) -> bool:
+        """Say that a lost node is gone with its workers; tells whether that is new.
+
+        Raises `NotFound`, and `Conflict` while it is not lost.
+        """
+        (changed,) = await self._redis.script("confirm_node", {"node": node})
+        return bool(changed)
+
+    async def label(self, node: NodeId, labels: Mapping[str, str], remove: Sequence[str]) -> bool:
+        """Give a node labels and take others away; tells whether that is new.
+
+        Raises `NotFound`, `TooLarge`.
+        """
+        args = {"node": node, "set": dict(labels), "remove": list(remove), "most": MOST_LABELS}
+        (changed,) = await self._redis.script("label_node", args)
+        return bool(changed)
+
+    async def describe(self, node: NodeId, incarnation: str, inventory: Inventory) -> None:
+        """Tell what a node has; raises `Fenced` where another agent serves the node now."""
+        args = {"node": node, "incarnation": incarnation, "inventory": encode(inventory)}
+        await self._redis.script("describe_node", args)
+
+    async def inventories(self, nodes: Sequence[NodeId]) -> dict[NodeId, Inventory]:
+        """What these nodes have, as far as their agents have told."""
+        texts = await self._redis.commands(
+            [("HGET", f"hr:inventory:{node}", "record") for node in nodes]
+        )
+        return {
+            node: decode(Inventory, text) for node, text in zip(nodes, texts, strict=True) if text
+        }
+
+    async def forget(self, node: NodeId) -> bool:
+        """Take a lost node out of the list; tells whether it was there. Raises `Conflict`."""
+        (there,) = await self._redis.script("forget_node", {"node": node})
+        return bool(there)
+
+    async def tell_quarantine(
+        self, node: NodeId, incarnation: str, runs: Iterable[str]
+    ) -> frozenset[str]:
+        """Tell which attempts are kept that Redis does not know; gives those that may go."""
+        args = {"node": node, "incarnation": incarnation, "runs": sorted(runs)}
+        return frozenset(await self._redis.script("tell_quarantine", args))
+
+    async def discard(self, node: NodeId, runs: Iterable[str] = ()) -> bool:
+        """Let attempts go that a node keeps though Redis does not know them; none: all of them.
+
+        Tells whether any was kept before. Raises `NotFound`.
+        """
+        args = {"node": node, "runs": sorted(runs)}
+        (new,) = await self._redis.script("discard_quarantined", args)
+        return bool(new)
+
+    async def quarantined(self, nodes: Iterable[NodeId]) -> dict[NodeId, tuple[str, ...]]:
+        """What each node keeps though Redis does not know it."""
+        ids = list(nodes)
+        found = await self._redis.commands([("HKEYS", f"hr:quarantine:{node}") for node in ids])
+        return {node: tuple(sorted(runs)) for node, runs in zip(ids, found, strict=True)}
 
     async def all(self) -> list[NodeRecord]:
         """All nodes, sorted by id; one round trip unless a node came or went meanwhile."""
@@ -82,23 +171,14 @@ class NodeStore:
                 + [("HGETALL", f"hr:node:{node}") for node in ids]
                 + [("HKEYS", f"hr:held:{node}") for node in ids]
             )
+            hashes, held = rest[: len(ids)], rest[len(ids) :]
             if set(members) == set(ids):
                 break
             self._ids = sorted(members)
-        hashes, held = rest[: len(ids)], rest[len(ids) :]
-        return [
-            NodeRecord(
-                id=NodeId(node),
-                capacity=Resources(int(h["millicpus"]), int(h["memory_bytes"])),
-                free=_amount(free.get(node)),
-                state=NodeState(h["state"]),
-                backends=frozenset(h["backends"].split()),
-                counter=h["counter"],
-                registered_ms=int(h["registered_ms"]),
-                held=tuple(runs),
-            )
-            for node, h, runs in zip(ids, hashes, held, strict=True)
-        ]
+        # One that was forgotten in the middle of it has no fields.
+        there = [each for each in zip(ids, hashes, held, strict=True) if each[1]]
+        read = [_record(node, h, runs, free.get(node)) for node, h, runs in there]
+        return [record for record in read if record]
 
     async def ledger_errors(self) -> list[str]:
         """Compare the ledger with what attempts hold; one sentence a difference, none is right."""
@@ -111,6 +191,31 @@ class NodeStore:
             if not held.fits_in(node.capacity):
                 wrong.append(f"{node.id} is over-booked: {held} of {node.capacity}")
         return wrong
+
+
+def _record(
+    node: str, fields: Mapping[str, str], held: Sequence[str], free: str | None
+) -> NodeRecord | None:
+    """A node; None for fields without sense, since one agent must not end who reads them all."""
+    try:
+        return NodeRecord(
+            id=NodeId(node),
+            capacity=Resources(int(fields["millicpus"]), int(fields["memory_bytes"])),
+            free=_amount(free),
+            state=NodeState(fields["state"]),
+            backends=frozenset(fields["backends"].split()),
+            counter=fields["counter"],
+            registered_ms=int(fields["registered_ms"]),
+            held=tuple(held),
+            labels=json.loads(fields.get("labels", "{}")),
+            swarm=SwarmClaim(fields["swarm_node"], fields["state_source"])
+            if fields.get("swarm_node")
+            else None,
+            confirmed=fields.get("confirmed") == "1",
+        )
+    except (KeyError, ValueError) as error:
+        _LOG.error("the record of node %s can't be read: %r", node, error)
+        return None
 
 
 def _amount(text: str | None) -> Resources | None:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from itertools import islice
 from typing import Final
 
 import urllib3
@@ -133,6 +134,17 @@ class Server:
         """All keys that begin with `folder`; JuiceFS shows empty folders as keys with a '/'."""
         found = self._client.list_objects(self._bucket, prefix=folder, recursive=True)
         return [each.object_name for each in found if each.object_name]
+
+    def page(self, folder: str, after: str, most: int) -> list[tuple[str, datetime]]:
+        """The next keys that begin with `folder`, and when each was written."""
+        found = self._client.list_objects(
+            self._bucket, prefix=folder, recursive=True, start_after=after or None
+        )
+        named = (each for each in found if each.object_name and not each.object_name.endswith("/"))
+        return [
+            (each.object_name or "", each.last_modified or datetime.now(UTC))
+            for each in islice(named, most)
+        ]
 
     def delete(self, key: str, below: str) -> None:
         """Delete an object, and all keys that begin with `below`; success if none is there."""

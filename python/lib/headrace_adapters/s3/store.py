@@ -14,7 +14,7 @@ What holds for every store stands in `headrace_ports.object_store`. Here also:
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -39,9 +39,11 @@ from headrace_model.errors import (
     TooLarge,
     Unavailable,
 )
-from headrace_ports.object_store import Grant, Stat
+from headrace_ports.arriving import Arriving
+from headrace_ports.object_store import Grant, Listed, Stat
 
 T = TypeVar("T")
+V = TypeVar("V")
 _PART: Final = ".part"
 _KEY_BYTES: Final = 1024
 _CHUNK: Final = 1 << 20
@@ -116,10 +118,28 @@ class S3Store:
         if move:
             await asyncio.to_thread(source.unlink, missing_ok=True)
 
+    async def put_arriving(self, key: str, file: Arriving) -> None:
+        """Put the parts of a large file as they come; its object is made once it is whole."""
+        if file.size_bytes is None or file.size_bytes <= self._limits.part_bytes:
+            await file.whole()
+            await self.put_file(key, file.path, move=True)
+            return
+        full = self._full(key)
+        fd = await to_end(asyncio.to_thread(_open, file.path))
+        try:
+            await self._put_parts(full, fd, file.size_bytes, None, key, file)
+        finally:
+            os.close(fd)
+        await asyncio.to_thread(file.path.unlink, missing_ok=True)
+
     async def put_bytes(self, key: str, data: bytes) -> None:
         """Put bytes from memory, in one request."""
         full = self._full(key)
         await self._call(lambda: self._server.put(full, data), key)
+
+    async def put_many(self, objects: Mapping[str, bytes]) -> None:
+        """Put many small objects, several at a time; after an error any may be there."""
+        await self._each(objects, self._put_now)
 
     async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
         """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
@@ -129,6 +149,10 @@ class S3Store:
             if len(data) > limit_bytes:
                 raise TooLarge(f"the object {key} has more than {limit_bytes:,} bytes")
         return bytes(data)
+
+    async def get_many(self, limits: Mapping[str, int]) -> dict[str, bytes]:
+        """Read many small objects, several at a time: key → at most how many bytes."""
+        return await self._each(limits, self._get_now)
 
     async def stream(
         self, key: str, offset: int = 0, length: int | None = None
@@ -155,6 +179,14 @@ class S3Store:
         found = await self._call(lambda: self._server.keys(folder), prefix)
         start = len(self._prefix)
         return sorted(name[start:] for name in found if not name.endswith("/"))
+
+    async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
+        """Some of the keys below the folder `prefix`, those after `after`; none at the end."""
+        folder = self._full(prefix) + "/"
+        last = self._full(after) if after else ""
+        found = await self._call(lambda: self._server.page(folder, last, most), prefix)
+        start, now = len(self._prefix), datetime.now(UTC)
+        return [Listed(name[start:], (now - at).total_seconds()) for name, at in found]
 
     async def delete(self, prefix: str) -> None:
         """Delete the object `prefix` and all below the folder `prefix`."""
@@ -250,7 +282,13 @@ class S3Store:
     # ---- parts
 
     async def _put_parts(
-        self, full: str, fd: int, size: int, sha256: str | None, key: str
+        self,
+        full: str,
+        fd: int,
+        size: int,
+        sha256: str | None,
+        key: str,
+        file: Arriving | None = None,
     ) -> None:
         begun: list[str] = []
         digest = OrderedDigest() if sha256 is not None else None
@@ -271,7 +309,9 @@ class S3Store:
         try:
             # By a list: the id must be known for the abort although the caller was cancelled.
             await self._call(lambda: begun.append(self._server.begin(full)), key)
-            await self._all(parts, put, stop)
+            await self._all(parts, put, stop, file)
+            if file is not None:
+                await file.whole()
             if sha256 is not None and digest is not None:
                 _check(sha256, digest.hexdigest())
             await self._call(lambda: self._server.complete(full, begun[0], etags, size), key)
@@ -306,7 +346,13 @@ class S3Store:
         if at != end:
             raise Unavailable(f"the object {key} was replaced while it was read; try again")
 
-    async def _all(self, parts: list[Part], do: Callable[[Part], None], stop: Event) -> None:
+    async def _all(
+        self,
+        parts: list[Part],
+        do: Callable[[Part], None],
+        stop: Event,
+        file: Arriving | None = None,
+    ) -> None:
         """Do all parts, begun in order; the first error ends the others, then is raised."""
         room = asyncio.Semaphore(self._limits.parallel)
 
@@ -321,6 +367,8 @@ class S3Store:
                 for part in parts:
                     # So that a small file need not wait behind all parts of a large one.
                     await room.acquire()
+                    if file is not None:
+                        await file.until(part.offset + part.size)
                     group.create_task(one(part))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
@@ -328,6 +376,43 @@ class S3Store:
     async def _call(self, call: Callable[[], T], key: str) -> T:
         stop = Event()
         return await self._small.run(lambda: self._again(call, key, stop), stop)
+
+    async def _each(
+        self, values: Mapping[str, V], work: Callable[[str, V, Event], T]
+    ) -> dict[str, T]:
+        """Do blocking work on each key and value: a share of them in one turn of each thread."""
+        for key in values:
+            self._full(key)
+        stop, done = Event(), dict[str, T]()
+        pairs = list(values.items())
+
+        def share(first: int) -> None:
+            for key, value in pairs[first :: self._limits.calls]:
+                done[key] = work(key, value, stop)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for first in range(min(len(pairs), self._limits.calls)):
+                    group.create_task(self._small.run(partial(share, first), stop))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return done
+
+    def _put_now(self, key: str, data: bytes, stop: Event) -> None:
+        self._again(lambda: self._server.put(self._full(key), data), key, stop)
+
+    def _get_now(self, key: str, limit_bytes: int, stop: Event) -> bytes:
+        # One byte more than is allowed tells that there are more.
+        reader = Reader(self._server, self._full(key), 0, limit_bytes + 1)
+        data = bytearray()
+        try:
+            while piece := self._again(reader.read, key, stop):
+                data += piece
+        finally:
+            reader.close()
+        if len(data) > limit_bytes:
+            raise TooLarge(f"the object {key} has more than {limit_bytes:,} bytes")
+        return bytes(data)
 
     def _full(self, key: str) -> str:
         """The key in the bucket."""

@@ -16,6 +16,9 @@ _COMMANDS: Final = {
     "exec": Late("headrace_client.cli.execute:group", "Run jobs: run, from_file, validate."),
     "jobs": Late("headrace_client.cli.jobs:group", "See and steer jobs."),
     "nodes": Late("headrace_client.cli.nodes:group", "See the nodes."),
+    "maintenance": Late(
+        "headrace_client.cli.maintenance:group", "Keep new work away for a while."
+    ),
     "dataset": Late("headrace_client.cli.dataset:group", "Upload, find and download data."),
     "login": Late("headrace_client.cli.account:login", "Log in with a password."),
     "logout": Late("headrace_client.cli.account:logout", "Log out: forget and revoke the token."),

@@ -13,7 +13,7 @@ from headrace_client.cli.base import Late, Words, dataset_argument, output_optio
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
-from headrace_client.datasets import files_below
+from headrace_client.localfiles import files_below
 from headrace_model.dataset import Category
 from headrace_model.errors import Conflict
 from headrace_model.units import rough_size

@@ -10,6 +10,7 @@ from headrace_model.errors import (
     Conflict,
     Forbidden,
     HeadraceError,
+    InMaintenance,
     InvalidInput,
     NeverFits,
     NotFound,
@@ -40,7 +41,8 @@ Exit codes:
   2    the command line is wrong
   3    the job, dataset, node, user or group is not known
   4    refused: you may not, or the job file or the state of things forbids it
-  5    Headrace does not answer, has no room now, or its certificate is not to be trusted
+  5    Headrace does not answer, takes nothing new now (no room, maintenance), or its
+       certificate is not to be trusted
   6    not logged in: a wrong password, or the token is missing, unknown or expired
   7    the job was canceled or stopped
   70   an error inside headrace
@@ -50,6 +52,7 @@ _CODES: Final[tuple[tuple[type[HeadraceError], int], ...]] = (
     (Unauthorized, NOT_AUTHENTICATED),
     (NotFound, NOT_FOUND),
     (Unavailable, UNAVAILABLE),
+    (InMaintenance, UNAVAILABLE),
     (Untrusted, UNAVAILABLE),
     (Forbidden, REFUSED),
     (Conflict, REFUSED),

@@ -8,22 +8,22 @@ import click
 from headrace_client.api import AsyncClient
 from headrace_client.cli import complete, exits
 from headrace_client.cli.base import (
-    Outcomes,
     Words,
     job_argument,
-    jobs_argument,
     output_option,
     run,
-    run_each,
 )
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import copy_log, say_end
 from headrace_client.cli.progress import WaitingLine, transfer
-from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
+from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
 from headrace_kinds.registry import KIND_NAMES
 from headrace_model.array import TaskState
+from headrace_model.cause import MEANINGS, next_step
+from headrace_model.errors import Conflict
 from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView, TaskView
@@ -91,7 +91,8 @@ def list_jobs(
     jobs = run(read)
     heads = ("ID", "NAME", "STATUS", "SINCE", "TRY", "CAUSE", "OWNER")
     lines = [
-        (j.id, j.name[:28], _status(j), age(j.entered), j.attempt, j.cause, j.owner) for j in jobs
+        (j.id, j.name[:28], status_text(j), age(j.entered), j.attempt, j.cause, j.owner)
+        for j in jobs
     ]
     show(form, jobs, lambda: rows(heads, lines, "no job fits"))
 
@@ -249,7 +250,7 @@ def watch(job: str) -> int:
         shown, line = 0, ProgressLine()
         while True:
             if view.version > shown:
-                write(f"{view.entered[:19]}  {_status(view)}  {view.detail}".rstrip())
+                write(f"{view.entered[:19]}  {status_text(view)}  {view.detail}".rstrip())
                 sys.stdout.flush()
                 shown = view.version
             if view.status.closed:
@@ -304,6 +305,12 @@ def outputs(job: str, folder: str | None, form: str) -> None:
                     await client.datasets.download(dataset, Path(folder) / name, moved)
                 line["downloaded"] = str(Path(folder) / name)
             found.append(line)
+        if folder is not None and not found:
+            raise Conflict(
+                f"job {job} has no sealed output to download",
+                hint="outputs are there once a job that declares some has completed: "
+                f"`headrace jobs info {job}`",
+            )
         return found
 
     with exits.resumable():
@@ -319,84 +326,6 @@ def outputs(job: str, folder: str | None, form: str) -> None:
     show(form, found, lambda: rows(heads, lines, "this job has no sealed output"))
 
 
-def _verb(name: str, sentence: str, example: str) -> None:
-    def command(jobs: tuple[str, ...], form: str) -> None:
-        outcomes = run_each(jobs, lambda client, job: client.desire(job, name))
-        _show_steered(form, outcomes)
-
-    text = f"{sentence}\n\n    \b\n    Example: headrace jobs {name} {example}\n"
-    group.command(name=name, help=text)(jobs_argument(output_option(command)))
-
-
-@group.command(name="share")
-@jobs_argument
-@with_option
-@write_option
-@output_option
-def share(jobs: tuple[str, ...], who: tuple[str, ...], writing: bool, form: str) -> None:
-    """Share jobs: those people see them, their logs and outputs; with --write they steer them.
-
-    \b
-    Example: headrace jobs share 0123456789abcdef --with user:bob --with group:models
-    """
-    shares = asked_shares(who, writing)
-
-    async def one(client: AsyncClient, job: str) -> JobView:
-        for each in shares:
-            view = await client.share(job, each.who, each.level)
-        return view
-
-    _show_shared(form, run_each(jobs, one))
-
-
-@group.command(name="unshare")
-@jobs_argument
-@with_option
-@output_option
-def unshare(jobs: tuple[str, ...], who: tuple[str, ...], form: str) -> None:
-    """Take shares of jobs back; success where there are none.
-
-    \b
-    Example: headrace jobs unshare 0123456789abcdef --with everyone
-    """
-    shares = asked_shares(who)
-
-    async def one(client: AsyncClient, job: str) -> JobView:
-        for each in shares:
-            view = await client.unshare(job, each.who)
-        return view
-
-    _show_shared(form, run_each(jobs, one))
-
-
-def _show_shared(form: str, outcomes: Outcomes[JobView]) -> None:
-    lines = [(view.id, view.name[:40], shares_text(view.shared)) for view in outcomes.done]
-    if outcomes.done:
-        show(form, outcomes.done, lambda: rows(("ID", "NAME", "SHARED"), lines, ""))
-    outcomes.raise_wrong()
-
-
-_ID = "0123456789abcdef"
-_verb("stop", "Stop jobs. A stopped job can be restarted.", _ID)
-_verb("restart", "Restart stopped jobs, as a further attempt.", _ID)
-_verb("cancel", "Cancel jobs, for good.", f"{_ID} 0123456789abcdeg")
-_verb("hold", "Hold jobs back that have no nodes yet.", _ID)
-_verb("release", "Release held jobs.", _ID)
-
-
-def _show_steered(form: str, outcomes: Outcomes[JobView]) -> None:
-    views = outcomes.done
-    lines = [(view.id, view.name[:40], _status(view)) for view in views]
-    if views or not outcomes.wrong:
-        show(form, views, lambda: rows(("ID", "NAME", "STATUS"), lines, ""))
-    outcomes.raise_wrong()
-
-
-def _status(view: JobView) -> str:
-    wish = "" if view.status.closed or view.desired == "RUN" else f" ({view.desired})"
-    return step(view.status) + wish
-
-
 def _info(view: JobView, failed: str) -> None:
     shares = "\n".join(
         f"{s.node}: {s.cpus:g} CPU, {rough_size(s.memory)}" for s in view.allocation
@@ -410,9 +339,10 @@ def _info(view: JobView, failed: str) -> None:
             ("owner", view.owner),
             ("status", f"{view.status.value} since {view.entered}"),
             ("desired", view.desired.value),
-            ("cause", view.cause.value if view.cause else ""),
+            ("cause", f"{view.cause.value}: {MEANINGS[view.cause].what}" if view.cause else ""),
             ("detail", view.detail),
             ("exit code", view.exit_code),
+            ("peak memory", rough_size(view.peak_memory) if view.peak_memory else ""),
             ("attempt", f"{view.attempt} (retries {view.retries})"),
             ("tasks", counts_text(view.tasks)),
             ("failed", failed),
@@ -425,5 +355,10 @@ def _info(view: JobView, failed: str) -> None:
             ("outputs", "\n".join(f"{k}: {v}" for k, v in view.outputs.items())),
         ]
     )
+    if view.status.closed and view.cause:
+        note(f"next: {next_step(view.cause, view.id)}")
     if not view.status.closed:
         note(f"`headrace jobs why {view.id}` tells what it waits for")
+
+
+add_steering(group)

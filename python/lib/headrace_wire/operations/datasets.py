@@ -5,6 +5,7 @@ from typing import Any, Final
 from headrace_model.dataset import Category, DatasetState
 from headrace_model.people import Act
 from headrace_wire.answers import (
+    BatchView,
     DatasetPage,
     DatasetPatch,
     DatasetView,
@@ -17,6 +18,7 @@ from headrace_wire.answers import (
     SealedView,
     Versions,
 )
+from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest
 from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest
 from headrace_wire.openapi import BYTES, Content, Operation, Parameter
 from headrace_wire.operations.parameters import (
@@ -36,9 +38,16 @@ _DONE: Final = {204: Content(about="Done; a repeat is success")}
 _PATH: Final = Parameter("path", "path", "The path of a file in the dataset; it may hold `/`")
 _SHA256: Final = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _DIGEST: Final = "The SHA-256 of the whole file, in lower-case hexadecimal"
-_RANGE: Final = {"type": "string", "pattern": "^bytes [0-9]{1,15}-[0-9]{1,15}/[0-9]{1,15}$"}
+_RANGE: Final = {
+    "type": "string", "pattern": r"^bytes ([0-9]{1,15}-[0-9]{1,15}|\*)/[0-9]{1,15}$",
+}  # fmt: skip
 _DOMAIN: Final = {"TIME": ["1979-01-01", "1981-01-01"], "CATCHMENT_ID": "ALL"}
 _OFFSET: Final = {"Upload-Offset": "How much of the file is there", "Upload-Complete": "?1 or ?0"}
+_BATCH: Final = (
+    'A batch is a line of JSON, `{"items": [{"path": …, "size_bytes": …, "sha256": …}, …]}`, and '
+    f"then the bytes of these files, one after the other; at most {BATCH_FILES} files of "
+    f"{BATCH_BYTES:,} bytes together."
+)
 _FILE: Final = {
     "ETag": "The SHA-256 of the file",
     "X-Content-SHA256": _DIGEST,
@@ -76,7 +85,8 @@ _ITEMS: Final = (
         parameters=(
             DATASET, _PATH,
             Parameter("X-Content-SHA256", "header", _DIGEST, _SHA256, required=True),
-            Parameter("Content-Range", "header", "Of a part: `bytes FIRST-LAST/TOTAL`",
+            Parameter("Content-Range", "header",
+                      "Of a part: `bytes FIRST-LAST/TOTAL`; `bytes */TOTAL` where all has come",
                       _RANGE),
         ),
         body=Content(media=BYTES, required=False), errors=(404, 409),
@@ -162,6 +172,17 @@ DATASETS: Final = (
         "POST", f"{_ONE}:seal", "datasets", "Seal a dataset: it never changes again",
         {200: Content(SealedView)}, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
         body=Content(SealRequest, example={"domain": _DOMAIN}, required=False),
+    ),
+    Operation(
+        "POST", f"{_ONE}:upload", "datasets", "Upload many small files: all, or none",
+        {200: Content(BatchView)}, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(media=BYTES), about=_BATCH,
+    ),
+    Operation(
+        "POST", f"{_ONE}:download", "datasets", "Download many small files",
+        {200: Content(media=BYTES, about="A batch, in the order that was asked for")},
+        Act.SEE_DATASET, parameters=(DATASET,), errors=(404,),
+        body=Content(BatchRequest, example={"paths": ["a.csv", "more/b.csv"]}), about=_BATCH,
     ),
     _share("share", "Let somebody else find and download a dataset, or fill it too"),
     _share("unshare", "Take a share back"),

@@ -16,9 +16,9 @@ from headrace_wire.answers import (
     PlanView,
     WhyView,
 )
-from headrace_wire.api import AcceptedView, JobView, TaskPage
+from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange, TaskPage
 from headrace_wire.openapi import Content, Operation
-from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, whole
+from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
 
 _ONE: Final = ROOT + "/jobs/{job}"
@@ -34,10 +34,21 @@ _SHOWN: Final = {200: Content(JobView, headers={"ETag": "The job's version"})}
 _FLAG: Final = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"}
 
 
+_NODE: Final = named("node", "The name of a node")
+
+
 def _verb(verb: str, summary: str) -> Operation:
     return Operation(
         "POST", f"{_ONE}:{verb}", "jobs", summary, _SHOWN, Act.STEER_JOB,
         parameters=(JOB,), errors=(404, 409), about="A repeat is success.",
+    )  # fmt: skip
+
+
+def _node_verb(verb: str, summary: str, about: str) -> Operation:
+    return Operation(
+        "POST", f"{ROOT}/nodes/{{node}}:{verb}", "nodes", summary, {200: Content(Nodes)},
+        Act.MANAGE_NODES, parameters=(_NODE,), errors=(404, 409),
+        about=f"{about} A repeat is success; the answer lists all nodes.",
     )  # fmt: skip
 
 
@@ -145,5 +156,27 @@ JOBS: Final = (
     Operation(
         "GET", f"{ROOT}/nodes", "nodes", "List the nodes", {200: Content(Nodes)}, Act.SEE_NODES,
         about="`free` is null while a node takes no work.",
+    ),
+    _node_verb("drain", "Keep new work from a node",
+               "It runs what it has, and is DRAINED until `undrain`."),
+    _node_verb("undrain", "Let new work come to a node again", "A lost one waits for its agent."),
+    _node_verb("confirm-lost", "Say that a lost node is gone with its workers",
+               "Exclusive jobs that wait for it may then run again. Only one that is LOST, and "
+               "for this loss alone."),
+    Operation(
+        "POST", f"{ROOT}/nodes/{{node}}:label", "nodes", "Give a node labels, or take some away",
+        {200: Content(Nodes)}, Act.MANAGE_NODES, parameters=(_NODE,), errors=(404,),
+        body=Content(LabelChange, example={"set": {"rack": "r7"}, "remove": ["spare"]}),
+        about="They stay with the node while it is known. A repeat is success; the answer lists "
+              "all nodes.",
+    ),
+    _node_verb("remove", "Forget a node that is gone",
+               "Only one that is LOST and holds nothing; an agent that comes back joins anew."),
+    Operation(
+        "POST", f"{ROOT}/nodes/{{node}}:discard", "nodes",
+        "End and remove attempts that a node keeps in quarantine", {200: Content(Nodes)},
+        Act.MANAGE_NODES, parameters=(_NODE,), errors=(404,),
+        body=Content(DiscardRequest, example={"attempts": ["01j9z3k8p6q4m2v7.1"]}, required=False),
+        about="After a restore: what a restored Redis does not know. Without a body all of them.",
     ),
 )  # fmt: skip

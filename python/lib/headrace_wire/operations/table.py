@@ -6,12 +6,14 @@ from headrace_wire.answers import HealthView
 from headrace_wire.openapi import Content, Operation, Parameter
 from headrace_wire.operations.datasets import DATASETS
 from headrace_wire.operations.jobs import JOBS
+from headrace_wire.operations.maintenance import MAINTENANCE
 from headrace_wire.operations.parameters import ROOT
 from headrace_wire.operations.people import PEOPLE
 
 TAGS: Final = {
     "jobs": "Submit, steer and follow jobs",
     "nodes": "Where jobs run",
+    "maintenance": "Keeping new work away for a while",
     "datasets": "Data that jobs take and make",
     "account": "One's own session, tokens and secrets",
     "people": "Users and groups",
@@ -48,4 +50,4 @@ _SERVICE: Final = (
     ),
 )
 
-OPERATIONS: Final = (*JOBS, *DATASETS, *PEOPLE, *_SERVICE)
+OPERATIONS: Final = (*JOBS, *MAINTENANCE, *DATASETS, *PEOPLE, *_SERVICE)

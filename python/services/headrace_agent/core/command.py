@@ -1,6 +1,6 @@
 """What a worker runs and with which environment: a pure function of the job and its folders."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -30,6 +30,25 @@ PASSED_ON: Final = frozenset(
 )
 _PIP = "PIP_"
 
+# What a worker in an image gets of it: nothing that names a file of the node, or that the image
+# knows better.
+PASSED_INSIDE: Final = frozenset(
+    {
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+        "PIP_DEFAULT_TIMEOUT",
+        "PIP_EXTRA_INDEX_URL",
+        "PIP_INDEX_URL",
+        "PIP_TRUSTED_HOST",
+        "TZ",
+        "http_proxy",
+        "https_proxy",
+        "no_proxy",
+    }
+)
+_PATH_INSIDE: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 
 @dataclass(frozen=True, slots=True)
 class Folders:
@@ -42,6 +61,37 @@ class Folders:
     home: str
     job_file: str
     secrets: str | None = None  # of a job that names any
+
+
+INSIDE: Final = Folders(
+    datasets="/headrace/datasets",
+    output="/headrace/output",
+    work="/headrace/work",
+    tmp="/tmp",  # noqa: S108 - inside a container, which shares it with nobody
+    home="/headrace/home",
+    job_file="/headrace/job.json",
+    secrets="/headrace/secrets",
+)
+"""Where a worker in an image finds them."""
+ENVIRONMENT_INSIDE: Final = "/headrace/environment"
+
+
+def inherited_by_process(environ: Mapping[str, str], programs: Sequence[str]) -> dict[str, str]:
+    """What a worker process has of the agent's environment; `programs` come first on its PATH."""
+    passed = {
+        name: value
+        for name, value in environ.items()
+        if name in PASSED_ON or name.startswith(_PIP)
+    }
+    path = passed.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    return {**passed, "PATH": ":".join((*programs, path))}
+
+
+def inherited_inside(environ: Mapping[str, str], programs: Sequence[str]) -> dict[str, str]:
+    """What a worker in an image has of the agent's environment; without `programs` its PATH is
+    the image's own."""
+    passed = {name: value for name, value in environ.items() if name in PASSED_INSIDE}
+    return {**passed, "PATH": ":".join((*programs, _PATH_INSIDE))} if programs else passed
 
 
 def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
@@ -87,21 +137,13 @@ def environment(
     folders: Folders,
     values: Mapping[str, str],
     inherited: Mapping[str, str],
-    programs: tuple[str, ...],
 ) -> dict[str, str]:
-    """The whole environment of a worker; `programs` are folders put first on its PATH.
+    """The whole environment of a worker.
 
     The job's own variables win, except for the HEADRACE_ ones, which a job file can't set.
     """
-    passed = {
-        name: value
-        for name, value in inherited.items()
-        if name in PASSED_ON or name.startswith(_PIP)
-    }
-    path = ":".join((*programs, passed.get("PATH", "/usr/local/bin:/usr/bin:/bin")))
     return {
-        **passed,
-        "PATH": path,
+        **inherited,
         "HOME": folders.home,
         "TMPDIR": folders.tmp,
         **{name: render(value, values) for name, value in template.env},
@@ -109,6 +151,7 @@ def environment(
         "HEADRACE_DATASETS": folders.datasets,
         "HEADRACE_JOB": work.job,
         "HEADRACE_JOB_FILE": folders.job_file,
+        "HEADRACE_NODE": work.node,
         "HEADRACE_OUTPUT": folders.output,
         "HEADRACE_RANK": str(work.rank),
         "HEADRACE_RANKS": str(work.ranks),

@@ -4,6 +4,7 @@
 again, by whomever and after whatever crash, writes the same bytes, and no path that a stranger
 chose is ever a key. `sealed/<id>` is the SEALED marker, `tombstones/<id>` marks a deletion that
 goes on, `logs/<job>/<attempt>/<name>` is a shipped log, `archive/<name>` a pack of archived jobs.
+`swept/catalogue` tells by which Redis the store was swept.
 """
 
 from hashlib import sha256
@@ -17,6 +18,7 @@ DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
 TOMBSTONES: Final = "tombstones"
 ARCHIVE: Final = "archive"
+CATALOGUE: Final = "swept/catalogue"
 _NAME: Final = 128
 _ID: Final = 16
 

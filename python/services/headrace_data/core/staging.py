@@ -10,10 +10,14 @@ from headrace_model.requirement import Fulfilment
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """One requirement: its items, each with its path below the requirement's folder."""
+    """One requirement: its items, each with its path below the requirement's folder.
+
+    `datasets`: whose they are, as (dataset, so many of the items that follow).
+    """
 
     name: str
     items: tuple[tuple[str, Item], ...]
+    datasets: tuple[tuple[DatasetId, int], ...]
 
 
 def layout(
@@ -30,6 +34,7 @@ def layout(
                 for prefix, manifest in _parts(each, manifests)
                 for item in manifest.items
             ),
+            tuple((one, len(manifests[one].items)) for one in each.datasets),
         )
         for each in fulfilments
     )

@@ -41,13 +41,14 @@ def doctor(form: str) -> int:
     \b
     Example: headrace doctor -o json
     """
-    found = tuple(_examine(asked()))
+    found = tuple(examine(asked()))
     report = Report(all(each.level is not Level.PROBLEM for each in found), found)
     show(form, report, lambda: _write(found))
     return exits.OK if report.ok else exits.JOB_FAILED
 
 
-def _examine(said: Asked) -> Iterator[Finding]:
+def examine(said: Asked) -> Iterator[Finding]:
+    """Look at everything, in the order in which it is shown."""
     yield from machine.python()
     if said.url or os.environ.get("HEADRACE_URL"):
         yield from _run("server", partial(_server, said, None))
@@ -72,6 +73,7 @@ def _checks(home: Home, config: Config) -> dict[str, Check]:
     return {
         "redis-server": machine.redis_program,
         "extras": partial(machine.extras, config),
+        "engine": partial(machine.containers, home, config),
         "cgroups": machine.memory_limits,
         "folder": partial(folder.access, home),
         "settings": partial(folder.settings, home, config),

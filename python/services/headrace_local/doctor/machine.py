@@ -8,9 +8,10 @@ from importlib import import_module
 from typing import Final
 
 from headrace_adapters.backends.nest_memory import find_memory_groups
-from headrace_local import redis_server
+from headrace_local import engine, redis_server
 from headrace_local.config import Config
 from headrace_local.doctor.finding import Finding, ok, problem, warn
+from headrace_local.layout import Home
 from headrace_model.errors import Unavailable
 
 # As `requires-python` and the classifiers of pyproject.toml say.
@@ -51,6 +52,12 @@ def extras(config: Config) -> Iterator[Finding]:
     if config.store and not _imports("minio"):
         says = f"minio is not installed, and the data lie in {config.store}"
         yield problem("s3", says, _install("s3"))
+
+
+def containers(home: Home, config: Config) -> Iterator[Finding]:
+    """The engine and the image, where workers are containers."""
+    if says := engine.look(home, config):
+        yield ok("engine", says)
 
 
 def memory_limits() -> Iterator[Finding]:

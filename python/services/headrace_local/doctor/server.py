@@ -98,7 +98,7 @@ async def _look(connection: Connection) -> _Seen:
     ) as session:
         try:
             async with session.get(
-                f"{connection.url}/health/ready", allow_redirects=False
+                f"{connection.urls[0]}/health/ready", allow_redirects=False
             ) as answer:
                 way = answer.connection.transport if answer.connection else None
                 shown = way.get_extra_info("peercert") if way else None

@@ -1,6 +1,6 @@
 """What the monitor does with an attempt: facts in, one move out."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 
 from headrace_model.array import ArrayRecord, failed_sentence, lost_from
@@ -17,6 +17,10 @@ Facts = Mapping[tuple[NodeId, FactKind], Fact]
 
 FIRST_BACK_OFF_MS = 1_000
 LONGEST_BACK_OFF_MS = 60_000
+_MAY_RUN_AGAIN = frozenset({Event.RETRY, Event.END_STOPPED})
+
+# What is seen of a worker until it is gone.
+_ENDED = (FactKind.STARTED, FactKind.EXITED, FactKind.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +29,22 @@ class Seen:
 
     facts: Facts
     lost: Set[NodeId]  # nodes that are called lost now
-    holding: Set[NodeId]  # nodes whose share of the attempt has not come back
+    holding: Set[NodeId]  # nodes whose share of the attempt has not come back (read in STOPPING
+    # and of spread jobs)
     retry: Retry
     now_ms: int  # by the clock that timed `job.entered_ms`
     array: ArrayRecord | None = None  # of an array
+    exclusive: bool = False  # two workers of the job must never live at once
+    confirmed: Set[NodeId] = frozenset()  # lost nodes of which an admin said that they are gone
+
+    @property
+    def doubtful(self) -> Set[NodeId]:
+        """Lost nodes where workers may live on, as far as that matters to the job."""
+        return self.lost - self.confirmed if self.exclusive else frozenset()
+
+    def sure(self, nodes: Iterable[NodeId]) -> tuple[NodeId, ...]:
+        """Those of `nodes` about which the decision trusts an admin."""
+        return tuple(n for n in nodes if n in self.confirmed) if self.exclusive else ()
 
 
 def decide(job: Job, seen: Seen) -> Move | None:
@@ -56,10 +72,10 @@ def _bad_end(job: Job, seen: Seen) -> Move | None:
         for kind in FactKind:
             fact = seen.facts.get((node, kind))
             if fact and fact.cause:
-                lost = fact.cause is Cause.ATTEMPT_LOST
+                lost = fact.cause in (Cause.ATTEMPT_LOST, Cause.RESTORED)
                 event = Event.ATTEMPT_LOST if lost else Event.FAILED
                 stopped = _stop(job, event, fact.cause, fact.detail)
-                return replace(stopped, exit_code=_exit_code(fact))
+                return replace(stopped, exit_code=_exit_code(fact), peak_memory_bytes=_peak(seen))
     return None
 
 
@@ -73,7 +89,10 @@ def _out_of_reach(job: Job, seen: Seen) -> Move | None:
     if job.is_array and job.status is Status.AWAITING_COLLECTION:
         return None  # so they are since each of its tasks was done
     if job.is_array and job.status in TAKES_TASKS and (away := lost_from(nodes, seen.lost)):
-        return _node_left(job, away)
+        # Its tasks on a doubtful node stay there: the others run meanwhile.
+        away, nodes = tuple(node for node in away if node not in seen.doubtful), ()
+        if away:
+            return replace(_node_left(job, away), confirmed=seen.sure(away))
     for node in nodes:
         if node in seen.lost:
             why = f"node {node} no longer answers"
@@ -102,6 +121,12 @@ def _node_left(job: Job, away: tuple[NodeId, ...]) -> Move:
     )
 
 
+def _peak(seen: Seen) -> int | None:
+    """The most memory that a worker used; None where none of them was measured."""
+    peaks = (fact.peak_memory_bytes for fact in seen.facts.values())
+    return max((peak for peak in peaks if peak), default=None)
+
+
 def _exit_code(fact: Fact) -> int | None:
     """The worker's exit code; -n where signal n ended it; None where no worker ended."""
     return -fact.signal if fact.exit_code is None and fact.signal else fact.exit_code
@@ -112,11 +137,15 @@ def _stop(job: Job, event: Event, cause: Cause, detail: str) -> Move:
     nodes = _nodes(job)
     return replace(
         move_of(job, event, Role.MONITOR, cause=cause, detail=detail),
-        work=tuple(Work(node, job.id, job.attempt, Verb.STOP, spec=job.spec) for node in nodes),
+        work=_stop_records(job, nodes),
         consumes=tuple(
             (node, kind) for node in nodes for kind in FactKind if kind is not FactKind.STOPPED
         ),
     )
+
+
+def _stop_records(job: Job, nodes: Iterable[NodeId]) -> tuple[Work, ...]:
+    return tuple(Work(node, job.id, job.attempt, Verb.STOP, spec=job.spec) for node in nodes)
 
 
 def _good_step(job: Job, seen: Seen) -> Move | None:
@@ -132,7 +161,9 @@ def _good_step(job: Job, seen: Seen) -> Move | None:
         case Status.SCHEDULED if all_have(FactKind.STARTED, FactKind.EXITED):
             consumed = tuple((node, FactKind.STARTED) for node in nodes)
             return replace(move_of(job, Event.STARTED, Role.MONITOR), consumes=consumed)
-        case Status.RUNNING if all_have(FactKind.EXITED):
+        case Status.RUNNING if job.is_spread and (still := _still_there(job, seen)):
+            return _leader_exited(job, seen, still)
+        case Status.RUNNING if job.is_spread or all_have(FactKind.EXITED):
             if seen.array and seen.array.counts.failed:
                 return _tasks_failed(job, seen.array)
             collect = Need.COLLECTION in job.needs
@@ -143,14 +174,39 @@ def _good_step(job: Job, seen: Seen) -> Move | None:
             return replace(
                 move_of(job, event, Role.MONITOR),
                 exit_code=0,
+                peak_memory_bytes=_peak(seen),
                 returns=nodes,
                 work=tuple(Work(node, job.id, job.attempt, verb, spec=spec) for node in nodes),
-                consumes=tuple(
-                    (node, kind) for node in nodes for kind in (FactKind.STARTED, FactKind.EXITED)
-                ),
+                consumes=tuple((node, kind) for node in nodes for kind in _ENDED),
             )
         case _:
             return None
+
+
+def _still_there(job: Job, seen: Seen) -> list[NodeId]:
+    """The nodes of a spread attempt whose worker is not known to be gone."""
+    return [
+        node
+        for node in _nodes(job)
+        if node in seen.holding
+        and (node, FactKind.EXITED) not in seen.facts
+        and (node, FactKind.STOPPED) not in seen.facts
+    ]
+
+
+def _leader_exited(job: Job, seen: Seen, still: list[NodeId]) -> Move | None:
+    """End the other workers once the first has ended well: its share comes back with this move,
+    which so is made once."""
+    leader = _nodes(job)[0]
+    if leader in still or leader not in seen.holding:
+        return None
+    return replace(
+        move_of(job, Event.LEADER_EXITED, Role.MONITOR),
+        detail="the command has ended well: the workers of its other ranks are ended",
+        returns=(leader,),
+        work=_stop_records(job, still),
+        consumes=tuple((leader, kind) for kind in _ENDED),
+    )
 
 
 def _tasks_failed(job: Job, array: ArrayRecord) -> Move:
@@ -163,21 +219,36 @@ def _tasks_failed(job: Job, array: ArrayRecord) -> Move:
 def _while_stopping(job: Job, seen: Seen) -> Move | None:
     nodes = _nodes(job)
     gone = [n for n in nodes if n in seen.lost or (n, FactKind.STOPPED) in seen.facts]
+    # Its share has not come back, so a worker was there, and nobody has heard of its end.
+    doubtful = {
+        node
+        for node in gone
+        if node in seen.doubtful & seen.holding and (node, FactKind.STOPPED) not in seen.facts
+    }
     if len(gone) == len(nodes):
-        return _end(job, seen)
-    back = tuple(node for node in gone if node in seen.holding)
+        end = _end(job, seen)
+        if end.event not in _MAY_RUN_AGAIN or not doubtful:
+            return end
+    back = tuple(node for node in gone if node in seen.holding and node not in doubtful)
     if not back:
         return None
     share_returned = move_of(
         job, Event.SHARE_RETURNED, Role.MONITOR, cause=job.cause, detail=job.detail
     )
     unheard = tuple(node for node in back if (node, FactKind.STOPPED) not in seen.facts)
-    return replace(share_returned, returns=back, lost=unheard, exit_code=job.exit_code)
+    return replace(
+        share_returned,
+        returns=back,
+        lost=unheard,
+        confirmed=seen.sure(unheard),
+        exit_code=job.exit_code,
+    )
 
 
 def _end(job: Job, seen: Seen) -> Move:
     nodes = _nodes(job)
-    retried = (
+    restored = job.cause is Cause.RESTORED
+    retried = restored or (
         job.cause in RETRYABLE and job.cause in seen.retry.on and job.retries < seen.retry.limit
     )
     match job.desired:
@@ -195,6 +266,7 @@ def _end(job: Job, seen: Seen) -> Move:
             Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes if node not in seen.lost
         ),
         lost=tuple(node for node in nodes if node in seen.lost),
+        confirmed=seen.sure(node for node in nodes if node in seen.lost),
         forgets=tuple(node for node in nodes if node in seen.lost),
         consumes=tuple((node, kind) for node in nodes for kind in FactKind),
     )
@@ -203,4 +275,4 @@ def _end(job: Job, seen: Seen) -> Move:
     pause = min(FIRST_BACK_OFF_MS << min(job.retries, 16), LONGEST_BACK_OFF_MS)
     tasks = max(1, seen.array.counts.unfinished) if seen.array else job.ask.tasks
     again = replace(job.ask, not_before_ms=seen.now_ms + pause, tasks=tasks)
-    return replace(end, opens=again, retries=job.retries + 1)
+    return replace(end, opens=again, retries=job.retries + (not restored))

@@ -25,7 +25,8 @@ from headrace_wire.operations.table import (
     TAGS,
 )
 
-OPEN: Final = frozenset({DOCUMENT, JOB_SCHEMA, PAGE, PAGE_FILE})
+_ROOT: Final = "/"  # what somebody opens who knows only the server
+OPEN: Final = frozenset({_ROOT, DOCUMENT, JOB_SCHEMA, PAGE, PAGE_FILE})
 _FOLDER: Final = Path(__file__).parent.parent / "page"
 _FILES: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 # Somebody shows the page a token: it runs nothing but its own script, which puts in no HTML, and
@@ -86,6 +87,10 @@ def add_document(app: web.Application) -> None:
             raise NotFound(f"the page has no file {name[:80]!r}")
         return files[name].answer(request)
 
+    async def lead_to_page(_: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": PAGE})
+
+    app.router.add_get(_ROOT, lead_to_page)
     app.router.add_get(DOCUMENT, always(_json(document(OPERATIONS, TAGS, version("headrace")))))
     app.router.add_get(JOB_SCHEMA, always(_json(job_json_schema())))
     app.router.add_get(PAGE, serve_page)

@@ -177,7 +177,7 @@ class JobRoutes:
                 said = {"sentence": f"It waits in the queue; {error.message}.", "hint": error.hint}
         if said is None:
             others = await self._desk.named_by(found)
-            reason = waits_for(found, others)
+            reason = waits_for(found, others, await self._desk.silent_nodes(found))
             said = {"sentence": reason.sentence, "hint": reason.next_step}
         return web.json_response({"job": job, "status": found.status, **said})
 

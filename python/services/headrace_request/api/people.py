@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from headrace_model.ids import check_name
-from headrace_model.people import check_token_id
+from headrace_model.people import check_token_id, usable_scopes
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import caller_of, read_json, user_of
 from headrace_request.service.people import People
@@ -77,7 +77,11 @@ class PeopleRoutes:
         user = caller.user
         expires = iso(caller.expires_ms) if caller.expires_ms else None
         view = MeView(
-            user.name, user.role, tuple(sorted(user.groups)), tuple(sorted(user.scopes)), expires
+            user.name,
+            user.role,
+            tuple(sorted(user.groups)),
+            tuple(sorted(usable_scopes(user))),
+            expires,
         )
         return web.json_response(to_plain(view))
 

@@ -5,20 +5,27 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from headrace_model.array import TaskState
 from headrace_model.errors import HeadraceError, InvalidInput, NotFound
+from headrace_model.ids import NodeId, check_name
 from headrace_model.job import Job
 from headrace_request.api.jobs import ROOT
-from headrace_request.api.requests import caller_of, flag, job_of, number, user_of
+from headrace_request.api.requests import caller_of, flag, job_of, number, read_json, user_of
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
+from headrace_request.service.nodes import ChangeNode, NodeDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
+from headrace_wire.api import DiscardRequest, LabelChange
+from headrace_wire.schema import from_plain
 
 _LINES_WAITING = 256
+_LABELS_BYTES = 64 * 1024
+_BODY_BYTES = 256 * 1024
 
 
 def add_logs(
@@ -162,10 +169,40 @@ def add_datasets(app: web.Application, data: Peer) -> None:
         app.router.add_route("*", ROOT + path, pass_on)
 
 
-def add_nodes(app: web.Application, desk: JobDesk) -> None:
-    """Add the list of nodes."""
+def add_nodes(app: web.Application, desk: NodeDesk) -> None:
+    """Add the list of nodes, and what admins do with one."""
 
     async def list_nodes(request: web.Request) -> web.Response:
-        return web.json_response({"nodes": await desk.nodes(user_of(request))})
+        return web.json_response({"nodes": await desk.show(user_of(request))})
+
+    def changing(change: ChangeNode) -> Handler:
+        async def changed(request: web.Request) -> web.Response:
+            node = NodeId(check_name(request.match_info["node"], "node"))
+            return web.json_response({"nodes": await change(node, user_of(request))})
+
+        return changed
+
+    async def label(request: web.Request) -> web.Response:
+        node = NodeId(check_name(request.match_info["node"], "node"))
+        asked = from_plain(LabelChange, await read_json(request, _LABELS_BYTES))
+        return web.json_response({"nodes": await desk.label(node, asked, user_of(request))})
 
     app.router.add_get(ROOT + "/nodes", list_nodes)
+    app.router.add_post(f"{ROOT}/nodes/{{node}}:label", label)
+    for verb, change in (
+        ("drain", desk.drain),
+        ("undrain", desk.undrain),
+        ("confirm-lost", desk.confirm_lost),
+        ("remove", desk.remove),
+    ):
+        app.router.add_post(f"{ROOT}/nodes/{{node}}:{verb}", changing(change))
+
+    async def discard(request: web.Request) -> web.Response:
+        node = NodeId(check_name(request.match_info["node"], "node"))
+        body = await read_json(request, _BODY_BYTES) if request.can_read_body else {}
+        asked = from_plain(DiscardRequest, body)
+        return web.json_response(
+            {"nodes": await desk.discard(node, user_of(request), asked.attempts)}
+        )
+
+    app.router.add_post(f"{ROOT}/nodes/{{node}}:discard", discard)

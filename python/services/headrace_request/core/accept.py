@@ -1,15 +1,21 @@
 """From a checked spec to the job that is made durable."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from headrace_model.errors import InvalidSpec
 from headrace_model.ids import JobId
-from headrace_model.job import Ask, Need, NewJob, first_step
+from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Need, NewJob, first_step
 from headrace_model.spec import JobSpec
 from headrace_model.status import Event, Status, move
 
-PROCESS = "process"
-CONTAINER = "container"
+# What helps where no node offers what a job asks.
+_OTHERWISE: Final = {
+    PROCESS: "join a node that runs processes",
+    CONTAINER: "no node runs images: leave `image` out, or add one with the backend docker",
+    PARALLEL: "workers reach each other only on nodes with the backend swarm: add some, or have "
+    "all ranks on one node by `resources: {paradigm: SINGLE_NODE}`",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,16 @@ def ask_of(spec: JobSpec) -> Ask:
     return Ask(
         resources=spec.resources.amount,
         paradigm=spec.resources.paradigm,
-        backend=CONTAINER if spec.image else PROCESS,
+        backend=PARALLEL if spec.is_spread else CONTAINER if spec.image else PROCESS,
         time_ms=spec.limits.time_ms,
         not_before_ms=spec.start_not_before_ms,
         tasks=spec.tasks if spec.array.is_array else None,
     )
+
+
+def without_backend(ask: Ask) -> str:
+    """What to do where no node offers what a job asks."""
+    return _OTHERWISE[ask.backend]
 
 
 def needs_of(spec: JobSpec, after: tuple[JobId, ...]) -> frozenset[Need]:

@@ -19,6 +19,7 @@ from headrace_request.core.listing import statuses_named
 from headrace_wire.jsontext import parse_json
 from headrace_wire.schema import from_plain
 
+_NEXT: Final = "docs/websocket.md tells what a client may say"
 MOST_NAMED: Final = 1_000
 _ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _EVENT_ID: Final = re.compile(r"[0-9]{1,15}-[0-9]{1,15}")
@@ -93,7 +94,7 @@ class BadMessage(InvalidInput):
     """A message makes no sense; `id` is its subscription, where it can be told."""
 
     def __init__(self, error: HeadraceError, id_: str | None) -> None:
-        super().__init__(error.message, hint=error.hint)
+        super().__init__(error.message, hint=error.hint or _NEXT)
         self.id = id_
 
 

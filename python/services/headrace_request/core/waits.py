@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_model.ids import JobId
+from headrace_model.cause import next_step
+from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job
 from headrace_model.status import Desired, Status
 
@@ -36,8 +37,11 @@ _STEPS: Final = {
 }
 
 
-def waits_for(job: Job, others: Sequence[Job] = ()) -> Reason:
-    """Tell what the job waits for; `others` are the jobs in its `after` or its children."""
+def waits_for(job: Job, others: Sequence[Job] = (), silent: Sequence[NodeId] = ()) -> Reason:
+    """Tell what the job waits for; `others` are the jobs in its `after` or its children.
+
+    `silent`: lost nodes of an exclusive job where its workers may still live.
+    """
     if job.status is Status.STOPPED:
         return Reason(
             "The job is stopped.",
@@ -49,7 +53,17 @@ def waits_for(job: Job, others: Sequence[Job] = ()) -> Reason:
         why = f"The job is over: {job.status}"
         why += f" ({job.cause})" if job.cause else ""
         why += f": {job.detail}" if job.detail else "."
-        return Reason(why, f"Run it anew with `headrace jobs retry {job.id}`.")
+        if job.cause is None:
+            return Reason(why, f"Run it anew with `headrace jobs retry {job.id}`.")
+        step = next_step(job.cause, job.id)
+        return Reason(why, f"{step[0].upper()}{step[1:]}.")
+    if silent:
+        named, verb = _first(silent), "answers" if len(silent) == 1 else "answer"
+        return Reason(
+            f"{named} no longer {verb}, and a worker of this exclusive job may live there.",
+            f"It goes on when {named} is back. Where the machine is off an admin can say so: "
+            f"`headrace nodes confirm-lost {silent[0]}`.",
+        )
     where = f" on {_nodes(job)}" if job.allocation else ""
     sentence = _STEPS.get(job.status, f"The job is in {job.status}.")
     if job.status is Status.AWAITING_PREREQUISITES:

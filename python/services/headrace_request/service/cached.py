@@ -16,17 +16,21 @@ class Cached(Generic[T]):
         self._age_s = age_s
         self._read_at = 0.0
         self._kept: tuple[T] | None = None
+        self._forgotten = 0  # how often
         self._reading = asyncio.Lock()
 
     async def get(self) -> T:
         """Give the value, at most `age_s` old; raises what reading raises."""
         async with self._reading:
-            if self._kept is None or time.monotonic() - self._read_at >= self._age_s:
-                started = time.monotonic()
-                self._kept = (await self._read(),)
-                self._read_at = started
+            while self._kept is None or time.monotonic() - self._read_at >= self._age_s:
+                started, forgotten = time.monotonic(), self._forgotten
+                value = await self._read()
+                if forgotten == self._forgotten:  # else what was read may be older than that
+                    self._kept, self._read_at = (value,), started
+                    break
             return self._kept[0]
 
     def forget(self) -> None:
-        """Read anew the next time."""
+        """Read anew the next time; what is just being read counts for nobody."""
         self._kept = None
+        self._forgotten += 1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from headrace_adapters.sqlite.model import ReadModel
 
 _AT_ONCE: Final = 500
-_GATHER_S: Final = 0.2  # a job that moves on meanwhile is put once
+_GATHER_S: Final = 1.0  # a job that moves on meanwhile is put once; who asks does not wait
 _SWEEP_S: Final = 5.0
 _PATIENCE_S: Final = 10.0
 _START: Final = "the list of jobs is still being read from Redis"
@@ -53,6 +53,7 @@ class Feed:
         self._damaged: set[str] = set()  # packs that can't be read; a service that starts tries
         self._putting = asyncio.Lock()  # what Redis said last is put last
         self._at = ""  # the last event that the model has; empty: it has to be read whole
+        self._of = ""  # the epoch of the Redis that it was read from
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._moved = asyncio.Condition()
@@ -64,7 +65,8 @@ class Feed:
 
     async def run(self) -> None:
         """Follow for ever; a file that turns out to be damaged is replaced."""
-        self._at = "" if self._model.broken else await self._model.note("at")
+        if not self._model.broken:
+            self._at, self._of = await self._model.note("at"), await self._model.note("epoch")
         while True:
             if self._model.broken:
                 self._log.warning("the list of jobs is damaged", action="rebuild")
@@ -139,30 +141,31 @@ class Feed:
         return self._at != "" and _place(self._at) >= _place(event)
 
     async def _catch_up(self) -> None:
-        if self._at and await self._model.note("epoch") != self._epoch():
+        if self._of != self._epoch():
             self._at = ""
         while True:
             found = await self._events.since(self._at, _AT_ONCE) if self._at else None
             if found is None:
                 await self._read_whole()
                 return
-            if not found:
+            if found:
+                await self._apply(found)
+            if len(found) < _AT_ONCE:
                 return
-            await self._apply(found)
 
     async def _apply(self, events: Sequence[Event]) -> None:
         ids = {JobId(each["job"]): None for each in events if each["kind"] in ("job", "share")}
         packs = {each["pack"]: each["state"] for each in events if each["kind"] == "pack"}
-        async with self._putting:
-            await self._model.put(await self._store.listed(ids))
+        at = events[-1]["at"]
         kept = sorted(name for name, state in packs.items() if state == "KEPT")
         if packs:
             await self._model.name_packs(kept, packs.keys() - set(kept))
         with suppress(Unavailable):  # `read_packs` comes again
             for name in kept:
                 await self._take_in(name)
-        await self._model.put((), at=events[-1]["at"])
-        await self._reached(events[-1]["at"])
+        async with self._putting:
+            await self._model.put(await self._store.listed(ids), at=at)
+        await self._reached(at)
 
     async def _take_in(self, name: str) -> None:
         """Read a pack into the model; raises `Unavailable`."""
@@ -202,6 +205,7 @@ class Feed:
         self._owed.set()
         await self._model.put((), gone=known - still, epoch=epoch, at=at)
         self._log.info(f"the list of jobs was read whole: {count:,} live", action="rebuild")
+        self._of = epoch
         await self._reached(at)
 
     async def _reached(self, at: str) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from secrets import randbits
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace_model.array import ArrayRecord, TaskCounts, TaskState
 from headrace_model.errors import (
@@ -20,14 +20,15 @@ from headrace_model.errors import (
     Unavailable,
 )
 from headrace_model.fit import never_fits
-from headrace_model.ids import JobId, job_id
+from headrace_model.ids import JobId, NodeId, job_id
 from headrace_model.job import Job, first_step
 from headrace_model.move import Move
-from headrace_model.people import Act, Shares, User, check_may, check_thing, may, sees
+from headrace_model.node import NodeState
+from headrace_model.people import Act, Shares, User, check_may, check_thing, sees
 from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status, move
-from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved
+from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved, without_backend
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.room import Full
 from headrace_request.service.archive import Archive
@@ -35,7 +36,6 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.waiters import Waiters, woken
 from headrace_service.logs import logger
 from headrace_service.metrics import REFUSALS, TRANSITIONS
-from headrace_wire.api import node_view
 from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.nodes import NodeRecord
 
 _DECISIONS = 20
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,16 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a submit asks for: a spec, its canonical JSON, the caller's key for it."""
+    """What a submit asks for: a spec, its canonical JSON, the caller's key for it.
+
+    `told`: how errors name it; `origin`: the job whose spec a retry submits anew.
+    """
 
     spec: JobSpec
     text: str
     once: "Idempotency | None"
-    origin: JobId | None = None
+    told: str = ""
+    origin: Job | None = None
 
 
 class JobDesk:
@@ -101,19 +106,25 @@ class JobDesk:
         nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
         if refusal := never_fits(ask.resources, ask.cut, ask.backend, nodes):
             smaller = "ask for less in `resources`, or join a node that has it"
-            other = "no node runs images yet: leave `image` out, or name an `environment`"
-            raise NeverFits(
-                refusal.sentence, hint=other if refusal.largest == NOTHING else smaller
-            )
-        await self._check_after(spec, user)
-        return await self._still_to_complete(spec)
+            none = refusal.largest == NOTHING
+            raise NeverFits(refusal.sentence, hint=without_backend(ask) if none else smaller)
+        return await self._still_to_complete(spec, user) if spec.after else ()
 
-    async def _check_after(self, spec: JobSpec, user: User) -> None:
-        jobs = await self.get_many(spec.after)
-        there = {job.id for job in jobs if sees(user, job.owner, job.shared)}
+    async def _still_to_complete(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
+        """The jobs in `after:` that are in Redis; an archived one must have completed."""
+        live = {job.id: job for job in await self._store.get_many(spec.after)}
+        archived = await self._archive.find_all(job for job in spec.after if job not in live)
+        jobs = live | {record.job.id: record.job for record in archived}
         for job in spec.after:
-            if job not in there:
-                raise _missing_prerequisite(job)
+            found = jobs.get(job)
+            if found is None or not sees(user, found.owner, found.shared):
+                raise NotFound(f"after: there is no job {job}")
+            if job not in live and found.status is not Status.COMPLETED:
+                raise Conflict(
+                    f"after: job {job} ended in {found.status}, so it will never complete",
+                    hint="leave it out of `after`, or retry it and wait for the new job",
+                )
+        return tuple(job for job in spec.after if job in live)
 
     async def submit(
         self, plains: Sequence[Any], user: User, key: str | None, request_id: str
@@ -125,69 +136,83 @@ class JobDesk:
         """
         asked = []
         for place, plain in enumerate(plains):
-            with _told_place(place, len(plains)):
-                part = _part(key, place, len(plains))
-                asked.append(self._asked(_read(plain, user), user, part))
-        if len(asked) == 1 and not asked[0].spec.after:
-            return [await self._submit_one(asked[0], user, request_id)]
-        before = await asyncio.gather(*(self._first_answer(each) for each in asked))
-        if None in before:
-            await self.refuse_when_full()
-        new = []
-        for place, (each, done) in enumerate(zip(asked, before, strict=True)):
-            if done is None:
-                with _told_place(place, len(plains)):
-                    after = await self._check_spec(each.spec, user)
-                new.append((each, after))
-        made = [self._create(each, after, user, request_id) for each, after in new]
-        created = iter(await asyncio.gather(*made))
-        return [done or next(created) for done in before]
-
-    async def _submit_one(self, asked: _Asked, user: User, request_id: str) -> Submitted:
-        """Submit a job that names no other: the script that creates it finds a repeat by itself,
-        so a key is looked up only where something else is in the way. It saves a round trip.
-        """
-        try:
-            await self.refuse_when_full()
-            after = await self._check_spec(asked.spec, user)
-        except HeadraceError:
-            if done := await self._first_answer(asked):
-                return done
-            raise
-        return await self._create(asked, after, user, request_id)
+            told = f"job {place} of the list: " if len(plains) > 1 else ""
+            part = f"{key}.{place}" if key and told else key
+            with _named(told):
+                spec = _read(plain, user)
+            asked.append(self._asked(spec, user, part, told=told))
+        return await self._take(asked, user, request_id)
 
     async def retry(self, job: JobId, user: User, key: str | None, request_id: str) -> Submitted:
         """Submit the spec of a closed job anew, with the old job as its origin."""
         old = await self.get(job, user)
         check_may(user, Act.SUBMIT_JOB)
-        asked = self._asked(load_jobtext(old.spec), user, key, job)
-        if done := await self._first_answer(asked):
-            return done
-        await self.refuse_when_full()
-        if not old.status.closed:
-            raise Conflict(
-                f"job {job} is not over: it is in {old.status}",
-                hint=f"stop it (`headrace jobs stop {job}`), or wait for its end",
-            )
-        # What its owner may see in `after`, another may not.
-        after = await self._check_spec(asked.spec, user)
-        return await self._create(asked, after, user, request_id)
+        asked = self._asked(load_jobtext(old.spec), user, key, origin=old)
+        return (await self._take([asked], user, request_id))[0]
 
     def _asked(
-        self, spec: JobSpec, user: User, key: str | None, origin: JobId | None = None
+        self,
+        spec: JobSpec,
+        user: User,
+        key: str | None,
+        *,
+        told: str = "",
+        origin: Job | None = None,
     ) -> _Asked:
-        text = dump_text(spec)
-        if key is None:
-            return _Asked(spec, text, None, origin)
-        fingerprint = sha256(f"{origin or ''}\n{text}".encode()).hexdigest()
-        return _Asked(spec, text, self._once(f"{user.name}:{key}", fingerprint), origin)
+        text, once = dump_text(spec), None
+        if key is not None:
+            content = f"{origin.id if origin else ''}\n{text}"
+            once = self._once(f"{user.name}:{key}", sha256(content.encode()).hexdigest())
+        return _Asked(spec, text, once, told, origin)
+
+    async def _take(self, asked: Sequence[_Asked], user: User, request_id: str) -> list[Submitted]:
+        """Check and create what was not answered before.
+
+        The script that creates a job finds a repeat by itself, so the key of a single one is
+        looked up only where something is in the way: that saves a round trip. Of a list nothing
+        may be taken when one of its keys was used for another job.
+        """
+        done: list[Submitted | None] = [None] * len(asked)
+        if len(asked) > 1:
+            done = await _all([self._first_answer(each) for each in asked])
+        new = [each for each, first in zip(asked, done, strict=True) if first is None]
+        try:
+            after = await self._check_all(new, user)
+        except HeadraceError:
+            if len(asked) == 1 and (first := await self._first_answer(asked[0])):
+                return [first]
+            raise
+        made = [
+            self._create(each, still, user, request_id)
+            for each, still in zip(new, after, strict=True)
+        ]
+        created = iter(await _all(made))
+        return [first or next(created) for first in done]
+
+    async def _check_all(self, new: Sequence[_Asked], user: User) -> list[tuple[JobId, ...]]:
+        """Raise what keeps one from being taken; gives the jobs that each still waits for."""
+        if new:
+            await self.refuse_when_full()
+        after = []
+        for each in new:
+            old = each.origin
+            if old and not old.status.closed:
+                raise Conflict(
+                    f"job {old.id} is not over: it is in {old.status}",
+                    hint=f"stop it (`headrace jobs stop {old.id}`), or wait for its end",
+                )
+            with _named(each.told):
+                # Of a retry too: what the old job's owner may see in `after`, another may not.
+                after.append(await self._check_spec(each.spec, user))
+        return after
 
     async def _first_answer(self, asked: _Asked) -> Submitted | None:
         """What was answered to this key before; raises `Conflict` where to another job."""
         first = await self._store.taken(asked.once) if asked.once else None
-        if first is None:
-            return None
-        job, created_ms = first
+        return await self._repeated(asked, *first) if first else None
+
+    async def _repeated(self, asked: _Asked, job: JobId, created_ms: int) -> Submitted:
+        """The answer that the first submit of a job got."""
         found = await self._store.get_many([job])
         after = found[0].after if found else asked.spec.after
         status = move(Status.ACCEPTED, first_step(needs_of(asked.spec, after))).to
@@ -204,31 +229,14 @@ class JobDesk:
             job=job_id(int(time.time() * 1000), randbits(30)),
             owner=user.name,
             request_id=request_id,
-            origin=asked.origin,
+            origin=asked.origin.id if asked.origin else None,
         )
         job, created_ms = await self._store.create(accepted.new, accepted.first, asked.once)
-        if job == accepted.new.id:
-            TRANSITIONS.labels("request", accepted.first).inc()
-            self._log.info(f"accepted→{accepted.status}", action="accept", job=job, kind=spec.kind)
+        if job != accepted.new.id:
+            return await self._repeated(asked, job, created_ms)
+        TRANSITIONS.labels("request", accepted.first).inc()
+        self._log.info(f"accepted→{accepted.status}", action="accept", job=job, kind=spec.kind)
         return Submitted(job, spec.name, accepted.status, created_ms)
-
-    async def _still_to_complete(self, spec: JobSpec) -> tuple[JobId, ...]:
-        """The jobs in `after:` that are in Redis; an archived one must have completed."""
-        if not spec.after:
-            return ()
-        live = {job.id for job in await self._store.get_many(spec.after)}
-        for job in spec.after:
-            if job in live:
-                continue
-            record = await self._archive.find(job)
-            if record is None:
-                raise _missing_prerequisite(job)
-            if record.job.status is not Status.COMPLETED:
-                raise Conflict(
-                    f"after: job {job} ended in {record.job.status}, so it will never complete",
-                    hint="leave it out of `after`, or retry it and wait for the new job",
-                )
-        return tuple(job for job in spec.after if job in live)
 
     async def refuse_when_full(self) -> None:
         """Raise `Unavailable` when there is no room for new work."""
@@ -291,24 +299,20 @@ class JobDesk:
         """Read the jobs that a job names: those in its `after`."""
         return await self.get_many(job.after)
 
-    async def nodes(self, user: User) -> list[dict[str, Any]]:
-        """Show the nodes; of what they hold only the jobs that the user may see, by name.
-
-        Raises `Forbidden`.
-        """
-        check_may(user, Act.SEE_NODES)
-        nodes = await self._nodes.get()
-        shown = {_job_of(run) for node in nodes for run in node.held}
-        if not may(user, Act.SEE_JOB):  # an admin sees all: nothing has to be read
-            jobs = await self._store.get_many(shown)
-            shown = {job.id for job in jobs if sees(user, job.owner, job.shared)}
+    async def silent_nodes(self, job: Job) -> list[NodeId]:
+        """The lost nodes where a worker of an exclusive job may still live."""
+        there = {share.node for share in job.allocation.shares} if job.allocation else set()
+        if job.status.closed or not there or not load_jobtext(job.spec).limits.exclusive:
+            return []
+        run = f"{job.id}.{job.attempt}"
         return [
-            node_view(
-                node.id, node.state, node.capacity, node.free, node.backends,
-                tuple(run for run in node.held if _job_of(run) in shown),
-            )
-            for node in nodes
-        ]  # fmt: skip
+            node.id
+            for node in await self._nodes.get()
+            if node.id in there
+            and node.state is NodeState.LOST
+            and not node.confirmed
+            and run in node.held
+        ]
 
     async def history(self, job: JobId, user: User) -> list[str]:
         """Read a job's history, oldest first."""
@@ -365,9 +369,11 @@ class JobDesk:
         raise Unavailable(f"job {job} moves too fast to be told", hint="try again")
 
 
-def _job_of(run: str) -> JobId:
-    """The job of a "<job>.<attempt>"."""
-    return JobId(run.rpartition(".")[0])
+async def _all(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do several things at once; a lone one without a task, which costs turns of the loop."""
+    if len(works) == 1:
+        return [await works[0]]
+    return await asyncio.gather(*works)
 
 
 def _read(plain: Any, user: User) -> JobSpec:
@@ -377,21 +383,11 @@ def _read(plain: Any, user: User) -> JobSpec:
     return load_jobfile(plain, sent=True)
 
 
-def _missing_prerequisite(job: JobId) -> NotFound:
-    return NotFound(f"after: there is no job {job}")
-
-
 @contextmanager
-def _told_place(place: int, count: int) -> Iterator[None]:
+def _named(told: str) -> Iterator[None]:
     """Have an error tell which job of a list it is about."""
     try:
         yield
     except HeadraceError as error:
-        if count > 1:
-            error.message = f"job {place} of the list: {error.message}"
+        error.message = f"{told}{error.message}"
         raise
-
-
-def _part(key: str | None, place: int, count: int) -> str | None:
-    """The idempotency key of one job of a submit."""
-    return key if key is None or count == 1 else f"{key}.{place}"

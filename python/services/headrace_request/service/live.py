@@ -31,6 +31,7 @@ from headrace_request.service.doorman import Caller, Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
+from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.outbox import Outbox, TooSlow
 from headrace_service.logs import logger
 from headrace_wire.api import job_view
@@ -126,6 +127,7 @@ class LiveHub:
         store: "JobStore",
         doorman: Doorman,
         desk: JobDesk,
+        nodes: NodeDesk,
         lister: Lister,
         reader: LogReader,
     ) -> None:
@@ -133,6 +135,7 @@ class LiveHub:
         self._store = store
         self._doorman = doorman
         self._desk = desk
+        self._nodes = nodes
         self._lister = lister
         self._reader = reader
         self._all: set[Live] = set()
@@ -387,7 +390,7 @@ class LiveHub:
         told = None
         while True:
             changed = self._nodes_changed
-            views = await self._desk.nodes(live.caller.user)
+            views = await self._nodes.show(live.caller.user)
             if views != told:
                 await live.outbox.put(write("nodes", asked.id, nodes=views), _PATIENCE_S)
                 told = views

@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,9 @@ _LEASE_MS = 9_000
 _RENEW_S = 3.0
 _CHECK_S = 15.0  # a token that expires is told by no event
 _INBOX_BYTES = 1 << 20
+# How long a log that ended is looked for while its node is silent and the store has none: an
+# agent that was killed comes back, and ships it.
+_SHIPPED_S = 15.0
 
 ReadStore = Callable[[JobId, int, str, int], AsyncIterator[bytes]]
 ReadAllocation = Callable[[JobId, int], Awaitable[Allocation | None]]
@@ -64,6 +68,14 @@ def check_one_log(job: Job) -> None:
             f"job {job.id} is an array, and each of its tasks has a log of its own",
             hint="name one: --task 0, or task=0 by REST",
         )
+
+
+class Reach(Enum):
+    """How far an agent's answer has come in a log file."""
+
+    MORE = "more"
+    END = "end"
+    GONE = "gone"  # the node has no such file: it was shipped, or nothing wrote it
 
 
 class _Inbox:
@@ -158,27 +170,32 @@ class LogReader:
         self, asker: Asker, file: LogFile, at: int, *, follow: bool
     ) -> AsyncIterator[tuple[bytes, int]]:
         """Yield one attempt's log as (text, the byte of the file to go on from)."""
+        look_until_s: float | None = None
         with self._waiters.watch(file.job) as change:
             while True:
                 change.clear()  # before the job is read: what changes from here on is heard
                 job = await asker.job()
                 live = _may_write(job, file.attempt)
                 node = await self._node(job, file)
-                whole = False
+                reach = Reach.MORE
                 if node is not None:
-                    async for text, at_now, ended in self.ask(
-                        asker.user, file, node, at, change, follow=follow and live
-                    ):
-                        at, whole = at_now, ended
+                    pieces = self.ask(asker.user, file, node, at, change, follow=follow and live)
+                    async for text, at_now, reached in pieces:
+                        at, reach = at_now, reached
                         if text:
                             yield text.encode(), at
-                    if not whole:
+                    if reach is not Reach.END:
                         async for part in self._store(file.job, file.attempt, file.name, at):
-                            at, whole = at + len(part), True
+                            at, reach = at + len(part), Reach.END
                             yield part, at
-                if not follow or not live:
+                if not follow:
                     return
-                await woken(change, _RENEW_S if node is None or whole else 1.0)
+                if not live:
+                    now_s = asyncio.get_running_loop().time()
+                    look_until_s = look_until_s or now_s + _SHIPPED_S
+                    if node is None or reach is not Reach.MORE or now_s >= look_until_s:
+                        return
+                await woken(change, _RENEW_S if node is None or reach is Reach.END else 1.0)
 
     async def _node(self, job: Job, file: LogFile) -> NodeId | None:
         """The node of a rank; None while the attempt has no nodes."""
@@ -201,24 +218,28 @@ class LogReader:
         change: asyncio.Event,
         *,
         follow: bool,
-    ) -> AsyncIterator[tuple[str, int, bool]]:
-        """Yield (text, read up to, the end was reached) as the node's agent answers.
+    ) -> AsyncIterator[tuple[str, int, Reach]]:
+        """Yield (text, read up to, how far that is) as the node's agent answers.
 
         Ends at the end of the file, while following not before the job changes, so that the
-        caller looks at it again; when the node has no such file; and when it does not answer.
+        caller looks at it again; with GONE when the node has no such file; and with nothing
+        when it does not answer.
         """
         while True:
             reached, again = at, False
             with self._inbox(user) as (reader, inbox):
                 async for piece in self._answers(file, node, at, reader, inbox, change, follow):
+                    if piece.gone:
+                        yield "", at, Reach.GONE
+                        return
                     joined = join(at, piece)
                     if joined.skipped and not follow:
                         again = True  # fell behind: ask once more from where we are
                         break
                     if joined.skipped:
-                        yield gap_mark(joined.skipped), at, False
+                        yield gap_mark(joined.skipped), at, Reach.MORE
                     at = joined.at
-                    yield joined.data, at, piece.eof
+                    yield joined.data, at, Reach.END if piece.eof else Reach.MORE
             if not again or at == reached:
                 return
 
@@ -252,10 +273,8 @@ class LogReader:
         while True:
             while piece := inbox.take():
                 answered = True
-                if piece.gone:
-                    return
                 yield piece
-                if piece.eof and not follow:
+                if piece.gone or (piece.eof and not follow):
                     return
                 want["offset"] = piece.end
             now_s = loop.time()

@@ -88,7 +88,7 @@ class Peer:
             passed.headers[REQUEST_ID] = request[REQUEST_ID_KEY]
             await passed.prepare(request)
             try:
-                async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+                async for piece in answer.content.iter_any():
                     await passed.write(piece)
             except (ClientError, OSError) as error:
                 # Cut ours as well, so that nobody takes half a file for a whole one.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from headrace_model.array import TaskState
 from headrace_model.ids import JobId
-from headrace_request.service.logs import LogFile, LogReader, ReadAllocation, ReadStore
+from headrace_request.service.logs import LogFile, LogReader, Reach, ReadAllocation, ReadStore
 from headrace_wire.tasklogs import find_line, index_name, slot_name
 
 _AGAIN_S = 1.0
@@ -57,8 +57,8 @@ class TaskLogs:
             here, nothing = replace(file, rank=rank), True
             change = asyncio.Event()
             pieces = self.reader.ask(user, here, share.node, at, change, follow=False)
-            async for text, _, _ in pieces:
-                nothing = False
+            async for text, _, reach in pieces:
+                nothing = nothing and reach is Reach.GONE
                 if text:
                     yield text.encode()
             if nothing:

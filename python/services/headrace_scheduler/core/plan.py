@@ -4,10 +4,15 @@ The queue is taken in rank order and each job starts if it fits. The first that 
 reservation (`profile.py`); from then on a later job starts only if it can't delay that start
 (EASY backfill): it ends by then, or it fits beside what is reserved. One reservation a plan: the
 job behind the first blocked one gets its own when it is first.
+
+Room only shrinks while a plan is made. So where a job can't start, none that asks alike and comes
+later can, and the walk leaves its whole line: a plan costs as much as there are different asks
+and placements, however many jobs wait.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from headrace_model.fit import can_hold
 from headrace_model.ids import JobId, NodeId
@@ -15,7 +20,7 @@ from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Reason, Room
 from headrace_scheduler.core.profile import Reservation, Return, reserve
-from headrace_scheduler.core.snapshot import Node, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import Node, Place, Snapshot, WaitingJob
 from headrace_scheduler.core.why import Why
 
 _NEXT_PLAN = Why(Reason.NEXT_PLAN)
@@ -35,7 +40,10 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Placements in rank order, and a reason for each waiting job that was looked at."""
+    """Placements in rank order, and a reason for each waiting job that was looked at.
+
+    The first job of a line that can't start is the last of it that is looked at.
+    """
 
     placements: tuple[Placement, ...]
     reasons: Mapping[JobId, Why]
@@ -48,22 +56,55 @@ class Plan:
 def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
     """Decide. Pure, deterministic, and independent of the order of nodes and running jobs.
 
-    It ends after `limit` placements (apply takes no more a call); jobs after that have no entry
-    in `reasons`, see `Plan.why`. A job that the nodes which are up couldn't hold even when empty
-    gets no reservation, and so never blocks the queue.
+    It ends after `limit` placements (apply takes no more a call), or at `snapshot.until`; jobs
+    after that have no entry in `reasons`, see `Plan.why`. A job that the nodes which are up
+    couldn't hold even when empty gets no reservation, and so never blocks the queue.
     """
     desk = _Desk(snapshot, now_ms)
     placements: list[Placement] = []
     reasons: dict[JobId, Why] = {}
-    for job in snapshot.waiting:
-        if len(placements) >= limit:
-            break
-        answer = _gate(job, now_ms) or desk.decide(job)
-        if isinstance(answer, Allocation):
-            placements.append(Placement(job.id, job.version, job.attempt, answer))
+    walk = _Walk(snapshot.lines)
+    while len(placements) < limit and (job := walk.next()) and job.place <= snapshot.until:
+        if why := _gate(job, now_ms):
+            reasons[job.id] = why
         else:
-            reasons[job.id] = answer
+            answer = desk.decide(job)
+            if not isinstance(answer, Allocation):
+                reasons[job.id] = answer
+                continue
+            placements.append(Placement(job.id, job.version, job.attempt, answer))
+        walk.stay()
     return Plan(tuple(placements), reasons)
+
+
+class _Walk:
+    """The jobs of all lines in rank order; who does not `stay` has left the line."""
+
+    __slots__ = ("_entered", "_heads", "_line", "_lines")
+
+    def __init__(self, lines: Sequence[Sequence[WaitingJob]]) -> None:
+        self._lines = lines
+        self._entered = 0  # so many of them; the others begin later
+        self._heads: list[tuple[Place, WaitingJob, Iterator[WaitingJob]]] = []
+        self._line: Iterator[WaitingJob] = iter(())
+
+    def next(self) -> WaitingJob | None:
+        begins = self._lines[self._entered][0] if self._entered < len(self._lines) else None
+        if self._heads and (begins is None or self._heads[0][0] < begins.place):
+            # Places differ, so that nothing else is compared.
+            _, job, self._line = heappop(self._heads)
+            return job
+        if begins is not None:
+            self._line = iter(self._lines[self._entered])
+            self._entered += 1
+            return next(self._line)
+        return None
+
+    def stay(self) -> None:
+        """Go on with what stands behind the last job in its line."""
+        job = next(self._line, None)
+        if job is not None:
+            heappush(self._heads, (job.place, job, self._line))
 
 
 def _gate(job: WaitingJob, now_ms: int) -> Why | None:

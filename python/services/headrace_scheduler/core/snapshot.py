@@ -1,11 +1,16 @@
 """The facts that one call of `plan` decides from. Times are UTC in milliseconds."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
+
+# Where in the queue: the rank, then the id. The queue is read and planned in this order.
+Place = tuple[float, JobId]
+END: Place = (inf, JobId(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,16 @@ class WaitingJob:
         """How `resources` may be cut: never those of a task."""
         return self.paradigm if self.tasks is None else Paradigm.SINGLE_NODE
 
+    @property
+    def place(self) -> Place:
+        """Its place in the queue."""
+        return self.rank, self.id
+
+    @property
+    def alike(self) -> Hashable:
+        """Of jobs that have this alike one that can't start keeps all behind it from starting."""
+        return self.resources, self.paradigm, self.backend, self.time_limit_ms, self.tasks is None
+
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
@@ -60,11 +75,15 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that one plan looks at. `waiting` is in rank order; nodes may come in any order.
+    """All that one plan looks at; nodes may come in any order.
 
-    `Node.free` is already without what `running` holds.
+    `lines` are the waiting jobs, each line in rank order and all of it `alike`; the lines are in
+    the order of their first jobs. No job behind `until` is planned: of those before it none is
+    missing. `Node.free` is already without what
+    `running` holds.
     """
 
     nodes: tuple[Node, ...]
-    waiting: tuple[WaitingJob, ...]
+    lines: tuple[Sequence[WaitingJob], ...]
     running: tuple[RunningJob, ...]
+    until: Place = END

@@ -11,6 +11,7 @@ from typing import assert_never
 
 from headrace_model.fit import asked_text, can_hold, largest_text
 from headrace_model.ids import NodeId
+from headrace_model.maintenance import Maintenance
 from headrace_model.node import NodeState
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.snapshot import Node, WaitingJob
@@ -63,6 +64,24 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
             return _explain_queue(job, why, nodes)
         case _:
             assert_never(why.reason)
+
+
+def in_maintenance(said: Maintenance) -> Explanation:
+    """Say that nothing starts while an admin keeps new work away."""
+    return Explanation(
+        f"{said.sentence}. What waits is kept, and nothing new starts.",
+        "It starts by itself when an admin ends the maintenance.",
+    )
+
+
+def after_restore(backup: str) -> Explanation:
+    """Say that nothing starts before a restored Redis was compared with the store."""
+    return Explanation(
+        f"Redis was restored from a backup ({backup}), and is still being compared with the "
+        "object store.",
+        "It starts by itself after that; if this lasts, see that the store and the data service "
+        "answer.",
+    )
 
 
 def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Explanation:
@@ -152,7 +171,7 @@ def _names(nodes: Sequence[NodeId]) -> str:
 
 def _down(nodes: Sequence[Node]) -> str:
     texts = []
-    for state in (NodeState.DRAINED, NodeState.LOST):
+    for state in (NodeState.DRAINED, NodeState.FULL, NodeState.LOST):
         ids = sorted(node.id for node in nodes if node.state is state)
         if ids:
             texts.append(f"{_names(ids)} {'is' if len(ids) == 1 else 'are'} {state}")
@@ -160,6 +179,8 @@ def _down(nodes: Sequence[Node]) -> str:
 
 
 def _repair(nodes: Sequence[Node]) -> str:
+    if any(node.state is NodeState.FULL for node in nodes):
+        return "Make room on the disk of the full machine's state folder, or join another node."
     if any(node.state is NodeState.DRAINED for node in nodes):
         return "Join another node: a drained one takes no new work."
     return "See that the agent runs on the lost machine, or join another node."

@@ -95,6 +95,13 @@ local function commit()
   return redis.call('INCR', 'hr:commits')
 end
 
+-- The refusal of new work while an admin keeps it away, or nil.
+local function closed_for_new_work()
+  if not expect('hr:maintenance', 'hash') then return problem end
+  local sentence = redis.call('HGET', 'hr:maintenance', 'sentence')
+  return sentence and refuse('MAINTENANCE', sentence)
+end
+
 -- A leader's term; roles without a lease pass none.
 local function check_term(role, term)
   if not term then return end
@@ -133,6 +140,21 @@ local function rebuilt_line(node, cpus, memory)
     cpus, memory = cpus - c, memory - m
   end
   return written(cpus, memory)
+end
+
+-- The state of a node that is served, by two flags of its hash: '1' or not.
+local function served_state(drained, full)
+  if drained == '1' then return 'DRAINED' end
+  return full == '1' and 'FULL' or 'UP'
+end
+
+-- Write or remove the ledger line of a node by its state: only one that is UP offers room.
+local function offer(node, state, line)
+  if state == 'UP' then
+    redis.call('HSET', 'hr:free', node, line)
+  else
+    redis.call('HDEL', 'hr:free', node)
+  end
 end
 
 local function history_entry(id, entry, version)

@@ -2,7 +2,7 @@
 -- Arguments: epoch, term; pack (its name), newest_ms (when the last of its jobs ended);
 --   jobs [{id, status, version, entered_ms, shared (the text, '' for nobody), attempt,
 --   work [{node, run}]}] as the pack has them.
--- Writes: hr:job, hr:history, hr:attempt, hr:status, hr:packs, hr:events, hr:commits.
+-- Writes: hr:job, hr:history, hr:attempt, hr:status, hr:derivation, hr:packs, hr:events, hr:commits.
 -- Reply: {'OK', how many were removed}. Refuses TERM, EPOCH, WRONG_TYPE.
 -- Invariants: a job that is removed is in a pack that hr:packs names, exactly as it was. It stays
 --   while it differs from the pack (Redis was restored, or its shares changed, which leaves its
@@ -50,7 +50,12 @@ for _, job in ipairs(args.jobs) do
     expect('hr:attempt:' .. job.id .. '.' .. text(attempt), 'hash')
   end
   if problem then return problem end
-  local at = redis.call('HMGET', key, 'status', 'version', 'entered_ms', 'parents', 'shared')
+  local at = redis.call('HMGET', key, 'status', 'version', 'entered_ms', 'parents', 'shared',
+    'derivation')
+  if at[6] and expect('hr:derivation:' .. at[6], 'string')
+    and redis.call('GET', 'hr:derivation:' .. at[6]) == job.id then
+    job.derivation = at[6]
+  end
   if at[1] == job.status and at[2] == text(job.version) and at[3] == text(job.entered_ms)
     and (at[5] or '') == job.shared
     and redis.call('EXISTS', 'hr:dependents:' .. job.id, 'hr:array:' .. job.id) == 0
@@ -65,6 +70,7 @@ begin_at_maxmemory('hr:lease:data')
 for _, job in ipairs(going) do
   redis.call('ZREM', 'hr:status:' .. job.status, job.id)
   redis.call('DEL', 'hr:job:' .. job.id, 'hr:history:' .. job.id)
+  if job.derivation then redis.call('DEL', 'hr:derivation:' .. job.derivation) end
   for attempt = 1, job.attempt do
     redis.call('DEL', 'hr:attempt:' .. job.id .. '.' .. text(attempt))
   end

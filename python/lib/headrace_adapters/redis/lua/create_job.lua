@@ -4,7 +4,8 @@
 -- Writes: hr:job, hr:array, hr:history, hr:status, hr:queue, hr:idempotency, hr:dependents,
 --   hr:events, hr:commits.
 -- Reply: {'OK', id, created_ms}; for a repeat (same id, or same idempotency key and fingerprint)
---   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`).
+--   the first job's. Refuses CONFLICT (key used for something else), NOT_FOUND (an `after`),
+--   MAINTENANCE (nothing new is taken).
 -- Invariant: a job exists with its history, its status index and its hint, or not at all.
 local new, once = args.new, args.idempotency
 need(args, {after = 'list'})
@@ -15,9 +16,7 @@ if once then
   expect('hr:idempotency:' .. once.key, 'string')
 end
 for _, id in ipairs(args.after) do
-  if expect('hr:job:' .. id, 'hash') and redis.call('EXISTS', 'hr:job:' .. id) == 0 then
-    object('NOT_FOUND', 'after: there is no job ' .. id)
-  end
+  expect('hr:job:' .. id, 'hash')
   expect('hr:dependents:' .. id, 'set')
 end
 if problem then return problem end
@@ -34,6 +33,13 @@ if once then
     return {'OK', id, created_ms ~= '' and created_ms or text(now)}
   end
 end
+for _, id in ipairs(args.after) do
+  if redis.call('EXISTS', 'hr:job:' .. id) == 0 then
+    return refuse('NOT_FOUND', 'after: there is no job ' .. id)
+  end
+end
+local closed = closed_for_new_work()
+if closed then return closed end
 add_job(new)
 -- Until this job is final, the jobs that it waits for stay in Redis.
 for _, id in ipairs(args.after) do redis.call('SADD', 'hr:dependents:' .. id, new.id) end

@@ -10,7 +10,7 @@ expect(key, 'hash')
 expect('hr:free', 'hash')
 if problem then return problem end
 local known = redis.call('HMGET', key, 'counter', 'state')
-if known[1] ~= args.counter or known[2] ~= 'UP' then return {'OK', 0} end
+if known[1] ~= args.counter or known[2] == 'LOST' then return {'OK', 0} end
 redis.call('HDEL', 'hr:free', args.node)
 redis.call('HSET', key, 'state', 'LOST')
 hint('kind', 'node', 'node', args.node, 'state', 'LOST')

@@ -1,13 +1,29 @@
--- An agent says that it lives: its counter rises.
--- Arguments: epoch; node; incarnation.
--- Writes: hr:node:<node>.
+-- An agent says that it lives: its counter rises. And whether its disk has room for new attempts.
+-- Arguments: epoch; node; incarnation; full (bool).
+-- Writes: hr:node:<node>; when `full` changes hr:free, hr:events, hr:commits.
 -- Reply: {'OK', counter, state}; state LOST tells the agent to compare its attempts and register anew.
--- Refuses INCARNATION, EPOCH.
--- Invariant: only the registered incarnation raises the counter.
-need(args, {node = 'text', incarnation = 'text'})
-check_incarnation(args.node, args.incarnation)
-if problem then return problem end
+-- Refuses INCARNATION, EPOCH, WRONG_TYPE.
+-- Invariant: only the registered incarnation raises the counter; a full node has no ledger line.
+need(args, {node = 'text', incarnation = 'text', full = 'flag'})
 local key = 'hr:node:' .. args.node
+check_incarnation(args.node, args.incarnation)
+expect('hr:free', 'hash')
+expect('hr:held:' .. args.node, 'hash')
+if problem then return problem end
+local known = redis.call('HMGET', key, 'state', 'drained', 'full', 'millicpus', 'memory_bytes')
+local state, full, line = known[1], args.full and '1' or '0', nil
+local turned = full ~= (known[3] or '0')
+if turned and state ~= 'LOST' then
+  state = served_state(known[2], full)
+  line = rebuilt_line(args.node, tonumber(known[4]), tonumber(known[5]))
+  if problem then return problem end
+end
 begin_at_maxmemory(key)
 local counter = redis.call('HINCRBY', key, 'counter', 1)
-return {'OK', text(counter), redis.call('HGET', key, 'state')}
+if turned then
+  redis.call('HSET', key, 'full', full, 'state', state)
+  offer(args.node, state, line)
+  hint('kind', 'node', 'node', args.node, 'state', state)
+  commit()
+end
+return {'OK', text(counter), state}

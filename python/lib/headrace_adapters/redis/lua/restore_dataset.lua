@@ -1,9 +1,11 @@
 -- Brings a SEALED dataset back into a catalogue that lost it, from its marker in the store.
 -- Arguments: epoch; id; name; version; doc; index (hr:datasets:<category>:<format>).
--- Writes: hr:dataset:<id>, index, hr:names, hr:versions, hr:events, hr:commits.
--- Reply: {'OK', 1}; {'OK', 0} the catalogue knows it (also as deleted), or knows another dataset
+-- Writes: hr:dataset:<id>, hr:items:<id> (of one that was OPEN), hr:open, index, hr:names,
+--   hr:versions, hr:events, hr:commits.
+-- Reply: {'OK', 1}; {'OK', 0} the catalogue knows it as SEALED or deleted, or knows another dataset
 --   by that name and version.
--- Invariant: what the catalogue knows is never changed by a marker.
+-- Invariant: what the catalogue knows is not changed by a marker, but for one that was OPEN when it
+--   was backed up and sealed later.
 need(args, {id = 'text', name = 'text', version = 'number', doc = 'text', index = 'text'})
 local key, versioned = 'hr:dataset:' .. args.id, args.name .. '@' .. text(args.version)
 expect(key, 'hash')
@@ -11,13 +13,19 @@ expect(args.index, 'set')
 expect('hr:names', 'hash')
 expect('hr:versions', 'hash')
 expect('hr:tombstones', 'zset')
+expect('hr:open', 'zset')
+expect('hr:items:' .. args.id, 'hash')
 if problem then return problem end
-if redis.call('EXISTS', key) == 1 or redis.call('ZSCORE', 'hr:tombstones', args.id)
-  or redis.call('HEXISTS', 'hr:names', versioned) == 1 then
+local state = redis.call('HGET', key, 'state')
+local named = redis.call('HGET', 'hr:names', versioned)
+if (state and state ~= 'OPEN') or redis.call('ZSCORE', 'hr:tombstones', args.id)
+  or (named and named ~= args.id) then
   return {'OK', 0}
 end
 local newest = redis.call('HGET', 'hr:names', args.name)
 local highest = tonumber(redis.call('HGET', 'hr:versions', args.name) or '0')
+redis.call('ZREM', 'hr:open', args.id)
+redis.call('DEL', 'hr:items:' .. args.id)
 redis.call('HSET', key, 'state', 'SEALED', 'doc', args.doc)
 redis.call('SADD', args.index, args.id)
 redis.call('HSET', 'hr:names', versioned, args.id)

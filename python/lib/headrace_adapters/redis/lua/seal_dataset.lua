@@ -15,7 +15,9 @@ expect('hr:unmarked', 'zset')
 expect(args.index, 'set')
 if problem then return problem end
 local at = redis.call('HMGET', key, 'state', 'changes', 'doc')
-if not at[1] then return refuse('NOT_FOUND', 'there is no dataset ' .. args.id) end
+if not at[1] or at[1] == 'TOMBSTONED' then
+  return refuse('NOT_FOUND', 'there is no dataset ' .. args.id)
+end
 if at[1] == 'SEALED' then return {'OK', 0} end
 if at[1] ~= 'OPEN' then return refuse('CONFLICT', 'the dataset is ' .. at[1] .. ', not OPEN') end
 if (at[2] or '0') ~= text(args.changes) or at[3] ~= args.old then

@@ -1,7 +1,7 @@
 -- Applies one decided move of one job, whole or not at all.
 -- Arguments: epoch, role, term (absent for roles without a lease), txn, job, version, attempt,
 --   status (decided from), to, entry (history), set {job fields}, opens (bool: attempt + 1),
---   takes [{node, millicpus, memory_bytes}], returns [nodes], lost [nodes], work [{node, record}],
+--   takes [{node, millicpus, memory_bytes}], returns [nodes], lost [nodes], confirmed [nodes], work [{node, record}],
 --   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
@@ -16,7 +16,7 @@
 --   is in hr:untidy.
 need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
   attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
-  returns = 'texts', lost = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
+  returns = 'texts', lost = 'texts', confirmed = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
   final = 'flag', children = 'list', seals = 'list', attempt_set = '?texts', grows = 'flag'})
 need(args.entry, {})
 need_each(args.takes, {node = 'text', millicpus = 'number', memory_bytes = 'number'})
@@ -123,6 +123,12 @@ for _, node in ipairs(args.lost) do
   if expect('hr:node:' .. node, 'hash')
     and redis.call('HGET', 'hr:node:' .. node, 'state') ~= 'LOST' then
     object('STALE', 'node ' .. node .. ' is not lost any more')
+  end
+end
+for _, node in ipairs(args.confirmed) do
+  if expect('hr:node:' .. node, 'hash')
+    and redis.call('HGET', 'hr:node:' .. node, 'confirmed') ~= '1' then
+    object('STALE', 'node ' .. node .. ' is not confirmed to be lost any more')
   end
 end
 local agents = {}
@@ -263,6 +269,7 @@ for _, other in ipairs(awaited) do redis.call('SREM', 'hr:dependents:' .. other,
 for _, dataset in ipairs(args.links) do redis.call('SADD', 'hr:links:' .. dataset, id) end
 for _, child in ipairs(born) do
   add_job(child.new)
+  redis.call('HSET', 'hr:job:' .. child.new.id, 'derivation', child.key)
   redis.call('SET', 'hr:derivation:' .. child.key, child.new.id)
 end
 for _, child in ipairs(joined) do

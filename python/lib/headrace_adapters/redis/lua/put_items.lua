@@ -1,0 +1,36 @@
+-- Adds or replaces items of an OPEN dataset, after their bytes are in the store; or removes some.
+-- Arguments: epoch; id; items {path → JSON (size_bytes, sha256, key), or '': remove}; most (how many
+-- items the dataset may have once one is added; absent: any number).
+-- Writes: hr:items:<id>, hr:dataset:<id> (changes, which a seal compares), hr:commits.
+-- Reply: {'OK', how many changed}. Refuses NOT_FOUND, CONFLICT (not OPEN), TOO_LARGE (over `most`).
+-- Invariant: a SEALED dataset never changes; of one call all items change, or none; calls side by
+-- side never add an item above `most`.
+need(args, {id = 'text', items = 'texts', most = '?number'})
+local key, items = 'hr:dataset:' .. args.id, 'hr:items:' .. args.id
+expect(key, 'hash')
+expect(items, 'hash')
+if problem then return problem end
+local at = redis.call('HMGET', key, 'state', 'changes')
+if not at[1] or at[1] == 'TOMBSTONED' then
+  return refuse('NOT_FOUND', 'there is no dataset ' .. args.id)
+end
+if at[1] ~= 'OPEN' then return refuse('CONFLICT', 'the dataset is ' .. at[1] .. ', not OPEN') end
+local changes, changed = text(tonumber(at[2] or '0') + 1), 0
+local set, gone, added = {}, {}, 0
+for path, item in pairs(args.items) do
+  local known = redis.call('HGET', items, path) or ''
+  if known ~= item then
+    changed = changed + 1
+    if known == '' then added = added + 1 end
+    if item == '' then gone[#gone + 1] = path else set[#set + 1] = path end
+  end
+end
+if changed == 0 then return {'OK', 0} end
+if args.most and added > 0 and redis.call('HLEN', items) + added - #gone > args.most then
+  return refuse('TOO_LARGE', 'the dataset would have more than ' .. text(args.most) .. ' items')
+end
+for _, path in ipairs(set) do redis.call('HSET', items, path, args.items[path]) end
+for _, path in ipairs(gone) do redis.call('HDEL', items, path) end
+redis.call('HSET', key, 'changes', changes)
+commit()
+return {'OK', changed}

@@ -1,0 +1,89 @@
+"""Batches: many small files of a dataset in one request, and registered by one script."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from headrace_data.core.keys import upload_key
+from headrace_data.errors import WrongChecksum
+from headrace_data.library import Library, check_open
+from headrace_model.dataset import Dataset, Item
+from headrace_model.errors import HeadraceError
+from headrace_model.people import Act, User
+from headrace_service.threads import to_end
+from headrace_wire.batch import BatchFile, check_batch_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """What `Library` does with one item, with many. Access is asked once for all of them."""
+
+    library: Library
+
+    async def put(
+        self, name: str, user: User, files: Sequence[BatchFile]
+    ) -> list[tuple[Item, bool]]:
+        """Make items of all files, or of none; each with whether it was there just so already.
+
+        Raises `WrongChecksum`; `Conflict` where the dataset is not OPEN; `TooLarge`,
+        `Unavailable` where there is no room.
+        """
+        entry = await self.library.access.allowed(name, user, Act.CHANGE_DATASET)
+        dataset = entry.dataset
+        await asyncio.to_thread(_check_digests, files)
+        known = await self.library.items_at(dataset, [each.path for each in files])
+        there = {
+            each.path
+            for each in files
+            if each.path in known and known[each.path].sha256 == each.sha256
+        }
+        fresh = [each for each in files if each.path not in there]
+        items = {each.path: _item(dataset, each) for each in files}
+        if fresh:
+            check_open(dataset)
+            await self.library.check_room(
+                dataset,
+                sum(len(each.data) for each in fresh),
+                new=sum(each.path not in known for each in fresh),
+            )
+            await to_end(self._keep(dataset, fresh, items))
+        return [(items[each.path], each.path in there) for each in files]
+
+    async def get(self, name: str, user: User, paths: Sequence[str]) -> list[BatchFile]:
+        """Read items; raises `NotFound` that names the first one missing, `TooLarge`."""
+        dataset = await self.library.find(name, user)
+        items = await self.library.those_at(dataset, paths)
+        check_batch_bytes(sum(each.size_bytes for each in items))
+        sizes = {each.key: each.size_bytes for each in items}
+        found = await self.library.store.get_many(sizes)
+        for each in items:
+            if len(found[each.key]) != each.size_bytes:
+                raise HeadraceError(
+                    f"the object of item {each.path!r} in the store has not its size",
+                    hint="it was damaged: upload the file again, into a new version",
+                )
+        return [BatchFile(each.path, each.sha256, found[each.key]) for each in items]
+
+    async def _keep(
+        self, dataset: Dataset, fresh: Sequence[BatchFile], items: dict[str, Item]
+    ) -> None:
+        """Equal files have one object."""
+        objects = {items[each.path].key: each.data for each in fresh}
+        await self.library.store.put_many(objects)
+        await self.library.register(dataset, [items[each.path] for each in fresh])
+
+
+def _item(dataset: Dataset, file: BatchFile) -> Item:
+    return Item(file.path, len(file.data), file.sha256, upload_key(dataset, file.sha256))
+
+
+def _check_digests(files: Sequence[BatchFile]) -> None:
+    for each in files:
+        if (found := sha256(each.data).hexdigest()) != each.sha256:
+            raise WrongChecksum(
+                f"what came for {each.path!r} has SHA-256 {found}, not {each.sha256} as was said; "
+                "nothing of this batch was kept",
+                hint="the file changed while it was read, or was damaged on the way: upload it "
+                "again",
+            )

@@ -1,0 +1,91 @@
+"""The waiting jobs, kept so that a plan finds those that may start without looking at the rest."""
+
+from bisect import bisect_left, insort
+from collections.abc import Hashable, Iterator, Sequence
+from operator import attrgetter
+
+from headrace_model.ids import JobId
+from headrace_scheduler.core.snapshot import Place, WaitingJob
+
+_place = attrgetter("place")
+
+
+def _first_place(line: Sequence[WaitingJob]) -> Place:
+    return line[0].place
+
+
+class Waiting:
+    """Jobs in AWAITING_ALLOCATION: lines of jobs that ask alike, and apart those not yet due."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[JobId, WaitingJob] = {}
+        self._line_of: dict[Hashable, list[WaitingJob]] = {}
+        self._lines: list[list[WaitingJob]] = []  # in the order of their first jobs
+        self._held: set[JobId] = set()
+        self._later: list[tuple[int, JobId]] = []  # start_not_before and back-off, soonest first
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __iter__(self) -> Iterator[JobId]:
+        return iter(self._jobs)
+
+    @property
+    def held(self) -> frozenset[JobId]:
+        """Those that their owner holds."""
+        return frozenset(self._held)
+
+    def put(self, job: WaitingJob) -> None:
+        """Take a job in, in place of what was known of it."""
+        self.drop(job.id)
+        self._jobs[job.id] = job
+        if job.held:
+            self._held.add(job.id)
+        elif job.not_before_ms:
+            insort(self._later, (job.not_before_ms, job.id))
+        else:
+            self._line_up(job)
+
+    def drop(self, id: JobId) -> None:
+        """Forget a job, known or not."""
+        job = self._jobs.pop(id, None)
+        if job is None:
+            return
+        if job.held:
+            self._held.remove(id)
+            return
+        if job.not_before_ms:
+            entry = (job.not_before_ms, id)
+            at = bisect_left(self._later, entry)
+            if self._later[at : at + 1] == [entry]:
+                del self._later[at]
+                return
+        line = self._line_of[job.alike]
+        self._take_out(line)
+        del line[bisect_left(line, job.place, key=_place)]
+        if line:
+            insort(self._lines, line, key=_first_place)
+        else:
+            del self._line_of[job.alike]
+
+    def lines(self, now_ms: int) -> tuple[Sequence[WaitingJob], ...]:
+        """The jobs that may start now, as a snapshot has them; good until the next change."""
+        due = bisect_left(self._later, (now_ms + 1, JobId("")))
+        for _, id in self._later[:due]:
+            self._line_up(self._jobs[id])
+        del self._later[:due]
+        return tuple(self._lines)
+
+    def next_start_ms(self) -> int | None:
+        """When the next job that is not yet due may start."""
+        return self._later[0][0] if self._later else None
+
+    def _line_up(self, job: WaitingJob) -> None:
+        line = self._line_of.setdefault(job.alike, [])
+        if line:
+            self._take_out(line)
+        insort(line, job, key=_place)
+        insort(self._lines, line, key=_first_place)
+
+    def _take_out(self, line: list[WaitingJob]) -> None:
+        del self._lines[bisect_left(self._lines, _first_place(line), key=_first_place)]

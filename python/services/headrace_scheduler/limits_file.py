@@ -1,0 +1,60 @@
+"""Reads resources.yaml, again whenever it changes."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace_model.errors import InvalidInput
+from headrace_scheduler.core.limits import limited
+from headrace_scheduler.core.snapshot import Node
+from headrace_service.logs import logger
+from headrace_wire.resourcesfile import Limits, parse_resources
+
+_LARGEST_BYTES = 1 << 20
+
+
+class LimitsFile:
+    """`path` None: there is no such file, and nodes give all that they offer."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._seen: object = None
+        self._limits: Limits | None = None
+        self._log = logger("scheduler")
+
+    async def open(self) -> None:
+        """Read it for the first time; raises `InvalidInput` where it is wrong or not there."""
+        if self._path is not None:
+            self._seen, self._limits = await asyncio.to_thread(_read, self._path, None)
+
+    async def look(self) -> None:
+        """Read it again if it changed; one that is wrong or gone leaves all as it was."""
+        if self._path is None:
+            return
+        try:
+            seen, limits = await asyncio.to_thread(_read, self._path, self._seen)
+        except InvalidInput as error:
+            if error.message != self._seen:
+                self._log.error(f"what was read before still counts: {error}", action="resources")
+            self._seen = error.message
+            return
+        if limits is not None:
+            self._limits = limits
+            self._log.info(f"read {self._path}: {len(limits)} nodes", action="resources")
+        self._seen = seen
+
+    def limit(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
+        """The nodes with no more than the file gives them."""
+        return tuple(nodes) if self._limits is None else limited(nodes, self._limits)
+
+
+def _read(path: Path, seen: object) -> tuple[object, Limits | None]:
+    """What tells this file from another, and what it says unless that is the one `seen`."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be read: {error.strerror}") from None
+    if len(text) > _LARGEST_BYTES:
+        raise InvalidInput(f"{path} is larger than {_LARGEST_BYTES} bytes")
+    return text, None if text == seen else parse_resources(text)

@@ -1,0 +1,221 @@
+"""The scheduler takes over a long queue: it plans the head while it still reads the rest."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.jobs import JobStore
+from headrace_adapters.redis.maintenance import MaintenanceStore
+from headrace_model.ids import JobId, NodeId
+from headrace_model.job import Job, first_step
+from headrace_model.move import Move
+from headrace_model.status import Role, Status
+from headrace_request.core.desire import DesireVerb, desire
+from headrace_scheduler import queue as queues
+from headrace_scheduler.core.plan import plan
+from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.queue import Queue, nodes_of
+from headrace_scheduler.service import Scheduler
+from headrace_scheduler.settings import Settings
+from headrace_service.leader import Leader
+from tests.support.redis_server import RedisServer
+from tests.support.script_scenes import N1, N2, Stage, new_job
+from tests.support.wait import wait_until
+
+_BATCH = 3
+
+
+class _SlowJobs(JobStore):
+    """Lets nobody read jobs of the queue until as many batches may be read."""
+
+    def __init__(self, redis: Redis, ids: list[JobId], batches: int) -> None:
+        super().__init__(redis)
+        self._ids = ids
+        self._room = asyncio.Condition()
+        self._batches = batches
+
+    async def let(self, batches: int) -> None:
+        async with self._room:
+            self._batches = batches
+            self._room.notify_all()
+
+    async def get_many(self, jobs: Iterable[JobId]) -> list[Job]:
+        ids = set(jobs)
+        async with self._room:
+            await self._room.wait_for(lambda: not ids & set(self._ids[self._batches * _BATCH :]))
+        return await super().get_many(ids)
+
+
+@pytest.fixture
+async def stage(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.setattr(queues, "_AT_ONCE", _BATCH)
+    redis = Redis(redis_server.url, patience_s=30.0)
+    await redis.open()
+    yield Stage(redis)
+    await redis.close()
+
+
+async def _submit(stage: Stage, numbers: Iterable[int], priority: int = 50) -> list[JobId]:
+    made = []
+    for number in numbers:
+        new = replace(new_job(number), priority=priority)
+        await stage.jobs.create(new, first_step(new.needs))
+        made.append(new.id)
+    return made
+
+
+async def _planned(stage: Stage, queue: Queue) -> list[JobId]:
+    nodes = nodes_of(await stage.nodes.all())
+    now_ms = await stage.jobs.now_ms()
+    return [each.job for each in plan(queue.snapshot(nodes, now_ms), now_ms).placements]
+
+
+async def test_what_is_planned_while_the_queue_is_read_is_its_head(stage: Stage) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 7))
+    queue = Queue(stage.jobs)
+    await queue.begin()
+    assert await _planned(stage, queue) == []
+    await queue.read_on()
+    assert await _planned(stage, queue) == ids[:_BATCH]
+    # Hints name two jobs meanwhile: one has its place in what is known, the other behind it.
+    (urgent,) = await _submit(stage, [7], priority=90)
+    (late,) = await _submit(stage, [8], priority=10)
+    await queue.refresh([urgent, late])
+    assert await _planned(stage, queue) == [urgent, *ids[:_BATCH]]
+    while queue.unread:
+        await queue.read_on()
+    assert await _planned(stage, queue) == [urgent, *ids, late]
+
+
+async def test_jobs_that_have_left_while_the_queue_is_read_stop_nothing(stage: Stage) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 7))
+    queue = Queue(stage.jobs)
+    await queue.begin()
+    for id in ids[:_BATCH]:
+        await stage.redis.command("DEL", f"hr:job:{id}")
+    await queue.read_on()
+    assert await _planned(stage, queue) == []
+    await queue.read_on()
+    assert await _planned(stage, queue) == ids[_BATCH : 2 * _BATCH]
+    await queue.mend()
+    assert await _planned(stage, queue) == ids[_BATCH : 2 * _BATCH]
+
+
+async def test_what_hints_missed_is_found_without_the_jobs_that_are_still_unread(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 7))
+    jobs = _SlowJobs(stage.redis, ids, batches=1)
+    queue = Queue(jobs)
+    await queue.begin()
+    await queue.read_on()
+    (urgent,) = await _submit(stage, [7], priority=90)
+    async with asyncio.timeout(30.0):  # it would wait for ever for the others
+        await queue.mend()
+    assert await _planned(stage, queue) == [urgent, *ids[:_BATCH]]
+
+
+def _scheduler(
+    stage: Stage, jobs: JobStore, limits: LimitsFile | None = None, sweep_s: float = 600.0
+) -> Scheduler:
+    leader = Leader(stage.leases, Role.SCHEDULER, 6.0, stage.redis.open)
+    settings = Settings(Path("/nowhere"), "", Path("/nowhere"), sweep_s=sweep_s)
+    return Scheduler(
+        jobs,
+        stage.nodes,
+        MaintenanceStore(stage.redis),
+        limits or LimitsFile(None),
+        Events(stage.redis),
+        leader,
+        settings,
+    )
+
+
+async def test_the_head_starts_while_the_rest_is_still_read(stage: Stage) -> None:
+    await stage.ready()
+    await stage.leases.release(Role.SCHEDULER, "me")
+    ids = await _submit(stage, range(1, 9))
+    jobs = _SlowJobs(stage.redis, ids, batches=1)
+
+    async def launched(expected: list[JobId]) -> bool:
+        return sorted(await stage.jobs.in_status(Status.SCHEDULED)) == expected
+
+    running = asyncio.create_task(_scheduler(stage, jobs).run())
+    try:
+        for batches in (1, 2, 3):
+            await jobs.let(batches)
+            await wait_until(lambda: launched(ids[: batches * _BATCH]), f"{batches} to start")  # noqa: B023 - awaited here
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_why_is_told_of_each_of_many_jobs_that_ask_alike(stage: Stage) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 12))
+    held = await stage.jobs.get(ids[0])
+    hold = desire(held, DesireVerb.HOLD)
+    assert isinstance(hold, Move)
+    await stage.jobs.apply(hold)
+    scheduler = _scheduler(stage, stage.jobs)
+    told = [await scheduler.why(id) for id in ids]
+    assert told[0]
+    assert "held" in told[0].sentence
+    assert told[1:9] == [None] * 8
+    assert told[9]
+    assert "is being cleared for it" in told[9].sentence
+    assert told[10]
+    assert "It fits only after running jobs have ended." in told[10].sentence
+
+
+async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_changes(
+    stage: Stage, state_dir: Path
+) -> None:
+    await stage.ready()
+    await stage.leases.release(Role.SCHEDULER, "me")
+    file = state_dir / "resources.yaml"
+    file.write_text(f"nodes:\n  {N2}: {{cpus: 1}}\n")
+    limits = LimitsFile(file)
+    await limits.open()
+    first, second, third = await _submit(stage, range(1, 4))
+    scheduler = _scheduler(stage, JobStore(stage.redis), limits, sweep_s=0.1)
+
+    async def started() -> dict[JobId, NodeId]:
+        jobs = await stage.jobs.get_many(await stage.jobs.in_status(Status.SCHEDULED))
+        return {job.id: job.allocation.shares[0].node for job in jobs if job.allocation}
+
+    async def become(expected: dict[JobId, NodeId]) -> None:
+        async def there() -> bool:
+            return await started() == expected
+
+        await wait_until(there, f"{expected} to be started")
+
+    running = asyncio.create_task(scheduler.run())
+    try:
+        await become({first: N2})
+        why = await scheduler.why(second)
+        assert why is not None
+        assert "fits only after running jobs have ended" in why.sentence
+        file.write_text("nodes: [wrong]")  # all stays as it was
+        await limits.look()
+        assert await started() == {first: N2}
+        file.write_text(f"nodes:\n  {N2}: {{cpus: 1}}\n  {N1}: {{cpus: 1}}\n")
+        await become({first: N2, second: N1})
+        file.write_text("nodes: {}")
+        await limits.look()
+        why = await scheduler.why(third)
+        assert why is not None
+        assert "0 CPUs" in why.sentence
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -1,0 +1,259 @@
+"""Headrace deployed on a swarm of three nodes by control-stack.sh, and used from outside."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.docker_engine import why_no_engine
+from tests.support.docker_images import TAG, image_file
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
+
+PROJECT = Path(__file__).parents[2]
+# Addresses that another run on this machine hardly has.
+NETWORK = f"10.{200 + os.getpid() % 50}.{os.getpid() // 50 % 256}"
+IMAGES = ("service", "redis", "worker-python", "object-store", "dev-registry")
+NAME = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A swarm in `folder`/swarm, and what is deployed there from `folder`/env."""
+
+    folder: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """For both scripts, and for `docker` on the manager."""
+        swarm = self.folder / "swarm"
+        return {
+            **os.environ,
+            "HEADRACE_DEV_SWARM": str(swarm),
+            "DOCKER_HOST": f"unix://{swarm}/nodes/manager1/docker.sock",
+            "DOCKER_CONFIG": str(self.folder / "cli"),
+        }
+
+    def run(
+        self, *words: str | Path, check: bool = True, within_s: float = 600
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program; raises AssertionError with what it said when it fails."""
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=within_s, check=False, env=self.environ
+        )
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done
+
+    def swarm(self, *words: str) -> None:
+        """Run dev-swarm.sh."""
+        self.run(PROJECT / "scripts" / "dev-swarm.sh", *words)
+
+    def control(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run control-stack.sh for this deployment."""
+        script = PROJECT / "scripts" / "control-stack.sh"
+        options = ("--env-file", str(self.folder / "env"), "--name", NAME, "--tag", TAG)
+        return self.run(script, *options, *words, check=check)
+
+    def docker(self, *words: str, node: str = "manager1") -> list[str]:
+        """The lines that a docker command says on a node."""
+        host = f"unix://{self.folder}/swarm/nodes/{node}/docker.sock"
+        return self.run("docker", "--host", host, *words).stdout.splitlines()
+
+    def headrace(self, *words: str, urls: Sequence[str] = ()) -> str:
+        """What the command `headrace` says, on this machine outside of the swarm."""
+        given = {
+            "HEADRACE_URL": ",".join(urls or self.urls),
+            "HEADRACE_TOKEN_FILE": str(self.folder / ".headrace" / "secrets" / "admin_token"),
+            "HEADRACE_CA_FILE": str(self.folder / ".headrace" / "tls" / "ca.crt"),
+        }
+        done = subprocess.run(
+            [Path(sys.executable).parent / "headrace", *words], capture_output=True, text=True,
+            timeout=180, check=False, env={**os.environ, **given},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the two ingress nodes are called."""
+        return [f"https://{NETWORK}.{host}:8443" for host in ("11", "101")]
+
+    def tasks(self) -> list[str]:
+        """The tasks that are to run, by their ids."""
+        words = ("--filter", "desired-state=running", "--format", "{{.ID}} {{.Name}}")
+        return sorted(self.docker("stack", "ps", *words, NAME))
+
+    def containers(self, service: str, stack: str = NAME) -> list[tuple[str, str]]:
+        """The running containers of a service: node and id."""
+        label = f"label=com.docker.swarm.service.name={stack}_{service}"
+        return [
+            (node, id_)
+            for node in ("manager1", "worker1", "worker2")
+            for id_ in self.docker("ps", "-q", "--filter", label, node=node)
+        ]
+
+    def left(self) -> list[str]:
+        """All that is left of the deployment but its volumes."""
+        found = []
+        for what in ("service", "secret", "config"):
+            found += self.docker(what, "ls", "--format", "{{.Name}}")
+        found += [
+            name for name in self.docker("network", "ls", "--format", "{{.Name}}") if NAME in name
+        ]
+        for node in ("manager1", "worker1", "worker2"):
+            found += self.docker("ps", "-a", "--format", "{{.Names}}", node=node)
+        return found
+
+
+@pytest.fixture(scope="module")
+def deployment(run_root: Path) -> Iterator[Deployment]:
+    """Three nodes with the main stack and what it needs, from images that are built once."""
+    made = Deployment(run_root / "control")
+    made.folder.mkdir()
+    files = [image_file(run_root, name) for name in IMAGES]
+    try:
+        made.swarm("up", "--workers", "2", "--network", f"{NETWORK}.0/24")
+        for file in files:
+            made.docker("load", "--quiet", "--input", str(file))
+        # An image that no test here runs, and that takes a minute to build, under a name for it.
+        made.docker("tag", f"headrace/worker-python:{TAG}", f"headrace/worker-mpi:{TAG}")
+        said = made.control("all", "push", "deploy", "networks", "check").stdout
+        assert said.index("made the network") < said.index("nothing is wrong")
+        assert said.index("dev_registry runs") < said.index("pushed to")
+        assert f"export HEADRACE_URL={','.join(made.urls)}" in said
+        yield made
+    finally:
+        made.swarm("down")
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def test_a_job_runs_on_each_node_and_either_address_answers(deployment: Deployment) -> None:
+    nodes = json.loads(deployment.headrace("nodes", "list", "-o", "json"))
+    assert {each["id"]: each["state"] for each in nodes} == dict.fromkeys(
+        ("manager1", "worker1", "worker2"), "UP"
+    )
+    for url in deployment.urls:
+        said = deployment.headrace(
+            "exec", "run", "--follow", "--", "sh", "-c", "echo $((6 * 7))", urls=[url]
+        )
+        assert said == "42\n"
+
+
+def test_a_second_deployment_replaces_nothing(deployment: Deployment) -> None:
+    before = deployment.tasks()
+    deployment.control("all", "deploy")
+    assert deployment.tasks() == before
+
+
+def test_only_agents_reach_an_engine_and_none_has_more_rights_than_it_needs(
+    deployment: Deployment,
+) -> None:
+    for service in ("redis", "request", "data", "scheduler", "monitor", "agent", "cluster"):
+        for node, id_ in deployment.containers(service):
+            [found] = json.loads("".join(deployment.docker("inspect", id_, node=node)))
+            host, config = found["HostConfig"], found["Config"]
+            assert host["ReadonlyRootfs"], service
+            assert host["CapDrop"] == ["ALL"] or "CAP_SYS_ADMIN" not in host["CapAdd"], service
+            assert found["State"]["Health"]["Status"] == "healthy"
+            sockets = [m for m in found["Mounts"] if m["Source"].endswith("docker.sock")]
+            root = config["User"] in ("", "0", "0:0", "root")
+            assert (bool(sockets), root) == (service in ("agent", "cluster"),) * 2, service
+            said = json.dumps([config["Env"], config["Cmd"], config["Labels"]])
+            for file in (deployment.folder / ".headrace" / "secrets").iterdir():
+                assert file.read_text().strip() not in said, (service, file.name)
+
+
+def test_check_tells_what_is_in_the_way(deployment: Deployment) -> None:
+    assert "3 nodes run the image" in deployment.control("main", "check").stdout
+    env = deployment.folder / "env"
+    text = env.read_text()
+    for line, wrong, why in (
+        ("HEADRACE_STATE_NODE", "HEADRACE_STATE_NODE=worker9", "the swarm has none of that name"),
+        ("HEADRACE_PORT", "HEADRACE_PORT=5000", "published by the service"),
+        ("HEADRACE_HOSTS", "HEADRACE_HOSTS=hydro.example", "is not for hydro.example"),
+    ):
+        lines = [wrong if each.startswith(f"{line}=") else each for each in text.splitlines()]
+        env.write_text("\n".join(lines))
+        found = deployment.control("main", "check", check=False)
+        env.write_text(text)
+        assert found.returncode == 1
+        assert why in found.stdout
+        assert "do this: " in found.stdout
+
+
+def test_a_job_outlives_the_containers_of_services_and_new_secrets(
+    deployment: Deployment,
+) -> None:
+    accepted: dict[str, Any] = json.loads(
+        deployment.headrace(
+            "exec", "run", "-o", "json", "--", "sh", "-c", "sleep 60; echo end",
+        )
+    )  # fmt: skip
+    job = accepted["id"]
+    before = deployment.tasks()
+    for service in ("scheduler", "monitor", "request", "agent"):
+        node, id_ = deployment.containers(service)[0]
+        deployment.docker("kill", id_, node=node)
+        assert deployment.headrace("jobs", "info", job)
+    secrets = deployment.folder / ".headrace" / "secrets"
+    for name in ("redis_monitor", "redis_join", "admin_token"):
+        (secrets / name).unlink()
+    authority = (deployment.folder / ".headrace" / "tls" / "ca.crt").read_bytes()
+    folder = str(deployment.folder / ".headrace" / "tls")
+    hosts = [url.split("/")[2].split(":")[0] for url in deployment.urls]
+    deployment.run(PROJECT / "scripts" / "gen-cert.sh", folder, *hosts)
+    assert (deployment.folder / ".headrace" / "tls" / "ca.crt").read_bytes() == authority
+    deployment.control("main", "deploy")
+    assert deployment.tasks() != before
+    names = deployment.docker("secret", "ls", "--format", "{{.Name}}")
+    assert len([name for name in names if "redis_monitor" in name]) == 1
+    assert "end" in deployment.headrace("jobs", "logs", job, "--follow")
+    info = json.loads(deployment.headrace("jobs", "info", job, "-o", "json"))
+    assert (info["status"], info["attempt"]) == ("CLOSED:COMPLETED", 1)
+
+
+def test_a_job_outlives_the_object_store_and_its_output_is_whole(deployment: Deployment) -> None:
+    file = deployment.folder / "keeps.yaml"
+    file.write_text(
+        "headrace: 1\nkind: command\nname: keeps\n"
+        "command: [sh, -c, 'echo up; sleep 5; seq 100000 > {output}/numbers.txt']\n"
+        "outputs: {numbers: {category: OUTPUT, format: GENERIC}}\n"
+    )
+    job = json.loads(deployment.headrace("exec", "from_file", str(file), "-o", "json"))["id"]
+
+    def runs() -> bool:
+        return "RUNNING" in deployment.headrace("jobs", "info", job)
+
+    asyncio.run(wait_until(runs, "the job to run", within_s=60))
+    [(node, store)] = deployment.containers("store", f"{NAME}-object_store")
+    deployment.docker("kill", store, node=node)
+    assert "up" in deployment.headrace("jobs", "logs", job, "--follow")
+    info = json.loads(deployment.headrace("jobs", "info", job, "-o", "json"))
+    assert (info["status"], info["attempt"]) == ("CLOSED:COMPLETED", 1)
+    [(_, again)] = deployment.containers("store", f"{NAME}-object_store")
+    assert again != store
+    results = deployment.folder / "results"
+    deployment.headrace("jobs", "outputs", job, "--download", str(results))
+    lines = (results / "numbers" / "numbers.txt").read_text().split()
+    assert lines == [str(number) for number in range(1, 100_001)]
+
+
+def test_stop_leaves_nothing_and_start_brings_the_data_back(deployment: Deployment) -> None:
+    jobs = deployment.headrace("jobs", "list")
+    deployment.control("all", "stop")
+    deployment.control("all", "stop")
+    # A node removes ended containers a moment after the swarm has forgotten their tasks.
+    gone = wait_until(lambda: not deployment.left(), "the end of all that is left", within_s=60)
+    asyncio.run(gone)
+    deployment.control("all", "networks", "start")
+    assert deployment.headrace("jobs", "list").split()[1:2] == jobs.split()[1:2]
+    assert deployment.headrace("exec", "run", "--follow", "--", "echo", "again") == "again\n"

@@ -1,0 +1,90 @@
+"""resources.yaml: what it says, what is wrong in it, and what that makes of the nodes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace_model.errors import InvalidInput
+from headrace_model.ids import NodeId
+from headrace_model.node import NodeState
+from headrace_model.resources import NOTHING, Resources
+from headrace_scheduler.core.limits import limited
+from headrace_scheduler.core.snapshot import Node
+from headrace_scheduler.limits_file import LimitsFile
+from headrace_wire.resourcesfile import UNLIMITED, parse_resources
+
+A, B = NodeId("a"), NodeId("b")
+GOOD = """
+nodes:
+  a: {cpus: 1.5, memory: 2GiB}
+  b:
+  c: {memory: 500MB}
+"""
+
+
+def test_it_says_how_much_of_each_node_may_be_used() -> None:
+    assert parse_resources(GOOD) == {
+        "a": Resources(1_500, 2 * 2**30),
+        "b": UNLIMITED,
+        "c": Resources(UNLIMITED.millicpus, 500_000_000),
+    }
+    assert parse_resources("nodes: {}") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "must hold keys and values"),
+        ("nodes: [a]", "nodes must hold keys"),
+        ("{}", "no key `nodes`"),
+        ("nodes: {}\npools: {}", "line 2: 'pools' is not a key"),
+        ("nodes:\n  A: {}", "line 2: 'A' can't be the name of a node"),
+        ("nodes:\n  a: 4", "line 2: nodes.a must hold keys"),
+        ("nodes:\n  a:\n    cpu: 4", "line 3: 'cpu' is not a key of a node; did you mean cpus?"),
+        ("nodes:\n  a: {cpus: many}", "line 2: node a: 'many' is not a number of CPUs"),
+        ("nodes:\n  a: {cpus: [1]}", "line 2: node a"),
+        ("nodes:\n  a: {memory: 4}", "line 2: node a: '4' has no unit"),
+        ("nodes:\n  a: {}\n  a: {}", "stands twice"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(text: str, says: str) -> None:
+    with pytest.raises(InvalidInput) as error:
+        parse_resources(text)
+    assert says in str(error.value)
+
+
+amounts = st.builds(Resources, st.integers(0, 9_000), st.integers(0, 9_000))
+
+
+@given(amounts, amounts, st.none() | amounts)
+def test_a_node_gives_no_more_than_it_may_beside_what_it_gives_already(
+    capacity: Resources, held: Resources, most: Resources | None
+) -> None:
+    node = Node(A, capacity, capacity - held, NodeState.UP, frozenset())
+    (seen,) = limited([node], {B: capacity} if most is None else {A: most})
+    assert seen.capacity.fits_in(most or NOTHING)
+    assert seen.capacity.fits_in(capacity)
+    assert seen.free + held == seen.capacity
+    assert (seen.id, seen.state) == (A, NodeState.UP)
+
+
+def test_a_file_that_is_wrong_or_gone_stops_the_start_and_later_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    node = Node(A, Resources(4_000, 100), Resources(4_000, 100), NodeState.UP, frozenset())
+    file = LimitsFile(tmp_path / "resources.yaml")
+    with pytest.raises(InvalidInput, match="can't be read"):
+        asyncio.run(file.open())
+    (tmp_path / "resources.yaml").write_text("nodes: {a: {cpus: 2}}")
+    asyncio.run(file.open())
+    for spoil in (lambda path: path.write_text("nodes: x"), Path.unlink):
+        spoil(tmp_path / "resources.yaml")
+        asyncio.run(file.look())
+        assert file.limit([node])[0].capacity.millicpus == 2_000
+    (tmp_path / "resources.yaml").write_text("nodes: {a: {cpus: 1}}")
+    asyncio.run(file.look())
+    assert file.limit([node])[0].capacity.millicpus == 1_000
+    assert LimitsFile(None).limit([node]) == (node,)
