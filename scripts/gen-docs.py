@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what docs/ takes from the code: settings, tables of pages, the job file's JSON Schema.
+"""Writes what docs/ takes from the code: settings, formats, tables, the job file's JSON Schema.
 
 Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from headrace_formats.page import describe_page
 from headrace_local.layout import SERVICES
 from headrace_model.cause import MEANINGS, NOT_THE_JOBS_FAULT, RETRYABLE, Cause, next_step
 from headrace_model.people import RULES, SCOPE_OF, Act, Standing, UserRole
@@ -144,6 +145,7 @@ def main() -> int:
         design: design_page(design.read_text()),
         people: people_page(people.read_text()),
         operate: operate_page(operate.read_text()),
+        DOCS / "formats.md": describe_page(),
         DOCS / "settings.md": settings_page(),
         DOCS / "job-file.schema.json": json.dumps(job_json_schema(), indent=2) + "\n",
     }

@@ -16,6 +16,7 @@ from headrace_formats.base import FileDomain, Format, read_head
 from headrace_formats.combine import combine
 from headrace_formats.errors import FormatError
 from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
+from headrace_formats.report import Finding, Report, plain
 from headrace_model.domain import Domain
 
 _DOCUMENTATION: Final = (
@@ -24,19 +25,22 @@ _DOCUMENTATION: Final = (
 )
 _MOST_FILES: Final = 1_000_000
 _MOST_NOTES: Final = 50
-_NOTE_LENGTH: Final = 500
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class FileDetection:
-    """One file: its format, what it covers, and why it is not of a format it looked like."""
+    """One file: its format, what it covers, what is doubtful in it.
+
+    `problems` tell why it is not of a format that it looked like.
+    """
 
     path: str
     format: str
     found: FileDomain = field(default_factory=FileDomain)
     problems: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +71,38 @@ def detect_file(path: Path, format: str | None = None, *, name: str = "") -> Fil
     except OSError as error:
         raise FormatError(f"{name}: it can't be read: {error.strerror}") from None
     if wanted is not None:
-        return FileDetection(name, wanted.name, _read(wanted, path, name))
+        report = Report()
+        found = read_file(wanted, path, name, report)
+        return FileDetection(name, wanted.name, found, warnings=report.warnings)
     problems: list[str] = []
     for candidate in all_formats():
-        if candidate.sniff(head, path):
+        if candidate.sniff(head):
+            report = Report()
             try:
-                return FileDetection(
-                    name, candidate.name, _read(candidate, path, name), tuple(problems)
-                )
+                found = read_file(candidate, path, name, report)
             except FormatError as error:
                 problems.append(str(error))
+            else:
+                return FileDetection(name, candidate.name, found, tuple(problems), report.warnings)
     raise FormatError(f"{name}: no format fits, not even {GENERIC.name}")
 
 
-def _read(candidate: Format, path: Path, name: str) -> FileDomain:
+def read_file(candidate: Format, path: Path, name: str, report: Report) -> FileDomain:
+    """Read one file, called `name` in messages, as a format. Raises `FormatError` only."""
     try:
-        return candidate.read(path)
+        return candidate.read(path, report)
     except FormatError as error:
         message = f"{name}: {error.message}"
         if candidate.name not in message:
             message = f"{name} can't be read as {candidate.name}: {error.message}"
-        raise FormatError(_short(message), hint=error.hint) from None
+        raise FormatError(plain(message), hint=error.hint) from None
     except MemoryError:
         raise FormatError(
             f"{name}: reading it as {candidate.name} needs too much memory"
         ) from None
     except Exception as error:  # libraries and plug-ins raise anything for a damaged file
         raise FormatError(
-            _short(f"{name} can't be read as {candidate.name}: {error!r}"),
+            plain(f"{name} can't be read as {candidate.name}: {error!r}"),
             hint="is the file complete?",
         ) from None
 
@@ -134,16 +142,17 @@ def detect_files(
     found: list[FileDetection] = []
     for name, path in files:
         progress(name)
-        if wanted is None or (is_documentation(name) and not _looks_like(wanted, path)):
+        if wanted is None or (is_documentation(name) and not looks_like(wanted, path)):
             found.append(detect_file(path, name=name))
         else:
             found.append(detect_file(path, wanted.name, name=name))
     return _together(found, wanted, notes)
 
 
-def _looks_like(wanted: Format, path: Path) -> bool:
+def looks_like(wanted: Format, path: Path) -> bool:
+    """Tell whether a file may be of a format by its first bytes."""
     try:
-        return wanted.sniff(read_head(path), path)
+        return wanted.sniff(read_head(path))
     except OSError:
         return False
 
@@ -158,7 +167,7 @@ def _together(
     ]
     left = [file for file in found if file not in data] if len(data) < len(found) else []
     others = [file for file in left if not is_documentation(file.path)]
-    notes = [*before, *(f"{file.path}: {w}" for file in data for w in file.found.warnings)]
+    notes = [*before, *_warnings(data)]
     if wanted is not None and not data:
         raise FormatError(
             f"there is no file of the format {wanted.name}, only documentation: "
@@ -166,14 +175,38 @@ def _together(
         )
     formats = sorted({file.format for file in data})
     if len(formats) == 1 and not others:
-        domain, said = combine(file.found for file in data)
+        domain, said = covered(format_named(formats[0]), [file.found for file in data])
         return Detection(formats[0], domain, _limited((*notes, *said)), tuple(found))
-    notes = [*before, *(problem for file in others for problem in file.problems)]
+    notes += [problem for file in others for problem in file.problems]
     if formats:
         mixed = {file.format: file.path for file in reversed((*data, *others))}
         shown = ", ".join(f"{path} is {name}" for name, path in sorted(mixed.items()))
         notes.insert(0, f"the files are of different formats: {shown}")
     return Detection(GENERIC.name, Domain(), _limited(notes), tuple(found))
+
+
+def covered(of: Format, files: Sequence[FileDomain]) -> tuple[Domain, tuple[str, ...]]:
+    """Return what files of one format cover together, and notes on what could not be said."""
+    domain, notes = combine(files)
+    if of.whole is None:
+        return domain, notes
+    whole = of.whole(files)
+    restrictions = {index: found for index in domain if (found := domain.get(index)) is not None}
+    return Domain.of(restrictions | dict(whole.restrictions)), (*notes, *whole.notes)
+
+
+def _warnings(data: Sequence[FileDetection]) -> list[str]:
+    """The warnings of files, one note for all files that have the same."""
+    files: dict[str, list[str]] = {}
+    for file in data:
+        for warning in file.warnings:
+            files.setdefault(str(warning), []).append(file.path)
+    return [
+        f"{paths[0]}: {warning}"
+        if len(paths) == 1
+        else f"{len(paths):,} files, first {paths[0]}: {warning}"
+        for warning, paths in files.items()
+    ]
 
 
 def is_documentation(name: str) -> bool:
@@ -232,7 +265,7 @@ def needs_netcdf(files: Sequence[tuple[str, Path]]) -> bool:
     """Tell whether a file begins as NetCDF does, so that netCDF4 will be imported."""
     for _, path in files:
         try:
-            if netcdf.is_netcdf(read_head(path), path):
+            if netcdf.is_netcdf(read_head(path)):
                 return True
         except OSError:
             continue
@@ -240,12 +273,6 @@ def needs_netcdf(files: Sequence[tuple[str, Path]]) -> bool:
 
 
 def _limited(notes: Sequence[str]) -> tuple[str, ...]:
-    shown = tuple(_short(note) for note in notes[:_MOST_NOTES])
+    shown = tuple(plain(note) for note in notes[:_MOST_NOTES])
     more = len(notes) - len(shown)
     return (*shown, f"and {more:,} more notes") if more else shown
-
-
-def _short(text: str) -> str:
-    """Keep a note readable: a stranger's file name or attribute may be long or unprintable."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return plain if len(plain) <= _NOTE_LENGTH else plain[:_NOTE_LENGTH] + "…"

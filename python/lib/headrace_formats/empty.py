@@ -5,14 +5,15 @@ from typing import Final
 
 from headrace_formats.base import FileDomain, Format
 from headrace_formats.errors import FormatError
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 
 
-def _sniff(_head: bytes, _path: Path) -> bool:
+def _sniff(_head: bytes) -> bool:
     return False
 
 
-def _read(_path: Path) -> FileDomain:
+def _read(_path: Path, _report: Report) -> FileDomain:
     raise FormatError("a dataset of the format EMPTY holds no file")
 
 

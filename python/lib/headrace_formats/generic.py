@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import Final
 
 from headrace_formats.base import FileDomain, Format
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 
 
-def _sniff(_head: bytes, _path: Path) -> bool:
+def _sniff(_head: bytes) -> bool:
     return True
 
 
-def _read(_path: Path) -> FileDomain:
+def _read(_path: Path, _report: Report) -> FileDomain:
     return FileDomain()
 
 

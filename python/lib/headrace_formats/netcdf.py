@@ -27,7 +27,7 @@ _MOST_LETTERS: Final = 256  # of an id that is kept as an array of characters
 _MOST_VARIABLES: Final = 10_000
 
 
-def is_netcdf(head: bytes, _path: Path) -> bool:
+def is_netcdf(head: bytes) -> bool:
     """Tell whether a file begins as NetCDF-4 (HDF5) or classic NetCDF does."""
     return head.startswith(_MAGICS)
 

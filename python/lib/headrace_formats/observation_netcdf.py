@@ -6,7 +6,7 @@ The ids are USGS gauges in poi_id, text or an array of characters with padding.
 from pathlib import Path
 from typing import Final
 
-from headrace_formats.base import FileDomain, Format, series_domain
+from headrace_formats.base import Field, FileDomain, Format, series_domain
 from headrace_formats.errors import FormatError
 from headrace_formats.netcdf import (
     id_dimensions,
@@ -16,6 +16,7 @@ from headrace_formats.netcdf import (
     time_coverage,
     time_name,
 )
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Index
 
@@ -23,7 +24,7 @@ _IDS: Final = "poi_id"
 _DATA: Final = "discharge"
 
 
-def _read(path: Path) -> FileDomain:
+def _read(path: Path, report: Report) -> FileDomain:
     with opened(path) as dataset:
         time = time_name(dataset)
         for name in (_IDS, _DATA):
@@ -36,7 +37,7 @@ def _read(path: Path) -> FileDomain:
         if sorted(dataset.variables[_DATA].dimensions) != sorted((_IDS, time)):
             raise FormatError(f"variable {_DATA}: it must run over {_IDS} and {time}")
         ids = {Index.GAUGE_ID: ids_of(dataset, _IDS)}
-        return series_domain([_DATA], ids, time_coverage(dataset, time))
+        return series_domain([_DATA], ids, time_coverage(dataset, time), report)
 
 
 FORMAT: Final = Format(
@@ -49,4 +50,6 @@ FORMAT: Final = Format(
     ),
     sniff=is_netcdf,
     read=_read,
+    fields=(Field("discharge", "as the file says", "observed discharge"),),
+    source="the discharge files that the PRMS tools exchange (pywatershed)",
 )

@@ -10,6 +10,7 @@ from typing import Final
 
 from headrace_formats.base import FileDomain, Format, open_plain
 from headrace_formats.errors import FormatError
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 
 _MOST_BYTES: Final = 16 << 20
@@ -21,11 +22,11 @@ _PIN: Final = re.compile(
 )
 
 
-def _sniff(head: bytes, _path: Path) -> bool:
+def _sniff(head: bytes) -> bool:
     return b"==" in head and b"--hash=sha256:" in head and b"\0" not in head
 
 
-def _read(path: Path) -> FileDomain:
+def _read(path: Path, report: Report) -> FileDomain:
     with open_plain(path) as file:
         data = file.read(_MOST_BYTES + 1)
     if len(data) > _MOST_BYTES:
@@ -43,7 +44,7 @@ def _read(path: Path) -> FileDomain:
             pending = pending[:-1] + " "
             continue
         if pending.strip():
-            _check(pending.strip(), begun)
+            _check(pending.strip(), f"line {begun}", report)
             pins += 1
         pending = ""
     if pending.strip():
@@ -53,15 +54,13 @@ def _read(path: Path) -> FileDomain:
     return FileDomain()
 
 
-def _check(line: str, number: int) -> None:
+def _check(line: str, where: str, report: Report) -> None:
     head, mark, hashes = line.partition("--hash=")
     found = _PIN.fullmatch(f"{head.rstrip()} {mark}{hashes}".rstrip())
     if found is None:
-        raise FormatError(
-            f"line {number}: {line[:60]!r} is not name==version --hash=sha256:...",
-        )
-    if not found["hashes"]:
-        raise FormatError(f"line {number}: {line[:60]!r} has no hash")
+        report.error(where, f"{line[:60]!r} is not name==version --hash=sha256:...")
+    elif not found["hashes"]:
+        report.error(where, f"{line[:60]!r} has no hash")
 
 
 FORMAT: Final = Format(
@@ -71,4 +70,5 @@ FORMAT: Final = Format(
     indexes=(),
     sniff=_sniff,
     read=_read,
+    source="pip, `--require-hashes`",
 )

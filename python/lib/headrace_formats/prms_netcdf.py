@@ -18,6 +18,7 @@ from headrace_formats.netcdf import (
     time_coverage,
     time_name,
 )
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 
@@ -34,30 +35,30 @@ _PARAMETER_IDS: Final = {
 _DIMENSIONS: Final = (*_PARAMETER_IDS, "nsegment")
 
 
-def _read(path: Path) -> FileDomain:
+def _read(path: Path, report: Report) -> FileDomain:
     with opened(path) as dataset:
         time = time_name(dataset)
         if time is not None and _HRU_IDS in dataset.dimensions:
-            return _forcing(dataset, time)
+            return _forcing(dataset, time, report)
         if time is None and any(each in dataset.dimensions for each in _DIMENSIONS):
-            return _parameters(dataset)
+            return _parameters(dataset, report)
     raise FormatError(
         "it has neither the dimensions time and nhm_id of PRMS forcing, nor, without a time, "
         "nhru, nsegment or npoigages of PRMS parameters"
     )
 
 
-def _forcing(dataset: "Dataset", time: str) -> FileDomain:
+def _forcing(dataset: "Dataset", time: str, report: Report) -> FileDomain:
     names = data_variables(dataset, frozenset((time, _HRU_IDS)))
     if not names:
         raise FormatError(f"no variable runs over {time} and {_HRU_IDS}")
     if _HRU_IDS not in dataset.variables:
         raise FormatError(f"the variable {_HRU_IDS} with the ids is missing")
     ids = {Index.CATCHMENT_ID: ids_of(dataset, _HRU_IDS)}
-    return series_domain(names, ids, time_coverage(dataset, time))
+    return series_domain(names, ids, time_coverage(dataset, time), report)
 
 
-def _parameters(dataset: "Dataset") -> FileDomain:
+def _parameters(dataset: "Dataset", report: Report) -> FileDomain:
     ids: dict[str, tuple[Index, Discrete]] = {}
     unknown = set()
     for dimension, (variable, index) in _PARAMETER_IDS.items():
@@ -66,6 +67,10 @@ def _parameters(dataset: "Dataset") -> FileDomain:
                 ids[dimension] = (index, Discrete(ids_of(dataset, variable)))
             else:
                 unknown.add(index)
+                report.warn(
+                    f"dimension {dimension}",
+                    f"{index} is not detected: its ids, {variable}, are not in the file",
+                )
     domains = {dimension: Domain((pair,)) for dimension, pair in ids.items()}
     return FileDomain(
         tuple(
@@ -75,7 +80,6 @@ def _parameters(dataset: "Dataset") -> FileDomain:
             if dimension in domains
         ),
         frozenset(unknown),
-        tuple(f"{index} is not detected: its ids are not in the file" for index in unknown),
     )
 
 
@@ -90,4 +94,5 @@ FORMAT: Final = Format(
     ),
     sniff=is_netcdf,
     read=_read,
+    source="pywatershed, which reads and writes it",
 )

@@ -21,6 +21,7 @@ from headrace_formats.netcdf import (
     time_coverage,
     time_name,
 )
+from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Index
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _GAUGES: Final = re.compile(r"gauge|gage|usgs|\bpoi_id\b", re.IGNORECASE)
 
 
-def _read(path: Path) -> FileDomain:
+def _read(path: Path, report: Report) -> FileDomain:
     with opened(path) as dataset:
         time = time_name(dataset)
         if time is None:
@@ -45,7 +46,7 @@ def _read(path: Path) -> FileDomain:
             raise FormatError(f"no variable runs over {' and '.join((time, *stations))}")
         index = Index.GAUGE_ID if _are_gauges(dataset, ids_name) else Index.CATCHMENT_ID
         return series_domain(
-            names, {index: ids_of(dataset, ids_name)}, time_coverage(dataset, time)
+            names, {index: ids_of(dataset, ids_name)}, time_coverage(dataset, time), report
         )
 
 
@@ -84,4 +85,5 @@ FORMAT: Final = Format(
     ),
     sniff=is_netcdf,
     read=_read,
+    source="CF conventions 1.8, appendix H.2.1 (orthogonal multidimensional array)",
 )

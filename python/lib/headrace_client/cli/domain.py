@@ -8,11 +8,12 @@ import click
 
 from headrace_client.cli.base import Words, output_option
 from headrace_client.cli.show import pairs, rows, show
+from headrace_model.errors import InvalidInput
 
 
-def _formats() -> Any:
+def _formats(module: str = "detect") -> Any:
     # By name: readers of formats and the client are neighbours that don't import each other.
-    return import_module("headrace_formats.detect")
+    return import_module(f"headrace_formats.{module}")
 
 
 @click.group(cls=Words, name="domain")
@@ -40,6 +41,46 @@ def detect(path: Path, format_: str | None, form: str) -> None:
     covers = "\n".join(f"{index}: {str(value)[:200]}" for index, value in domain.items())
     shown = [("format", found.format), ("covers", covers), ("notes", "\n".join(found.notes))]
     show(form, answer, lambda: pairs(shown))
+
+
+@group.command(name="validate")
+@click.argument("path", metavar="PATH", type=click.Path(exists=True, path_type=Path))
+@click.option("--format", "format_", metavar="FORMAT", help="What the files should be.")
+@output_option
+def validate(path: Path, format_: str | None, form: str) -> None:
+    """Say all that is wrong or doubtful in a file or folder, by line, variable or key.
+
+    \b
+    Example: headrace dataset domain validate ./forcing --format AORC_CSV
+    """
+    files = _formats("validate").validate_folder(path, format_)
+    answer = [
+        {
+            "path": each.path,
+            "format": each.format,
+            "valid": each.is_valid,
+            "findings": [
+                {
+                    "severity": str(found.severity),
+                    "where": found.where,
+                    "message": found.message,
+                    "hint": found.hint,
+                }
+                for found in each.findings
+            ],
+        }
+        for each in files
+    ]
+    lines = [
+        (each.path, each.format, str(found.severity), str(found))
+        for each in files
+        for found in each.findings
+    ]
+    none = f"nothing is wrong with {len(files):,} file{'' if len(files) == 1 else 's'}"
+    show(form, answer, lambda: rows(("FILE", "FORMAT", "SEVERITY", "FINDING"), lines, none))
+    wrong = sum(not each.is_valid for each in files)
+    if wrong:
+        raise InvalidInput(f"{wrong:,} of {len(files):,} files are not what they should be")
 
 
 @group.command(name="list_detectors")

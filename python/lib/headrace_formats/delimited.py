@@ -1,0 +1,152 @@
+"""Reading strangers' CSV files row by row: bounded lines, a time and numbers in each row."""
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite, nan
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from headrace_formats.base import open_plain
+from headrace_formats.errors import FormatError
+from headrace_formats.report import Report
+from headrace_model.errors import InvalidInput
+from headrace_model.times import Instant, parse_instant
+
+MOST_ROWS: Final = 5_000_000
+_LINE_BYTES: Final = 1 << 20
+_MISSING: Final = frozenset(("", "na", "nan", "null"))
+# The files of one dataset mostly share their stamps, and reading a stamp is the slow part.
+_instant = lru_cache(maxsize=200_000)(parse_instant)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its line, its time, and a number for each other column; NaN where none is."""
+
+    line: int
+    time: Instant
+    values: Sequence[float]
+
+
+@contextmanager
+def opened_rows(path: Path) -> Iterator[Iterator[list[str]]]:
+    """Open a CSV file and iterate over its rows; raises `FormatError` that names the line."""
+    with open_plain(path) as file:
+        rows = csv.reader(_lines(file), strict=True, skipinitialspace=True)
+        try:
+            yield rows
+        except csv.Error as error:
+            raise FormatError(f"line {rows.line_num}: {error}") from None
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    number = 0
+    while line := file.readline(_LINE_BYTES):
+        number += 1
+        if len(line) == _LINE_BYTES:
+            raise FormatError(f"line {number} is longer than {_LINE_BYTES:,} bytes")
+        try:
+            yield line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
+        except UnicodeDecodeError:
+            raise FormatError(f"line {number} is not valid UTF-8") from None
+
+
+def first_line(head: bytes) -> str:
+    """The first line of a file's head, or nothing where it is no text."""
+    if b"\0" in head or not head.strip():
+        return ""
+    return head.removeprefix(codecs.BOM_UTF8).splitlines()[0].decode("latin-1")
+
+
+def timed_rows(
+    rows: Iterator[list[str]],
+    header: Sequence[str],
+    time: int,
+    report: Report,
+    *,
+    first: int = 2,
+    text: frozenset[int] = frozenset(),
+) -> Iterator[Row]:
+    """Check the rows below a header, `time` being the place of the column of times.
+
+    Columns in `text` hold no numbers and are left out. Rows are counted as lines, from `first`:
+    quotes hold no breaks. Wrong rows are told to `report` and left out.
+    """
+    columns = [place for place in range(len(header)) if place != time and place not in text]
+    count = 0
+    for line, row in enumerate(rows, start=first):
+        if not row:
+            continue
+        count += 1
+        if count > MOST_ROWS:
+            raise FormatError(f"it has more than {MOST_ROWS:,} lines")
+        if len(row) != len(header):
+            report.error(f"line {line}", f"it has {len(row)} columns, not {len(header)}")
+            continue
+        try:
+            stamp = _instant(row[time].strip())
+        except InvalidInput as error:
+            report.error(f"line {line}, column {header[time] or 'time'}", error.message)
+            continue
+        yield Row(line, stamp, _numbers(row, columns, header, line, report))
+
+
+def _numbers(
+    row: list[str], columns: list[int], header: Sequence[str], line: int, report: Report
+) -> Sequence[float]:
+    try:
+        return [float(row[place]) for place in columns]
+    except ValueError:
+        found = []
+        for place in columns:
+            try:
+                found.append(float(row[place]))
+            except ValueError:
+                if row[place].strip().lower() not in _MISSING:
+                    message = f"{row[place][:60]!r} is not a number"
+                    report.error(f"line {line}, column {header[place]}", message)
+                found.append(nan)
+        return found
+
+
+def check_columns(header: Sequence[str], report: Report) -> None:
+    """Say where columns have no name, or two have the same."""
+    if len(set(header)) < len(header) or "" in header:
+        report.error("line 1", "the columns need names, each its own")
+
+
+@dataclass(slots=True)
+class Numbers:
+    """What the numbers of one column come to."""
+
+    count: int = 0
+    missing: int = 0
+    least: float = 0.0
+    most: float = 0.0
+    first_missing: int = 0
+
+    def add(self, value: float, line: int) -> None:
+        """Count one more number."""
+        if not isfinite(value):
+            self.missing += 1
+            self.first_missing = self.first_missing or line
+        elif not self.count:
+            self.count, self.least, self.most = 1, value, value
+        else:
+            self.count += 1
+            self.least = min(self.least, value)
+            self.most = max(self.most, value)
+
+
+_UNIT_IN_NAME: Final = re.compile(r"(?P<name>[^\[(]*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*")
+
+
+def name_and_unit(column: str) -> tuple[str, str]:
+    """Split `T2D (K)` or `T2D [K]`; without brackets the unit is empty."""
+    found = _UNIT_IN_NAME.fullmatch(column)
+    return (found["name"].strip(), found["unit"].strip()) if found else (column.strip(), "")
