@@ -13,6 +13,7 @@ from redis.exceptions import NoPermissionError
 from headrace_adapters.redis.acl import ADMIN, AGENT, JOIN, JOIN_CHANNEL, join_user, user_of
 from headrace_adapters.redis.connection import Denied, Redis
 from headrace_adapters.redis.joins import JoinStore, ask_to_join
+from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_agent.joining import Joining, own_password
 from headrace_cluster.joins import Joins
@@ -21,6 +22,7 @@ from headrace_model.ids import NodeId
 from headrace_model.node import JoinRequest
 from headrace_model.resources import Resources
 from headrace_model.service import Member
+from headrace_model.status import Role
 from tests.integration.test_redis_acl import NEW, OLD, GuardedServer
 from tests.support.wait import wait_until
 
@@ -52,6 +54,7 @@ class Bench:
         self.secret.write_text("the join secret\n")
         self.members: Sequence[Member] = MEMBERS
         self.joins = Joins(self.store, self._members)
+        self.term = 0
 
     async def _members(self) -> Sequence[Member]:
         return self.members
@@ -59,6 +62,7 @@ class Bench:
     async def open(self) -> None:
         await self.admin.open()
         await self.cluster.open()
+        self.term = (await LeaseStore(self.cluster).acquire(Role.CLUSTER, "me", 60_000)).term
         digest = sha256(b"the join secret").hexdigest()
         version = await self.store._version()
         await self.admin.command(*join_user([digest], version))
@@ -113,7 +117,7 @@ class Bench:
 
     @asynccontextmanager
     async def leading(self) -> AsyncIterator[None]:
-        running = asyncio.create_task(self.joins.run())
+        running = asyncio.create_task(self.joins.run(self.term))
 
         async def hears() -> bool:
             found = await self.admin.command("PUBSUB", "NUMSUB", JOIN_CHANNEL)

@@ -10,13 +10,16 @@ from pathlib import Path
 class CutLine:
     """Passes bytes on, both ways. `budget` gives how many bytes of answers a connection passes
     before it is cut in the middle of whatever it says; None: all. While `is_down` it lets nobody
-    in.
+    in. What is asked from the words `hold_at` on is held, as if the client were stopped before it
+    could say them, until `go` is set; `holds` tells that it has come to that.
     """
 
     def __init__(self, socket: Path, budget: Callable[[], int | None] | None) -> None:
         self.port = 0
         self.is_down = False
         self.cuts = 0
+        self.hold_at = b""
+        self.holds, self.go = asyncio.Event(), asyncio.Event()
         self._socket = socket
         self._budget = budget
         self._open: set[asyncio.StreamWriter] = set()
@@ -55,7 +58,7 @@ class CutLine:
             writer.transport.abort()
             return
         self._open |= {writer, inner}
-        asking = asyncio.ensure_future(_pour(reader, inner))
+        asking = asyncio.ensure_future(self._ask(reader, inner))
         try:
             while data := await inner_reader.read(65_536):
                 if left is not None and len(data) > left:
@@ -74,6 +77,15 @@ class CutLine:
                 each.close()
             await asyncio.gather(asking, inner.wait_closed(), return_exceptions=True)
 
+    async def _ask(self, reader: asyncio.StreamReader, inner: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                if self.hold_at and self.hold_at in data:
+                    self.holds.set()
+                    await self.go.wait()
+                inner.write(data)
+                await inner.drain()
+
 
 @contextlib.asynccontextmanager
 async def cut_line(
@@ -90,10 +102,3 @@ async def cut_line(
     finally:
         server.close()
         await line.end()
-
-
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()

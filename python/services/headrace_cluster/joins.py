@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from headrace_cluster.core.join import refuse_join
-from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.errors import Fenced, HeadraceError, InvalidInput
 from headrace_model.node import JoinRequest
 from headrace_model.service import Member
 from headrace_model.status import Role
@@ -23,37 +23,44 @@ Members = Callable[[], Awaitable[Sequence[Member]]]
 
 
 class Joins:
-    """Runs while the cluster agent leads."""
+    """Runs while the cluster agent leads, by whose term all that it changes is fenced."""
 
     def __init__(self, store: "JoinStore", members: Members) -> None:
         self._store = store
         self._members = members
         self._log = logger(Role.CLUSTER)
 
-    async def run(self) -> None:
-        """Let in and out for ever. Rights change with the version: all have this one's first."""
-        await self._renew()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._admit_all())
-            group.create_task(self._revoke_all())
+    async def run(self, term: int) -> None:
+        """Let in and out for ever. Rights change with the version: all have this one's first.
 
-    async def _renew(self) -> None:
+        Raises `Fenced` once another leads.
+        """
+        await self._renew(term)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._admit_all(term))
+            group.create_task(self._revoke_all(term))
+
+    async def _renew(self, term: int) -> None:
         for node in await self._store.nodes():
             try:
                 if known := await self._store.passwords(node):
-                    await self._store.admit(node, known)
+                    await self._store.admit(node, known, term)
+            except Fenced:
+                raise
             except HeadraceError as error:
                 self._log.warning(f"can't renew the rights of {node}: {error}", action="join")
 
-    async def _admit_all(self) -> None:
+    async def _admit_all(self, term: int) -> None:
         async for text in self._store.requests():
             try:
-                await self._admit(text)
+                await self._admit(text, term)
+            except Fenced:
+                raise
             except HeadraceError as error:
                 self._log.warning(f"can't let a machine in: {error}", action="join")
             await asyncio.sleep(_PAUSE_S)
 
-    async def _admit(self, text: str) -> None:
+    async def _admit(self, text: str, term: int) -> None:
         if len(text) > _LONGEST:
             raise InvalidInput("the request is too long")
         asked = decode(JoinRequest, text)
@@ -61,15 +68,17 @@ class Joins:
         if why := refuse_join(asked, await self._members(), known):
             self._log.warning(f"not let in: {why}", action="join", node=asked.node)
         elif known is None:
-            await self._store.admit(asked.node, [asked.sha256])
+            await self._store.admit(asked.node, [asked.sha256], term)
             self._log.info(f"let in {asked.node}", action="join", node=asked.node)
 
-    async def _revoke_all(self) -> None:
+    async def _revoke_all(self, term: int) -> None:
         while True:
             try:
                 for node in await self._store.removed():
-                    await self._store.revoke(node)
+                    await self._store.revoke(node, term)
                     self._log.info(f"let in no more: {node}", action="revoke", node=node)
+            except Fenced:
+                raise
             except HeadraceError as error:
                 self._log.warning(f"can't revoke: {error}", action="revoke")
             await asyncio.sleep(_REMOVED_S)

@@ -70,7 +70,7 @@ class Cluster:
             group.create_task(self._listen(view))
             group.create_task(self._sweep(view))
             group.create_task(self._serve(view, term))
-            group.create_task(self._joins.run())
+            group.create_task(self._joins.run(term))
 
     async def _listen(self, view: "_View") -> None:
         async for hint in self._events.follow():

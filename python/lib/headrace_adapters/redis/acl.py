@@ -99,7 +99,8 @@ SERVICES: Final[Mapping[str, Access]] = {
         # Who makes the users of agents could make any user: it is as mighty as the admin.
         commands=_ALL | _words(
             "set hget hmget hgetall hset hsetnx hdel hkeys hexists smembers srem info subscribe "
-            "unsubscribe acl|users acl|getuser acl|setuser acl|deluser acl|save"
+            "unsubscribe acl|users acl|getuser acl|setuser acl|deluser acl|save watch unwatch "
+            "multi exec"
         ),
         reads=_words("hr:nodes hr:node:* hr:free hr:held:* hr:work:*"),
         writes=_words(

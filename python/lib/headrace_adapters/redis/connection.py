@@ -27,6 +27,7 @@ from redis.exceptions import (
     OutOfMemoryError,
     RedisError,
     ResponseError,
+    WatchError,
 )
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
@@ -221,6 +222,44 @@ class Redis:
             return list(reply[1:])
         _, code, message = reply
         raise _REFUSALS[code](message)
+
+    async def fenced(self, role: str, term: int, *commands: tuple[Any, ...]) -> None:
+        """Run commands that Redis takes from no script, and only while a role's `term` stands.
+
+        All run, or none: Redis drops them where, after the term was read, another takes over.
+        One that is refused keeps none of the others back. Raises `Fenced`; `Unavailable`, with
+        which it is not known what ran: repeat.
+        """
+        lease = f"hr:lease:{role}"
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while not self.closed:
+                    try:
+                        async with self._client.pipeline() as pipe:
+                            await pipe.watch(lease, "hr:epoch")
+                            if await pipe.get("hr:epoch") != self.epoch:
+                                raise Fenced("this Redis was restored or rebuilt")
+                            if await pipe.hget(lease, "term") != str(term):
+                                raise Fenced(f"another {role} leads now")
+                            pipe.multi()  # type: ignore[no-untyped-call] # redis-py has no types here
+                            for command in commands:
+                                pipe.execute_command(*command)
+                            await pipe.execute()
+                            return
+                    except WatchError:
+                        continue  # mostly the renewal of our own lease
+                    except AuthenticationError as error:
+                        raise self.denied(error, "HELLO") or error from None
+                    except _GONE:
+                        await self.command("PING")  # waits until Redis is back
+        except TimeoutError:
+            raise Unavailable("Redis does not answer") from None
+        except RedisError as error:
+            what = " ".join(map(str, commands[0][:2]))
+            if denied := self.denied(error, what):
+                raise denied from None
+            raise Unavailable(f"Redis refuses {what}, or what goes with it: {error}") from None
+        raise _stopping()
 
     def denied(self, error: BaseException, what: str) -> Denied | None:
         """The error as `Denied`, where it says that our user may not do `what`; else None."""

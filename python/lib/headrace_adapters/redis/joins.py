@@ -14,9 +14,11 @@ from headrace_adapters.redis.connection import Redis
 from headrace_model.errors import Unavailable
 from headrace_model.ids import NodeId
 from headrace_model.node import JoinRequest
+from headrace_model.status import Role
 from headrace_wire.records import encode
 
 _PREFIX: Final = f"{AGENT}-"
+_SAVE: Final = ("ACL", "SAVE")
 
 
 async def ask_to_join(url: str, secret_file: Path, request: JoinRequest) -> bool:
@@ -39,7 +41,11 @@ async def ask_to_join(url: str, secret_file: Path, request: JoinRequest) -> bool
 
 
 class JoinStore:
-    """What the cluster agent does about agents' users."""
+    """What the cluster agent does about agents' users.
+
+    What changes them is given the term of who leads, and raises `Fenced` where another does: a
+    leader that slept must let in nobody whom the next one has put out.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -59,11 +65,10 @@ class JoinStore:
         found = await self._acl("GETUSER", user_of(AGENT, node))
         return [str(each).removeprefix("#") for each in found["passwords"]] if found else None
 
-    async def admit(self, node: str, digests: Sequence[str]) -> None:
+    async def admit(self, node: str, digests: Sequence[str], term: int) -> None:
         """Make the agent of a node a user that may do what this version's agents need."""
-        _, *words = agent_user(node, digests, await self._version())
-        await self._acl(*words)
-        await self._acl("SAVE")
+        user = agent_user(node, digests, await self._version())
+        await self._redis.fenced(Role.CLUSTER, term, user, _SAVE)
 
     async def nodes(self) -> list[str]:
         """The nodes whose agents are users."""
@@ -74,11 +79,12 @@ class JoinStore:
         """Nodes that an admin removed, and whose agents are to be let in no more."""
         return sorted(map(NodeId, await self._redis.command("SMEMBERS", "hr:removed")))
 
-    async def revoke(self, node: NodeId) -> None:
+    async def revoke(self, node: NodeId, term: int) -> None:
         """End the connections of a node's agent, and let it in no more; a repeat is success."""
-        await self._acl("DELUSER", user_of(AGENT, node))
-        await self._acl("SAVE")
-        await self._redis.command("SREM", "hr:removed", node)
+        user = ("ACL", "DELUSER", user_of(AGENT, node))
+        await self._redis.fenced(Role.CLUSTER, term, user, _SAVE)
+        # Apart from these: a file that could not be written must be tried again.
+        await self._redis.fenced(Role.CLUSTER, term, ("SREM", "hr:removed", node))
 
     async def _acl(self, *words: str) -> Any:
         """Send an ACL command; raises `Unavailable` where Redis refuses it."""
