@@ -19,8 +19,8 @@ scripts/check.sh, then ${groups_of_ci[*]}, as far as they have tests; this is wh
 
   --minutes N  how long soak runs, all its seeds together
                (HEADRACE_SOAK_MINUTES for its tests; 10 without)
-  --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), and the kill
-               matrix of faults (HEADRACE_FAULT_SEEDS; 1 without)
+  --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), and the kills
+               of faults and swarm (HEADRACE_FAULT_SEEDS; 1 without)
 
 Under CI=true a skipped test fails the run unless tests/skips.txt names it. Some tests read
 sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
@@ -30,6 +30,7 @@ Examples: scripts/run-tests.sh unit -- -k status -x
           scripts/run-tests.sh unit integration
           scripts/run-tests.sh soak --minutes 30 --seeds 10
           scripts/run-tests.sh faults --seeds 200 -- -k matrix
+          scripts/run-tests.sh swarm --seeds 10 -- -k any_moment
 EOF
 }
 
@@ -71,8 +72,8 @@ read_arguments() {
   fi
   [[ $options != *" --minutes "* || " ${asked[*]} " == *" soak "* ]] ||
     fail_usage "--minutes is for the group soak"
-  [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults " ]] ||
-    fail_usage "--seeds is for the groups soak and faults"
+  [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults "|" swarm " ]] ||
+    fail_usage "--seeds is for the groups soak, faults and swarm"
 }
 
 # Keeps the result of one group for the table: name, exit code, seconds, outcomes file, note.

@@ -2,11 +2,13 @@
 each status. Nothing is lost, nothing counts twice, and nothing is left on any node."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -27,6 +29,8 @@ CONTENT = b"what the job copies\n" * 64
 REQUIREMENT = {"category": "FORCING", "format": "GENERIC", "domain": {"DATA_ID": ["faults"]}}
 DOWN_S = 60.0
 _WITHIN_S = 120.0
+_SEEDS = range(1, 1 + int(os.environ.get("HEADRACE_FAULT_SEEDS", "1")))
+_JOB_S = 12.0  # about how long the job of a seed takes, from submit to its end
 
 
 @asynccontextmanager
@@ -80,14 +84,17 @@ async def at(client: AsyncClient, id_: str, status: Status) -> JobView:
     return found
 
 
-async def completed(client: AsyncClient, id_: str, *, attempt: int) -> None:
-    """Wait for a job's end; it has one output, which holds what it copied, once."""
+async def completed(client: AsyncClient, id_: str, *, attempt: int | None) -> None:
+    """Wait for a job's end; it has one output, which holds what it copied, once.
+
+    With `attempt` None any of its attempts may have made it.
+    """
     try:
         async with asyncio.timeout(_WITHIN_S):
             found = await client.ended(id_)
     except TimeoutError:
         raise AssertionError(f"{id_} does not end: {await client.job(id_)}") from None
-    assert (found.status, found.attempt) == (Status.COMPLETED, attempt), found
+    assert (found.status, found.attempt) == (Status.COMPLETED, attempt or found.attempt), found
     outputs = await client.outputs(id_)
     assert list(outputs) == ["copy"]
     items = [item async for item in client.datasets.items(outputs["copy"])]
@@ -146,9 +153,30 @@ async def test_a_node_that_is_killed_is_replaced(stack: SwarmStack, status: Stat
         hold(stack, status, on=False)
         await stack.states({share.node: NodeState.LOST})
         await completed(client, id_, attempt=2)
-        await asyncio.to_thread(stack.swarm.run, "heal", share.node)
-        stack.start(f"agent-{share.node}")
-        await stack.serves(share.node)
+        await brought_back(stack, share.node)
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+async def test_a_node_is_killed_at_any_moment(stack: SwarmStack, seed: int) -> None:
+    chosen = Random(seed)  # noqa: S311 - reproducible, not secret
+    async with stack.stack.client() as client:
+        await client.change_node(stack.swarm.nodes[0], "drain")
+        id_ = (await client.submit(job(stack, "sleep 4"))).id
+        await asyncio.sleep(chosen.uniform(0, _JOB_S))
+        nodes = [share.node for share in (await client.job(id_)).allocation]
+        (victim,) = nodes or [chosen.choice(stack.swarm.nodes[1:])]
+        stack.signal(f"agent-{victim}", signal.SIGKILL)
+        await asyncio.to_thread(stack.swarm.run, "kill-node", victim)
+        await stack.states({victim: NodeState.LOST})
+        await completed(client, id_, attempt=None)
+        await brought_back(stack, victim)
+
+
+async def brought_back(stack: SwarmStack, node: str) -> None:
+    """Start a node that was killed, and wait until it serves."""
+    await asyncio.to_thread(stack.swarm.run, "heal", node)
+    stack.start(f"agent-{node}")
+    await stack.serves(node)
 
 
 @pytest.mark.parametrize("desire", ["stop", "cancel"])
