@@ -8,8 +8,8 @@ from typing import IO, Any
 
 import pytest
 
-from headrace_client.datasets import _read, say_nothing
 from headrace_client.localfiles import LocalFile, PartFile, hash_of
+from headrace_client.transfers import _read, say_nothing
 from tests.support.wait import wait_until
 
 

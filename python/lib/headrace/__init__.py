@@ -12,7 +12,8 @@ from headrace_client.api import AsyncClient
 from headrace_client.connection import Connection, choose_connection
 from headrace_client.errors import JobFailed, NotCompleted, StillRunning, Unreachable, Untrusted
 from headrace_client.jobsource import JobSource
-from headrace_client.sync import Client, Dataset, Datasets, Job, Jobs, Nodes, Outputs, Tasks
+from headrace_client.sync import Client, Job, Jobs, Nodes, Tasks
+from headrace_client.syncdata import Dataset, Datasets, Outputs
 from headrace_model.errors import (
     Conflict,
     Forbidden,

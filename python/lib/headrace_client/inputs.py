@@ -4,8 +4,9 @@ import asyncio
 from functools import partial
 from pathlib import Path
 
-from headrace_client.datasets import Datasets, Moved, say_nothing
+from headrace_client.datasets import Datasets
 from headrace_client.localfiles import content_hash, files_below, hash_of
+from headrace_client.transfers import Moved, say_nothing
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import PathInput, Requirement

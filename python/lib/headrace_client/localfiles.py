@@ -5,13 +5,16 @@ None stays open that nobody closes: who is cancelled while a thread opens one wo
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
 from hashlib import sha256
 from io import BufferedWriter
+from itertools import takewhile
 from pathlib import Path
 from threading import Lock
 
+from headrace_client.globs import NOTHING, Excluded, has_magic
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import InvalidInput
 
@@ -26,26 +29,67 @@ class LocalFile:
     item: str
 
 
-def files_below(source: Path) -> tuple[LocalFile, ...]:
+def files_at(paths: Iterable[str | Path], exclude: Sequence[str] = ()) -> tuple[LocalFile, ...]:
+    """The files of folders, single files and patterns; sorted by item path. Blocks.
+
+    A folder's files keep their paths below it, a file its name. Of a pattern such as
+    `forcing/**/*.nc` the files count, with their paths from its first wildcard on. What `exclude`
+    names by item path is left out. Raises `InvalidInput`: a path or pattern is nothing, two files
+    would be one item, or nothing is left.
+    """
+    excluded = Excluded(tuple(exclude))
+    found: dict[str, LocalFile] = {}
+    for path in paths:
+        for each in _files_of(Path(path).expanduser(), excluded):
+            other = found.setdefault(each.item, each)
+            if other.path != each.path and not other.path.samefile(each.path):
+                raise InvalidInput(
+                    f"{other.path} and {each.path} would both be the item {each.item}",
+                    hint="upload the folder above both, or quote a pattern: 'data/*/flow.csv'",
+                )
+    if not found:
+        raise InvalidInput("nothing is left to upload: every file is excluded")
+    return tuple(found[item] for item in sorted(found))
+
+
+def files_below(source: Path, excluded: Excluded = NOTHING) -> tuple[LocalFile, ...]:
     """The files of a folder, recursively, or one file; sorted by item path.
 
     Raises `InvalidInput` for a path that is neither, an empty folder, or a file that is no
     regular one (links within the folder are followed, broken ones are errors).
     """
     if source.is_file():
-        return (LocalFile(source, check_item_path(source.name)),)
+        item = check_item_path(source.name)
+        return () if item in excluded else (LocalFile(source, item),)
     if not source.is_dir():
         raise InvalidInput(f"{source} is neither a file nor a folder")
-    found = []
+    found, empty = [], True
     for folder, _, names in os.walk(source, followlinks=False):
         for name in names:
+            empty = False
             path = Path(folder) / name
+            item = path.relative_to(source).as_posix()
+            if item in excluded:
+                continue
             if not path.is_file():
                 raise InvalidInput(f"{path} is not a regular file")
-            found.append(LocalFile(path, check_item_path(path.relative_to(source).as_posix())))
-    if not found:
+            found.append(LocalFile(path, check_item_path(item)))
+    if empty:
         raise InvalidInput(f"the folder {source} holds no file")
     return tuple(sorted(found, key=lambda each: each.item))
+
+
+def _files_of(source: Path, excluded: Excluded) -> Sequence[LocalFile]:
+    if not has_magic(str(source)) or source.exists():
+        return files_below(source, excluded)
+    plain = takewhile(lambda part: not has_magic(part), source.parts)
+    base = Path(*plain)
+    paths = [Path(each) for each in glob(str(source), recursive=True)]
+    files = [each for each in paths if each.is_file()]
+    if not files:
+        raise InvalidInput(f"no file fits {source}")
+    items = [(each, each.relative_to(base).as_posix()) for each in files]
+    return [LocalFile(path, check_item_path(item)) for path, item in items if item not in excluded]
 
 
 async def hash_of(path: Path) -> str:

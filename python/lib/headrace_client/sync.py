@@ -13,21 +13,12 @@ from headrace_client import html
 from headrace_client.api import AsyncClient, WhyView
 from headrace_client.background import Background
 from headrace_client.jobsource import JobSource
+from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
 from headrace_model.status import Status
 from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
 from headrace_wire.live import Change, LogPiece, Snapshot
 
 T = TypeVar("T")
-
-
-class Listing(tuple[T, ...]):
-    """Several things; a notebook shows them as a table."""
-
-    __slots__ = ()
-    _html: Callable[[Sequence[Any]], str]
-
-    def _repr_html_(self) -> str:
-        return type(self)._html(self)
 
 
 class Nodes(Listing[NodeView]):
@@ -42,83 +33,6 @@ class Tasks(Listing[TaskView]):
 
     __slots__ = ()
     _html = staticmethod(html.tasks_html)
-
-
-class Dataset:
-    """A dataset. `view` is what the server said of it (docs/rest.md)."""
-
-    def __init__(self, background: Background, view: Mapping[str, Any]) -> None:
-        self._background = background
-        self.view = view
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        return str(self.view["id"])
-
-    @property
-    def name(self) -> str:
-        """Its name and version: `name@N`."""
-        return f"{self.view['name']}@{self.view['version']}"
-
-    def items(self) -> tuple[Mapping[str, Any], ...]:
-        """Its files: {path, size_bytes, sha256}."""
-
-        async def read(client: AsyncClient) -> tuple[Mapping[str, Any], ...]:
-            return tuple([item async for item in client.datasets.items(self.id)])
-
-        return self._background.call(read)
-
-    def download(self, folder: Path | str) -> Path:
-        """Download its files into a folder, and give that. What is whole there is kept."""
-        into = Path(folder).expanduser()
-        self._background.call(lambda client: client.datasets.download(self.id, into))
-        return into
-
-    def __repr__(self) -> str:
-        return f"<Dataset {self.name} {self.view.get('state')}>"
-
-    def _repr_html_(self) -> str:
-        return html.dataset_html(self.view)
-
-
-class Datasets(Listing[Dataset]):
-    """Datasets, as they were when they were listed."""
-
-    __slots__ = ()
-
-    @staticmethod
-    def _html(datasets: Sequence[Dataset]) -> str:
-        return html.datasets_html([dataset.view for dataset in datasets])
-
-
-class Outputs(Mapping[str, Dataset]):
-    """The datasets that a job made, by the names of its outputs. `job` is the job's view."""
-
-    def __init__(self, job: JobView, datasets: Mapping[str, Dataset]) -> None:
-        self.job = job
-        self._datasets = datasets
-
-    def __getitem__(self, output: str) -> Dataset:
-        return self._datasets[output]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._datasets)
-
-    def __len__(self) -> int:
-        return len(self._datasets)
-
-    def download(self, folder: Path | str) -> dict[str, Path]:
-        """Download each output into a folder of its own below `folder`; gives these, by output."""
-        into = Path(folder).expanduser()
-        return {name: dataset.download(into / name) for name, dataset in self.items()}
-
-    def __repr__(self) -> str:
-        named = ", ".join(f"{output}: {dataset.name}" for output, dataset in self.items())
-        return f"<Outputs of {self.job.id}: {named or 'none'}>"
-
-    def _repr_html_(self) -> str:
-        return html.outputs_html({name: dataset.view for name, dataset in self.items()})
 
 
 class Job:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ from headrace_client.cli.base import Late, Words, dataset_argument, output_optio
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
 from headrace_client.cli.show import age, note, pairs, rows, show, write
-from headrace_client.localfiles import files_below
+from headrace_client.cli.transfers import add_transfers, exclude_option, local_files
 from headrace_model.dataset import Category
 from headrace_model.errors import Conflict
 from headrace_model.units import rough_size
@@ -61,6 +60,7 @@ def group() -> None:
     help="Upload a file or folder, and seal it.",
     shell_complete=complete.file,
 )
+@exclude_option
 @output_option
 def create(
     name: str,
@@ -70,6 +70,7 @@ def create(
     description: str,
     new_version: bool,
     source: str | None,
+    exclude: tuple[str, ...],
     form: str,
 ) -> None:
     """Make a dataset; with --upload fill and seal it in one step.
@@ -88,7 +89,6 @@ def create(
         "description": description,
         "version": "new" if new_version else None,
     }
-    files = files_below(Path(source)) if source is not None else ()
 
     async def make(client: AsyncClient) -> Mapping[str, Any]:
         try:
@@ -102,7 +102,9 @@ def create(
             await client.datasets.upload(view["id"], files, moved)
         return await _seal(client, view["id"], name)
 
-    with exits.resumable(f"`headrace dataset upload {name} {source} --seal` takes it up again"):
+    named = [] if source is None else [source]
+    take_up = f"`headrace dataset upload {name} {source} --seal` takes it up again"
+    with local_files(named, exclude) as files, exits.resumable(take_up):
         view = run(make)
     _show_one(form, view)
 
@@ -113,49 +115,6 @@ async def _seal(
     with WaitingLine() as line:
         line.say(f"{name} is described and sealed")
         return await client.datasets.seal(dataset, said)
-
-
-@group.command(name="upload")
-@dataset_argument
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=complete.file)
-@click.option("--seal", is_flag=True, help="Seal the dataset afterwards.")
-def upload(name: str, paths: tuple[str, ...], seal: bool) -> None:
-    """Upload files and folders into an OPEN dataset; a broken upload is taken up again.
-
-    \b
-    Example: headrace dataset upload drb ./forcing --seal
-    """
-    files = [file for path in paths for file in files_below(Path(path))]
-
-    async def send(client: AsyncClient) -> int:
-        with transfer(f"upload {name}") as moved:
-            size = await client.datasets.upload(name, files, moved)
-        if seal:
-            await _seal(client, name, name)
-        return size
-
-    with exits.resumable():
-        size = run(send)
-    write(f"{len(files)} file(s), {rough_size(size)}" + (", sealed" if seal else ""))
-
-
-@group.command(name="download")
-@dataset_argument
-@click.argument("folder", metavar="DIR", type=click.Path(file_okay=False))
-def download(name: str, folder: str) -> None:
-    """Download all files of a dataset into DIR; what is there already is not fetched again.
-
-    \b
-    Example: headrace dataset download drb ./data
-    """
-
-    async def fetch(client: AsyncClient) -> int:
-        with transfer(f"download {name}") as moved:
-            return await client.datasets.download(name, Path(folder), moved)
-
-    with exits.resumable():
-        size = run(fetch)
-    write(f"{rough_size(size)} in {folder}")
 
 
 @group.command(name="list")
@@ -371,3 +330,6 @@ def _show_one(form: str, view: Mapping[str, Any]) -> None:
 def _short(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 80 else f"{text[:70]}… ({text.count(',') + 1} values)"
+
+
+add_transfers(group)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self
 
-from headrace_client.datasets import Moved, say_nothing
+from headrace_client.transfers import Moved, say_nothing
 from headrace_model.units import rough_size
 
 if TYPE_CHECKING:
