@@ -24,7 +24,7 @@ from headrace_agent.core.tasks import TaskRun
 from headrace_agent.environments import BuiltEnvironment
 from headrace_agent.folders import AttemptFolder
 from headrace_kinds.base import WorkerTemplate
-from headrace_model.errors import HeadraceError, NotFound
+from headrace_model.errors import Forbidden, HeadraceError, NotFound
 from headrace_model.spec import JobSpec
 from headrace_model.work import Work
 from headrace_model.worker import Inside, Mount, TaskLaunch, WorkerKey, WorkerLaunch
@@ -41,7 +41,8 @@ class Images(Protocol):
 
     async def ensure_image(self, name: str) -> str:
         """Pull an image unless it is there; returns its id. Raises `NotFound` where there is none,
-        another `HeadraceError` where a later attempt may get it."""
+        `Forbidden` where its registry gives it not to this node, another `HeadraceError` where a
+        later attempt may get it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ async def image_of(spec: JobSpec, there: Containers | None) -> str:
         return ""
     try:
         return await there.images.ensure_image(spec.image or there.worker_image)
-    except NotFound as error:
+    except (NotFound, Forbidden) as error:
         raise ImageUnusable(error.message, hint=error.hint) from error
 
 

@@ -43,6 +43,7 @@ from headrace_service.settings import PREFIX
 
 if TYPE_CHECKING:
     from headrace_adapters.backends.docker import DockerBackend
+    from headrace_adapters.backends.registry_logins import RegistryLogins
 
 BODY_LIMIT_BYTES = 64 * 1024
 _TRIAL_S = 1.0
@@ -184,7 +185,7 @@ def docker_backend(settings: Settings, redis: Redis | None = None) -> "DockerBac
     from headrace_adapters.backends.docker_engine import Engine, Volume
 
     volume = settings.state_volume and Volume(settings.state_volume, settings.state_dir)
-    engine = Engine(settings.docker_url, volume or None)
+    engine = Engine(settings.docker_url, volume or None, registry_logins(settings))
     owner = owner_of(settings.state_dir, settings.state_volume)
     services = None
     if redis is not None:
@@ -245,6 +246,14 @@ def _joining(
 
     ask = partial(ask_to_join, settings.redis_url, Path(settings.redis_join_password_file))
     return Joining(node, own, running.member, try_login, ask, is_new=is_new)
+
+
+def registry_logins(settings: Settings) -> "RegistryLogins":
+    """The logins that a node pulls images with."""
+    from headrace_adapters.backends.registry_logins import RegistryLogins
+
+    file = settings.registry_logins_file
+    return RegistryLogins(Path(file) if file else None)
 
 
 def owner_of(state: Path, volume: str = "") -> str:

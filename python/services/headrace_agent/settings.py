@@ -38,6 +38,11 @@ class Settings(CommonSettings):
         "this version, headrace/worker-python.",
         "",
     )
+    registry_logins_file: str = setting(
+        "File (mode 0600) with logins at registries of images, in the form of docker's "
+        "config.json, read for each pull; empty: those of the agent's own user (`docker login`).",
+        "",
+    )
     cpus: float = setting("CPUs to offer; 0: all that this process may use.", 0.0)
     memory_bytes: int = setting("Memory to offer; 0: nine tenths of the machine's.", 0)
     redis_join_password_file: str = setting(

@@ -9,7 +9,7 @@ from headrace_agent.settings import DOCKER_URL
 from headrace_local.config import Config
 from headrace_local.environ import environ_for
 from headrace_local.layout import Home
-from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.errors import Forbidden, InvalidInput, NotFound
 from headrace_service.settings import read
 
 if TYPE_CHECKING:
@@ -75,16 +75,19 @@ def _look(home: Home, config: Config, *, pull: bool) -> str:
             "the library for container engines is not installed",
             hint="pip install 'headrace[docker]'",
         )
+    from headrace_agent.main import registry_logins
+
     settings = _settings(home, config)
+    logins = registry_logins(settings)
 
     async def ask() -> str:
         from headrace_adapters.backends.docker_engine import Engine
         from headrace_adapters.backends.docker_errors import RegistryAway
 
-        engine = Engine(settings.docker_url)
+        engine = Engine(settings.docker_url, logins=logins)
         try:
             await (engine.ensure_image if pull else engine.find_image)(settings.image)
-        except (NotFound, RegistryAway) as error:
+        except (NotFound, Forbidden, RegistryAway) as error:
             raise InvalidInput(
                 f"{error.message}: jobs that name no image run in it",
                 hint="scripts/build-images.sh makes it; --worker-image names another one",

@@ -23,16 +23,25 @@ from headrace_adapters.backends import containers
 from headrace_adapters.backends.docker_calls import TIMEOUT_S, DockerCalls, said
 from headrace_adapters.backends.docker_errors import Gone, RegistryAway
 from headrace_adapters.backends.docker_logs import LogCopy
+from headrace_adapters.backends.registry_logins import RegistryLogins, registry_of
 from headrace_adapters.threads import Threads, to_end
-from headrace_model.errors import HeadraceError, InvalidInput, NotFound, Unavailable
+from headrace_model.errors import Forbidden, HeadraceError, InvalidInput, NotFound, Unavailable
 
 _PULLS: Final = 2
 _CONFLICT: Final = 409
 _LOOK_S: Final = 0.1
 _TAIL_LINES: Final = 40
 _CANT_BE_DONE: Final = (400, 404)
-# What an engine says when a registry has no such image, or won't tell; other failures may pass.
-_NO_IMAGE: Final = ("not found", "manifest unknown", "denied", "unauthorized")
+# What an engine says when a registry has no such image, or won't give it; other failures may pass.
+_NO_IMAGE: Final = ("not found", "manifest unknown")
+_REFUSED: Final = (
+    "denied",
+    "unauthorized",
+    "authentication",
+    "authorization",
+    "forbidden",
+    "credentials",
+)
 _PULL_PATIENCE_S: Final = 20.0
 _PULL_AGAIN_S: Final = 2.0
 
@@ -48,12 +57,15 @@ class Volume:
 class Engine:
     """One engine, at `url` ("unix:///…"). Connects at the first call, and anew after failures."""
 
-    def __init__(self, url: str, volume: Volume | None = None) -> None:
-        """`volume`: where our own files lie in one. Raises `InvalidInput` for a URL of another
-        kind."""
+    def __init__(
+        self, url: str, volume: Volume | None = None, logins: RegistryLogins | None = None
+    ) -> None:
+        """`volume`: where our own files lie in one; `logins`: those that pulls are made with,
+        our own user's where none are given. Raises `InvalidInput` for a URL of another kind."""
         self._calls = DockerCalls(url)
         self._ask = self._calls.ask
         self._volume = volume
+        self._logins = logins or RegistryLogins()
         self._mountpoint = ""
         self._cpus = 0
         self._pulls = Threads(_PULLS, "docker-pull")
@@ -122,7 +134,8 @@ class Engine:
     async def ensure_image(self, name: str) -> str:
         """Pull an image unless it is there; returns its id.
 
-        Raises `NotFound` where there is none of that name, or none for this node; `RegistryAway`.
+        Raises `NotFound` where there is none of that name, `Forbidden` where its registry wants a
+        login, or another one; `RegistryAway`.
         """
         tries_until = time.monotonic() + _PULL_PATIENCE_S
         while True:
@@ -137,7 +150,11 @@ class Engine:
 
     async def _pull(self, name: str) -> None:
         stop = Event()
-        await self._pulls.run(lambda: self._calls.call(lambda api: _pull(api, name, stop)), stop)
+
+        def pull(api: Any) -> None:
+            _pull(api, name, self._logins, stop)
+
+        await self._pulls.run(lambda: self._calls.call(pull), stop)
 
     # ---- containers
 
@@ -306,24 +323,35 @@ class Engine:
             self._copies.discard(copy)
 
 
-def _pull(api: Any, name: str, stop: Event) -> None:
+def _pull(api: Any, name: str, logins: RegistryLogins, stop: Event) -> None:
     """Pull an image, until `stop` at the latest. The engine tells most errors in its stream."""
+    login = logins.of(name)
     try:
-        for event in api.pull(name, stream=True, decode=True):
+        for event in api.pull(name, stream=True, decode=True, auth_config=login or {}):
             if stop.is_set():
                 return
             if error := event.get("error"):
-                raise _pull_failed(name, str(error))
+                raise _pull_failed(name, str(error), has_login=bool(login))
     except APIError as error:
-        raise _pull_failed(name, said(error)) from error
+        raise _pull_failed(name, said(error), has_login=bool(login)) from error
 
 
-def _pull_failed(name: str, said: str) -> HeadraceError:
-    if any(each in said.lower() for each in _NO_IMAGE):
-        return NotFound(
-            f"there is no image {name}: {said}",
-            hint="check the name; is it pushed, and may the node pull it?",
+def _pull_failed(name: str, said: str, *, has_login: bool) -> HeadraceError:
+    registry, told = registry_of(name), said.lower()
+    if any(each in told for each in _REFUSED):
+        if has_login:
+            return Forbidden(
+                f"the registry {registry} does not give the image {name} to the login that this "
+                f"node has for it: {said}",
+                hint="an admin looks whether that login is right, and may read the image",
+            )
+        return Forbidden(
+            f"the registry {registry} does not give the image {name} without a login, and this "
+            f"node has none for it: {said}",
+            hint="check the name; an admin can give nodes a login (docs/operate.md)",
         )
+    if any(each in told for each in _NO_IMAGE):
+        return NotFound(f"there is no image {name}: {said}", hint="check the name; is it pushed?")
     return RegistryAway(f"the image {name} could not be pulled: {said}")
 
 
