@@ -75,6 +75,26 @@ def test_without_nodes_every_job_has_a_reason():
     assert len(made.reasons) == 2
 
 
+def test_a_job_of_a_pool_is_placed_there_and_what_blocks_it_keeps_no_other_job_back():
+    large = replace(node("a", 2), pools=frozenset({"large", "old"}))
+    waiting = (
+        job("first", 2, pool="large"),
+        job("blocked", 1, pool="large"),
+        job("nowhere", 1, pool="none"),
+        job("anywhere", 3),
+    )
+    made = plan(seen((large, node("b", 4)), waiting, ()), 0)
+    where = {each.job: each.allocation.shares[0].node for each in made.placements}
+    assert where == {"first": "a", "anywhere": "b"}
+    assert made.why(JobId("blocked")).reason is Reason.RESERVED
+    assert made.why(JobId("nowhere")).reason is Reason.NO_BACKEND
+
+
+def test_jobs_of_other_pools_stand_in_lines_of_their_own():
+    assert job("a", 1).alike != job("b", 1, pool="large").alike
+    assert job("a", 1, pool="large").alike == job("b", 1, pool="large").alike
+
+
 def test_drained_and_lost_nodes_get_nothing():
     nodes = (
         replace(node("a", 4), state=NodeState.DRAINED),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_model.bounds import Bounds
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
@@ -26,12 +27,22 @@ nodes:
 
 
 def test_it_says_how_much_of_each_node_may_be_used() -> None:
-    assert parse_resources(GOOD) == {
-        "a": Resources(1_500, 2 * 2**30),
-        "b": UNLIMITED,
-        "c": Resources(UNLIMITED.millicpus, 500_000_000),
+    said = {
+        A: Resources(1_500, 2 * 2**30),
+        B: UNLIMITED,
+        NodeId("c"): Resources(UNLIMITED.millicpus, 500_000_000),
     }
-    assert parse_resources("nodes: {}") == {}
+    assert parse_resources(GOOD) == Bounds(said)
+    assert parse_resources("nodes: {}") == Bounds({})
+
+
+def test_it_names_pools_of_nodes_with_bounds_or_without() -> None:
+    pools = {"large": frozenset({A, B}), "gpu.old": frozenset({B})}
+    text = "pools:\n  large: [a, b]\n  gpu.old: [b]\n"
+    assert parse_resources(text) == Bounds(None, pools)
+    assert parse_resources(GOOD + text).pools == pools
+    assert parse_resources(text).pools_of(B) == {"large", "gpu.old"}
+    assert parse_resources(text).usable(A, Resources(1, 2)) == Resources(1, 2)
 
 
 @pytest.mark.parametrize(
@@ -39,8 +50,14 @@ def test_it_says_how_much_of_each_node_may_be_used() -> None:
     [
         ("", "must hold keys and values"),
         ("nodes: [a]", "nodes must hold keys"),
-        ("{}", "no key `nodes`"),
-        ("nodes: {}\npools: {}", "line 2: 'pools' is not a key"),
+        ("{}", "neither `nodes` nor `pools`"),
+        ("nodes: {}\npool: {}", "line 2: 'pool' is not a key of it; did you mean pools?"),
+        ("pools: [a]", "pools must hold keys"),
+        ("pools:\n  large: a", "line 2: the pool large must be a list of nodes"),
+        ("pools:\n  large: []", "line 2: the pool large must be a list of nodes"),
+        ("pools:\n  Large: [a]", "line 2: 'Large' can't be the name of a pool"),
+        ("pools:\n  large: [a, [b]]", "line 2: \"['b']\" can't be the name of a node"),
+        ("nodes: {node1: }\npools:\n  l: [node2]", "line 3: `nodes` lacks node2 of the pool l"),
         ("nodes:\n  A: {}", "line 2: 'A' can't be the name of a node"),
         ("nodes:\n  a: 4", "line 2: nodes.a must hold keys"),
         ("nodes:\n  a:\n    cpu: 4", "line 3: 'cpu' is not a key of a node; did you mean cpus?"),
@@ -64,7 +81,7 @@ def test_a_node_gives_no_more_than_it_may_beside_what_it_gives_already(
     capacity: Resources, held: Resources, most: Resources | None
 ) -> None:
     node = Node(A, capacity, capacity - held, NodeState.UP, frozenset())
-    (seen,) = limited([node], {B: capacity} if most is None else {A: most})
+    (seen,) = limited([node], Bounds({B: capacity} if most is None else {A: most}))
     assert seen.capacity.fits_in(most or NOTHING)
     assert seen.capacity.fits_in(capacity)
     assert seen.free + held == seen.capacity

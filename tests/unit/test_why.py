@@ -101,6 +101,41 @@ def test_a_backend_that_no_node_offers_is_named():
     assert told.sentence == "No known node offers the backend 'slurm'."
 
 
+LARGE = replace(node("b"), pools=frozenset({"large"}))
+
+
+@pytest.mark.parametrize(
+    ("resources", "nodes", "told"),
+    [
+        (
+            Resources(1, 1),
+            [node("a")],
+            "No known node of the pool 'large' offers the backend 'pro",
+        ),
+        (
+            Resources(1, 1),
+            [node("a"), replace(LARGE, state=NodeState.LOST)],
+            "No node of the pool 'large' that offers the backend 'process' is up: b is LOST.",
+        ),
+        (
+            Resources(5000, 1),
+            [node("a", 8), LARGE],
+            "one node has is 4 CPUs and 16 GiB, even when all nodes of the pool 'large' that are "
+            "up are empty.",
+        ),
+        (
+            Resources(3000, 1),
+            [node("a", 8), replace(LARGE, free=Resources(1000, GIB))],
+            "one node has is 1 CPU and 1 GiB, now in the pool 'large'. It fits only after",
+        ),
+    ],
+)
+def test_a_job_of_a_pool_is_told_of_its_pool_alone(
+    resources: Resources, nodes: list[Node], told: str
+) -> None:
+    assert told in explained(replace(JOB, resources=resources, pool="large"), *nodes).sentence
+
+
 def test_a_node_with_a_full_disk_is_named():
     told = explained(JOB, replace(node("a"), state=NodeState.FULL))
     assert told.sentence == "No node is up: a is FULL."

@@ -41,6 +41,7 @@ class Ask:
     time_ms: int | None = None
     not_before_ms: int | None = None
     tasks: int | None = None
+    pool: str | None = None  # the nodes must be in it
 
     @property
     def cut(self) -> Paradigm:

@@ -45,10 +45,12 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class ResourceSpec:
-    """What the whole attempt needs (of an array: one task), and how it may spread over nodes."""
+    """What the whole attempt needs (of an array: one task), and how it may spread over nodes:
+    those of a pool, or all."""
 
     amount: Resources = DEFAULT_RESOURCES
     paradigm: Paradigm = Paradigm.SINGLE_NODE
+    pool: str | None = None
 
 
 class Parallel(StrEnum):

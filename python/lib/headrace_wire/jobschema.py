@@ -111,6 +111,12 @@ class ResourcesSchema(StrictSchema):
         about="Memory of the whole attempt, or of each task. Default 1GiB.",
     )
     paradigm = Word(Paradigm, about="How the allocation spreads over nodes. Default SINGLE_NODE.")
+    pool = Text(
+        "large",
+        limit=128,
+        check=lambda text: check_name(text, "pool"),
+        about="The pool whose nodes alone may be used, as an admin named it. Default all nodes.",
+    )
 
     def make(self, read: dict[str, Any]) -> ResourceSpec:
         return ResourceSpec(
@@ -119,6 +125,7 @@ class ResourcesSchema(StrictSchema):
                 read.get("amount.memory_bytes", DEFAULT_RESOURCES.memory_bytes),
             ),
             read.get("paradigm", Paradigm.SINGLE_NODE),
+            read.get("pool"),
         )
 
 

@@ -1,8 +1,8 @@
-"""resources.yaml: which nodes may be used, and how much of each. docs/operate.md explains it."""
+"""resources.yaml: how much may be used of which nodes, and their pools; docs/operate.md."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
+from headrace_model.bounds import Bounds
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId, check_name
 from headrace_model.nearest import did_you_mean
@@ -12,30 +12,59 @@ from headrace_wire.yamlfile import Path, YamlText, parse_yaml
 
 UNLIMITED: Final = Resources(2**53, 2**53)
 _WHAT: Final = "resources.yaml"
+_TOP_KEYS: Final = ("nodes", "pools")
 _KEYS: Final = ("cpus", "memory")
 
-Limits = Mapping[NodeId, Resources]
-"""The most that may be used of each node; a node that is missing may not be used."""
 
-
-def parse_resources(text: bytes | str) -> Limits:
+def parse_resources(text: bytes | str) -> Bounds:
     """Read the file; raises `InvalidInput`, which names the line."""
     read = parse_yaml(text, what=_WHAT)
     top = _mapping(read, (), read.value)
     for key in top:
-        if key != "nodes":
-            raise _wrong(read, (key,), f"{key!r} is not a key of it; `nodes` is the one")
-    if "nodes" not in top:
-        raise InvalidInput(f"{_WHAT} has no key `nodes`", hint="nodes: {node1: {cpus: 8}}")
-    nodes = _mapping(read, ("nodes",), top["nodes"])
-    return {_name(read, name): _limit(read, name, value) for name, value in nodes.items()}
+        if key not in _TOP_KEYS:
+            hint = did_you_mean(key, _TOP_KEYS)
+            raise _wrong(read, (key,), f"{key!r} is not a key of it; {hint}")
+    if not top:
+        raise InvalidInput(
+            f"{_WHAT} has neither `nodes` nor `pools`", hint="nodes: {node1: {cpus: 8}}"
+        )
+    nodes = None
+    if "nodes" in top:
+        said = _mapping(read, ("nodes",), top["nodes"])
+        nodes = {
+            _node(read, ("nodes", name), name): _limit(read, name, value)
+            for name, value in said.items()
+        }
+    pools = _mapping(read, ("pools",), top.get("pools", {}))
+    return Bounds(
+        nodes, {name: _pool(read, name, members, nodes) for name, members in pools.items()}
+    )
 
 
-def _name(read: YamlText, name: str) -> NodeId:
+def _pool(
+    read: YamlText, name: str, members: Any, nodes: dict[NodeId, Resources] | None
+) -> frozenset[NodeId]:
+    path: Path = ("pools", name)
     try:
-        return NodeId(check_name(name, "node"))
+        check_name(name, "pool")
     except InvalidInput as error:
-        raise _wrong(read, ("nodes", name), error.message) from None
+        raise _wrong(read, path, error.message) from None
+    if not isinstance(members, list) or not members:
+        raise _wrong(
+            read, path, f"the pool {name} must be a list of nodes, such as [node1, node2]"
+        )
+    found = frozenset(_node(read, path, each) for each in members)
+    if nodes is not None and (unknown := sorted(found - nodes.keys())):
+        hint = did_you_mean(unknown[0], nodes)
+        raise _wrong(read, path, f"`nodes` lacks {unknown[0]} of the pool {name}; {hint}")
+    return found
+
+
+def _node(read: YamlText, path: Path, name: Any) -> NodeId:
+    try:
+        return NodeId(check_name(name if isinstance(name, str) else repr(name), "node"))
+    except InvalidInput as error:
+        raise _wrong(read, path, error.message) from None
 
 
 def _limit(read: YamlText, node: str, value: Any) -> Resources:

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from headrace_model.bounds import Bounds
 from headrace_model.errors import InvalidInput
 from headrace_scheduler.core.limits import limited
 from headrace_scheduler.core.snapshot import Node
 from headrace_service.logs import logger
-from headrace_wire.resourcesfile import Limits, parse_resources
+from headrace_wire.resourcesfile import parse_resources
 
 _LARGEST_BYTES = 1 << 20
 
@@ -19,36 +20,37 @@ class LimitsFile:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._seen: object = None
-        self._limits: Limits | None = None
+        self._bounds = Bounds()
         self._log = logger("scheduler")
 
     async def open(self) -> None:
         """Read it for the first time; raises `InvalidInput` where it is wrong or not there."""
         if self._path is not None:
-            self._seen, self._limits = await asyncio.to_thread(_read, self._path, None)
+            self._seen, bounds = await asyncio.to_thread(_read, self._path, None)
+            self._bounds = bounds or Bounds()
 
     async def look(self) -> None:
         """Read it again if it changed; one that is wrong or gone leaves all as it was."""
         if self._path is None:
             return
         try:
-            seen, limits = await asyncio.to_thread(_read, self._path, self._seen)
+            seen, bounds = await asyncio.to_thread(_read, self._path, self._seen)
         except InvalidInput as error:
             if error.message != self._seen:
                 self._log.error(f"what was read before still counts: {error}", action="resources")
             self._seen = error.message
             return
-        if limits is not None:
-            self._limits = limits
-            self._log.info(f"read {self._path}: {len(limits)} nodes", action="resources")
+        if bounds is not None:
+            self._bounds = bounds
+            self._log.info(f"read {self._path}", action="resources")
         self._seen = seen
 
     def limit(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
-        """The nodes with no more than the file gives them."""
-        return tuple(nodes) if self._limits is None else limited(nodes, self._limits)
+        """The nodes with no more than the file gives them, and with their pools."""
+        return limited(nodes, self._bounds)
 
 
-def _read(path: Path, seen: object) -> tuple[object, Limits | None]:
+def _read(path: Path, seen: object) -> tuple[object, Bounds | None]:
     """What tells this file from another, and what it says unless that is the one `seen`."""
     try:
         with path.open("rb") as file:

@@ -36,6 +36,7 @@ def waiting_job(job: Job) -> WaitingJob:
         time_limit_ms=job.ask.time_ms,
         queued_ms=job.entered_ms,
         tasks=job.ask.tasks,
+        pool=job.ask.pool,
     )
 
 

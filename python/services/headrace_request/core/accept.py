@@ -50,6 +50,7 @@ def ask_of(spec: JobSpec) -> Ask:
         time_ms=spec.limits.time_ms,
         not_before_ms=spec.start_not_before_ms,
         tasks=spec.tasks if spec.array.is_array else None,
+        pool=spec.resources.pool,
     )
 
 

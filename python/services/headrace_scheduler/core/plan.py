@@ -118,25 +118,26 @@ def _gate(job: WaitingJob, now_ms: int) -> Why | None:
 
 
 class _Rooms:
-    """Free room of the nodes that are up, indexed for each backend that a job has asked for."""
+    """Free room of the nodes that are up, indexed by each backend and pool that jobs ask for."""
 
-    __slots__ = ("_by_backend", "_nodes", "free")
+    __slots__ = ("_nodes", "_rooms", "free")
 
     def __init__(self, nodes: Sequence[Node], free: dict[NodeId, Resources]) -> None:
         self._nodes = nodes
         self.free = free
-        self._by_backend: dict[str, Room] = {}
+        self._rooms: dict[tuple[str, str | None], Room] = {}
 
-    def room(self, backend: str) -> Room:
-        room = self._by_backend.get(backend)
+    def room(self, job: WaitingJob) -> Room:
+        where = job.backend, job.pool
+        room = self._rooms.get(where)
         if room is None:
-            room = Room({n.id: self.free[n.id] for n in self._nodes if backend in n.backends})
-            self._by_backend[backend] = room
+            room = Room({n.id: self.free[n.id] for n in self._nodes if job.may_use(n)})
+            self._rooms[where] = room
         return room
 
     def set(self, node: NodeId, free: Resources) -> None:
         self.free[node] = free
-        for room in self._by_backend.values():
+        for room in self._rooms.values():
             if node in room:
                 room.set(node, free)
 
@@ -155,13 +156,13 @@ class _Desk:
         self._spare: dict[NodeId, Resources] = {}
         self._late_rooms = self._rooms  # for jobs that may run past the reservation
         self._behind = _NO_ROOM
-        self._hopeless: dict[tuple[int, int, bool, str], Why | None] = {}
+        self._hopeless: dict[tuple[int, int, bool, str, str | None], Why | None] = {}
 
     def decide(self, job: WaitingJob) -> Allocation | Why:
         """Take the room of a job that may start; tell why another may not."""
         in_time = self._ends_in_time(job)
         rooms = self._rooms if in_time else self._late_rooms
-        room = rooms.room(job.backend)
+        room = rooms.room(job)
         if job.tasks is None:
             found = room.find(job.resources, job.paradigm)
         else:
@@ -169,7 +170,7 @@ class _Desk:
         if isinstance(found, Allocation):
             self._take(job, found, in_time)
             return found
-        if not in_time and self._rooms.room(job.backend).holds(job.resources, job.cut):
+        if not in_time and self._rooms.room(job).holds(job.resources, job.cut):
             return self._behind
         return self._blocked(job)
 
@@ -203,7 +204,7 @@ class _Desk:
     def _blocked(self, job: WaitingJob) -> Why:
         asked = job.resources
         single = job.cut is Paradigm.SINGLE_NODE
-        shape = (asked.millicpus, asked.memory_bytes, single, job.backend)
+        shape = (asked.millicpus, asked.memory_bytes, single, job.backend, job.pool)
         if shape not in self._hopeless:
             self._hopeless[shape] = self._why_hopeless(job)
         hopeless = self._hopeless[shape]
@@ -219,7 +220,7 @@ class _Desk:
             return Why(Reason.NO_NODE_KNOWN)
         if not self._up:
             return Why(Reason.NO_NODE_UP)
-        able = [node.capacity for node in self._up if job.backend in node.backends]
+        able = [node.capacity for node in self._up if job.may_use(node)]
         if not able:
             return Why(Reason.NO_BACKEND)
         if not can_hold(job.resources, job.cut, able):
@@ -228,7 +229,7 @@ class _Desk:
 
     def _reserve(self, job: WaitingJob) -> Why:
         free = self._rooms.free
-        able = [node for node in self._up if job.backend in node.backends]
+        able = [node for node in self._up if job.may_use(node)]
         returns = [(r.ends_ms, r.allocation) for r in self._running if r.ends_ms is not None]
         returns += self._started
         self._reservation = reserve(job, able, free, returns, self._now_ms)

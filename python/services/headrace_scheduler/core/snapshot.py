@@ -1,7 +1,7 @@
 """The facts that one call of `plan` decides from. Times are UTC in milliseconds."""
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from math import inf
 
 from headrace_model.ids import JobId, NodeId
@@ -15,14 +15,15 @@ END: Place = (inf, JobId(""))
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A known node: `capacity` when it is empty, `free` now, and the backends that it offers."""
+    """A known node: `capacity` when it is empty, `free` now, the backends that it offers, and the
+    pools that it is in."""
 
     id: NodeId
     capacity: Resources
     free: Resources
     state: NodeState
     backends: frozenset[str]
-    labels: Mapping[str, str] = field(default_factory=dict)
+    pools: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class WaitingJob:
     time_limit_ms: int | None
     queued_ms: int
     tasks: int | None = None
+    pool: str | None = None
+
+    def may_use(self, node: Node) -> bool:
+        """Tell whether a node is one for this job, whatever room and state it has."""
+        return self.backend in node.backends and (self.pool is None or self.pool in node.pools)
 
     @property
     def cut(self) -> Paradigm:
@@ -61,7 +67,8 @@ class WaitingJob:
     @property
     def alike(self) -> Hashable:
         """Of jobs that have this alike one that can't start keeps all behind it from starting."""
-        return self.resources, self.paradigm, self.backend, self.time_limit_ms, self.tasks is None
+        where = self.backend, self.pool
+        return self.resources, self.paradigm, where, self.time_limit_ms, self.tasks is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,19 +90,25 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
         return Explanation(
             "No node has joined yet.", "Join one: start the agent on a machine with a join secret."
         )
-    able = [node for node in nodes if job.backend in node.backends]
+    able = [node for node in nodes if job.may_use(node)]
     if reason is Reason.NO_BACKEND and not able:
+        if job.pool is not None and any(job.backend in node.backends for node in nodes):
+            return Explanation(
+                f"No known node of the pool {job.pool!r} offers the backend {job.backend!r}.",
+                "An admin says in resources.yaml which nodes are in it; or cancel the job and "
+                "submit it for another pool, or for none.",
+            )
         return Explanation(
             f"No known node offers the backend {job.backend!r}.",
             "Join a node that offers it, or cancel the job and submit it for another backend.",
         )
     if reason is not Reason.TOO_LARGE:
         concerned = able if reason is Reason.NO_BACKEND else nodes
-        what = f" that offers the backend {job.backend!r}" if reason is Reason.NO_BACKEND else ""
+        what = _which(job) if reason is Reason.NO_BACKEND else ""
         return Explanation(f"No node{what} is up: {_down(concerned)}.", _repair(concerned))
     rooms = [node.capacity for node in able if node.state is NodeState.UP]
     sentence = f"{_who(job)} asks {asked_text(job.resources, job.cut)}; " + largest_text(
-        job.resources, job.cut, rooms, "even when all nodes that are up are empty"
+        job.resources, job.cut, rooms, f"even when all nodes{_of_pool(job)} that are up are empty"
     )
     if can_hold(job.resources, job.cut, [node.capacity for node in able]):
         return Explanation(
@@ -126,12 +132,10 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
             "would be in its way.",
             "Wait, or submit with a `limits.time` so short that it ends before that job starts.",
         )
-    rooms = [
-        node.free for node in nodes if job.backend in node.backends and node.state is NodeState.UP
-    ]
+    rooms = [node.free for node in nodes if job.may_use(node) and node.state is NodeState.UP]
     sentence = (
         f"{_who(job)} asks {asked_text(job.resources, job.cut)}; "
-        + largest_text(job.resources, job.cut, rooms, "now")
+        + largest_text(job.resources, job.cut, rooms, f"now{_of_pool(job, 'in')}")
         + ". It fits only after running jobs have ended"
     )
     if why.reason is Reason.NO_ROOM:
@@ -148,6 +152,14 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
         f"at {_time(why.at_ms)} at the latest.",
         "Nothing to do; it starts by itself.",
     )
+
+
+def _of_pool(job: WaitingJob, word: str = "of") -> str:
+    return f" {word} the pool {job.pool!r}" if job.pool is not None else ""
+
+
+def _which(job: WaitingJob) -> str:
+    return f"{_of_pool(job)} that offers the backend {job.backend!r}"
 
 
 def _who(job: WaitingJob) -> str:

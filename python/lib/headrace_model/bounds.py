@@ -1,0 +1,29 @@
+"""What an admin says of the nodes in resources.yaml: how much may be used of each, and pools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from headrace_model.ids import NodeId
+from headrace_model.resources import NOTHING, Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """`nodes`: the most that may be used of each, and nothing of one that is missing; None: all of
+    all nodes. `pools`: the nodes of each pool by its name, also of such as have not joined."""
+
+    nodes: Mapping[NodeId, Resources] | None = None
+    pools: Mapping[str, frozenset[NodeId]] = field(default_factory=dict)
+
+    def usable(self, node: NodeId, capacity: Resources) -> Resources:
+        """How much of a node's capacity may be used."""
+        if self.nodes is None:
+            return capacity
+        most = self.nodes.get(node, NOTHING)
+        return Resources(
+            min(capacity.millicpus, most.millicpus), min(capacity.memory_bytes, most.memory_bytes)
+        )
+
+    def pools_of(self, node: NodeId) -> frozenset[str]:
+        """The names of the pools that a node is in."""
+        return frozenset(name for name, nodes in self.pools.items() if node in nodes)
