@@ -15,6 +15,7 @@ import pytest
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.users import UserStore
 from headrace_client.api import AsyncClient
 from headrace_model.cause import Cause
@@ -223,6 +224,34 @@ async def test_what_no_node_could_ever_hold_is_refused(desk: Desk) -> None:
     status, said = await desk.call("POST", "/jobs", big)
     assert (status, said["code"]) == (422, "NEVER_FITS")
     assert (await desk.call("POST", "/jobs:plan", JOB))[1]["backend"] == "process"
+
+
+async def test_what_the_scheduler_tells_of_its_file_bounds_what_is_taken(desk: Desk) -> None:
+    await desk.join_node()
+    asked = {**JOB, "resources": {"cpus": 2}}
+    pooled = {**JOB, "resources": {"pool": "lagre"}}
+    # Nobody has told yet: only the node counts.
+    assert (await desk.call("POST", "/jobs:plan", pooled))[0] == 200
+    assert (await desk.call("POST", "/jobs:plan", asked))[0] == 200
+    lease = await LeaseStore(desk.redis).acquire(Role.SCHEDULER, "me", 600_000)
+    text = f"nodes:\n  {NODE}: {{cpus: 1}}\npools:\n  large: [{NODE}]\n"
+    await ResourcesStore(desk.redis).publish(text, lease.term)
+
+    async def is_refused() -> bool:
+        return (await desk.call("POST", "/jobs", asked))[0] == 422
+
+    await wait_until(is_refused, "what was told to be known")
+    _, said = await desk.call("POST", "/jobs", asked)
+    assert said["code"] == "NEVER_FITS"
+    assert "one node has is 1 CPU" in said["detail"]
+    assert "resources.yaml" in said["hint"]
+    status, said = await desk.call("POST", "/jobs", pooled)
+    assert (status, said["code"], said["hint"]) == (422, "INVALID_SPEC", "did you mean large?")
+    assert "resources.pool: there is no pool 'lagre'" in said["detail"]
+    job = await desk.submit(resources={"pool": "large"})
+    assert (await desk.store.get(JobId(job))).ask.pool == "large"
+    _, shown = await desk.call("GET", "/nodes")
+    assert [node["pools"] for node in shown["nodes"]] == [["large"]]
 
 
 async def test_a_retry_is_refused_what_a_submit_is(desk: Desk) -> None:

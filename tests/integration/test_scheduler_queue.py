@@ -11,9 +11,12 @@ from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.maintenance import MaintenanceStore
+from headrace_model.bounds import Bounds
+from headrace_model.errors import Fenced
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, first_step
 from headrace_model.move import Move
+from headrace_model.resources import Resources
 from headrace_model.status import Role, Status
 from headrace_request.core.desire import DesireVerb, desire
 from headrace_scheduler import queue as queues
@@ -135,6 +138,7 @@ def _scheduler(
         stage.nodes,
         MaintenanceStore(stage.redis),
         limits or LimitsFile(None),
+        stage.resources,
         Events(stage.redis),
         leader,
         settings,
@@ -178,6 +182,27 @@ async def test_why_is_told_of_each_of_many_jobs_that_ask_alike(stage: Stage) -> 
     assert "It fits only after running jobs have ended." in told[10].sentence
 
 
+async def test_who_leads_without_a_file_tells_that_the_one_before_counts_no_more(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    await stage.resources.publish("nodes: {}", 1)
+    assert await stage.resources.get() == Bounds({})
+    await stage.leases.release(Role.SCHEDULER, "me")
+    running = asyncio.create_task(_scheduler(stage, JobStore(stage.redis)).run())
+
+    async def told() -> bool:
+        return await stage.resources.get() == Bounds()
+
+    try:
+        await wait_until(told, "the new leader to tell")
+        with pytest.raises(Fenced):
+            await stage.resources.publish("nodes: {}", 1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
 async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_changes(
     stage: Stage, state_dir: Path
 ) -> None:
@@ -189,6 +214,7 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
     await limits.open()
     first, second, third = await _submit(stage, range(1, 4))
     scheduler = _scheduler(stage, JobStore(stage.redis), limits, sweep_s=0.1)
+    assert await stage.resources.get() is None
 
     async def started() -> dict[JobId, NodeId]:
         jobs = await stage.jobs.get_many(await stage.jobs.in_status(Status.SCHEDULED))
@@ -206,11 +232,21 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
         why = await scheduler.why(second)
         assert why is not None
         assert "fits only after running jobs have ended" in why.sentence
+        said = await stage.resources.get()
+        assert said is not None
+        assert said.nodes == {N2: Resources(1_000, 2**53)}
         file.write_text("nodes: [wrong]")  # all stays as it was
         await limits.look()
         assert await started() == {first: N2}
+        assert await stage.resources.get() == said
         file.write_text(f"nodes:\n  {N2}: {{cpus: 1}}\n  {N1}: {{cpus: 1}}\n")
         await become({first: N2, second: N1})
+
+        async def told() -> bool:
+            bounds = await stage.resources.get()
+            return bounds is not None and set(bounds.nodes or ()) == {N1, N2}
+
+        await wait_until(told, "the change to be told")
         file.write_text("nodes: {}")
         await limits.look()
         why = await scheduler.why(third)

@@ -12,6 +12,7 @@ from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.services import ServiceStore
 from headrace_adapters.redis.users import UserStore
@@ -101,6 +102,7 @@ class Stage:
         self.arrays = ArrayStore(redis)
         self.packs = PackStore(redis)
         self.maintenance = MaintenanceStore(redis)
+        self.resources = ResourcesStore(redis)
         self.services = ServiceStore(redis)
 
     async def records(self, *jobs: JobId) -> list[Record]:
@@ -243,6 +245,11 @@ async def _renew_full_node(stage: Stage) -> Act:
 async def _lose_node(stage: Stage) -> Act:
     counter = (await stage.nodes.all())[0].counter
     return lambda: stage.nodes.lose(N1, counter, 1)
+
+
+async def _publish_resources(stage: Stage) -> Act:
+    await stage.resources.publish("", 1)
+    return lambda: stage.resources.publish("nodes: {}", 1)
 
 
 async def _drain_node(stage: Stage) -> Act:
@@ -583,6 +590,7 @@ SCENES = {
     "renew_node: is full": Scene("renew_node", _renew_full_node, _NODE, ("3", "FULL")),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
+    "publish_resources": Scene("publish_resources", _publish_resources, again=(0,)),
     "drain_node: drains": Scene("drain_node", _drain_node, again=(0,)),
     "drain_node: undrains": Scene("drain_node", _undrain_node, again=(0,)),
     "tell_quarantine": Scene("tell_quarantine", _tell_quarantine),

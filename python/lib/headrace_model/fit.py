@@ -74,13 +74,15 @@ def never_fits(
     paradigm: Paradigm,
     backend: str,
     nodes: Sequence[tuple[Resources, frozenset[str]]],
+    of_pool: str = "",
 ) -> Refusal | None:
     """Refuse at submit what all known nodes together couldn't hold even if they were empty.
 
-    `nodes` holds the capacity and backends of all nodes that were not removed; drained and lost
-    ones count, since they may come back. While no node is known nothing is refused: a fresh
-    installation takes jobs before its first node has joined, and they wait as "no node has joined
-    yet". Once there are nodes and none offers the backend, nothing is the largest fit.
+    `nodes` holds the capacity and backends of all nodes (`of_pool`, for people) that were not
+    removed; drained and lost ones count, since they may come back. While no node is known nothing
+    is refused: a fresh installation takes jobs before its first node has joined, and they wait as
+    "no node has joined yet". Once there are nodes and none offers the backend, nothing is the
+    largest fit.
     """
     if not nodes:
         return None
@@ -89,7 +91,7 @@ def never_fits(
         offered = sorted({name for _, backends in nodes for name in backends})
         return Refusal(
             NOTHING,
-            f"no known node offers the backend {backend!r} "
+            f"no known node{of_pool} offers the backend {backend!r} "
             f"(offered: {', '.join(offered) or 'none'})",
         )
     if can_hold(resources, paradigm, rooms):
@@ -97,7 +99,9 @@ def never_fits(
     return Refusal(
         largest_fit(resources, paradigm, rooms),
         f"the job asks {asked_text(resources, paradigm)}; "
-        f"{largest_text(resources, paradigm, rooms, 'when all nodes with its backend are empty')}",
+        + largest_text(
+            resources, paradigm, rooms, f"when all nodes{of_pool} with its backend are empty"
+        ),
     )
 
 

@@ -177,6 +177,7 @@ class NodeView:
 
     `quarantined` are such, too: it keeps them, and a restored Redis does not know them.
     `confirmed`: it is LOST, and an admin said that it is gone with its workers.
+    `pools`: those that an admin has put it into, by resources.yaml.
     """
 
     id: str
@@ -189,6 +190,7 @@ class NodeView:
     inventory: InventoryView | None = None
     quarantined: tuple[str, ...] = field(default=())
     confirmed: bool = False
+    pools: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,7 @@ def node_view(
     quarantined: tuple[str, ...],
     *,
     confirmed: bool,
+    pools: frozenset[str],
 ) -> dict[str, Any]:
     """Show a node."""
     return {
@@ -304,6 +307,7 @@ def node_view(
         "inventory": _inventory_view(inventory) if inventory else None,
         "quarantined": sorted(quarantined),
         "confirmed": confirmed,
+        "pools": sorted(pools),
     }
 
 

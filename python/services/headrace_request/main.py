@@ -14,6 +14,7 @@ from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
@@ -66,7 +67,8 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     scheduler = Peer("scheduler", settings.scheduler_url, token)
     node_store = NodeStore(redis)
     nodes = Cached(node_store.all, _REMEMBER_S)
-    node_desk = NodeDesk(node_store, nodes, store)
+    bounds = Cached(ResourcesStore(redis).get, _REMEMBER_S)
+    node_desk = NodeDesk(node_store, nodes, bounds, store)
     # Redis may have been restored while it was away: what is decided from now on is decided from
     # what it holds now, so the epoch is read anew.
     users = UserStore(redis)
@@ -84,7 +86,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     waiters.listen({"job", "share", "pack"}, feed.hear)
     archive = Archive(model, feed, data.pack)
     room = Cached(_room(redis, settings).look, _REMEMBER_S)
-    desk = JobDesk(store, ArrayStore(redis), archive, nodes, room, waiters, Idempotency)
+    desk = JobDesk(store, ArrayStore(redis), archive, nodes, bounds, room, waiters, Idempotency)
     held = _allocations(redis, archive)
     reader = LogReader(
         LogReplies(redis),

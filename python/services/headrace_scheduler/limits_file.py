@@ -19,14 +19,21 @@ class LimitsFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._seen: object = None
+        self._seen = ""  # the text of the last look, or what was wrong with it
         self._bounds = Bounds()
+        self._text = ""
         self._log = logger("scheduler")
+
+    @property
+    def text(self) -> str:
+        """What counts of the file, as it stands there; empty where there is no file."""
+        return self._text
 
     async def open(self) -> None:
         """Read it for the first time; raises `InvalidInput` where it is wrong or not there."""
         if self._path is not None:
-            self._seen, bounds = await asyncio.to_thread(_read, self._path, None)
+            text, bounds = await asyncio.to_thread(_read, self._path, "")
+            self._seen = self._text = text
             self._bounds = bounds or Bounds()
 
     async def look(self) -> None:
@@ -34,29 +41,33 @@ class LimitsFile:
         if self._path is None:
             return
         try:
-            seen, bounds = await asyncio.to_thread(_read, self._path, self._seen)
+            text, bounds = await asyncio.to_thread(_read, self._path, self._seen)
         except InvalidInput as error:
             if error.message != self._seen:
                 self._log.error(f"what was read before still counts: {error}", action="resources")
             self._seen = error.message
             return
         if bounds is not None:
-            self._bounds = bounds
+            self._text, self._bounds = text, bounds
             self._log.info(f"read {self._path}", action="resources")
-        self._seen = seen
+        self._seen = text
 
     def limit(self, nodes: Sequence[Node]) -> tuple[Node, ...]:
         """The nodes with no more than the file gives them, and with their pools."""
         return limited(nodes, self._bounds)
 
 
-def _read(path: Path, seen: object) -> tuple[object, Bounds | None]:
-    """What tells this file from another, and what it says unless that is the one `seen`."""
+def _read(path: Path, seen: str) -> tuple[str, Bounds | None]:
+    """The text of the file, and what it says unless that is the one `seen`."""
     try:
         with path.open("rb") as file:
-            text = file.read(_LARGEST_BYTES + 1)
+            content = file.read(_LARGEST_BYTES + 1)
     except OSError as error:
         raise InvalidInput(f"{path} can't be read: {error.strerror}") from None
-    if len(text) > _LARGEST_BYTES:
+    if len(content) > _LARGEST_BYTES:
         raise InvalidInput(f"{path} is larger than {_LARGEST_BYTES} bytes")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path} is not UTF-8") from None
     return text, None if text == seen else parse_resources(text)

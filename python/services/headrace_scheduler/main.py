@@ -8,6 +8,7 @@ from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.resources import ResourcesStore
 from headrace_model.status import Role
 from headrace_scheduler.api import add_routes
 from headrace_scheduler.limits_file import LimitsFile
@@ -33,6 +34,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         NodeStore(redis),
         MaintenanceStore(redis),
         limits,
+        ResourcesStore(redis),
         events or Events(redis),
         leader,
         settings,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
     from headrace_adapters.redis.nodes import NodeStore
+    from headrace_adapters.redis.resources import ResourcesStore
 
 _PLACED_AT_ONCE = 100
 # Only a plan that was applied here leads to these, and it reads its jobs anew by itself.
@@ -44,6 +45,7 @@ class Scheduler:
         nodes: "NodeStore",
         maintenance: "MaintenanceStore",
         limits: LimitsFile,
+        resources: "ResourcesStore",
         events: "Events",
         leader: Leader,
         settings: Settings,
@@ -52,6 +54,8 @@ class Scheduler:
         self._nodes = nodes
         self._maintenance = maintenance
         self._limits = limits
+        self._resources = resources
+        self._told: str | None = None  # of the file, since this replica leads
         self._events = events
         self._leader = leader
         self._settings = settings
@@ -96,6 +100,8 @@ class Scheduler:
 
     async def _act(self, term: int) -> None:
         queue = Queue(self._jobs)
+        self._told = None
+        await self._tell_limits(term)
         await self._set_clock()
         await queue.begin()
         self._changed.add(None)
@@ -103,7 +109,7 @@ class Scheduler:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(queue))
                 group.create_task(self._listen())
-                group.create_task(self._sweep(queue))
+                group.create_task(self._sweep(queue, term))
                 group.create_task(self._plan_all(queue, term))
         finally:
             MAINTENANCE.set(0)  # who leads next looks for itself
@@ -125,17 +131,24 @@ class Scheduler:
                 case _:
                     pass
 
-    async def _sweep(self, queue: Queue) -> None:
+    async def _sweep(self, queue: Queue, term: int) -> None:
         """Find what hints missed."""
         while True:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
             await queue.mend()
             await self._limits.look()
+            await self._tell_limits(term)
             MAINTENANCE.set(await self._maintenance.get() is not None)
             for status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_SCHEDULING):
                 self._changed.add(*await self._jobs.in_status(status))
             self._changed.add(None)
+
+    async def _tell_limits(self, term: int) -> None:
+        """Tell what plans are bound by: who takes jobs in can't read the file."""
+        if (text := self._limits.text) != self._told:
+            await self._resources.publish(text, term)
+            self._told = text
 
     async def _set_clock(self) -> None:
         self._clock_offset_ms = await self._jobs.now_ms() - time.time() * 1000

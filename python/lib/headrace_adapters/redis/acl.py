@@ -64,7 +64,7 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange hvals"
         ),
-        reads=_words("hr:held:* hr:packs"),
+        reads=_words("hr:held:* hr:packs hr:resources"),
         writes=_JOB_KEYS | _words(
             "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:* hr:free "
             "hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
@@ -88,7 +88,7 @@ SERVICES: Final[Mapping[str, Access]] = {
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers"),
         reads=_words("hr:node:* hr:nodes hr:maintenance hr:restored"),
-        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler hr:resources"),
     ),
     "monitor": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard"),
@@ -133,7 +133,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
         "describe_dataset mark_dataset tidy_job tombstone_dataset forget_dataset restore_dataset "
         "put_secret archive_jobs forget_pack look_at_datasets reconciled"
     ),
-    "scheduler": _words("acquire_lease release_lease transition"),
+    "scheduler": _words("acquire_lease release_lease transition publish_resources"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),
     "cluster": _words("acquire_lease release_lease refuse_service drop_services"),
     AGENT: _words("register_node renew_node describe_node report_fact finish_work take_tasks "

@@ -123,13 +123,14 @@ def discard(node: str, attempts: tuple[str, ...], yes: bool, form: str) -> None:
 
 def _show(form: str, nodes: tuple[NodeView, ...]) -> None:
     heads = (
-        "NODE", "STATE", "CAPACITY", "FREE", "GPUS", "DISK FREE", "CACHED", "BACKEND", "LABELS",
-        "JOBS",
+        "NODE", "STATE", "CAPACITY", "FREE", "GPUS", "DISK FREE", "CACHED", "BACKEND", "POOLS",
+        "LABELS", "JOBS",
     )  # fmt: skip
     lines = [
         (
             n.id, f"{n.state}{' (confirmed)' * n.confirmed}",
             _amount(n.capacity), _amount(n.free), *_inventory(n.inventory),
+            " ".join(n.pools),
             " ".join(f"{name}={value}" for name, value in n.labels.items()), len(n.jobs),
         )
         for n in nodes

@@ -10,26 +10,25 @@ from secrets import randbits
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headrace_model.array import ArrayRecord, TaskCounts, TaskState
+from headrace_model.bounds import Bounds
 from headrace_model.errors import (
     Conflict,
     HeadraceError,
     InvalidInput,
-    NeverFits,
     NotFound,
     Stale,
     Unavailable,
 )
-from headrace_model.fit import never_fits
 from headrace_model.ids import JobId, NodeId, job_id
 from headrace_model.job import Job, first_step
 from headrace_model.move import Move
 from headrace_model.node import NodeState
 from headrace_model.people import Act, Shares, User, check_may, check_thing, sees
-from headrace_model.resources import NOTHING
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status, move
-from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved, without_backend
+from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
+from headrace_request.core.fits import KnownNode, refuse_unplaceable
 from headrace_request.core.room import Full
 from headrace_request.service.archive import Archive
 from headrace_request.service.cached import Cached
@@ -80,6 +79,7 @@ class JobDesk:
         arrays: "ArrayStore",
         archive: Archive,
         nodes: Cached[list["NodeRecord"]],
+        bounds: Cached[Bounds | None],
         room: Cached[Full | None],
         waiters: Waiters,
         once: "type[Idempotency]",
@@ -88,6 +88,7 @@ class JobDesk:
         self._arrays = arrays
         self._archive = archive
         self._nodes = nodes
+        self._bounds = bounds
         self._room = room
         self._waiters = waiters
         self._once = once
@@ -102,12 +103,9 @@ class JobDesk:
     async def _check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
         """Raise what keeps a spec from being taken; gives the jobs that it still waits for."""
         refuse_unserved(spec)
-        ask = ask_of(spec)
-        nodes = [(node.capacity, node.backends) for node in await self._nodes.get()]
-        if refusal := never_fits(ask.resources, ask.cut, ask.backend, nodes):
-            smaller = "ask for less in `resources`, or join a node that has it"
-            none = refusal.largest == NOTHING
-            raise NeverFits(refusal.sentence, hint=without_backend(ask) if none else smaller)
+        records, bounds = await asyncio.gather(self._nodes.get(), self._bounds.get())
+        nodes = [KnownNode(each.id, each.capacity, each.backends) for each in records]
+        refuse_unplaceable(ask_of(spec), nodes, bounds)
         return await self._still_to_complete(spec, user) if spec.after else ()
 
     async def _still_to_complete(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from headrace_model.bounds import Bounds
 from headrace_model.ids import JobId, NodeId
 from headrace_model.people import Act, User, check_may, may, sees
 from headrace_request.service.cached import Cached
@@ -19,13 +20,18 @@ ChangeNode = Callable[[NodeId, User], Awaitable[list[dict[str, Any]]]]
 
 
 class NodeDesk:
-    """`known`: all nodes, remembered for a moment."""
+    """`known`: all nodes, remembered for a moment, as the `bounds` that hold their pools."""
 
     def __init__(
-        self, store: "NodeStore", known: "Cached[list[NodeRecord]]", jobs: "JobStore"
+        self,
+        store: "NodeStore",
+        known: "Cached[list[NodeRecord]]",
+        bounds: Cached[Bounds | None],
+        jobs: "JobStore",
     ) -> None:
         self._store = store
         self._known = known
+        self._bounds = bounds
         self._jobs = jobs
         self._log = logger("request")
 
@@ -38,7 +44,7 @@ class NodeDesk:
         return await self._views(user)
 
     async def _views(self, user: User) -> list[dict[str, Any]]:
-        nodes = await self._known.get()
+        nodes, bounds = await self._known.get(), await self._bounds.get() or Bounds()
         kept = await self._store.quarantined(node.id for node in nodes)
         shown = {_job_of(run) for node in nodes for run in (*node.held, *kept[node.id])}
         if not may(user, Act.SEE_JOB):  # an admin sees all: nothing has to be read
@@ -51,7 +57,7 @@ class NodeDesk:
                 tuple(run for run in node.held if _job_of(run) in shown),
                 node.labels, has.get(node.id),
                 tuple(run for run in kept[node.id] if _job_of(run) in shown),
-                confirmed=node.confirmed,
+                confirmed=node.confirmed, pools=bounds.pools_of(node.id),
             )
             for node in nodes
         ]  # fmt: skip
