@@ -10,13 +10,18 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from headrace_formats import (
+    aorc_csv,
     empty,
     generic,
+    geojson_hydrofabric,
+    geopackage_v1,
+    geopackage_v2,
     observation_netcdf,
     pip_lock,
     prms_netcdf,
     timeseries_csv,
     timeseries_netcdf,
+    waterml_json,
 )
 from headrace_formats.base import Format
 from headrace_formats.errors import FormatError
@@ -32,8 +37,13 @@ BUILT_IN: Final = (
     observation_netcdf.FORMAT,
     prms_netcdf.FORMAT,
     timeseries_netcdf.FORMAT,
-    timeseries_csv.FORMAT,
+    aorc_csv.FORMAT,
+    waterml_json.FORMAT,
+    geojson_hydrofabric.FORMAT,
+    geopackage_v1.FORMAT,
+    geopackage_v2.FORMAT,
     pip_lock.FORMAT,
+    timeseries_csv.FORMAT,
 )
 
 

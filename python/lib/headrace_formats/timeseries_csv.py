@@ -23,7 +23,7 @@ _TIME: Final = re.compile(r"time|date", re.IGNORECASE)
 
 def _sniff(head: bytes) -> bool:
     line = first_line(head)
-    return "," in line and bool(_TIME.search(line))
+    return "," in line and line[0] not in "{[" and bool(_TIME.search(line))
 
 
 def _read(path: Path, report: Report) -> FileDomain:
