@@ -1,8 +1,10 @@
 """A small good file of each format that is read in the tests' own process, to be damaged."""
 
+import io
 import json
 import sqlite3
 import struct
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from contextlib import closing
@@ -114,7 +116,106 @@ def geopackage_of(found: Sequence[dict[str, Any]], version: int = 2) -> bytes:
         return path.read_bytes()
 
 
+PARTITIONS: dict[str, Any] = {
+    "partitions": [
+        {
+            "id": 0,
+            "cat-ids": ["cat-1", "wb-TERMINAL_SENTINEL-nex-4"],
+            "nex-ids": ["nex-3", "nex-4"],
+            "remote-connections": [
+                {
+                    "mpi-rank": 1,
+                    "nex-id": "nex-3",
+                    "cat-id": "cat-2",
+                    "cat-direction": "orig_cat-to-nex",
+                }
+            ],
+        },
+        {
+            "id": "1",
+            "cat-ids": ["cat-2"],
+            "nex-ids": ["nex-3"],
+            "remote-connections": [
+                {
+                    "mpi-rank": "0",
+                    "nex-id": "nex-3",
+                    "cat-id": "cat-1",
+                    "cat-direction": "nex-to-dest_cat",
+                }
+            ],
+        },
+    ]
+}
+
+
+def module(name: str, **params: Any) -> dict[str, Any]:
+    """A formulation of a realization config."""
+    given = {"model_type_name": name, "init_config": "/dev/null", "main_output_variable": "Q_OUT"}
+    return {"name": name, "params": given | params}
+
+
+REALIZATION: dict[str, Any] = {
+    "global": {
+        "formulations": [module("bmi_multi", modules=[module("bmi_c", library_file="./cfe.so")])],
+        "forcing": {
+            "file_pattern": ".*{{id}}.*.csv",
+            "path": "./forcing/",
+            "provider": "CsvPerFeature",
+        },
+    },
+    "time": {
+        "start_time": "2015-12-01 00:00:00",
+        "end_time": "2015-12-30 23:00:00",
+        "output_interval": 3600,
+    },
+}
+
+CFE = """forcing_file=BMI
+surface_partitioning_scheme=Schaake
+soil_params.depth=2.0[m]
+soil_params.b=4.2[]
+soil_params.satdk=2.2e-07[m s-1]
+soil_params.satpsi=0.2[m]
+soil_params.slop=0.4[m/m]
+soil_params.smcmax=0.6[m/m]
+soil_params.wltsmc=0.066[m/m]
+max_gw_storage=0.04[m]
+Cgw=1.05e-05[m h-1]
+expon=3.0[]
+gw_storage=0.3[m/m]
+alpha_fc=0.33
+soil_storage=0.5[m/m]
+K_nash=0.4[]
+K_lf=0.3[]
+nash_storage=0.0,0.0
+giuh_ordinates=0.6,0.4
+"""
+
+CATCHMENT_CSV = "Time Step,Time,Q_OUT\n0,2015-12-01 00:00:00,0.1\n1,2015-12-01 01:00:00,0.2\n"
+NEXUS_CSV = "0, 2015-12-01 00:00:00, 0.0812\n1, 2015-12-01 01:00:00, 1.5e-2\n"
+
+
+def tar_of(files: dict[str, str], mode: Any = "w", **more: Any) -> bytes:
+    """A tar of some files; `more`: other members, as TarInfo."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode=mode) as archive:
+        for name, text in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+        for entry in more.values():
+            archive.addfile(entry)
+    return made.getvalue()
+
+
+OUTPUTS = {"out/cat-27.csv": CATCHMENT_CSV, "out/nex-26_output.csv": NEXUS_CSV}
+
 SAMPLES = {
+    "NGEN_PARTITION_CONFIG": ("partitions.json", json.dumps(PARTITIONS).encode()),
+    "NGEN_REALIZATION_CONFIG": ("realization.json", json.dumps(REALIZATION).encode()),
+    "BMI_CONFIG": ("cat-27.ini", CFE.encode()),
+    "NGEN_CSV_OUTPUT": ("nex-26_output.csv", NEXUS_CSV.encode()),
+    "ARCHIVED_NGEN_CSV_OUTPUT": ("out.tar.gz", tar_of(OUTPUTS, "w:gz")),
     "AORC_CSV": ("cat-27.csv", aorc_csv()),
     "TIMESERIES_CSV": ("flow.csv", b"time,01234567\n2015-01-01,1\n2015-01-02,3\n"),
     "USGS_WATERML_JSON": ("flow.json", waterml()),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite, nan
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, Protocol
 
 from headrace_formats.base import open_plain
 from headrace_formats.errors import FormatError
@@ -24,6 +24,13 @@ _MISSING: Final = frozenset(("", "na", "nan", "null"))
 _instant = lru_cache(maxsize=200_000)(parse_instant)
 
 
+class Readable(Protocol):
+    """What bytes of a line can be read from: a file, or one within an archive."""
+
+    def readline(self, size: int, /) -> bytes:
+        """Read to the end of a line, and no more than `size` bytes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row: its line, its time, and a number for each other column; NaN where none is."""
@@ -36,15 +43,21 @@ class Row:
 @contextmanager
 def opened_rows(path: Path) -> Iterator[Iterator[list[str]]]:
     """Open a CSV file and iterate over its rows; raises `FormatError` that names the line."""
-    with open_plain(path) as file:
-        rows = csv.reader(_lines(file), strict=True, skipinitialspace=True)
-        try:
-            yield rows
-        except csv.Error as error:
-            raise FormatError(f"line {rows.line_num}: {error}") from None
+    with open_plain(path) as file, rows_of(file) as rows:
+        yield rows
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+@contextmanager
+def rows_of(file: Readable) -> Iterator[Iterator[list[str]]]:
+    """Iterate over the rows of an open CSV file, as `opened_rows`."""
+    rows = csv.reader(_lines(file), strict=True, skipinitialspace=True)
+    try:
+        yield rows
+    except csv.Error as error:
+        raise FormatError(f"line {rows.line_num}: {error}") from None
+
+
+def _lines(file: Readable) -> Iterator[str]:
     number = 0
     while line := file.readline(_LINE_BYTES):
         number += 1
@@ -80,11 +93,11 @@ def timed_rows(
     columns = [place for place in range(len(header)) if place != time and place not in text]
     count = 0
     for line, row in enumerate(rows, start=first):
-        if not row:
-            continue
-        count += 1
+        count += 1  # blank lines too: they take time
         if count > MOST_ROWS:
             raise FormatError(f"it has more than {MOST_ROWS:,} lines")
+        if not row:
+            continue
         if len(row) != len(header):
             report.error(f"line {line}", f"it has {len(row)} columns, not {len(header)}")
             continue

@@ -7,7 +7,6 @@ does the same in a limited one.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +14,11 @@ from headrace_formats import netcdf
 from headrace_formats.base import FileDomain, Format, read_head
 from headrace_formats.combine import combine
 from headrace_formats.errors import FormatError
+from headrace_formats.file_names import is_documentation
 from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
 from headrace_formats.report import Finding, Report, plain
 from headrace_model.domain import Domain
 
-_DOCUMENTATION: Final = (
-    *("readme*", "license*", "changelog*"),
-    *("*.txt", "*.md", "*.rst", "*.json", "*.png"),
-)
 _MOST_FILES: Final = 1_000_000
 _MOST_NOTES: Final = 50
 
@@ -207,12 +203,6 @@ def _warnings(data: Sequence[FileDetection]) -> list[str]:
         else f"{len(paths):,} files, first {paths[0]}: {warning}"
         for warning, paths in files.items()
     ]
-
-
-def is_documentation(name: str) -> bool:
-    """Tell whether a file is named like documentation, so that it may stand beside data."""
-    last = name.rpartition("/")[2].lower()
-    return any(fnmatchcase(last, pattern) for pattern in _DOCUMENTATION)
 
 
 def walk(folder: Path) -> tuple[list[tuple[str, Path]], list[str]]:

@@ -1,10 +1,16 @@
-"""Ids that stand in the name of a file and nowhere in it."""
+"""What is taken from the name of a file: ids that stand nowhere in it, and documentation."""
 
 import re
+from fnmatch import fnmatchcase
 from typing import Final
 
 _CATCHMENT: Final = re.compile(r"(?<![A-Za-z0-9])(cat-\d{1,15})(?!\d)")
 _NEXUS: Final = re.compile(r"(?<![A-Za-z0-9])((?:nex|tnx|cnx|inx)-\d{1,15})(?!\d)")
+
+_DOCUMENTATION: Final = (
+    *("readme*", "license*", "changelog*"),
+    *("*.txt", "*.md", "*.rst", "*.json", "*.png"),
+)
 
 
 def catchment_in(name: str) -> str | None:
@@ -17,3 +23,9 @@ def nexus_in(name: str) -> str | None:
     """The id of a nexus in a file's name, such as `nex-26_output.csv`."""
     found = _NEXUS.search(name)
     return found[1] if found else None
+
+
+def is_documentation(name: str) -> bool:
+    """Tell whether a file is named like documentation, so that it may stand beside data."""
+    last = name.rpartition("/")[2].lower()
+    return any(fnmatchcase(last, pattern) for pattern in _DOCUMENTATION)

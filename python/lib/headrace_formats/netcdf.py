@@ -1,4 +1,4 @@
-"""Reading strangers' NetCDF files: only dimensions, attributes, ids and times, never the data.
+"""Reading strangers' NetCDF files: dimensions, attributes, ids and times.
 
 netCDF4 is imported when the first file needs it. What a file claims about its sizes is checked
 before anything is read, so that a huge dimension costs nothing.
@@ -118,7 +118,7 @@ def ids_of(dataset: "Dataset", name: str) -> frozenset[str]:
     """
     variable = dataset.variables[name]
     where = f"variable {name}"
-    _check_size(variable, where)
+    sized(variable, where)
     if not _kind(variable):
         return checked_names([str(each).strip() for each in _flat(variable[...])], where)
     if _kind(variable) == "S":
@@ -155,16 +155,18 @@ def _kind(variable: "AnyVariable") -> str:
 
 
 def _numbers(variable: "AnyVariable", where: str) -> "Array":
-    _check_size(variable, where)
+    sized(variable, where)
     return _unmasked(variable[...], where)
 
 
-def _check_size(variable: "AnyVariable", where: str) -> None:
+def sized(variable: "AnyVariable", where: str) -> "AnyVariable":
+    """Return a variable that is small enough to be read whole; raises `FormatError`."""
     count = 1
     for length in variable.shape:
         count *= length
     if count > _MOST_VALUES * (_MOST_LETTERS if _kind(variable) == "S" else 1):
         raise FormatError(f"{where} claims to hold {count:,} values: too many to read")
+    return variable
 
 
 def _unmasked(values: Any, where: str) -> "Array":

@@ -41,10 +41,15 @@ class Report:
 
     lenient: bool = False
     findings: list[Finding] = field(default_factory=list)
+    place: str = ""
+
+    def within(self, place: str) -> "Report":
+        """The report of a part, such as a file in an archive: the same, each with its place."""
+        return Report(self.lenient, self.findings, place)
 
     def error(self, where: str, message: str, hint: str | None = None) -> None:
         """Say what is wrong; raises `FormatError`, unless lenient and not yet too many."""
-        found = Finding(Severity.ERROR, plain(where, _WHERE_LENGTH), plain(message), hint)
+        found = self._finding(Severity.ERROR, where, message, hint)
         if not self.lenient:
             raise FormatError(str(found), hint=hint)
         self.findings.append(found)
@@ -52,10 +57,15 @@ class Report:
             raise FormatError(f"it has {MOST_FINDINGS} findings or more: the rest was not read")
 
     def warn(self, where: str, message: str, hint: str | None = None) -> None:
-        """Say what is right by the format and doubtful all the same; never raises."""
-        found = Finding(Severity.WARNING, plain(where, _WHERE_LENGTH), plain(message), hint)
-        if len(self.findings) < MOST_FINDINGS and found not in self.findings:
+        """Say what is right by the format and doubtful all the same, once; never raises."""
+        found = self._finding(Severity.WARNING, where, message, hint)
+        said = any(str(each) == str(found) for each in self.findings)
+        if len(self.findings) < MOST_FINDINGS and not said:
             self.findings.append(found)
+
+    def _finding(self, severity: Severity, where: str, message: str, hint: str | None) -> Finding:
+        where = ", ".join(each for each in (self.place, where) if each)
+        return Finding(severity, plain(where, _WHERE_LENGTH), plain(message), hint)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

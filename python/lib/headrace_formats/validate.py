@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace_formats.base import Format, read_head
-from headrace_formats.detect import is_documentation, looks_like, read_file, walk
+from headrace_formats.detect import looks_like, read_file, walk
 from headrace_formats.errors import FormatError
+from headrace_formats.file_names import is_documentation
 from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
 from headrace_formats.report import Finding, Report, Severity
 
