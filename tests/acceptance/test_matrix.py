@@ -109,8 +109,11 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /datasets:match": (Scene(("dataset", "match", "--category", "FORCING"),
                                    body={"category": "FORCING"}, own=True),),
     "GET /datasets/{dataset}": (Scene(("dataset", "info", "{thing}")),),
-    "PATCH /datasets/{dataset}": (Scene(body={"description": "x"}),
-                                  Scene(body={"expires_in": "9d"}, act=Act.DELETE_DATASET)),
+    "PATCH /datasets/{dataset}": (
+        Scene(("dataset", "change", "{thing}", "--description", "x"), body={"description": "x"}),
+        Scene(body={"expires_in": "9d"}, act=Act.DELETE_DATASET),
+        Scene(body={"name": "{new}"}, act=Act.DELETE_DATASET),
+    ),
     "DELETE /datasets/{dataset}": (Scene(("dataset", "delete", "{thing}", "--yes"), once=True),),
     "GET /datasets/{dataset}/versions": (Scene(),),
     "POST /datasets/{dataset}:seal": (Scene(("dataset", "seal", "{thing}")),),
@@ -126,7 +129,9 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "PUT /datasets/{dataset}/items/{path}": (Scene(body=CONTENT, headers=SUM),),
     "GET /datasets/{dataset}/items/{path}": (Scene(),),
     "HEAD /datasets/{dataset}/items/{path}": (Scene(),),
-    "DELETE /datasets/{dataset}/items/{path}": (Scene(),),
+    "DELETE /datasets/{dataset}/items/{path}": (
+        Scene(("dataset", "remove", "{thing}", "a.csv"), once=True),
+    ),
     "POST /logout": (Scene(own=True, once=True),),
     "GET /me": (Scene(("whoami",), own=True),),
     "GET /tokens": (

@@ -356,6 +356,13 @@ async def _describe_dataset(stage: Stage) -> Act:
     return lambda: stage.datasets.describe(entry, described)
 
 
+async def _rename_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    entry = await stage.datasets.get(new_dataset().id)
+    changes = [(entry, replace(entry.dataset, name="rain", description="of 1980"))]
+    return lambda: stage.datasets.rename(changes)
+
+
 async def _mark_dataset(stage: Stage) -> Act:
     await stage.sealed_dataset()
     entry = await stage.datasets.get(new_dataset().id)
@@ -619,6 +626,7 @@ SCENES = {
     "put_items": Scene("put_items", _put_items, again=(0,)),
     "seal_dataset": Scene("seal_dataset", _seal_dataset, again=(0,)),
     "describe_dataset": Scene("describe_dataset", _describe_dataset),
+    "rename_dataset": Scene("rename_dataset", _rename_dataset),
     "mark_dataset": Scene("mark_dataset", _mark_dataset),
     "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
     "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),

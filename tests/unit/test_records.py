@@ -104,6 +104,17 @@ FULL: dict[str, Any] = {
         item_count=9,
         manifest_sha256=SHA,
     ),
+    "tagged": Dataset(
+        id=DatasetId("d2"),
+        name="delaware-run",
+        version=3,
+        category=Category.FORCING,
+        format="GENERIC",
+        domain=Domain(),
+        owner="ada",
+        created_ms=5,
+        tags=("calibration", "wet"),
+    ),
     "wish": ServiceWish(
         job=JOB,
         attempt=2,
@@ -158,6 +169,7 @@ records = st.one_of(
         expires_ms=maybe, origin=st.none() | st.builds(Origin, jobs, counts),
         output=st.none() | names, derived_from=st.lists(names.map(DatasetId)).map(tuple),
         description=texts, size_bytes=counts, item_count=counts,
+        tags=st.lists(names).map(tuple),
     ),
 )  # fmt: skip
 fulfilments = st.builds(

@@ -6,7 +6,8 @@ as the command `headrace` does; `Client` and `AsyncClient` are for others.
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from headrace_client.api import AsyncClient
 from headrace_client.connection import Connection, choose_connection
@@ -101,7 +102,7 @@ def dataset(name: str) -> Dataset:
     return _client().dataset(name)
 
 
-def datasets(**query: str | int) -> Datasets:
+def datasets(**query: str | int | Mapping[str, Any]) -> Datasets:
     """List datasets, the newest first; `query` as for GET /datasets (docs/rest.md)."""
     return _client().datasets(**query)
 

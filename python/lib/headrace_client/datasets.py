@@ -1,11 +1,12 @@
 """Datasets through the client: make, find, describe, seal, share, delete."""
 
+import json
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
 from headrace_client.localfiles import LocalFile
-from headrace_client.transfers import Moved, Transfers, View, address_of, say_nothing
+from headrace_client.transfers import Moved, Transfers, View, address_of, item_address, say_nothing
 from headrace_model.errors import Conflict, NotFound
 from headrace_model.people import Level
 from headrace_wire.people import ShareRequest
@@ -23,9 +24,13 @@ class Datasets(Transfers):
         )
         return view
 
-    async def list(self, **query: str | int) -> View:
-        """List datasets: {datasets, cursor}; newest first."""
-        asked = {name: value for name, value in query.items() if value not in ("", None)}
+    async def list(self, **query: str | int | Mapping[str, Any]) -> View:
+        """List datasets: {datasets, cursor}; newest first. `domain` may be a mapping."""
+        asked = {
+            name: json.dumps(value) if isinstance(value, Mapping) else value
+            for name, value in query.items()
+            if value not in ("", None, {})
+        }
         view: View = await self._http.json("GET", "/datasets", query=asked)
         return view
 
@@ -35,6 +40,15 @@ class Datasets(Transfers):
             "POST", f"{address_of(name)}:seal", body=dict(description or {})
         )
         return view
+
+    async def change(self, name: str, change: Mapping[str, Any]) -> View:
+        """Change {name?, description?, tags?, expires_in?}; sealed ones too."""
+        view: View = await self._http.json("PATCH", address_of(name), body=dict(change))
+        return view
+
+    async def remove(self, name: str, item: str) -> None:
+        """Remove an item of an OPEN dataset; success if there is none."""
+        await self._http.json("DELETE", item_address(name, item))
 
     async def delete(self, name: str) -> None:
         """Delete a dataset; raises `Conflict` while jobs use it."""

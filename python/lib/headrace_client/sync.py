@@ -264,7 +264,7 @@ class Client:
         view = self.call(lambda client: client.datasets.get(name))
         return Dataset(self._background, view)
 
-    def datasets(self, **query: str | int) -> Datasets:
+    def datasets(self, **query: str | int | Mapping[str, Any]) -> Datasets:
         """List datasets, the newest first; `query` as for GET /datasets (docs/rest.md)."""
         page = self.call(lambda client: client.datasets.list(**query))
         return Datasets(Dataset(self._background, view) for view in page["datasets"])

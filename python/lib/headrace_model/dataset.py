@@ -7,6 +7,7 @@ contents, and are enough to rebuild a lost catalogue entry.
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -20,6 +21,7 @@ from headrace_model.people import Shares
 
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _PATH_BYTES: Final = 1024
+_MOST_TAGS: Final = 32
 _PART_BYTES: Final = 255  # the longest file name that Linux file systems take
 
 
@@ -67,6 +69,14 @@ def check_item_path(path: str) -> str:
     return path
 
 
+def check_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags in order, each once; raises `InvalidName`, `InvalidInput` for too many."""
+    checked = tuple(sorted({check_name(tag, "tag") for tag in tags}))
+    if len(checked) > _MOST_TAGS:
+        raise InvalidInput(f"a dataset has at most {_MOST_TAGS} tags, not {len(checked)}")
+    return checked
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One file of a dataset: its path in it, its contents' SHA-256 and its object key.
@@ -103,8 +113,8 @@ class Dataset:
 
     `output` is the name of the output, or of the requirement (for uploads that travel with a job
     and for derivations), under which `origin` made it. `derived_from` lists the datasets it was
-    made from. Sizes and counts are zero until it is sealed. `shared` is no part of the manifest:
-    who may see data changes after it is sealed. Raises `InvalidInput`.
+    made from. Sizes and counts are zero until it is sealed. `shared` and `tags` are no part of the
+    manifest: they change after it is sealed. Raises `InvalidInput`.
     """
 
     id: DatasetId
@@ -126,6 +136,7 @@ class Dataset:
     item_count: int = 0
     manifest_sha256: str | None = None
     shared: Shares = ()
+    tags: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_name(self.name, "dataset")

@@ -198,6 +198,7 @@ class DatasetView:
     output: str | None
     derived_from: tuple[Reference, ...]
     description: str
+    tags: tuple[str, ...]
     size_bytes: int
     item_count: int
     manifest_sha256: str | None
@@ -227,10 +228,15 @@ class Versions:
 
 @dataclass(frozen=True, slots=True)
 class DatasetPatch:
-    """PATCH /datasets/{name}: what is left out stays. `expires_in` null: it is kept for ever."""
+    """PATCH /datasets/{name}: what is left out stays. `expires_in` null: it is kept for ever.
+
+    `tags` replaces all that there are; `name` renames all versions.
+    """
 
     description: str | None = None
     expires_in: str | None = None
+    tags: tuple[str, ...] | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

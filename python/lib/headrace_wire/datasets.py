@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace_model.dataset import Category, Dataset, Item
+from headrace_model.dataset import Category, Dataset, Item, check_tags
 from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, DatasetId
@@ -51,6 +51,8 @@ class DatasetChange:
     """PATCH /datasets/{name}: what is None stays, unless `keeps` says: it never expires."""
 
     description: str | None = None
+    tags: tuple[str, ...] | None = None
+    name: str | None = None
     expires_after_ms: int | None = None
     keeps: bool = False
 
@@ -139,18 +141,27 @@ def read_body(text: bytes) -> dict[str, Any]:
 
 def read_change(plain: Mapping[str, Any]) -> DatasetChange:
     """Read the body of a PATCH; raises `InvalidInput`."""
-    if unknown := set(plain) - {"description", "expires_in"}:
+    if unknown := set(plain) - {"description", "expires_in", "name", "tags"}:
         raise InvalidInput(
             f"{', '.join(sorted(unknown))[:80]} can't be changed",
-            hint="only description and expires_in can; make a new version for anything else",
+            hint="only description, expires_in, name and tags can; make a new version for "
+            "anything else",
         )
-    description, expires_in = plain.get("description"), plain.get("expires_in")
-    if not isinstance(description, str | None) or not isinstance(expires_in, str | None):
-        raise InvalidInput("description and expires_in are texts (expires_in may be null)")
+    description, expires_in, name, tags = (
+        plain.get(key) for key in ("description", "expires_in", "name", "tags")
+    )
+    if not all(isinstance(each, str | None) for each in (description, expires_in, name)):
+        raise InvalidInput("description, expires_in and name are texts (expires_in may be null)")
+    if tags is not None and not (
+        isinstance(tags, list) and all(isinstance(each, str) for each in tags)
+    ):
+        raise InvalidInput("tags is a list of texts")
     check_description(description or "")
     return DatasetChange(
-        description,
-        parse_duration(expires_in) if expires_in is not None else None,
+        description=description,
+        tags=None if tags is None else check_tags(tags),
+        name=name,
+        expires_after_ms=parse_duration(expires_in) if expires_in is not None else None,
         keeps="expires_in" in plain and expires_in is None,
     )
 
@@ -206,6 +217,7 @@ def dataset_view(
         "output": dataset.output,
         "derived_from": [_reference(one, known) for one in dataset.derived_from],
         "description": dataset.description,
+        "tags": list(dataset.tags),
         "size_bytes": dataset.size_bytes if size_bytes is None else size_bytes,
         "item_count": dataset.item_count if items is None else items,
         "manifest_sha256": dataset.manifest_sha256,

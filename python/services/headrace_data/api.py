@@ -10,10 +10,12 @@ from aiohttp import web
 
 from headrace_data.batches import Batches
 from headrace_data.core.naming import Filter, page
+from headrace_data.curation import Curation
 from headrace_data.errors import WrongOffset
 from headrace_data.library import Library
 from headrace_data.spool import Piece
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
+from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 from headrace_model.people import Act, User
@@ -29,7 +31,7 @@ from headrace_wire.datasets import (
     read_change,
     read_seal,
 )
-from headrace_wire.jsontext import MAX_BYTES
+from headrace_wire.jsontext import MAX_BYTES, parse_json
 from headrace_wire.people import ShareRequest, decode_user
 from headrace_wire.schema import from_plain
 
@@ -57,6 +59,7 @@ class DatasetsApi:
     def __init__(self, library: Library) -> None:
         self._library = library
         self._batches = Batches(library)
+        self._curation = Curation(library)
 
     def add_routes(self, app: web.Application) -> None:
         """Add the addresses of datasets."""
@@ -99,6 +102,7 @@ class DatasetsApi:
             name=query.get("name", ""),
             job=query.get("job", ""),
             text=query.get("q", ""),
+            domain=_domain(query.get("domain", "")),
         )
         user = asking(request)
         datasets = self._library.access.listed(user)
@@ -120,11 +124,11 @@ class DatasetsApi:
     async def _change(self, request: web.Request) -> web.Response:
         asked = read_change(await _body(request))
         user = asking(request)
-        dataset = await self._library.change(_name(request), user, asked)
+        dataset = await self._curation.change(_name(request), user, asked)
         return web.json_response(await self._whole(dataset, user))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await self._library.delete(_name(request), asking(request))
+        await self._curation.delete(_name(request), asking(request))
         return web.Response(status=204)
 
     async def _seal(self, request: web.Request) -> web.Response:
@@ -360,6 +364,10 @@ def _limit(request: web.Request, usual: int, most: int) -> int:
     if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:9]) <= most:
         raise InvalidInput(f"limit is {text[:20]!r}, not a number from 1 to {most:,}")
     return int(text)
+
+
+def _domain(text: str) -> Domain:
+    return Domain.from_plain(parse_json(text, what="domain")) if text else Domain()
 
 
 def _word(words: type[E], text: str) -> E | None:

@@ -1,4 +1,4 @@
-"""What people do with datasets: make, fill, seal, describe, delete, list, read."""
+"""What people do with datasets: make, fill, seal, list, read; curation.py has the rest."""
 
 import asyncio
 import shutil
@@ -21,19 +21,17 @@ from headrace_data.upkeep import Upkeep
 from headrace_model.dataset import Dataset, DatasetState, Item, Manifest
 from headrace_model.domain import Domain
 from headrace_model.errors import Conflict, NotFound, Stale, TooLarge, Unavailable
-from headrace_model.ids import DatasetId, JobId, job_id
-from headrace_model.people import Act, User, check_may, check_thing, sees
+from headrace_model.ids import DatasetId, job_id
+from headrace_model.people import Act, User, check_may, check_thing
 from headrace_ports.arriving import Arriving
 from headrace_ports.object_store import ObjectStore
-from headrace_wire.datasets import DatasetChange, NewDataset, SealRequest
+from headrace_wire.datasets import NewDataset, SealRequest
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
 
-_LINKED = "LINKED"
 _DETECT_SIDE_BY_SIDE = 2
-_NAMED_JOBS = 10
 
 
 class Detected(Protocol):
@@ -158,52 +156,6 @@ class Library:
             return dataset.size_bytes, dataset.item_count
         items = await self.datasets.items(dataset.id)
         return sum(item.size_bytes for item in items), len(items)
-
-    async def change(self, name: str, user: User, asked: DatasetChange) -> Dataset:
-        """Change description or expiry; raises `Stale` where another change came first."""
-        entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
-        if asked.keeps or asked.expires_after_ms is not None:
-            # What expires is deleted: who may not do the one may not have the other done.
-            entry = await self.access.allowed(name, user, Act.DELETE_DATASET)
-        dataset = entry.dataset
-        if asked.description is not None:
-            dataset = replace(dataset, description=asked.description)
-        if asked.keeps:
-            dataset = replace(dataset, expires_ms=None)
-        if asked.expires_after_ms is not None:
-            until = await self.jobs.now_ms() + asked.expires_after_ms
-            dataset = replace(dataset, expires_ms=until)
-        await self.datasets.describe(entry, dataset)
-        if dataset.state is DatasetState.SEALED:
-            await self.upkeep.mark(dataset.id)
-        await self.catalogue.refresh([dataset.id])
-        return dataset
-
-    async def delete(self, name: str, user: User) -> None:
-        """Delete one version; raises `Conflict` that names the jobs which use it."""
-        entry = await self.access.allowed(name, user, Act.DELETE_DATASET)
-        try:
-            await self.upkeep.delete(entry.dataset.id)
-        except Conflict as error:
-            if error.code != _LINKED:
-                raise
-            jobs = [JobId(each) for each in error.message.split()]
-            raise Conflict(
-                f"dataset {entry.dataset.title} is used by {await self._in_words(jobs, user)}",
-                hint="cancel those jobs, or wait until they have ended",
-            ) from None
-
-    async def _in_words(self, jobs: Sequence[JobId], user: User) -> str:
-        """Name the jobs that a user may see, and tell how many more there are."""
-        found = await self.jobs.get_many(jobs)
-        names = [
-            each.id for each in found
-            if sees(user, each.owner, each.shared)
-        ][:_NAMED_JOBS]  # fmt: skip
-        more = len(jobs) - len(names)
-        if not names:
-            return f"{more} job{'s' if more > 1 else ''} of others"
-        return ", ".join(names) + (f" and {more} more" if more else "")
 
     async def offset(self, name: str, user: User, path: str, digest: str) -> tuple[int, bool]:
         """How many bytes of a file are kept, and whether the item is there already."""

@@ -130,8 +130,8 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
                       "set_maintenance discard_quarantined"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
-        "describe_dataset mark_dataset tidy_job tombstone_dataset forget_dataset restore_dataset "
-        "put_secret archive_jobs forget_pack look_at_datasets reconciled"
+        "describe_dataset rename_dataset mark_dataset tidy_job tombstone_dataset forget_dataset "
+        "restore_dataset put_secret archive_jobs forget_pack look_at_datasets reconciled"
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),

@@ -101,6 +101,27 @@ class DatasetStore:
             args = {"id": described.id, "old": entry.doc, "doc": doc}
             await self._redis.script("describe_dataset", args)
 
+    async def rename(self, changes: Sequence[tuple[Entry, Dataset]]) -> None:
+        """Rename all versions of a name, each with other changes where it has any.
+
+        Raises `Stale` (one changed, came or went meanwhile), and `Conflict`: the new name is or
+        was another dataset's.
+        """
+        args = {
+            "name": changes[0][0].dataset.name,
+            "to": changes[0][1].name,
+            "datasets": [
+                {
+                    "id": changed.id,
+                    "version": changed.version,
+                    "old": entry.doc,
+                    "doc": encode_dataset(changed),
+                }
+                for entry, changed in changes
+            ],
+        }
+        await self._redis.script("rename_dataset", args)
+
     async def marked(self, dataset: DatasetId, doc: str) -> bool:
         """Note that the marker in the store says `doc`; False: it has to be written again."""
         (done,) = await self._redis.script("mark_dataset", {"id": dataset, "doc": doc})

@@ -1,6 +1,5 @@
 """`headrace dataset`: upload, find, describe and download data."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,10 @@ import click
 from headrace_client.api import AsyncClient
 from headrace_client.cli import complete, exits
 from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
+from headrace_client.cli.curation import add_curation, show_dataset
 from headrace_client.cli.progress import WaitingLine, transfer
-from headrace_client.cli.sharing import asked_shares, shares_text, with_option, write_option
-from headrace_client.cli.show import age, note, pairs, rows, show, write
+from headrace_client.cli.sharing import asked_shares, with_option, write_option
+from headrace_client.cli.show import age, note, pairs, rows, show
 from headrace_client.cli.transfers import add_transfers, exclude_option, local_files
 from headrace_model.dataset import Category
 from headrace_model.errors import Conflict
@@ -52,6 +52,7 @@ def group() -> None:
 @_format
 @_domain
 @click.option("--description", default="", help="A sentence for people.")
+@click.option("--expires-in", metavar="TIME", help="Delete it after 12h, 30d; default: never.")
 @click.option("--new-version", is_flag=True, help="Make a further version of the name.")
 @click.option(
     "--upload",
@@ -68,6 +69,7 @@ def create(
     format_: str | None,
     domain: str | None,
     description: str,
+    expires_in: str | None,
     new_version: bool,
     source: str | None,
     exclude: tuple[str, ...],
@@ -87,6 +89,7 @@ def create(
         "format": format_,
         "domain": _plain_domain(domain),
         "description": description,
+        "expires_in": expires_in,
         "version": "new" if new_version else None,
     }
 
@@ -106,7 +109,7 @@ def create(
     take_up = f"`headrace dataset upload {name} {source} --seal` takes it up again"
     with local_files(named, exclude) as files, exits.resumable(take_up):
         view = run(make)
-    _show_one(form, view)
+    show_dataset(form, view)
 
 
 async def _seal(
@@ -125,8 +128,14 @@ async def _seal(
     type=click.Choice(["OPEN", "SEALED"], case_sensitive=False),
     help="Only those being written, or those that never change again.",
 )
+@click.option("--owner", default="", help="Only this user's.")
 @click.option("--job", default="", help="Only what this job made.")
-@click.option("-q", "--query", default="", help="Part of the name or description.")
+@click.option(
+    "--domain",
+    metavar="YAML",
+    help="Only with data for some of this: '{TIME: [1979-01-01, 1980-01-01]}'.",
+)
+@click.option("-q", "--query", default="", help="Part of the name, description or a tag.")
 @click.option(
     "--limit", default=100, show_default=True, type=click.IntRange(1, 1000), help="Show so many."
 )
@@ -135,7 +144,9 @@ def list_datasets(
     category: str | None,
     format_: str,
     state: str | None,
+    owner: str,
     job: str,
+    domain: str | None,
     query: str,
     limit: int,
     form: str,
@@ -143,14 +154,17 @@ def list_datasets(
     """List datasets, the newest first.
 
     \b
-    Example: headrace dataset list --category FORCING
+    Example: headrace dataset list --category FORCING --domain '{HYDROFABRIC_DATA_ID: drb}'
     """
+    covers = _plain_domain(domain)
     page = run(
         lambda client: client.datasets.list(
             category=(category or "").upper(),
             format=format_,
             state=(state or "").upper(),
+            owner=owner,
             job=job,
+            domain=covers or "",
             q=query,
             limit=limit,
         )
@@ -196,7 +210,7 @@ def info(name: str, form: str) -> None:
     \b
     Example: headrace dataset info drb@2
     """
-    _show_one(form, run(lambda client: client.datasets.get(name)))
+    show_dataset(form, run(lambda client: client.datasets.get(name)))
 
 
 @group.command(name="seal")
@@ -213,22 +227,7 @@ def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
     said = {"format": format_, "domain": _plain_domain(domain)}
     known = {k: v for k, v in said.items() if v}
     view = run(lambda client: _seal(client, name, name, known))
-    _show_one(form, view)
-
-
-@group.command(name="delete")
-@dataset_argument
-@click.option("--yes", is_flag=True, help="Don't ask.")
-def delete(name: str, yes: bool) -> None:
-    """Delete a dataset that no job uses, for good.
-
-    \b
-    Example: headrace dataset delete drb@1 --yes
-    """
-    if not yes:
-        click.confirm(f"Delete {name} for good?", abort=True, err=True)
-    run(lambda client: client.datasets.delete(name))
-    write(f"{name} is deleted")
+    show_dataset(form, view)
 
 
 @group.command(name="share")
@@ -250,7 +249,7 @@ def share(name: str, who: tuple[str, ...], writing: bool, form: str) -> None:
             view = await client.datasets.share(name, each.who, each.level)
         return view
 
-    _show_one(form, run(ask))
+    show_dataset(form, run(ask))
 
 
 @group.command(name="unshare")
@@ -271,7 +270,7 @@ def unshare(name: str, who: tuple[str, ...], form: str) -> None:
             view = await client.datasets.unshare(name, each.who)
         return view
 
-    _show_one(form, run(ask))
+    show_dataset(form, run(ask))
 
 
 @group.command(name="match")
@@ -305,31 +304,5 @@ def _plain_domain(text: str | None) -> Any:
     return None if text is None else parse_yaml(text, what="domain").value
 
 
-def _show_one(form: str, view: Mapping[str, Any]) -> None:
-    origin = view.get("origin")
-    shown = [
-        ("name", f"{view['name']}@{view['version']}"),
-        ("id", view["id"]),
-        ("state", view["state"]),
-        ("category", view["category"]),
-        ("format", view["format"]),
-        ("covers", "\n".join(f"{k}: {_short(v)}" for k, v in view["domain"].items())),
-        ("files", view["item_count"]),
-        ("size", rough_size(view["size_bytes"])),
-        ("owner", view["owner"]),
-        ("made by", f"job {origin['job']}, attempt {origin['attempt']}" if origin else ""),
-        ("about", view["description"]),
-        ("shared", shares_text(view.get("shared", ()))),
-        ("created", view["created"]),
-        ("expires", view["expires"]),
-        ("notes", "\n".join(view.get("notes", ()))),
-    ]
-    show(form, view, lambda: pairs(shown))
-
-
-def _short(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 80 else f"{text[:70]}… ({text.count(',') + 1} values)"
-
-
+add_curation(group)
 add_transfers(group)

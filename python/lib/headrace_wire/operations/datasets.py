@@ -140,7 +140,10 @@ DATASETS: Final = (
             asked("owner", "Whose"),
             asked("name", "Of this name"),
             asked("job", "Made by this job"),
-            asked("q", "Part of the name or description"),
+            asked("domain", "With data for some of this at least, as JSON", {
+                "type": "string", "example": '{"TIME": ["1979-01-01", "1980-01-01"]}',
+            }),
+            asked("q", "Part of the name, description or a tag"),
             asked("limit", "At most how many", whole(1, 1_000, 100)),
             CURSOR,
         ),
@@ -155,10 +158,11 @@ DATASETS: Final = (
         parameters=(DATASET,), errors=(404,),
     ),
     Operation(
-        "PATCH", _ONE, "datasets", "Describe a dataset, or change how long it is kept", _SHOWN,
-        Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
-        body=Content(DatasetPatch, example={"description": "…", "expires_in": "30d"},
-                     required=False),
+        "PATCH", _ONE, "datasets", "Describe, tag or rename a dataset, or change its expiry",
+        _SHOWN, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(DatasetPatch, required=False,
+                     example={"description": "…", "tags": ["rain"], "expires_in": "30d"}),
+        about="A name is that of all versions, so all are renamed; its old numbers stay taken.",
     ),
     Operation(
         "DELETE", _ONE, "datasets", "Delete one version", _DONE, Act.DELETE_DATASET,

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from headrace_model.dataset import Category, Dataset, DatasetState
+from headrace_model.domain import Discrete, Domain, Restriction, intersect, is_empty
 from headrace_model.errors import InvalidInput, InvalidName
 from headrace_model.ids import check_name
 
@@ -39,7 +40,8 @@ class Filter:
     owner: str = ""
     name: str = ""
     job: str = ""
-    text: str = ""  # in the name or description, in whatever case
+    text: str = ""  # in the name, description or a tag, in whatever case
+    domain: Domain = field(default_factory=Domain)  # some of each of its restrictions, at least
 
     def takes(self, dataset: Dataset) -> bool:
         """Tell whether a dataset is asked for."""
@@ -51,8 +53,24 @@ class Filter:
             and self.owner in ("", dataset.owner)
             and self.name in ("", dataset.name)
             and self.job in ("", dataset.origin.job if dataset.origin else None)
-            and (not text or text in dataset.name or text in dataset.description.lower())
+            and (
+                not text
+                or text in dataset.name
+                or text in dataset.description.lower()
+                or any(text in tag for tag in dataset.tags)
+            )
+            and all(
+                _meets(dataset.domain.get(index), asked)
+                for index, asked in self.domain.restrictions
+            )
         )
+
+
+def _meets(have: Restriction | None, asked: Restriction) -> bool:
+    """Tell whether there is data for some of what is asked."""
+    if isinstance(have, Discrete) and isinstance(asked, Discrete):
+        return not have.values.isdisjoint(asked.values)
+    return have is not None and not is_empty(intersect(have, asked))
 
 
 def page(

@@ -1,0 +1,118 @@
+"""Changing, emptying and deleting a dataset: commands of the group `dataset`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from headrace_client.api import AsyncClient
+from headrace_client.cli.base import dataset_argument, output_option, run
+from headrace_client.cli.sharing import shares_text
+from headrace_client.cli.show import pairs, show, write
+from headrace_model.units import rough_size
+
+_NEVER = "never"
+
+
+def add_curation(group: click.Group) -> None:
+    """Add the commands to the group `dataset`."""
+    for command in (change, remove, delete):
+        group.add_command(command)
+
+
+@click.command(name="change")
+@dataset_argument
+@click.option("--name", "new_name", metavar="NAME", help="Rename it, with all its versions.")
+@click.option("--description", help="A sentence for people; '' takes it away.")
+@click.option("--tags", metavar="TAG,…", help="All its tags from now on; '' takes them away.")
+@click.option("--expires-in", metavar="TIME", help="Delete it after 12h, 30d; or never.")
+@output_option
+def change(
+    name: str,
+    new_name: str | None,
+    description: str | None,
+    tags: str | None,
+    expires_in: str | None,
+    form: str,
+) -> None:
+    """Describe, tag or rename a dataset, or change how long it is kept; sealed ones too.
+
+    \b
+    Example: headrace dataset change drb --tags calibration,2024 --expires-in 30d
+    """
+    asked: dict[str, Any] = {}
+    if new_name is not None:
+        asked["name"] = new_name
+    if description is not None:
+        asked["description"] = description
+    if tags is not None:
+        asked["tags"] = [tag.strip() for tag in tags.split(",") if tag.strip()]
+    if expires_in is not None:
+        asked["expires_in"] = None if expires_in == _NEVER else expires_in
+    if not asked:
+        raise click.UsageError("nothing is to be changed")
+    show_dataset(form, run(lambda client: client.datasets.change(name, asked)))
+
+
+@click.command(name="remove")
+@dataset_argument
+@click.argument("items", metavar="ITEM...", nargs=-1, required=True)
+def remove(name: str, items: tuple[str, ...]) -> None:
+    """Remove items from an OPEN dataset; ITEM is a path, folder or pattern.
+
+    \b
+    Example: headrace dataset remove drb old '*.tmp'
+    """
+
+    async def take_away(client: AsyncClient) -> int:
+        found = await client.datasets.chosen(name, items)
+        for item in found:
+            await client.datasets.remove(name, item["path"])
+        return len(found)
+
+    write(f"{run(take_away)} item(s) removed")
+
+
+@click.command(name="delete")
+@dataset_argument
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete a dataset that no job uses, for good.
+
+    \b
+    Example: headrace dataset delete drb@1 --yes
+    """
+    if not yes:
+        click.confirm(f"Delete {name} for good?", abort=True, err=True)
+    run(lambda client: client.datasets.delete(name))
+    write(f"{name} is deleted")
+
+
+def show_dataset(form: str, view: Mapping[str, Any]) -> None:
+    """Write one dataset."""
+    origin = view.get("origin")
+    shown = [
+        ("name", f"{view['name']}@{view['version']}"),
+        ("id", view["id"]),
+        ("state", view["state"]),
+        ("category", view["category"]),
+        ("format", view["format"]),
+        ("covers", "\n".join(f"{k}: {_short(v)}" for k, v in view["domain"].items())),
+        ("files", view["item_count"]),
+        ("size", rough_size(view["size_bytes"])),
+        ("owner", view["owner"]),
+        ("made by", f"job {origin['job']}, attempt {origin['attempt']}" if origin else ""),
+        ("about", view["description"]),
+        ("tags", " ".join(view.get("tags", ()))),
+        ("shared", shares_text(view.get("shared", ()))),
+        ("created", view["created"]),
+        ("expires", view["expires"]),
+        ("notes", "\n".join(view.get("notes", ()))),
+    ]
+    show(form, view, lambda: pairs(shown))
+
+
+def _short(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else f"{text[:70]}… ({text.count(',') + 1} values)"
