@@ -126,6 +126,9 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /datasets/{dataset}:download": (
         Scene(("dataset", "download", "{thing}", "{new}"), body={"paths": ["a.csv"]}),
     ),
+    "POST /datasets/{dataset}:take": (
+        Scene(body={"dataset": "{thing}", "paths": ["a.csv"]}),
+    ),
     "PUT /datasets/{dataset}/items/{path}": (Scene(body=CONTENT, headers=SUM),),
     "GET /datasets/{dataset}/items/{path}": (Scene(),),
     "HEAD /datasets/{dataset}/items/{path}": (Scene(),),

@@ -1,5 +1,6 @@
 """The answers of a real `headrace local` are what its OpenAPI document says."""
 
+import json
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from secrets import token_hex
@@ -164,9 +165,15 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("GET", item, 304, headers={"If-None-Match": f'"{_SHA256}"'}, **file)
     asker.ask("GET", f"{one}/items", 200, query="?limit=1", dataset=name)
     asker.ask("GET", "/datasets", 200, query=f"?name={name}&category=&state=SEALED")
+    covers = quote(json.dumps(domain))
+    assert asker.ask("GET", "/datasets", 200, query=f"?domain={covers}")["datasets"]
     asker.ask("POST", "/datasets:match", 200, wanted)
     asker.ask("PATCH", one, 200, {"description": "x", "expires_in": None}, dataset=name)
+    asker.ask("PATCH", one, 200, {"tags": ["rain"], "name": f"{name}-wet"}, dataset=name)
+    name, new["name"] = f"{name}-wet", f"{name}-wet"
     asker.ask("POST", "/datasets", 201, {**new, "version": "new"})
+    taken = {"dataset": f"{name}@1", "paths": [file["path"]]}
+    asker.ask("POST", f"{one}:take", 200, taken, dataset=name)
     asker.ask("GET", f"{one}/versions", 200, dataset=name)
     share = {"who": "group:hydrology"}
     asker.ask("POST", f"{one}:share", 200, share, dataset=f"{name}@1")

@@ -97,6 +97,33 @@ async def test_putting_again_replaces_and_repeats(store: ObjectStore) -> None:
     assert await store.get_bytes("key", 10) == b"new"
 
 
+async def test_an_object_gets_a_second_key_and_each_goes_by_itself(store: ObjectStore) -> None:
+    odd = "from/größe b/c+d%41"
+    contents = {"from/a": b"abc", odd: os.urandom(2**20), "from/empty": b""}
+    await store.put_many(contents)
+    copies = {f"to/{number}": key for number, key in enumerate(contents)}
+    for _ in range(2):
+        await store.copy_many(copies)
+    await store.delete("from")
+    for key, source in copies.items():
+        assert await store.get_bytes(key, 2**20) == contents[source]
+    await store.put_bytes("from/a", b"new")
+    assert await store.get_bytes("to/0", 10) == b"abc"
+    await store.delete("to")
+    assert await store.get_bytes("from/a", 10) == b"new"
+
+
+async def test_nothing_is_copied_from_nothing_or_by_a_trick(store: ObjectStore) -> None:
+    await store.put_bytes("a", b"1")
+    with pytest.raises(NotFound):
+        await store.copy_many({"b": "nothing"})
+    with pytest.raises(InvalidName):
+        await store.copy_many({"b": "../a"})
+    with pytest.raises(InvalidName):
+        await store.copy_many({"../b": "a"})
+    assert await store.stat("b") is None
+
+
 async def test_an_object_that_is_not_there_is_not_found(store: ObjectStore) -> None:
     assert await store.stat("nothing") is None
     assert await store.stat("nothing/below") is None

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from headrace_adapters.files.store import DirectoryStore
 from headrace_client.datasets import Datasets
 from headrace_client.http import Http
 from headrace_client.localfiles import files_at
 from headrace_client.transferplan import Plan
+from headrace_data import batches
 from headrace_model.errors import Conflict, Forbidden, HeadraceError, NotFound
 from headrace_model.people import Level, User, UserRole
 from headrace_wire.people import encode_user
@@ -202,3 +204,94 @@ async def data_objects(data: DataHarness, content: bytes) -> list[Path]:
         return [each for each in files if each.read_bytes() == content]
 
     return await asyncio.to_thread(find)
+
+
+async def test_a_new_version_takes_what_is_unchanged_from_the_one_before(
+    data: DataHarness, folder: Path, asked: list[str]
+) -> None:
+    async with cut_line(socket_of(data)) as line, client(line.url) as datasets:
+        await send(datasets, folder)
+        first = await datasets.seal("drb")
+        await datasets.create({**NEW, "version": "new"})
+        (folder / "a").write_bytes(b"ONE")
+        (folder / "new").write_bytes(b"new")
+        (folder / "same").unlink()
+        asked.clear()
+        files = await asyncio.to_thread(files_at, [folder])
+        would = await datasets.plan_upload("drb", files)
+        assert asked == []
+        assert await send(datasets, folder) == would
+        assert actions(would) == {
+            "a": "new", "empty": "take", "large": "take", "more/b": "take", "new": "new",
+        }  # fmt: skip
+        assert would.moving_bytes == 6
+        assert set(asked) == {"POST drb:take", "POST drb:upload"}
+        assert set(actions(await send(datasets, folder)).values()) == {"skip"}
+        await datasets.seal("drb")
+        await datasets.delete(first["id"])
+    assert await items_of(data) == ["a", "empty", "large", "more/b", "new"]
+    for path, content in {"large": LARGE, "empty": b"", "more/b": b"two", "a": b"ONE"}.items():
+        assert (await data.api("GET", f"/datasets/drb/items/{path}")).body == content
+
+
+async def test_what_the_version_before_can_not_give_is_sent(
+    data: DataHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        raise NotFound("the store has no such object")
+
+    async with cut_line(socket_of(data)) as line, client(line.url) as datasets:
+        await send(datasets, folder)
+        await datasets.seal("drb")
+        await datasets.create({**NEW, "version": "new"})
+        monkeypatch.setattr(DirectoryStore, "copy_many", nothing)
+        assert set(actions(await send(datasets, folder)).values()) == {"new"}
+    assert (await data.api("GET", "/datasets/drb/items/large")).body == LARGE
+
+
+async def test_items_are_taken_all_or_none_from_what_one_may_read(data: DataHarness) -> None:
+    await data.make("rain", {"a": b"one", "b": b"two"})
+    await fill(data, {"a": b"other"})
+
+    async def take(*paths: str, dataset: str = "rain", into: str = "drb") -> tuple[int, Any]:
+        body = {"dataset": dataset, "paths": list(paths)}
+        answer = await data.api("POST", f"/datasets/{into}:take", json=body)
+        return answer.status, answer.json
+
+    assert (await take("b", "nothing"))[0] == 404
+    assert await items_of(data) == ["a"]
+    for there in (False, True):
+        status, done = await take("a", "b")
+        assert (status, [each["was_there"] for each in done["items"]]) == (200, [there] * 2)
+    assert (await data.api("GET", "/datasets/drb/items/a")).body == b"one"
+    assert (await take("a", dataset="unknown"))[0] == 404
+    assert (await take("../a"))[0] == 422
+    assert (await take())[0] == 422
+    status, refused = await take("a", dataset="drb", into="rain")
+    assert (status, [each["was_there"] for each in refused["items"]]) == (200, [True])
+    await data.make("snow", {"a": b"snow"})
+    assert (await take("a", dataset="snow", into="rain"))[0] == 409
+    data.user = "bob"
+    assert (await take("a"))[0] == 404
+    made = await data.api("POST", "/datasets", json={"name": "bobs", "category": "FORCING"})
+    hidden = await take("a", into="bobs")
+    missing = await take("a", dataset="never", into="bobs")
+    assert (made.status, hidden[0], missing[0]) == (201, 404, 404)
+    assert hidden[1]["detail"].replace("rain", "never") == missing[1]["detail"]
+
+
+async def test_a_server_copies_no_more_than_it_can_answer_for(
+    data: DataHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unknown(_: object) -> None:
+        return None
+
+    await data.make("rain", {"a": b"one", "b": b"two"})
+    monkeypatch.setattr(batches, "TAKE_BYTES", 5)
+    body = {"dataset": "rain", "paths": ["a", "b"]}
+    assert (await data.api("POST", "/datasets/drb:take", json=body)).status == 200
+    await data.api("DELETE", "/datasets/drb/items/a")
+    await data.api("DELETE", "/datasets/drb/items/b")
+    monkeypatch.setattr(DirectoryStore, "free_bytes", unknown)
+    refused = await data.api("POST", "/datasets/drb:take", json=body)
+    assert (refused.status, refused.code) == (413, "TOO_LARGE")

@@ -116,7 +116,7 @@ def test_items_are_chosen_by_path_folder_or_pattern() -> None:
         return [each["path"] for each in chosen(items, wanted, exclude)]
 
     assert paths() == ["a.nc", "raw/a.nc", "raw/x.tmp", "we[1]ird"]
-    assert paths("raw", exclude=("*.tmp",)) == ["raw/a.nc"]
+    assert paths("raw", exclude=("*.tmp",)) == paths("raw/", exclude=("*.tmp",)) == ["raw/a.nc"]
     assert paths("**/*.nc") == ["a.nc", "raw/a.nc"]
     assert paths("a.nc", "*.nc") == ["a.nc"]
     assert paths("we[1]ird") == ["we[1]ird"]

@@ -15,6 +15,7 @@ from headrace_client.globs import Excluded, fits, has_magic
 from headrace_client.localfiles import LocalFile, hash_of
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import InvalidInput, NotFound
+from headrace_wire.batch import BATCH_FILES, TAKE_BYTES
 
 _LARGE_AT_ONCE: Final = 8
 _AT_ONCE: Final = 256  # small files that one turn of a thread reads
@@ -24,11 +25,17 @@ T = TypeVar("T")
 
 
 class Action(StrEnum):
-    """What happens to a file: it is new on the other side, replaces another one, or is there."""
+    """What happens to a file: it is new on the other side, replaces another one, or is there; or
+    it is taken from the version before, where it is the same, without its bytes.
+    """
 
     NEW = "new"
     REPLACE = "replace"
     SKIP = "skip"
+    TAKE = "take"
+
+
+_MOVES: Final = frozenset({Action.NEW, Action.REPLACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,16 @@ class Plan:
     @property
     def moving(self) -> tuple[Step, ...]:
         """Those whose bytes go over the line."""
-        return tuple(step for step in self.steps if step.action is not Action.SKIP)
+        return tuple(step for step in self.steps if step.action in _MOVES)
+
+    @property
+    def all_there(self) -> bool:
+        """Whether nothing is to be done."""
+        return all(step.action is Action.SKIP for step in self.steps)
+
+    def acting(self, action: Action) -> tuple[Step, ...]:
+        """Those to which one thing happens."""
+        return tuple(step for step in self.steps if step.action is action)
 
     @property
     def moving_bytes(self) -> int:
@@ -74,21 +90,28 @@ class Plan:
         }
 
 
-async def plan_upload(files: Sequence[LocalFile], there: Mapping[str, Item]) -> Plan:
-    """Compare files with the items of a dataset, by path."""
+async def plan_upload(
+    files: Sequence[LocalFile], there: Mapping[str, Item], before: Mapping[str, Item]
+) -> Plan:
+    """Compare files, by path, with the items of a dataset and of the version before it."""
     sizes = await asyncio.to_thread(sizes_of, files)
     pairs = list(zip(files, sizes, strict=True))
     alike = [
-        (file.path, size, str(there[file.item]["sha256"]))
+        (file.path, size, str(items[file.item]["sha256"]))
         for file, size in pairs
-        if file.item in there and int(there[file.item]["size_bytes"]) == size
+        for items in (there, before)
+        if file.item in items and int(items[file.item]["size_bytes"]) == size
     ]
-    same = await _same(alike)
+    same = await _same(list(dict.fromkeys(alike)))
     steps = []
     for file, size in pairs:
         digest = str(there[file.item]["sha256"]) if file.item in there else ""
         if (file.path, digest) in same:
             steps.append(Step(file.item, file.path, size, Action.SKIP, digest))
+            continue
+        earlier = str(before[file.item]["sha256"]) if file.item in before else ""
+        if (file.path, earlier) in same:
+            steps.append(Step(file.item, file.path, size, Action.TAKE, earlier))
         else:
             action = Action.REPLACE if digest else Action.NEW
             steps.append(Step(file.item, file.path, size, action))
@@ -121,7 +144,7 @@ def chosen(items: Sequence[Item], wanted: Sequence[str], exclude: Sequence[str])
     excluded = Excluded(tuple(exclude))
     paths = [str(each["path"]) for each in items]
     picked: set[str] = set()
-    for each in wanted:
+    for each in (name.rstrip("/") or name for name in wanted):
         found = [path for path in paths if path == each or path.startswith(f"{each}/")]
         if not found and has_magic(each):
             found = [path for path in paths if fits(path, each)]
@@ -135,6 +158,19 @@ def chosen(items: Sequence[Item], wanted: Sequence[str], exclude: Sequence[str])
         for each in items
         if (not wanted or each["path"] in picked) and each["path"] not in excluded
     ]
+
+
+def groups_of(steps: Sequence[Step]) -> list[list[Step]]:
+    """Cut what is taken from another dataset into what one request may take."""
+    groups: list[list[Step]] = []
+    size = 0
+    for step in steps:
+        size += step.size_bytes
+        if not groups or size > TAKE_BYTES or len(groups[-1]) == BATCH_FILES:
+            groups.append([])
+            size = step.size_bytes
+        groups[-1].append(step)
+    return groups
 
 
 def the_one(items: Sequence[Item]) -> Item:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -26,12 +27,20 @@ from headrace_client.transferplan import (
     Step,
     all_of,
     chosen,
+    groups_of,
     plan_download,
     plan_upload,
     sizes_of,
 )
 from headrace_model.dataset import check_item_path
-from headrace_model.errors import Conflict, Forbidden, HeadraceError, NotFound, Unavailable
+from headrace_model.errors import (
+    Conflict,
+    Forbidden,
+    HeadraceError,
+    NotFound,
+    TooLarge,
+    Unavailable,
+)
 
 _PIECE_BYTES = 1 << 20
 _AT_ONCE = 8
@@ -61,7 +70,7 @@ class Transfers:
         """Yield the items of a dataset: {path, size_bytes, sha256}."""
         cursor = ""
         while True:
-            query: dict[str, str | int] = {"limit": 1000}
+            query: dict[str, str | int] = {"limit": 10_000}
             if cursor:
                 query["cursor"] = cursor
             page = await self._http.json("GET", f"{address_of(name)}/items", query=query)
@@ -73,8 +82,11 @@ class Transfers:
 
     async def plan_upload(self, name: str, files: Sequence[LocalFile]) -> Plan:
         """Tell what `upload` would do; raises `Conflict` where the dataset takes no more files."""
-        plan = await plan_upload(files, await self._there(name))
-        if plan.moving and (view := await self.get(name))["state"] != "OPEN":
+        plan = await self._plan(name, files)
+        if plan.all_there:
+            return plan
+        view = await self.get(name)
+        if view["state"] != "OPEN":
             raise Conflict(
                 f"dataset {view['title']} is {view['state']}: it can't change any more",
                 hint="--new-version makes a further version of it",
@@ -86,16 +98,58 @@ class Transfers:
     ) -> Plan:
         """Upload files, several at once; small ones go in batches. Gives what was done.
 
-        What is an item of the same path and SHA-256 already is not sent; other items stay.
+        What is an item of the same path and SHA-256 already is not sent, and what is one of the
+        version before is taken from there; other items stay.
         """
         sizes = await asyncio.to_thread(sizes_of, files)
         for file, size in zip(files, sizes, strict=True):
             moved(file.item, 0, size)
-        plan = await plan_upload(files, await self._there(name))
+        plan = await self._take(name, await self._plan(name, files))
         await self._send(name, plan, moved)
         return plan
 
+    async def _plan(self, name: str, files: Sequence[LocalFile]) -> Plan:
+        before = await self._before(name)
+        return await plan_upload(files, await self._there(name), await self._there(before))
+
+    async def _before(self, name: str) -> str:
+        """The id of the newest SEALED version before an OPEN one; "" where none is to be seen."""
+        try:
+            view = await self.get(name)
+            if view["version"] == 1 or view["state"] != "OPEN":
+                return ""
+            versions = await self._http.json("GET", f"{address_of(view['name'])}/versions")
+        except (NotFound, Forbidden):
+            return ""
+        sealed = [each["id"] for each in versions["datasets"] if each["state"] == "SEALED"]
+        return sealed[0] if sealed else ""
+
+    async def _take(self, name: str, plan: Plan) -> Plan:
+        """Take what the version before has; what it can't give is to be sent after all."""
+        taken = plan.acting(Action.TAKE)
+        if not taken:
+            return plan
+        before, gate = await self._before(name), asyncio.Semaphore(_BATCHES_AT_ONCE)
+
+        async def take_some(steps: Sequence[Step]) -> list[Step]:
+            body = {"dataset": before, "paths": [step.item for step in steps]}
+            try:
+                async with gate:
+                    await self._http.json("POST", f"{address_of(name)}:take", body=body)
+            except (NotFound, TooLarge):
+                return list(steps)
+            return []
+
+        refused = await all_of([take_some(some) for some in groups_of(taken)])
+        left = {step.item for some in refused for step in some}
+        steps = [
+            replace(step, action=Action.NEW) if step.item in left else step for step in plan.steps
+        ]
+        return Plan(tuple(steps))
+
     async def _there(self, name: str) -> dict[str, View]:
+        if not name:
+            return {}
         try:
             return {item["path"]: item async for item in self.items(name)}
         except (NotFound, Forbidden):  # who may only write sends all
@@ -106,9 +160,9 @@ class Transfers:
         files = [(LocalFile(step.path, step.item), step.size_bytes) for step in plan.moving]
         small = deque(file for file, size in files if size <= SMALL_BYTES)
         for step in plan.steps:
-            if step.action is Action.SKIP:
+            if step.action in (Action.SKIP, Action.TAKE):
                 moved(step.item, step.size_bytes, step.size_bytes)
-        if plan.steps and not files:
+        if plan.steps and plan.all_there:
             await self._confirm(name, plan.steps[0])
 
         async def one(file: LocalFile) -> None:

@@ -83,6 +83,13 @@ class ObjectStore(Protocol):
     async def put_many(self, objects: Mapping[str, bytes]) -> None:
         """Put many small objects, each as `put_bytes` does; after an error any may be there."""
 
+    async def copy_many(self, sources: Mapping[str, str]) -> None:
+        """Give objects second keys: new key → that of an object, of 5 GiB at the most.
+
+        The bytes stay in the store, and each object goes by itself when it is deleted. Raises
+        `NotFound`; after an error any may be there.
+        """
+
     async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
         """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
 

@@ -20,6 +20,8 @@ from headrace_wire.jsontext import TextLimits, parse_json
 BATCH_FILES: Final = 256
 BATCH_BYTES: Final = 2 * 2**20
 """Of all files of a batch together; the line that names them comes on top."""
+TAKE_BYTES: Final = 2**30
+"""Of all items that one request takes from another dataset, where the store has to copy them."""
 _LINE_BYTES: Final = 2**20
 BODY_BYTES: Final = BATCH_BYTES + _LINE_BYTES
 _LIMITS: Final = TextLimits(max_bytes=_LINE_BYTES, max_depth=4)
@@ -34,6 +36,17 @@ class BatchFile:
     path: str
     sha256: str
     data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """POST /datasets/{name}:take: items of another dataset become items of this one."""
+
+    dataset: str
+    paths: tuple[str, ...] = field(metadata=says(minItems=1, maxItems=BATCH_FILES))
+
+    def __post_init__(self) -> None:
+        _check_paths(self.paths)
 
 
 @dataclass(frozen=True, slots=True)

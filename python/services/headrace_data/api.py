@@ -20,7 +20,7 @@ from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 from headrace_model.people import Act, User
 from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
-from headrace_wire.batch import BODY_BYTES, BatchRequest, decode_batch, encode_batch
+from headrace_wire.batch import BODY_BYTES, BatchRequest, TakeRequest, decode_batch, encode_batch
 from headrace_wire.datasets import (
     MatchRequest,
     NewDataset,
@@ -70,6 +70,7 @@ class DatasetsApi:
             ("POST", f"{_ONE}:seal", self._seal),
             ("POST", f"{_ONE}:upload", self._upload),
             ("POST", f"{_ONE}:download", self._download),
+            ("POST", f"{_ONE}:take", self._take),
             ("POST", f"{_ONE}:share", self._share),
             ("POST", f"{_ONE}:unshare", self._unshare),
             ("GET", _ONE, self._show),
@@ -168,6 +169,13 @@ class DatasetsApi:
         await self._library.access.allowed(name, user, Act.CHANGE_DATASET)
         files = decode_batch(await read_bounded(request, BODY_BYTES, _BATCH_S))
         done = await self._batches.put(name, user, files)
+        return web.json_response(
+            {"items": [{**item_view(item), "was_there": there} for item, there in done]}
+        )
+
+    async def _take(self, request: web.Request) -> web.Response:
+        asked = from_plain(TakeRequest, await _body(request))
+        done = await self._batches.take(_name(request), asking(request), asked)
         return web.json_response(
             {"items": [{**item_view(item), "was_there": there} for item, there in done]}
         )

@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from headrace_data.core.keys import upload_key
 from headrace_data.errors import WrongChecksum
 from headrace_data.library import Library, check_open
 from headrace_model.dataset import Dataset, Item
-from headrace_model.errors import HeadraceError
+from headrace_model.errors import HeadraceError, TooLarge
 from headrace_model.people import Act, User
 from headrace_service.threads import to_end
-from headrace_wire.batch import BatchFile, check_batch_bytes
+from headrace_wire.batch import TAKE_BYTES, BatchFile, TakeRequest, check_batch_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,40 @@ class Batches:
             )
             await to_end(self._keep(dataset, fresh, items))
         return [(items[each.path], each.path in there) for each in files]
+
+    async def take(self, name: str, user: User, asked: TakeRequest) -> list[tuple[Item, bool]]:
+        """Make items of another dataset, which the user may read, items of this one too.
+
+        All or none; each with whether it was there just so already. The store copies: nothing is
+        shared that the deletion of one could take from the other. Raises `Conflict`, `NotFound`,
+        `TooLarge` (a server would copy for too long), `Unavailable`.
+        """
+        dataset = (await self.library.access.allowed(name, user, Act.CHANGE_DATASET)).dataset
+        source = await self.library.find(asked.dataset, user)
+        wanted = await self.library.those_at(source, asked.paths)
+        known = await self.library.items_at(dataset, asked.paths)
+        there = {
+            each.path
+            for each in wanted
+            if each.path in known and known[each.path].sha256 == each.sha256
+        }
+        items = [replace(each, key=upload_key(dataset, each.sha256)) for each in wanted]
+        fresh = [each for each in items if each.path not in there]
+        if fresh:
+            check_open(dataset)
+            new = sum(each.path not in known for each in fresh)
+            await self.library.check_room(dataset, 0, new=new)
+            size = sum(each.size_bytes for each in fresh)
+            if size > TAKE_BYTES and await self.library.store.free_bytes() is None:
+                raise TooLarge(
+                    f"these items have {size:,} bytes together; {TAKE_BYTES:,} is the most",
+                    hint="take fewer at a time, and upload an item that is larger",
+                )
+            keys = {each.key: old.key for each, old in zip(items, wanted, strict=True)
+                    if each.path not in there}  # fmt: skip
+            await self.library.store.copy_many(keys)
+            await self.library.register(dataset, fresh)
+        return [(each, each.path in there) for each in items]
 
     async def get(self, name: str, user: User, paths: Sequence[str]) -> list[BatchFile]:
         """Read items; raises `NotFound` that names the first one missing, `TooLarge`."""

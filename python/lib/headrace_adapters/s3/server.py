@@ -14,6 +14,7 @@ from typing import Final
 
 import urllib3
 from minio import Minio
+from minio.commonconfig import CopySource
 from minio.datatypes import Part
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
@@ -117,6 +118,13 @@ class Server:
         size = len(data)
         part = max(size, SMALLEST_PART_BYTES)
         self._client.put_object(self._bucket, key, BytesIO(data), size, part_size=part)
+
+    def copy(self, source: str, key: str) -> None:
+        """Copy an object of at most 5 GiB within the bucket."""
+        try:
+            self._client.copy_object(self._bucket, key, CopySource(self._bucket, source))
+        except ValueError:  # Amazon may answer 200 and tell of an error in the body
+            raise urllib3.exceptions.HTTPError("the object was not copied") from None
 
     def get(self, key: str, offset: int, length: int, etag: str) -> BaseHTTPResponse:
         """Begin to read; `length` 0: to the end; `etag`: fail where it is another object now."""

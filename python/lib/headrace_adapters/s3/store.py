@@ -141,6 +141,12 @@ class S3Store:
         """Put many small objects, several at a time; after an error any may be there."""
         await self._each(objects, self._put_now)
 
+    async def copy_many(self, sources: Mapping[str, str]) -> None:
+        """Have the server copy objects; after an error any may be there."""
+        for source in sources.values():
+            self._full(source)
+        await self._each(sources, self._copy_now)
+
     async def get_bytes(self, key: str, limit_bytes: int) -> bytes:
         """Read a whole object; raises `TooLarge` above `limit_bytes`, `NotFound`."""
         data = bytearray()
@@ -400,6 +406,9 @@ class S3Store:
 
     def _put_now(self, key: str, data: bytes, stop: Event) -> None:
         self._again(lambda: self._server.put(self._full(key), data), key, stop)
+
+    def _copy_now(self, key: str, source: str, stop: Event) -> None:
+        self._again(lambda: self._server.copy(self._full(source), self._full(key)), key, stop)
 
     def _get_now(self, key: str, limit_bytes: int, stop: Event) -> bytes:
         # One byte more than is allowed tells that there are more.

@@ -15,7 +15,7 @@ from headrace_client.cli.base import dataset_argument, output_option, run
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.show import note, rows, show, write
 from headrace_client.localfiles import LocalFile, files_at
-from headrace_client.transferplan import Plan, the_one
+from headrace_client.transferplan import Action, Plan, the_one
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import InvalidInput
 from headrace_model.units import rough_size
@@ -152,15 +152,16 @@ async def _to_stdout(
 
 def _show(form: str, plan: Plan, done: str, *, dry_run: bool, more: str) -> None:
     moving = f"{len(plan.moving)} file(s), {rough_size(plan.moving_bytes)}"
-    there = len(plan.steps) - len(plan.moving)
+    there, taken = len(plan.acting(Action.SKIP)), len(plan.acting(Action.TAKE))
 
     def table() -> None:
         if not dry_run:
             alike = f"; {there} were there already" if there else ""
+            alike += f"; {taken} taken from the version before" if taken else ""
             write(f"{moving} {done}{alike}{more}")
             return
         lines = [(s.item, rough_size(s.size_bytes), s.action.value) for s in plan.steps]
         rows(("PATH", "SIZE", "ACTION"), lines, "there is no file")
-        note(f"{moving} would be {done}; {there} are there already")
+        note(f"{moving} would be {done}; {there + taken} are there already")
 
     show(form, plan.to_plain(), table)

@@ -18,7 +18,7 @@ from headrace_wire.answers import (
     SealedView,
     Versions,
 )
-from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest
+from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest, TakeRequest
 from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest
 from headrace_wire.openapi import BYTES, Content, Operation, Parameter
 from headrace_wire.operations.parameters import (
@@ -187,6 +187,12 @@ DATASETS: Final = (
         {200: Content(media=BYTES, about="A batch, in the order that was asked for")},
         Act.SEE_DATASET, parameters=(DATASET,), errors=(404,),
         body=Content(BatchRequest, example={"paths": ["a.csv", "more/b.csv"]}), about=_BATCH,
+    ),
+    Operation(
+        "POST", f"{_ONE}:take", "datasets", "Take items from another dataset, without their bytes",
+        {200: Content(BatchView)}, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(TakeRequest, example={"dataset": "delaware-prcp@1", "paths": ["a.csv"]}),
+        about="All, or none; the store copies. At most 256, of 1 GiB together on an S3 server.",
     ),
     _share("share", "Let somebody else find and download a dataset, or fill it too"),
     _share("unshare", "Take a share back"),
