@@ -210,7 +210,58 @@ def tar_of(files: dict[str, str], mode: Any = "w", **more: Any) -> bytes:
 
 OUTPUTS = {"out/cat-27.csv": CATCHMENT_CSV, "out/nex-26_output.csv": NEXUS_CSV}
 
+T_ROUTE = """network_topology_parameters:
+  supernetwork_parameters:
+    geo_file_path: fabric.gpkg
+compute_parameters:
+  restart_parameters:
+    start_datetime: "2015-12-01_00:00:00"
+  forcing_parameters:
+    qts_subdivisions: 12
+    dt: 300 # [sec]
+    qlat_input_folder: ./
+    qlat_file_pattern_filter: "nex-*"
+    binary_nexus_file_folder: ./
+    nts: 8640
+"""
+
+T_ROUTE_ROWS = (
+    ",,current_time,flow,velocity,depth,nudge\n"
+    "7,wb,2023-04-02 01:00:00,0.5,0.1,0.2,-9999.0\n"
+    "7,wb,2023-04-02 02:00:00,0.6,0.1,0.2,-9999.0\n"
+)
+
+NGEN_CAL = """general:
+  strategy: {type: estimation, algorithm: dds}
+  iterations: 100
+cfe: &cfe
+  - {name: satdk, min: 0.0, max: 0.0007, init: 3.3e-06}
+model:
+  type: ngen
+  realization: realization.json
+  strategy: independent
+  params: {CFE: *cfe}
+  eval_params:
+    evaluation_start: '2015-12-15 12:00:00'
+    evaluation_stop: '2015-12-30 23:00:00'
+"""
+
+NWM_NAMELIST = """&NOAHLSM_OFFLINE
+ START_YEAR  = 2018
+ START_MONTH = 06
+ START_DAY   = 01
+ START_HOUR  = 00
+ START_MIN   = 00
+ KHOUR = 24
+ soil_thick_input(1) = 0.10 ! m
+/
+"""
+
 SAMPLES = {
+    "T_ROUTE_CONFIG": ("route.yaml", T_ROUTE.encode()),
+    "T_ROUTE_CSV": ("flows.csv", T_ROUTE_ROWS.encode()),
+    "NGEN_CAL_CONFIG": ("cal.yaml", NGEN_CAL.encode()),
+    "NWM_CONFIG": ("namelist.hrldas", NWM_NAMELIST.encode()),
     "NGEN_PARTITION_CONFIG": ("partitions.json", json.dumps(PARTITIONS).encode()),
     "NGEN_REALIZATION_CONFIG": ("realization.json", json.dumps(REALIZATION).encode()),
     "BMI_CONFIG": ("cat-27.ini", CFE.encode()),

@@ -16,7 +16,7 @@ from tests.support.format_samples import SAMPLES
 
 # What readers take as it comes: EMPTY has no file; NetCDF is damaged in a child that may crash
 # (tests/integration/test_formats_runner.py).
-ELSEWHERE = {"EMPTY"} | {each.name for each in BUILT_IN if each.sniff is is_netcdf}
+ELSEWHERE = {"EMPTY"} | {each.name for each in BUILT_IN if each.sniff is is_netcdf or each.parts}
 
 
 def test_every_format_has_a_sample_to_damage() -> None:

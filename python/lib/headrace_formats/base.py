@@ -62,6 +62,9 @@ class Format:
     before. It validates too: with a lenient report it goes on behind an error.
 
     `whole(files)` adds what only the files together tell, such as the id of a hydrofabric.
+
+    With `parts` no file is of the format, but a dataset whose files are of the formats that are
+    named there: of the first one, and of others.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Format:
     warns: tuple[str, ...] = ()
     source: str = ""
     whole: Callable[[Sequence[FileDomain]], Whole] | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,14 @@ from headrace_formats.base import Field, FileDomain, Format, Whole, open_plain
 from headrace_formats.bmi_families import CFE, FAMILIES, NOAH, NOAH_TABLES, Family, Key
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import catchment_in
+from headrace_formats.namelist import Keys, read_keys
 from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 
 _MOST_BYTES: Final = 4 << 20
-_LINE: Final = re.compile(r"\s*(?P<key>[\w.]+)\s*=\s*(?P<value>[^\[!]*)(\[(?P<unit>[^\]]*)\])?.*")
-_GROUP: Final = re.compile(r"\s*&(?P<name>\w+)")
 _LETTERS: Final = 40
 _DATES: Final = re.compile(r"\d{12}", re.ASCII)
-
-_Values = dict[str, tuple[str, str, int]]  # key → value, unit, line
 
 
 def _sniff(head: bytes) -> bool:
@@ -34,7 +31,7 @@ def _sniff(head: bytes) -> bool:
         return False
     if head.startswith(tuple(mark for mark, _ in NOAH_TABLES)):
         return True
-    keys = _values(head.decode("latin-1").splitlines(), None)
+    keys = read_keys(head.decode("latin-1").splitlines(), None)
     return any(mark in keys for family in FAMILIES for mark in family.marks)
 
 
@@ -51,7 +48,7 @@ def _read(path: Path, report: Report) -> FileDomain:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise FormatError(f"line {line} is not valid UTF-8") from None
-    values = _values(lines, report)
+    values = read_keys(lines, report)
     family = next((each for each in FAMILIES if any(mark in values for mark in each.marks)), None)
     if family is None:
         raise FormatError(
@@ -64,36 +61,7 @@ def _read(path: Path, report: Report) -> FileDomain:
     return FileDomain(((family.name, ids),), content=content)
 
 
-def _values(lines: Sequence[str], report: Report | None) -> _Values:
-    """Read keys with values; a key of a namelist is `group.key`."""
-    found: _Values = {}
-    group = ""
-    for number, line in enumerate(lines, start=1):
-        begun = _GROUP.match(line)
-        if begun:
-            group = f"{begun['name']}."
-        elif line.strip() == "/":
-            group = ""
-        elif line.strip() and not line.lstrip().startswith(("!", "#")):
-            _take(line, group, number, found, report)
-    if group and report is not None:
-        report.error(f"group &{group[:-1]}", "it has no end: a line with / is missing")
-    return found
-
-
-def _take(line: str, group: str, number: int, found: _Values, report: Report | None) -> None:
-    part = _LINE.fullmatch(line)
-    if part is None:
-        if report is not None:
-            report.error(f"line {number}", f"{line.strip()[:60]!r} is not key=value")
-        return
-    key = group + part["key"]
-    if key in found and report is not None:
-        report.error(f"line {number}", f"the key {key[:60]} stands in line {found[key][2]} too")
-    found[key] = (part["value"].strip().strip("\"'"), part["unit"] or "", number)
-
-
-def _check(family: Family, values: _Values, report: Report) -> None:
+def _check(family: Family, values: Keys, report: Report) -> None:
     for name in family.needs:
         if name not in values:
             report.error(f"key {name}", f"it is missing; {family.name} needs it")
@@ -135,7 +103,7 @@ def _number(text: str) -> float | None:
     return number if isfinite(number) else None
 
 
-def _check_cfe(values: _Values, report: Report) -> None:
+def _check_cfe(values: Keys, report: Report) -> None:
     """What CFE's keys say together."""
     porosity, wilting = (
         _number(values[f"soil_params.{name}"][0]) if f"soil_params.{name}" in values else None

@@ -13,6 +13,7 @@ from typing import Final
 from headrace_formats import netcdf
 from headrace_formats.base import FileDomain, Format, read_head
 from headrace_formats.combine import combine
+from headrace_formats.composite import check_parts, composite_of, covered_together
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import is_documentation
 from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
@@ -138,7 +139,11 @@ def detect_files(
     found: list[FileDetection] = []
     for name, path in files:
         progress(name)
-        if wanted is None or (is_documentation(name) and not looks_like(wanted, path)):
+        if (
+            wanted is None
+            or wanted.parts
+            or (is_documentation(name) and not looks_like(wanted, path))
+        ):
             found.append(detect_file(path, name=name))
         else:
             found.append(detect_file(path, wanted.name, name=name))
@@ -159,7 +164,8 @@ def _together(
     data = [
         file
         for file in found
-        if file.format != GENERIC.name and (wanted is None or file.format == wanted.name)
+        if file.format != GENERIC.name
+        and (wanted is None or wanted.parts or file.format == wanted.name)
     ]
     left = [file for file in found if file not in data] if len(data) < len(found) else []
     others = [file for file in left if not is_documentation(file.path)]
@@ -170,6 +176,11 @@ def _together(
             f"{', '.join(file.path for file in left[:5])}"
         )
     formats = sorted({file.format for file in data})
+    composite = _composite(formats, data, others, wanted)
+    if composite is not None:
+        parts = [(file.path, format_named(file.format), file.found) for file in data]
+        domain, said = covered_together(parts)
+        return Detection(composite.name, domain, _limited((*notes, *said)), tuple(found))
     if len(formats) == 1 and not others:
         domain, said = covered(format_named(formats[0]), [file.found for file in data])
         return Detection(formats[0], domain, _limited((*notes, *said)), tuple(found))
@@ -181,14 +192,27 @@ def _together(
     return Detection(GENERIC.name, Domain(), _limited(notes), tuple(found))
 
 
+def _composite(
+    formats: Sequence[str],
+    data: Sequence[FileDetection],
+    others: Sequence[FileDetection],
+    wanted: Format | None,
+) -> Format | None:
+    """The composite format that the files make up; raises `FormatError` where it is wanted."""
+    if wanted is not None and wanted.parts:
+        check_parts(wanted, {file.format: file.path for file in (*others, *data)})
+        return wanted
+    return None if others or wanted is not None else composite_of(all_formats(), formats)
+
+
 def covered(of: Format, files: Sequence[FileDomain]) -> tuple[Domain, tuple[str, ...]]:
     """Return what files of one format cover together, and notes on what could not be said."""
     domain, notes = combine(files)
     if of.whole is None:
         return domain, notes
     whole = of.whole(files)
-    restrictions = {index: found for index in domain if (found := domain.get(index)) is not None}
-    return Domain.of(restrictions | dict(whole.restrictions)), (*notes, *whole.notes)
+    restrictions = dict(domain.restrictions) | dict(whole.restrictions)
+    return Domain.of(restrictions), (*notes, *whole.notes)
 
 
 def _warnings(data: Sequence[FileDetection]) -> list[str]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace_formats.base import Coverage, checked_names
-from headrace_formats.cf_time import parse_duration, parse_units, to_instants
+from headrace_formats.cf_time import TimeUnit, parse_duration, parse_units, to_instants
 from headrace_formats.errors import FormatError
 from headrace_formats.series import bounded, cover
+from headrace_model.times import Instant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,9 +94,8 @@ def time_coverage(dataset: "Dataset", name: str) -> Coverage:
     """
     variable = dataset.variables[name]
     where = f"variable {name}"
-    calendar = text_of(variable, "calendar") or "standard"
-    unit = parse_units(text_of(variable, "units"), calendar, where)
-    stamps = to_instants(_numbers(variable, where), unit, where)
+    unit = _unit(variable, where)
+    stamps = stamps_of(dataset, name)
     bounds_name = text_of(variable, "bounds")
     if bounds_name:
         if bounds_name not in dataset.variables:
@@ -111,24 +111,41 @@ def time_coverage(dataset: "Dataset", name: str) -> Coverage:
     return cover(stamps, where, parse_duration(text_of(dataset, "time_coverage_resolution")))
 
 
+def stamps_of(dataset: "Dataset", name: str) -> list[Instant]:
+    """Return the stamps of the coordinate variable of time; raises `FormatError`."""
+    where = f"variable {name}"
+    variable = dataset.variables[name]
+    return to_instants(_numbers(variable, where), _unit(variable, where), where)
+
+
+def _unit(variable: "AnyVariable", where: str) -> TimeUnit:
+    calendar = text_of(variable, "calendar") or "standard"
+    return parse_units(text_of(variable, "units"), calendar, where)
+
+
 def ids_of(dataset: "Dataset", name: str) -> frozenset[str]:
     """Return the ids in a variable of whole numbers, text or characters (padding taken off).
 
     Raises `FormatError` for other types, and for ids that are blank or stand twice.
     """
+    return checked_names(texts_of(dataset, name), f"variable {name}")
+
+
+def texts_of(dataset: "Dataset", name: str) -> list[str]:
+    """Return whole numbers, text or characters as texts, in order; raises `FormatError`."""
     variable = dataset.variables[name]
     where = f"variable {name}"
     sized(variable, where)
     if not _kind(variable):
-        return checked_names([str(each).strip() for each in _flat(variable[...])], where)
+        return [str(each).strip() for each in _flat(variable[...])]
     if _kind(variable) == "S":
-        return checked_names(_joined(variable, where), where)
+        return _joined(variable, where)
     values = variable[...]
     if values.dtype.kind not in "iu":
         raise FormatError(
             f"{where}: ids must be whole numbers or text, not {variable.dtype}",
         )
-    return checked_names([str(each) for each in _flat(_unmasked(values, where))], where)
+    return [str(each) for each in _flat(_unmasked(values, where))]
 
 
 def id_dimensions(variable: "AnyVariable") -> tuple[str, ...]:

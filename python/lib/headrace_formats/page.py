@@ -20,8 +20,8 @@ feature or key. What is doubtful (right by the format, and against physics) stan
 
 Formats are tried in this order. A dataset has the format that all its files share. Files named
 like documentation (README*, LICENSE*, CHANGELOG*, *.txt, *.md, *.rst, *.json, *.png) that no
-format recognises are left out. Files of different formats make it GENERIC, with a note. Symlinks
-are not followed.
+format recognises are left out. Files of different formats make it GENERIC, with a note, unless
+they are the parts of a composite format. Symlinks are not followed.
 
 {formats}
 ## TIME of a series
@@ -78,6 +78,11 @@ def _section(of: Format) -> str:
     if of.indexes:
         lines += ["", "| index | where it comes from |", "|---|---|"]
         lines += [f"| {index} | {source} |" for index, source in of.indexes]
+    if of.parts:
+        lines += [
+            "",
+            f"Its files are of the formats {', '.join(of.parts)}, the first at least once.",
+        ]
     if of.fields:
         lines += ["", "| field | unit | what it is |", "|---|---|---|"]
         lines += [f"| `{each.name}` | {each.unit} | {each.about} |" for each in of.fields]

@@ -108,3 +108,15 @@ def _within_reason(found: Continuous, where: str, warning: str) -> Coverage:
             f"{where} has more than {MOST_INTERVALS:,} gaps: TIME is not detected",
         )
     return Coverage(found, warning)
+
+
+def one_stamp_each(stamps: Sequence[object]) -> tuple[Continuous | None, tuple[str, ...]]:
+    """What files cover that each hold one time, and notes; nothing where one holds none."""
+    told = sorted(Instant(each) for each in stamps if isinstance(each, int))
+    if len(told) < len(stamps):
+        return None, ()
+    try:
+        coverage = cover(told, "the series of the files' times")
+    except FormatError as error:  # two files of the same time
+        return None, (f"{error.message}: TIME is not detected",)
+    return coverage.time, (coverage.warning,) if coverage.warning else ()

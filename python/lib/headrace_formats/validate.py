@@ -42,7 +42,7 @@ def validate_folder(
     found = []
     for name, path in walk(folder)[0]:
         progress(name)
-        if wanted is None or wanted is GENERIC or wanted is EMPTY:
+        if wanted is None or wanted.parts or wanted is GENERIC or wanted is EMPTY:
             found.append(validate_file(path, name))
         elif looks_like(wanted, path) or not is_documentation(name):
             found.append(Validation(name, wanted.name, _findings(wanted, path, name)))
