@@ -5,7 +5,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from netCDF4 import Dataset, stringtochar
 
 from headrace_formats.detect import detect_file, detect_folder
 from headrace_formats.errors import FormatError
@@ -308,3 +310,48 @@ def test_an_output_of_no_variable_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("Time Step,Time\n0,2015-12-01 00:00:00\n")
     with pytest.raises(FormatError, match="names no output variable"):
         detect_file(tmp_path / "x", "NGEN_CSV_OUTPUT")
+
+
+def test_all_catchments_in_one_file_are_told_by_its_first_column(tmp_path: Path) -> None:
+    rows = [f"cat-{n},{h},2015-12-01 0{h}:00:00,0.5" for h in range(2) for n in (1, 2)]
+    text = "\n".join(("catchment_id,Time Step,Time,Q_OUT", *rows)) + "\n"
+    (tmp_path / "cat_output.csv").write_text(text)
+    found = detect_folder(tmp_path)
+    assert (found.format, found.notes) == ("NGEN_CSV_OUTPUT", ())
+    assert found.domain.to_plain() == {
+        "TIME": ["2015-12-01", "2015-12-01T02:00Z"],
+        "CATCHMENT_ID": ["cat-1", "cat-2"],
+    }
+    (tmp_path / "cat_output.csv").write_text(text + "cat-2,2,2015-12-01 02:00:00,0.5\n")
+    assert detect_folder(tmp_path).domain.to_plain()["TIME"] == ["2015-12-01", "2015-12-01T02:00Z"]
+    found_errors = found_in(tmp_path / "x", text + "cat-2,2,noon,0.5\n,2,2015-12-01,1\n")
+    assert "ERROR line 6, column Time: 'noon' is not a time" in found_errors[0]
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+def test_the_flows_of_all_nexuses_in_netcdf(tmp_path: Path, numbers: bool) -> None:
+    with Dataset(tmp_path / "x.nc", "w") as file:
+        for name, length in (("feature_id", 2), ("time", 2), ("feature_id_str_len", 32)):
+            file.createDimension(name, length)
+        if numbers:
+            file.createVariable("feature_id", "u4", ("feature_id",))[:] = [26, 34]
+        else:
+            ids = file.createVariable("feature_id", "S1", ("feature_id", "feature_id_str_len"))
+            ids[:] = stringtochar(np.array(["nex-26", "nex-34"], "S32"))
+        time = file.createVariable("time", "i8", ("time",))
+        time.units, time.calendar = "minutes since 1970-01-01 00:00:00", "gregorian"
+        time[:] = [24_148_800, 24_148_860]
+        flow = file.createVariable("runoff_rate", "f8", ("feature_id", "time"))
+        flow.units = "m3 s^-1"
+        flow[:] = 1
+    found = detect_folder(tmp_path)
+    assert (found.format, found.notes) == ("NGEN_NETCDF_OUTPUT", ())
+    assert found.domain.to_plain() == {
+        "TIME": ["2015-12-01", "2015-12-01T02:00Z"],
+        "ELEMENT_ID": ["nex-26", "nex-34"],
+    }
+    with Dataset(tmp_path / "x.nc", "a") as file:
+        file.variables["runoff_rate"].units = "mm"
+        file.renameVariable("feature_id", "id")
+    with pytest.raises(FormatError, match="the variable feature_id is missing"):
+        detect_folder(tmp_path, "NGEN_NETCDF_OUTPUT")

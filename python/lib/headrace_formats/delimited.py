@@ -3,7 +3,7 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,9 +11,11 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Final, Protocol
 
-from headrace_formats.base import open_plain
+from headrace_formats.base import FileDomain, checked_names, open_plain, series_domain
 from headrace_formats.errors import FormatError
 from headrace_formats.report import Report
+from headrace_formats.series import cover
+from headrace_model.domain import Domain, Index
 from headrace_model.errors import InvalidInput
 from headrace_model.times import Instant, parse_instant
 
@@ -33,11 +35,12 @@ class Readable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: its line, its time, and a number for each other column; NaN where none is."""
+    """One row: its line, its time, a number for each other column (NaN where none is), texts."""
 
     line: int
     time: Instant
     values: Sequence[float]
+    texts: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -87,8 +90,8 @@ def timed_rows(
 ) -> Iterator[Row]:
     """Check the rows below a header, `time` being the place of the column of times.
 
-    Columns in `text` hold no numbers and are left out. Rows are counted as lines, from `first`:
-    quotes hold no breaks. Wrong rows are told to `report` and left out.
+    Columns in `text` hold texts, which come apart from the numbers. Rows are counted as lines,
+    from `first`: quotes hold no breaks. Wrong rows are told to `report` and left out.
     """
     columns = [place for place in range(len(header)) if place != time and place not in text]
     count = 0
@@ -106,7 +109,8 @@ def timed_rows(
         except InvalidInput as error:
             report.error(f"line {line}, column {header[time] or 'time'}", error.message)
             continue
-        yield Row(line, stamp, _numbers(row, columns, header, line, report))
+        texts = tuple(row[place].strip() for place in sorted(text))
+        yield Row(line, stamp, _numbers(row, columns, header, line, report), texts)
 
 
 def _numbers(
@@ -163,3 +167,25 @@ def name_and_unit(column: str) -> tuple[str, str]:
     """Split `T2D (K)` or `T2D [K]`; without brackets the unit is empty."""
     found = _UNIT_IN_NAME.fullmatch(column)
     return (found["name"].strip(), found["unit"].strip()) if found else (column.strip(), "")
+
+
+def series_by_id(
+    stamps: Mapping[str, list[Instant]],
+    names: Sequence[str],
+    index: Index,
+    where: str,
+    report: Report,
+) -> FileDomain:
+    """What a file covers that tells the times of several ids; mostly they are the same for all."""
+    checked_names(list(stamps), where)
+    if len({tuple(each) for each in stamps.values()}) == 1:
+        times = next(iter(stamps.values()))
+        return series_domain(names, {index: frozenset(stamps)}, cover(times, where), report)
+    found: list[tuple[str, Domain]] = []
+    unknown: frozenset[Index] = frozenset()
+    for id_, times in stamps.items():
+        coverage = cover(times, f"{where} of {id_}")
+        of = series_domain(names, {index: frozenset((id_,))}, coverage, report)
+        found += of.variables
+        unknown |= of.unknown
+    return FileDomain(tuple(found), unknown)

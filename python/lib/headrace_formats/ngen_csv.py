@@ -2,7 +2,8 @@
 
 A catchment's file (`cat-27.csv`) has the header `Time Step,Time,…` and a column for each output
 variable; a nexus's (`nex-26_output.csv`) has none: step, time, flow in m3/s. Which catchment or
-nexus it is stands in the file's name only. t-route reads the files of nexuses.
+nexus it is stands in the file's name only. t-route reads the files of nexuses. With the grouping
+`per_formulation` all catchments stand in one file, in a first column `catchment_id`.
 """
 
 import re
@@ -18,6 +19,7 @@ from headrace_formats.delimited import (
     check_columns,
     first_line,
     rows_of,
+    series_by_id,
     timed_rows,
 )
 from headrace_formats.errors import FormatError
@@ -30,7 +32,7 @@ from headrace_model.times import Instant
 
 INDEXES: Final = (
     (Index.TIME, "the column `Time`; of a nexus the second column"),
-    (Index.CATCHMENT_ID, "the file's name: `cat-27` in `cat-27.csv`"),
+    (Index.CATCHMENT_ID, "the file's name: `cat-27` in `cat-27.csv`; or `catchment_id`"),
     (Index.ELEMENT_ID, "the file's name: `nex-26` in `nex-26_output.csv`"),
 )
 FIELDS: Final = (
@@ -44,6 +46,8 @@ WARNS: Final = (
     "steps are not numbered 0, 1, 2, …: the file may be cut or mixed",
 )
 _HEADER: Final = ["Time Step", "Time"]
+_TOGETHER: Final = ["catchment_id", *_HEADER]
+_BEGINNINGS: Final = ("Time Step,Time", "catchment_id,Time Step,Time")
 _STEP: Final = re.compile(r"\s*\d{1,9}\s*,\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*,[^,]*", re.ASCII)
 _HIGHEST_M3_S: Final = 500_000.0
 
@@ -51,7 +55,7 @@ _HIGHEST_M3_S: Final = 500_000.0
 def is_output(head: bytes) -> bool:
     """Tell whether a CSV file begins as one of a catchment or a nexus does."""
     line = first_line(head)
-    return line.replace(" ,", ",").startswith("Time Step,Time") or bool(_STEP.fullmatch(line))
+    return line.startswith(_BEGINNINGS) or bool(_STEP.fullmatch(line))
 
 
 def read_output(file: Readable, name: str, report: Report) -> FileDomain:
@@ -59,6 +63,9 @@ def read_output(file: Readable, name: str, report: Report) -> FileDomain:
     with rows_of(file) as rows:
         first = next(rows, [])
         header = [cell.strip() for cell in first]
+        if header[:3] == _TOGETHER:
+            check_columns(header, report)
+            return _together(rows, header, report)
         if header[:2] == _HEADER:
             if len(header) < 3:
                 raise FormatError("line 1 names no output variable")
@@ -70,6 +77,21 @@ def read_output(file: Readable, name: str, report: Report) -> FileDomain:
         header = ["step", "time", "flow"]
         found = timed_rows(_again(first, rows), header, 1, report, first=1)
         return _series(found, header[2:], name, report)
+
+
+def _together(rows: Iterator[list[str]], header: list[str], report: Report) -> FileDomain:
+    """Read the file of all catchments, whose rows come step by step."""
+    if len(header) < 4:
+        raise FormatError("line 1 names no output variable")
+    stamps: dict[str, list[Instant]] = {}
+    numbers = [Numbers() for _ in header[3:]]
+    for row in timed_rows(rows, header, 2, report, text=frozenset((0,))):
+        stamps.setdefault(row.texts[0], []).append(row.time)
+        for each, value in zip(numbers, row.values[1:], strict=True):
+            each.add(value, row.line)
+    for column, each in zip(header[3:], numbers, strict=True):
+        _check(column, each, False, report)
+    return series_by_id(stamps, header[3:], Index.CATCHMENT_ID, "column Time", report)
 
 
 def _again(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:

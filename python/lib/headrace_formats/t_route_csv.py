@@ -16,12 +16,17 @@ from headrace_formats.base import (
     Format,
     Whole,
     checked_names,
-    series_domain,
 )
-from headrace_formats.delimited import Numbers, first_line, opened_rows, timed_rows
+from headrace_formats.delimited import (
+    Numbers,
+    first_line,
+    opened_rows,
+    series_by_id,
+    timed_rows,
+)
 from headrace_formats.errors import FormatError
 from headrace_formats.report import Report
-from headrace_formats.series import cover, one_stamp_each
+from headrace_formats.series import one_stamp_each
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.errors import InvalidInput
@@ -56,33 +61,14 @@ def _by_rows(rows: Iterator[list[str]], header: list[str], report: Report) -> Fi
     """An element, its type and a time in each row."""
     stamps: dict[str, list[Instant]] = {}
     flow = Numbers()
-    kept: list[tuple[str, str]] = []
-
-    def elements() -> Iterator[list[str]]:
-        for row in rows:
-            kept[:] = [(row[0].strip(), row[1].strip())] if len(row) > 1 else []
-            yield row
-
-    for row in timed_rows(elements(), header, 2, report, text=frozenset((0, 1))):
-        [(id_, kind)] = kept
+    for row in timed_rows(rows, header, 2, report, text=frozenset((0, 1))):
+        id_, kind = row.texts
         stamps.setdefault(f"{kind}-{id_}" if kind else id_, []).append(row.time)
         if row.values[0] != _MISSING:
             flow.add(row.values[0], row.line)
-    checked_names(list(stamps), "the first columns")
     _check_flow(flow, report)
     names = [name for name in header[3:] if name]
-    if len({tuple(each) for each in stamps.values()}) == 1:
-        times = next(iter(stamps.values()))
-        ids = {Index.ELEMENT_ID: frozenset(stamps)}
-        return series_domain(names, ids, cover(times, "column current_time"), report)
-    found: list[tuple[str, Domain]] = []
-    unknown: frozenset[Index] = frozenset()
-    for id_, times in stamps.items():
-        coverage = cover(times, f"column current_time of {id_}")
-        of = series_domain(names, {Index.ELEMENT_ID: frozenset((id_,))}, coverage, report)
-        found += of.variables
-        unknown |= of.unknown
-    return FileDomain(tuple(found), unknown)
+    return series_by_id(stamps, names, Index.ELEMENT_ID, "column current_time", report)
 
 
 def _by_steps(rows: Iterator[list[str]], header: list[str], report: Report) -> FileDomain:
