@@ -353,3 +353,10 @@ def test_json_of_another_kind_is_no_fabric(tmp_path: Path) -> None:
     place = {"type": "Feature", "properties": {"name": "Charlotte"}, "geometry": None}
     (tmp_path / "x").write_text(json.dumps({"type": "FeatureCollection", "features": [place]}))
     assert detect_file(tmp_path / "x").format == "GENERIC"
+
+
+def test_a_table_described_in_no_letters_is_damage(tmp_path: Path) -> None:
+    data = geopackage_of(features())
+    (tmp_path / "x").write_bytes(data.replace(b"CREATE TABLE network", b"CRE\xaaTE TABLE network"))
+    with pytest.raises(FormatError, match="letters that are none"):
+        detect_file(tmp_path / "x", "NGEN_GEOPACKAGE_HYDROFABRIC_V2")

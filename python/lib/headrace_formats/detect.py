@@ -22,6 +22,7 @@ from headrace_model.domain import Domain
 
 _MOST_FILES: Final = 1_000_000
 _MOST_NOTES: Final = 50
+_ALL_OF_IT: Final = "`headrace dataset domain validate PATH` says all that is wrong"
 
 Progress = Callable[[str], None]
 
@@ -69,7 +70,10 @@ def detect_file(path: Path, format: str | None = None, *, name: str = "") -> Fil
         raise FormatError(f"{name}: it can't be read: {error.strerror}") from None
     if wanted is not None:
         report = Report()
-        found = read_file(wanted, path, name, report)
+        try:
+            found = read_file(wanted, path, name, report)
+        except FormatError as error:
+            raise FormatError(error.message, hint=error.hint or _ALL_OF_IT) from None
         return FileDetection(name, wanted.name, found, warnings=report.warnings)
     problems: list[str] = []
     for candidate in all_formats():

@@ -80,3 +80,7 @@ def opened(path: Path) -> Iterator[Tables]:
         raise FormatError(
             f"it can't be read as a GeoPackage: {error}", hint="is it complete?"
         ) from None
+    except UnicodeDecodeError:  # sqlite3 quotes what it can't read, and Python can't read that
+        raise FormatError(
+            "its tables are described in letters that are none", hint="is it complete?"
+        ) from None
