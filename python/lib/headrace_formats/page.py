@@ -49,6 +49,18 @@ A stamp is the begin of its step: TIME is [first stamp, last stamp + step).
   index. An index that a variable does not run over doesn't bind it.
 * If nothing is common, or one file hides an index (a single stamp), that is not detected.
 
+## The id of a hydrofabric
+
+HYDROFABRIC_ID is counted from what a fabric is: ids, connections, areas and places of its
+catchments and nexuses. As GeoJSON or GeoPackage, in one file or several, in any order, the same
+fabric has the same id; any real change gives another one
+([0029](decisions/0029-hydrofabric-id.md)). A name that people gave it is HYDROFABRIC_DATA_ID.
+
+## What is not read
+
+Parquet (of t-route, of ngen-cal) and the logs of ngen-cal are GENERIC: say what they cover with
+`--domain`.
+
 ## A format of your own
 
 Make a `headrace_formats.base.Format` and name it in an entry point of the group
