@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_formats import geopackage_hydrofabric
 from headrace_formats.detect import Detection, detect_file, detect_folder
 from headrace_formats.errors import FormatError
 from headrace_formats.fabric import CRS84, Crs, Fabric, fabric_id
@@ -74,7 +75,7 @@ def test_the_real_fabrics_tell_ids_gauges_region_and_version() -> None:
     found_folder = detect_folder(sample("ngen-gauge-01073000/gauge_01073000.gpkg"))
     assert found_folder.domain.to_plain() == {
         "CATCHMENT_ID": [f"cat-{n}" for n in (11223, 11224, 11371, 11410, 11509)],
-        "HYDROFABRIC_ID": "hf1-be93822eb7f67026b9c4f20051fb947f1ee23635",
+        "HYDROFABRIC_ID": "hf1-07a8c37ef864a11affa7c7c04c5ce1759aa97824",
         "HYDROFABRIC_VERSION": "2",
         "HYDROFABRIC_REGION": "01",
         "GAUGE_ID": "01073000",
@@ -83,7 +84,7 @@ def test_the_real_fabrics_tell_ids_gauges_region_and_version() -> None:
     assert (found_folder.format, found_folder.notes) == ("NGEN_GEOPACKAGE_HYDROFABRIC_V1", ())
     assert found_folder.domain.to_plain() == {
         "CATCHMENT_ID": ["cat-10236", "cat-10237", "cat-10245"],
-        "HYDROFABRIC_ID": "hf1-05363a4b56742603418fa39d80abfb323335f25d",
+        "HYDROFABRIC_ID": "hf1-6850e6cb7fdaf886ebecfc689fc7657a75b459e6",
         "HYDROFABRIC_VERSION": "1",
         "GAUGE_ID": "01069700",
     }
@@ -119,7 +120,7 @@ def test_the_layers_of_sugar_creek_are_one_fabric(tmp_path: Path) -> None:
     assert (found.format, found.notes) == ("NGEN_GEOJSON_HYDROFABRIC", ())
     assert found.domain.to_plain() == {
         "CATCHMENT_ID": ["cat-27", "cat-52", "cat-67"],
-        "HYDROFABRIC_ID": "hf1-c427f9c5ea5f72a818f315a0d7acd88c587ac129",
+        "HYDROFABRIC_ID": "hf1-1de6e50673ef11e9ab44bd9315d8e555a16ca572",
     }
     del files["flowpath_data.geojson"]
     assert id_of(detected(tmp_path / "two", **files)) == id_of(found)
@@ -360,3 +361,13 @@ def test_a_table_described_in_no_letters_is_damage(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(data.replace(b"CREATE TABLE network", b"CRE\xaaTE TABLE network"))
     with pytest.raises(FormatError, match="letters that are none"):
         detect_file(tmp_path / "x", "NGEN_GEOPACKAGE_HYDROFABRIC_V2")
+
+
+def test_a_fabric_of_a_continent_is_read_without_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(geopackage_hydrofabric, "MOST_COUNTED", 2)
+    found = detected(tmp_path / "x", a=geopackage_of(features()))
+    assert found.domain.to_plain()["CATCHMENT_ID"] == ["cat-1", "cat-2", "cat-3"]
+    assert "HYDROFABRIC_ID" not in found.domain.to_plain()
+    assert found.notes[-1].endswith("HYDROFABRIC_ID is not detected")

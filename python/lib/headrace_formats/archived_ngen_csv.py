@@ -10,6 +10,7 @@ from typing import Final
 
 from headrace_formats.archives import is_archive, members
 from headrace_formats.base import FileDomain, Format
+from headrace_formats.delimited import Readable
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import is_documentation
 from headrace_formats.ngen_csv import FIELDS, INDEXES, WARNS, read_output
@@ -18,14 +19,22 @@ from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index
 
 
+_MOST_BESIDE_BYTES: Final = 16 << 20  # of documentation: other archives are not read to the end
+_PIECE_BYTES: Final = 1 << 16
+
+
 def _read(path: Path, report: Report) -> FileDomain:
     variables: list[tuple[str, Domain]] = []
     unknown: frozenset[Index] = frozenset()
+    beside = _MOST_BESIDE_BYTES
     for name, file in members(path, report):
         last = name.rpartition("/")[2]
-        if is_documentation(last):
-            continue
         where = f"member {name}"
+        if is_documentation(last):
+            beside -= _length(file, beside)
+            if beside < 0:
+                raise FormatError(f"{where}: there is more beside the output than documentation")
+            continue
         try:
             found = read_output(file, last, report.within(where))
         except FormatError as error:
@@ -38,6 +47,14 @@ def _read(path: Path, report: Report) -> FileDomain:
     if not variables and not unknown:
         raise FormatError("it holds no output of ngen")
     return FileDomain(tuple(variables), unknown)
+
+
+def _length(file: Readable, most: int) -> int:
+    """The length of a member, or a little more than `most` where it is longer."""
+    length = 0
+    while length <= most and (line := file.readline(_PIECE_BYTES)):
+        length += len(line)
+    return length
 
 
 def _placed(where: str, message: str) -> str:

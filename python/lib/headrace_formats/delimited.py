@@ -152,12 +152,21 @@ class Numbers:
         if not isfinite(value):
             self.missing += 1
             self.first_missing = self.first_missing or line
-        elif not self.count:
-            self.count, self.least, self.most = 1, value, value
         else:
-            self.count += 1
-            self.least = min(self.least, value)
-            self.most = max(self.most, value)
+            self._fold(1, value, value)
+
+    def add_all(self, values: Sequence[float], lines: Sequence[int]) -> None:
+        """Count many numbers, those of `lines`; far faster than one by one."""
+        if values and isfinite(sum(values)):
+            self._fold(len(values), min(values), max(values))
+            return
+        for value, line in zip(values, lines, strict=True):
+            self.add(value, line)
+
+    def _fold(self, count: int, least: float, most: float) -> None:
+        self.least = min(self.least, least) if self.count else least
+        self.most = max(self.most, most) if self.count else most
+        self.count += count
 
 
 _UNIT_IN_NAME: Final = re.compile(r"(?P<name>[^\[(]*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*")

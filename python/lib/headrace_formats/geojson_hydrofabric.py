@@ -112,7 +112,7 @@ def _add(
         _check_place([ring[0] for each in polygons for ring in each if ring], crs, where, report)
         area = next((properties[name] for name in _AREAS if name in properties), None)
         area = None if area is None else float(area)
-        check_area(where, area, polygons, crs, report)
+        check_area(where, area, fabric.drawn(polygons), crs, report)
         fabric.add_catchment(id_, to, area, polygons, crs)
     else:
         report.error(where, f"a geometry of the type {str(kind)[:40]!r} is in no hydrofabric")

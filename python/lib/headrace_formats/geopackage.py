@@ -52,6 +52,14 @@ class Tables:
         # The names are ours, and the table's is one of the file's that is checked to be plain.
         return self._connection.execute(f'SELECT {wanted} FROM "{table}"')  # noqa: S608
 
+    def count(self, table: str) -> int:
+        """The number of rows of a table."""
+        if table not in self.columns:
+            raise FormatError(f"the table {table} is missing")
+        # The name is one of the file's that is checked to be plain.
+        found = self._connection.execute(f'SELECT count(*) FROM "{table}"')  # noqa: S608
+        return int(found.fetchone()[0])
+
     def reference_system(self, table: str) -> str:
         """The name of the reference system of a table of features, such as `EPSG:5070`."""
         named = dict(self.rows("gpkg_geometry_columns", ("table_name", "srs_id")))

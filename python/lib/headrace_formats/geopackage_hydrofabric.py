@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from headrace_formats.base import Field, FileDomain, checked_names
 from headrace_formats.errors import FormatError
-from headrace_formats.fabric import CRS84, Crs, Fabric, check_area, file_domain
+from headrace_formats.fabric import (
+    CRS84,
+    MOST_COUNTED,
+    Crs,
+    Fabric,
+    check_area,
+    file_domain,
+)
 from headrace_formats.geopackage import Tables, opened
 from headrace_formats.report import Report
 from headrace_formats.wkb import read_geometry
@@ -34,8 +41,8 @@ FIELDS: Final = (
     Field("nexus.toid", "", "the flowpath `wb-…` below, which is the catchment `cat-…`"),
 )
 WARNS: Final = (
-    "an area is missing, not above 0, or not that of the shape (by more than a tenth; in "
-    "longitude and latitude, and in EPSG:5070)",
+    "an area is missing, not above 0, or not that of the shape (by more than a tenth; of the "
+    "first 2,000, in longitude and latitude or EPSG:5070)",
     "a catchment flows to a nexus that is not there, or water flows in a circle",
 )
 
@@ -45,6 +52,7 @@ def read_fabric(path: Path, layout: Layout, report: Report) -> FileDomain:
     with opened(path) as tables:
         _check_layout(tables, layout)
         fabric = Fabric()
+        fabric.is_counted = tables.count("divides") <= MOST_COUNTED
         _divides(tables, layout, fabric, report)
         _nexuses(tables, fabric, report)
         fabric.flowpaths = int("flowpaths" in tables.columns)
@@ -75,9 +83,10 @@ def _divides(tables: Tables, layout: Layout, fabric: Fabric, report: Report) -> 
     columns = (layout.divide_id, "toid", "areasqkm", "geom")
     for where, id_, to, (area, blob) in _features(tables, "divides", columns, report):
         try:
-            _, shape = read_geometry(blob) if blob is not None else ([], [])
+            counts = fabric.is_counted and blob is not None
+            _, shape = read_geometry(blob) if counts else ([], [])
             area = None if area is None else float(area)
-            check_area(where, area, shape, crs, report)
+            check_area(where, area, fabric.drawn(shape), crs, report)
             fabric.add_catchment(id_, to, area, shape, crs)
         except FormatError as error:
             report.error(where, error.message)

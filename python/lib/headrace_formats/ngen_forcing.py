@@ -67,6 +67,7 @@ WARNS: Final = (
 
 _WET_STEPS: Final = 24
 _FAINT: Final = 1e-5  # mm/s: less than any gauge or radar tells; 36 mm/h, where it is meant as m/s
+_ROWS_AT_ONCE: Final = 4096
 _SHIFTS: Final = (-1, 1)
 
 
@@ -179,16 +180,27 @@ class Columns:
         self._known = known
         self.numbers = {place: Numbers() for place in known}
         self._rain = {place: array("d") for place, each in known.items() if each in (RATE, DEPTH)}
+        self._rows: list[Sequence[float]] = []
+        self._lines: list[int] = []
 
     def add(self, values: Sequence[float], line: int) -> None:
         """Count the numbers of one row."""
+        self._rows.append(values)
+        self._lines.append(line)
+        if len(self._rows) >= _ROWS_AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
         for place, numbers in self.numbers.items():
-            numbers.add(values[place], line)
-        for place, series in self._rain.items():
-            series.append(values[place])
+            column = [row[place] for row in self._rows]
+            numbers.add_all(column, self._lines)
+            if place in self._rain:
+                self._rain[place].extend(column)
+        self._rows, self._lines = [], []
 
     def check(self, names: Sequence[str], step_s: float | None, report: Report) -> None:
         """Point out what is physically wrong; `names` are those of the columns in the file."""
+        self._count()
         for place, numbers in self.numbers.items():
             where = f"column {names[place]}"
             if numbers.missing:

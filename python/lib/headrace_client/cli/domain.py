@@ -92,7 +92,18 @@ def list_detectors(form: str) -> None:
     Example: headrace dataset domain list_detectors
     """
     formats = [
-        {"name": each.name, "summary": each.summary, "categories": list(each.categories)}
+        {
+            "name": each.name,
+            "summary": each.summary,
+            "categories": list(each.categories),
+            "indexes": [{"index": index, "from": source} for index, source in each.indexes],
+            "fields": [
+                {"name": field.name, "unit": field.unit, "about": field.about}
+                for field in each.fields
+            ],
+            "warns": list(each.warns),
+            "source": each.source,
+        }
         for each in _formats().describe_all()
     ]
     lines = [(each["name"], each["summary"], " ".join(each["categories"])) for each in formats]
