@@ -18,7 +18,6 @@ from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index
 
-
 _MOST_BESIDE_BYTES: Final = 16 << 20  # of documentation: other archives are not read to the end
 _PIECE_BYTES: Final = 1 << 16
 
