@@ -112,6 +112,8 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
             asker.ask("GET", f"{one}/{part}", 200, job=each)
     asker.ask("GET", one, 200, query="?after_version=1&wait=30", job=job)
     asker.ask("GET", f"{one}/logs", 200, query="?stream=out&offset=1", job=job)
+    asker.ask("GET", f"{one}/usage", 200, query="?attempt=1&since=2000-01-01", job=job)
+    asker.ask("GET", f"{one}/usage", 200, query="?rank=0", job=waits)
     many = _job("sh", "-c", "exit {index}", array={"count": 2}, retry={"limit": 0})
     tasks = asker.ask("POST", "/jobs", 201, many)["id"]
     until(lambda: headrace.job(tasks)["status"].startswith("CLOSED"), "the tasks to end")

@@ -8,6 +8,7 @@ import time
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from headrace_adapters.redis.services import ServiceStore
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId, NodeId, job_id
 from headrace_model.resources import Resources
+from headrace_model.usage import Sample
 from headrace_model.work import Verb, Work
 from headrace_model.worker import (
     ExitCause,
@@ -32,6 +34,7 @@ from headrace_model.worker import (
     WorkerExit,
     WorkerKey,
     WorkerLaunch,
+    WorkerUsage,
 )
 from headrace_ports.backend import Backend
 from headrace_wire.records import encode_work
@@ -292,6 +295,60 @@ async def test_clean_forgets_what_ended_and_refuses_what_lives(bench: Bench) -> 
     await bench.backend.clean(bench.job, 1)
     await bench.backend.clean(bench.job, 1)
     assert await bench.backend.list() == ()
+
+
+async def test_usage_tells_of_workers_until_they_are_cleaned(bench: Bench) -> None:
+    assert await bench.backend.usage() == ()
+    held, block = 64 * 2**20, "exec dd if=/dev/zero of=/dev/null count=1000000000"
+    began_ms = time.time_ns() // 1_000_000
+    await bench.backend.start(bench.launch(f"{block} bs={held}", memory=256 * 2**20))
+    seen: list[Sample] = []
+
+    async def grows() -> bool:
+        for used in await bench.backend.usage():
+            assert used.key == WorkerKey(bench.job, 1, 0)
+            if not seen or used.sample.at_ms > seen[-1].at_ms:
+                seen.append(used.sample)
+        last = seen[-1] if seen else None
+        return last is not None and last.memory_bytes >= held and last.cpu_ms > seen[0].cpu_ms
+
+    await wait_until(grows, "what it uses to be seen twice", within_s=WAIT_S)
+    for before, after in pairwise(seen):
+        assert began_ms <= before.at_ms < after.at_ms
+        assert before.cpu_ms <= after.cpu_ms
+        assert before.read_bytes <= after.read_bytes
+        assert before.written_bytes <= after.written_bytes
+    await bench.backend.kill(bench.job, 1)
+    await bench.exit_of(WorkerKey(bench.job, 1, 0))
+    (used,) = await bench.backend.usage()
+    assert used.sample.memory_bytes == 0
+    assert used.sample.cpu_ms >= seen[-1].cpu_ms
+    await bench.backend.clean(bench.job, 1)
+    assert await bench.backend.usage() == ()
+
+
+async def test_usage_of_tasks_is_that_of_their_rank(bench: Bench) -> None:
+    block = "exec dd if=/dev/zero of=/dev/null bs=1M count=1000000000"
+    tasks = tasks_of(bench, block, range(2))
+    await bench.backend.queue(2, shared(bench), tasks)
+
+    async def seen() -> WorkerUsage | None:
+        used = await bench.backend.usage()
+        return used[0] if used and used[0].sample.memory_bytes >= 2 * 2**20 else None
+
+    used = await wait_until(seen, "both to be seen", within_s=WAIT_S)
+    assert used is not None
+    assert used.key == WorkerKey(bench.job, 1, 0)
+    await bench.backend.kill(bench.job, 1)
+    for task in tasks:
+        await bench.exit_of(task.key)
+    await bench.backend.clean_tasks([task.key for task in tasks])
+    (kept,) = await bench.backend.usage()
+    assert kept.key == used.key
+    assert kept.sample.memory_bytes == 0
+    assert kept.sample.cpu_ms >= used.sample.cpu_ms
+    await bench.backend.clean(bench.job, 1)
+    assert await bench.backend.usage() == ()
 
 
 def tasks_of(bench: Bench, script: str, indices: range) -> list[TaskLaunch]:

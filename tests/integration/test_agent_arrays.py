@@ -173,7 +173,8 @@ async def test_every_task_runs_with_its_own_values_output_and_log(bench: ArrayBe
     assert bench.begun() == dict.fromkeys(range(6), 1)
     await bench.one.cleaned(job)
     logs = bench.one.data.store / "logs" / job.id / "1"
-    assert {path.name for path in logs.iterdir()} <= {"0.index", "0.0.out", "0.1.out"}
+    names_in_store = {path.name for path in logs.iterdir()}
+    assert names_in_store <= {"0.index", "0.0.out", "0.1.out", "0.usage"}
     index = (logs / "0.index").read_text()
     for task, name in enumerate(names):
         line = find_line(index, task, "out")

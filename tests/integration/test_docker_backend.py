@@ -231,14 +231,14 @@ async def test_an_end_tells_the_most_memory_that_was_seen(
     await bench.backend.start(launch)
 
     def seen() -> bool:
-        return bench.backend._followers._peaks.get(launch.key, 0) >= held
+        return bench.backend._followers._usage.peak(launch.key) >= held
 
     await wait_until(seen, "it to be seen", within_s=WAIT_S)
     await bench.backend.stop(bench.job, 1, 0.0)
     ended = await bench.exit_of(launch.key)
     assert held <= ended.peak_memory_bytes < limit
     await bench.backend.clean(bench.job, 1)
-    assert bench.backend._followers._peaks == {}
+    assert bench.backend._followers._usage.peak(launch.key) == 0
     too_much = await bench.run(f"exec dd if=/dev/zero of=/dev/null bs={2 * limit}", attempt=2,
                                memory=limit)  # fmt: skip
     assert (too_much.cause, too_much.peak_memory_bytes) == (ExitCause.OOM, limit)

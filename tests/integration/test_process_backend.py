@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from headrace_model.worker import (
     ExitCause,
     MemoryLimitBy,
     RunningWorker,
+    TaskLaunch,
     WorkerExit,
     WorkerKey,
     WorkerLaunch,
+    WorkerUsage,
 )
 from tests.support.process_bench import (
     BARE,
@@ -257,14 +260,33 @@ async def test_two_hundred_short_workers_all_tell_their_end(bench: Bench) -> Non
 async def test_usage_counts_the_whole_tree(bench: Bench) -> None:
     code = f"{EAT}\nimport time; time.sleep(600)"
     await bench.start("sh", "-c", f"{sys.executable} -c '{code}'; :")
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            (used,) = await bench.backend.usage()
-            if used.rss_bytes > 300_000_000:
-                break
+
+    async def seen() -> WorkerUsage | None:
+        (used,) = await bench.backend.usage()
+        return used if used.sample.memory_bytes > 300_000_000 else None
+
+    used = await wait_until(seen, "its memory", within_s=WAIT_S)
+    assert used is not None
     assert used.key == WorkerKey(bench.job, 1, 0)
-    assert used.processes == 2
-    assert used.cpu_s > 0
+    assert used.sample.cpu_ms > 0
+
+
+async def test_what_ended_workers_used_is_kept_until_they_are_cleaned(bench: Bench) -> None:
+    shared = replace(bench.launch("true"), cwd="/", stdout=str(bench.folder / "slot"))
+    cpu_ms = [0]
+    for index, turns in enumerate((300_000, 10_000, 10_000)):
+        key = WorkerKey(bench.job, 1, 0, 1, index)
+        burns = ("sh", "-c", f"i=0; while [ $i -lt {turns} ]; do i=$((i+1)); done")
+        await bench.backend.queue(1, shared, [TaskLaunch(key, burns, {})])
+        await bench.exit_of_key(key)
+        await bench.backend.clean_tasks([key])
+        (used,) = await bench.backend.usage()
+        assert (used.key, used.sample.memory_bytes) == (WorkerKey(bench.job, 1, 0), 0)
+        assert used.sample.cpu_ms > cpu_ms[-1]
+        cpu_ms.append(used.sample.cpu_ms)
+    assert await bench.backend.usage() == (used,), "nothing was used since"
+    await bench.backend.clean(bench.job, 1)
+    assert await bench.backend.usage() == ()
 
 
 async def test_a_living_attempt_is_not_cleaned(bench: Bench) -> None:

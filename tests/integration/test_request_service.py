@@ -26,7 +26,7 @@ from headrace_wire.people import decode_user
 from tests.support.cut_line import cut_line
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
-from tests.support.request_desk import JOB, NODE, Desk, running_desk
+from tests.support.request_desk import JOB, NODE, Desk, agent_with, running_desk
 from tests.support.wait import wait_until
 
 
@@ -391,36 +391,6 @@ async def test_datasets_pass_through_with_the_user_and_ranges(desk: Desk) -> Non
         assert answer.status == 404
 
 
-@contextlib.asynccontextmanager
-async def _agent(redis_url: str, files: dict[str, bytes]) -> AsyncIterator[None]:
-    """A stand-in for an agent: answers each want with what a file holds now."""
-    redis = await asyncio.to_thread(Redis, redis_url)
-    pubsub = redis.client.pubsub()
-    await pubsub.subscribe("hr:logs:want")
-
-    async def serve() -> None:
-        async for message in pubsub.listen():
-            if message["type"] != "message":
-                continue
-            want = json.loads(message["data"])
-            data = files.get(want["name"])
-            piece = {"offset": want["offset"], "data": "", "eof": True, "state": "running"}
-            if data is None:
-                piece["state"] = "gone"
-            else:
-                piece["data"] = data[want["offset"] :].decode()
-            await redis.client.publish(want["reply"], json.dumps(piece))
-
-    serving = asyncio.ensure_future(serve())
-    try:
-        yield
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-        await pubsub.aclose()
-        await redis.close()
-
-
 async def test_a_followed_log_is_told_as_it_grows_by_one_answer(
     desk: Desk, redis_server: RedisServer
 ) -> None:
@@ -457,7 +427,7 @@ async def test_a_followed_log_ends_when_the_job_does(
     await desk.join_node()
     job = await desk.submit()
     files = {"0.out": b"one\n"}
-    async with _agent(redis_server.url, files):
+    async with agent_with(redis_server.url, files):
         url = f"http://request/api/v1/jobs/{job}/logs?stream=out&follow=true"
         async with desk.session.get(url) as answer:
             assert answer.status == 200
@@ -480,7 +450,7 @@ async def test_a_log_that_the_node_has_no_more_comes_from_the_store(
     shipped.mkdir()
     (shipped / "0.out").write_bytes(b"kept\n")
     (shipped / "0.err").write_bytes(b"bad\n")
-    async with _agent(redis_server.url, {}):
+    async with agent_with(redis_server.url, {}):
         async with desk.session.get(f"http://request/api/v1/jobs/{job}/logs") as answer:
             assert sorted((await answer.read()).splitlines()) == [b"bad", b"kept"]
         url = f"http://request/api/v1/jobs/{job}/logs?stream=out&offset=2"
@@ -572,7 +542,7 @@ async def test_a_followed_run_shows_its_logs_and_exits_as_its_worker(
     files = {"0.out": b"to out\n", "0.err": b"to err\n"}
     async with (
         _listening(state_dir, redis_server.url) as (desk, environ),
-        _agent(redis_server.url, files),
+        agent_with(redis_server.url, files),
     ):
         await desk.join_node()
         running = asyncio.ensure_future(_cli(environ, "exec", "run", "-f", "--", "x"))

@@ -119,7 +119,9 @@ class Bench:
         return handle
 
     async def exit_of(self, attempt: int = 1, rank: int = 0) -> WorkerExit:
-        key = WorkerKey(self.job, attempt, rank)
+        return await self.exit_of_key(WorkerKey(self.job, attempt, rank))
+
+    async def exit_of_key(self, key: WorkerKey) -> WorkerExit:
         async with asyncio.timeout(WAIT_S):
             async with contextlib.aclosing(self.backend.exits()) as exits:
                 async for found in exits:

@@ -174,3 +174,33 @@ async def running_desk(state_dir: Path, redis_url: str, **keys: Any) -> AsyncIte
     for step in service.close:
         await step()
     await redis.close()
+
+
+@contextlib.asynccontextmanager
+async def agent_with(redis_url: str, files: dict[str, bytes]) -> AsyncIterator[None]:
+    """A stand-in for an agent: answers each want with what a file holds now."""
+    redis = await asyncio.to_thread(Redis, redis_url)
+    pubsub = redis.client.pubsub()
+    await pubsub.subscribe("hr:logs:want")
+
+    async def serve() -> None:
+        async for message in pubsub.listen():
+            if message["type"] != "message":
+                continue
+            want = json.loads(message["data"])
+            data = files.get(want["name"])
+            piece = {"offset": want["offset"], "data": "", "eof": True, "state": "running"}
+            if data is None:
+                piece["state"] = "gone"
+            else:
+                piece["data"] = data[want["offset"] :].decode()
+            await redis.client.publish(want["reply"], json.dumps(piece))
+
+    serving = asyncio.ensure_future(serve())
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await pubsub.aclose()
+        await redis.close()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headrace_adapters.backends.nest_memory import V1, V2, Group, homes_in, mounts_in, oom_kills_in
+from headrace_adapters.backends.nest_memory import V1, V2, Group, count_in, homes_in, mounts_in
 
 MOUNTS = """\
 23 1 8:1 / / rw - ext4 /dev/root rw
@@ -26,9 +26,20 @@ def test_the_own_group_is_found() -> None:
 
 
 def test_oom_kills_are_counted_in_both_versions() -> None:
-    assert oom_kills_in("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n") == 2
-    assert oom_kills_in("low 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n") == 1
-    assert oom_kills_in("") == 0
+    assert count_in("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", "oom_kill") == 2
+    assert count_in("low 0\nmax 9\noom 1\noom_kill 1\noom_group_kill 0\n", "oom_kill") == 1
+    assert count_in("", "oom_kill") == 0
+
+
+def test_files_that_are_only_cached_are_no_use_of_memory(tmp_path: Path) -> None:
+    stat = "cache 5\ninactive_file 30\ntotal_inactive_file 40\n"
+    for dialect, used in ((V1, 60), (V2, 70)):
+        folder = tmp_path / dialect.name
+        folder.mkdir()
+        assert Group(str(folder), dialect, "/home").used_bytes() is None
+        (folder / dialect.used).write_text("100\n")
+        (folder / "memory.stat").write_text(stat)
+        assert Group(str(folder), dialect, "/home").used_bytes() == used
 
 
 def test_a_limit_forbids_swap_in_the_words_of_each_version(tmp_path: Path) -> None:

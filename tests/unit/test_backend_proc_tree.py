@@ -43,6 +43,14 @@ def test_this_process_finds_itself() -> None:
     assert proc_tree.read_stat(2**22 + 1) is None
 
 
+def test_bytes_of_block_devices_are_those_that_were_not_taken_back() -> None:
+    text = b"rchar: 1\nwchar: 2\nread_bytes: 70\nwrite_bytes: 90\ncancelled_write_bytes: %d\n"
+    assert proc_tree.parse_io(text % 20) == (70, 70)
+    assert proc_tree.parse_io(text % 100) == (70, 0)
+    assert proc_tree.parse_io(b"") == (0, 0)
+    assert proc_tree.read_io(2**22 + 1) == (0, 0)
+
+
 @given(st.dictionaries(PIDS, PIDS, max_size=12), st.sets(PIDS))
 def test_descendants_are_those_whose_chain_of_parents_meets_a_root(
     parents: dict[int, int], roots: set[int]

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 
 from headrace_client.cli import exits, headrace, run_cli
+from headrace_client.cli.used import cpu_text, peak_text
 from headrace_client.connection import find_connection
 from headrace_client.errors import error_of
 from headrace_client.localfiles import content_hash, files_below
@@ -25,6 +27,7 @@ from headrace_model.errors import (
 )
 from headrace_model.status import Desired, Status
 from headrace_wire.api import JobView, ResourcesView, read_view
+from headrace_wire.usage import UsageView
 from tests.support.said_server import said_server
 
 GOOD = "headrace: 1\nkind: command\ncommand: [echo, hello]\n"
@@ -196,6 +199,25 @@ def _view(status: Status, cause: Cause | None = None, exit_code: int | None = No
 )
 def test_a_followed_job_gives_its_exit_code(view: JobView, code: int) -> None:
     assert exits.code_of_job(view) == code
+
+
+def _used(cpu_s: float | None, mean: float | None, peak: int | None) -> UsageView:
+    return UsageView("0" * 16, 1, 2.0, 4 * 2**30, cpu_s, mean, peak, 1, ())
+
+
+def test_what_was_used_stands_beside_what_is_held() -> None:
+    view = replace(_view(Status.COMPLETED), peak_memory=2**20)
+    full, one, none = (
+        _used(1616.04, 1.834, 2**29),
+        _used(0.5, None, 2**29),
+        _used(None, None, None),
+    )
+    assert cpu_text(full) == "1.83 of 2 on average, 1,616.0 s in all"
+    assert cpu_text(one) == "0.5 s in all"
+    assert [cpu_text(none), cpu_text(None)] == ["", ""]
+    assert peak_text(view, full) == "512.0 MiB of 4.0 GiB"
+    assert [peak_text(view, none), peak_text(view, None)] == ["1.0 MiB", "1.0 MiB"]
+    assert peak_text(_view(Status.RUNNING), None) == ""
 
 
 def test_options_come_before_the_environment_and_that_before_this_machine(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ from headrace_wire.live import LogPiece
 from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
+from headrace_wire.usage import UsageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +226,19 @@ class AsyncClient:
             "outputs"
         ]
         return outputs
+
+    async def usage(
+        self, job: str, *, attempt: int | None = None, rank: int | None = None, since: str = ""
+    ) -> UsageView:
+        """What a job's workers use, or used: of the current attempt unless another is named.
+
+        `rank`: of that worker alone, else of the first 32; `since`: only samples after that time.
+        """
+        asked = {"attempt": attempt, "rank": rank, "since": since}
+        query = {name: value for name, value in asked.items() if value not in (None, "")}
+        return read_view(
+            UsageView, await self._http.json("GET", f"/jobs/{job}/usage", query=query)
+        )
 
     async def desire(self, job: str, verb: str) -> JobView:
         """Stop, restart, cancel, hold or release a job; repeating it is success."""

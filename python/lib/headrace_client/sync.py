@@ -17,6 +17,7 @@ from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
 from headrace_model.status import Status
 from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
 from headrace_wire.live import Change, LogPiece, Snapshot
+from headrace_wire.usage import UsageView
 
 T = TypeVar("T")
 
@@ -114,6 +115,18 @@ class Job:
         """
         return self._background.iterate(
             lambda client: client.follow(self.id, stream=stream, rank=rank, attempt=attempt)
+        )
+
+    def usage(
+        self, *, attempt: int | None = None, rank: int | None = None, since: str = ""
+    ) -> UsageView:
+        """What its workers use, or used, beside what they hold, with samples of each.
+
+        Of the current attempt unless another is named; `rank`: of that worker alone, else of the
+        first 32; `since`: only samples after that time.
+        """
+        return self._call(
+            lambda client: client.usage(self.id, attempt=attempt, rank=rank, since=since)
         )
 
     def tasks(self, *, state: str = "", limit: int = 100) -> Tasks:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import NewType, TypeAlias
 
 from headrace_model.ids import JobId
+from headrace_model.usage import Sample
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,6 +30,11 @@ class WorkerKey:
     def is_task(self) -> bool:
         """Tell whether this is a run of a task."""
         return self.lease > 0
+
+    @property
+    def of_rank(self) -> "WorkerKey":
+        """The key of its rank, which all tasks there share."""
+        return WorkerKey(self.job, self.attempt, self.rank)
 
     def __str__(self) -> str:
         task = f".{self.lease}.{self.index}" if self.is_task else ""
@@ -171,9 +177,7 @@ WorkerState: TypeAlias = RunningWorker | WorkerExit
 
 @dataclass(frozen=True, slots=True)
 class WorkerUsage:
-    """What a running worker's whole tree has used: CPU seconds so far, resident bytes now."""
+    """What a worker uses; `key` names a rank: the tasks of an array that it runs are one."""
 
     key: WorkerKey
-    cpu_s: float
-    rss_bytes: int
-    processes: int
+    sample: Sample

@@ -22,6 +22,7 @@ from headrace_model.worker import (
     WorkerKey,
     WorkerLaunch,
     WorkerState,
+    WorkerUsage,
 )
 
 
@@ -62,6 +63,14 @@ class Backend(Protocol):
 
     async def list(self) -> tuple[WorkerState, ...]:
         """All workers that were not cleaned, in the order of their start."""
+
+    async def usage(self) -> tuple[WorkerUsage, ...]:
+        """What the workers use that were not cleaned, a rank each; asked for every few seconds.
+
+        A sample may be some seconds old; its time says so. Workers that have ended hold no memory
+        and keep what they had used, as far as it is known; a rank of which nothing is known is
+        left out. What counts up may begin anew when what watches over the workers died.
+        """
 
     def exits(self) -> AsyncIterator[WorkerExit]:
         """Exits as they happen, after all earlier ones that were not cleaned.

@@ -31,6 +31,7 @@ from headrace_agent.outputs import Detect, Outputs
 from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
+from headrace_agent.usage import UsageRecorder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError, NotFound
@@ -65,6 +66,7 @@ class Tools:
     detect: Detect
     report: Report
     tasks: TaskDesk
+    usage: UsageRecorder
     settings: Settings
 
 
@@ -285,10 +287,11 @@ class AttemptOnNode:
         return Fact(fact.node, fact.job, fact.attempt, fact.kind, outputs=outputs)
 
     async def _clean(self, work: Work) -> None:
-        """Ship the logs, then leave nothing of the attempt on this node."""
+        """Ship the logs and samples, then leave nothing of the attempt on this node."""
         await self.bar()
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
         await finish(self.folder.remove_secrets)
+        await self._tools.usage.last(work.job, work.attempt)
         try:
             await self._ship_logs(work)
         except HeadraceError as error:

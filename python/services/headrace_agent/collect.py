@@ -18,7 +18,7 @@ from headrace_model.errors import HeadraceError, InvalidName
 from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
-_LOG = re.compile(r"[0-9]{1,9}\.([0-9]{1,9}\.)?(out|err)|[0-9]{1,9}\.index")
+_LOG = re.compile(r"[0-9]{1,9}\.([0-9]{1,9}\.)?(out|err)|[0-9]{1,9}\.(index|usage)")
 
 
 class BadOutput(HeadraceError):
@@ -119,7 +119,7 @@ def _read(path: str, name: str, folder_fd: int) -> FoundFile:
 
 
 def find_logs(folder: Path, limit_bytes: int) -> tuple[FoundFile, ...]:
-    """The workers' log files that hold something, cut to their limit first.
+    """The workers' log files that hold something, and their samples, cut to their limit first.
 
     The folder is the worker's to write into: whatever else lies there, or is no plain file, is
     left out.

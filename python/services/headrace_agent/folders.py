@@ -34,7 +34,7 @@ class AttemptFolder:
 
     @property
     def logs(self) -> Path:
-        """`<rank>.out` and `<rank>.err` of each worker."""
+        """`<rank>.out` and `<rank>.err` of each worker, and `<rank>.usage`: its samples."""
         return self.root / "logs"
 
     @property

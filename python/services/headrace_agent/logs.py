@@ -1,4 +1,7 @@
-"""Showing the logs of this node's workers to those who follow them, while they do."""
+"""Showing the logs of this node's workers to those who follow them, while they do.
+
+A worker's samples are read in the same way, but not followed: their file is thinned now and then.
+"""
 
 import asyncio
 import codecs
@@ -15,6 +18,7 @@ from headrace_model.ids import NodeId, parse_job_id
 from headrace_model.worker import WorkerState
 from headrace_ports.backend import Backend
 from headrace_service.logs import logger
+from headrace_wire.usage import USAGE
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.log_wants import LogWants
@@ -45,14 +49,14 @@ def read_want(text: str, node: NodeId) -> Want | None:
         if plain["node"] != node:
             return None
         rank, _, stream = str(plain["name"]).partition(".")
-        if not rank.isdigit() or stream not in ("out", "err"):
+        if not rank.isdigit() or stream not in ("out", "err", USAGE):
             raise InvalidInput("no worker has a log of that name")
         return Want(
             folder=f"{parse_job_id(plain['job'])}.{int(plain['attempt'])}",
             name=f"{int(rank)}.{stream}",
             offset=max(0, int(plain["offset"])),
             reply=str(plain["reply"]),
-            follow=bool(plain["follow"]),
+            follow=bool(plain["follow"]) and stream != USAGE,
             task=None if plain.get("task") is None else int(plain["task"]),
             lease_s=min(60.0, float(plain["lease_ms"]) / 1000),
         )

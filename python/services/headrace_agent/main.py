@@ -31,6 +31,7 @@ from headrace_agent.logs import LogAnswers
 from headrace_agent.service import Agent, Swarm
 from headrace_agent.settings import Settings
 from headrace_agent.transfers import Transfers
+from headrace_agent.usage import UsageRecorder
 from headrace_formats.runner import detect_folder
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId, check_name
@@ -77,6 +78,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     cache = Cache(state / "cache" / "sha256", settings.cache_limit_bytes, transfers)
     machine = Machine(settings.backend, running.engine_version, cache, state, settings.gpus)
     nodes = NodeStore(redis)
+    usage = UsageRecorder(running.backend, state / "attempts")
 
     async def report(fact: Fact) -> bool:
         return await agent.report(fact)
@@ -97,6 +99,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         detect=_detect,
         report=report,
         tasks=TaskDesk(ArrayStore(redis), node, lambda call: agent.fenced(call)),
+        usage=usage,
         settings=settings,
     )
     agent = Agent(
@@ -126,7 +129,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         name="agent",
         # Redis is opened by the agent itself: exclusive workers are watched without it too.
         open=[data.open, *([joining.run] if joining else [])],
-        loops=[agent.run, logs.run],
+        loops=[agent.run, logs.run, usage.run],
         app=make_app(
             "agent",
             ready=redis.ping,

@@ -27,6 +27,7 @@ from headrace_request.api.people import LOGIN, PeopleRoutes
 from headrace_request.api.requests import CALLER_KEY
 from headrace_request.api.streams import add_datasets, add_logs, add_nodes
 from headrace_request.api.traffic import limit_requests
+from headrace_request.api.usage import add_usage
 from headrace_request.core.room import Watermarks
 from headrace_request.core.throttle import Throttle
 from headrace_request.service.archive import Archive
@@ -44,6 +45,7 @@ from headrace_request.service.peers import Peer
 from headrace_request.service.people import People
 from headrace_request.service.room import Room
 from headrace_request.service.tasklogs import TaskLogs
+from headrace_request.service.usage import UsageReader
 from headrace_request.service.waiters import Waiters
 from headrace_request.settings import Settings
 from headrace_service.http import InternalToken, make_app
@@ -111,6 +113,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, scheduler, settings).add_to(app)
     add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
+    add_usage(app, desk, UsageReader(reader, data.shipped_log, held))
     add_datasets(app, data)
     add_nodes(app, node_desk)
     add_maintenance(app, MaintenanceDesk(MaintenanceStore(redis), store))

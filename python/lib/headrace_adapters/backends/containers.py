@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from headrace_model.ids import JobId
 from headrace_model.service import service_name
+from headrace_model.usage import Sample
 from headrace_model.worker import (
     ExitCause,
     Handle,
@@ -259,6 +260,28 @@ def memory_of(stats: Mapping[str, Any]) -> int:
     inside = memory.get("stats") or {}
     cached = inside.get("total_inactive_file", inside.get("inactive_file", 0))
     return max(0, int(memory.get("usage", 0)) - int(cached))
+
+
+def sample_of(stats: Mapping[str, Any], at_ms: int) -> Sample | None:
+    """What a sample says a container has used; None where it does not run.
+
+    Names of operations are capital with cgroup v1 and small with v2. Without a network of its own
+    nothing is counted; in each, its own are added up.
+    """
+    cpu_ns = int(((stats.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0))
+    if not cpu_ns:
+        return None
+    moved = (stats.get("blkio_stats") or {}).get("io_service_bytes_recursive") or ()
+    read, written = (
+        sum(int(each["value"]) for each in moved if each["op"].lower() == way)
+        for way in ("read", "write")
+    )
+    networks = (stats.get("networks") or {}).values()
+    received, sent = (
+        sum(int(each[way]) for each in networks) if networks else None
+        for way in ("rx_bytes", "tx_bytes")
+    )
+    return Sample(at_ms, cpu_ns // 1_000_000, memory_of(stats), read, written, received, sent)
 
 
 def lost(known: Known, at_ms: int) -> WorkerExit:

@@ -35,6 +35,7 @@ from headrace_model.worker import (
     WorkerKey,
     WorkerLaunch,
     WorkerState,
+    WorkerUsage,
 )
 
 _AGAIN_S: Final = 0.5
@@ -171,8 +172,13 @@ class DockerBackend:
         if living := await self._living(job, attempt):
             raise Conflict(f"worker {living[0].key} still lives")
         await self._remove(self._of(job, attempt))
+        self._followers.forget_attempt((job, attempt))
         if self._services:
             await self._services.forget(job, attempt)
+
+    async def usage(self) -> tuple[WorkerUsage, ...]:
+        """What the workers use, as the last look at each has shown."""
+        return self._followers.usage()
 
     async def clean_tasks(self, keys: Sequence[WorkerKey]) -> None:
         """Remove the containers of some tasks whose exits were told."""

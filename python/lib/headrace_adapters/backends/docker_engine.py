@@ -26,8 +26,11 @@ from headrace_adapters.backends.docker_logs import LogCopy
 from headrace_adapters.backends.registry_logins import RegistryLogins, registry_of
 from headrace_adapters.threads import Threads, to_end
 from headrace_model.errors import Forbidden, HeadraceError, InvalidInput, NotFound, Unavailable
+from headrace_model.usage import Sample
 
 _PULLS: Final = 2
+_OK: Final = 200
+_GONE: Final = 404
 _CONFLICT: Final = 409
 _LOOK_S: Final = 0.1
 _TAIL_LINES: Final = 40
@@ -215,14 +218,31 @@ class Engine:
         found: Mapping[str, Any] = await self._ask(lambda api: api.inspect_container(id_))
         return found
 
-    async def memory_bytes(self, id_: str) -> int:
-        """What a container uses now, without the files that are only cached; 0: it runs not."""
+    async def sample(self, id_: str) -> Sample | None:
+        """What a container has used until now; None: it runs not. Raises `Gone`, `Unavailable`.
 
-        def ask(api: Any) -> int:
-            found: Mapping[str, Any] = api.stats(id_, stream=False, one_shot=True)
-            return containers.memory_of(found)
-
-        return await self._ask(ask)
+        Engines collect once a second, and who asks for one look waits for that, up to a second:
+        no thread does. Without `one-shot` it would be two looks, to tell of a rate.
+        """
+        version = await self._ask(lambda api: str(api.api_version))
+        path = f"/v{version}/containers/{id_}/stats?stream=false&one-shot=true"
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                reader, writer = await asyncio.open_unix_connection(self._calls.socket)
+                try:
+                    # HTTP 1.0: the answer ends with the connection, and comes in one piece.
+                    writer.write(f"GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+                    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+                finally:
+                    writer.close()
+            status = int(head.split()[1])
+            if status == _GONE:
+                raise Gone(f"there is no container {id_}")
+            if status != _OK:
+                raise Unavailable(f"the engine told nothing of container {id_}: {status}")
+            return containers.sample_of(json.loads(body), time.time_ns() // 1_000_000)
+        except (OSError, ValueError, LookupError) as error:
+            raise Unavailable(f"container {id_} could not be sampled: {error!r}") from error
 
     async def list(self, labels: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         """The containers that have these labels, running or not."""

@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +11,10 @@ from headrace_adapters.backends import containers
 from headrace_adapters.backends.containers import Known
 from headrace_adapters.backends.docker_engine import Engine
 from headrace_adapters.backends.docker_errors import Gone
+from headrace_adapters.backends.docker_usage import ContainerUsage
 from headrace_adapters.backends.ends import Attempt, Ends
 from headrace_model.errors import Unavailable
-from headrace_model.worker import WorkerExit, WorkerKey
+from headrace_model.worker import WorkerExit, WorkerKey, WorkerUsage
 
 SAMPLE_S: Final = 5.0
 _AGAIN_S: Final = 0.5
@@ -30,7 +30,7 @@ class Followers:
         self._ends = ends
         self._over = over
         self._tasks: dict[WorkerKey, asyncio.Task[None]] = {}
-        self._peaks: dict[WorkerKey, int] = {}
+        self._usage = ContainerUsage(engine)
         self._sampling: asyncio.Task[None] | None = None
         self.here: dict[WorkerKey, Known] = {}
 
@@ -46,8 +46,16 @@ class Followers:
         if task := self._tasks.get(key):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        self._peaks.pop(key, None)
+        self._usage.forget(key)
         return self.here.pop(key, None)
+
+    def forget_attempt(self, attempt: Attempt) -> None:
+        """Forget what its tasks used."""
+        self._usage.forget_attempt(attempt)
+
+    def usage(self) -> tuple[WorkerUsage, ...]:
+        """What was last seen of each rank that was not forgotten."""
+        return self._usage.tell(self._tasks)
 
     def follow(self, known: Known, *, seen: bool) -> None:
         """Take a worker's output and end from the engine, once. `seen`: it was just running."""
@@ -58,14 +66,9 @@ class Followers:
                 self._sampling = asyncio.create_task(self._sample())
 
     async def _sample(self) -> None:
-        """See now and then what memory the workers use, one after the other: the engine takes
-        some milliseconds for each."""
+        """See now and then what the workers use."""
         while True:
-            for key in tuple(self._tasks):
-                if known := self.here.get(key):
-                    with suppress(Gone, Unavailable):
-                        used = await self._engine.memory_bytes(known.id)
-                        self._peaks[key] = max(used, self._peaks.get(key, 0))
+            await self._usage.look(self._tasks, self.here)
             await asyncio.sleep(SAMPLE_S)
 
     async def _to_end(self, known: Known, seen: bool) -> None:
@@ -105,7 +108,7 @@ class Followers:
             ends=(known.begin("out") + sizes[0], known.begin("err") + sizes[1]),
             last_words=await asyncio.to_thread(_tail, known.stderr, known.begin("err")),
             seen=seen,
-            peak_memory_bytes=self._peaks.get(known.key, 0),
+            peak_memory_bytes=self._usage.peak(known.key),
             now_ms=_now_ms(),
         )
 

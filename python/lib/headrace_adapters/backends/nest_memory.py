@@ -18,6 +18,8 @@ class Dialect(NamedTuple):
     limit: str
     swap: str
     swap_is_sum: bool
+    used: str
+    cached: str
     peak: str
     events: str
 
@@ -30,6 +32,8 @@ V1: Final = Dialect(
     "memory.limit_in_bytes",
     "memory.memsw.limit_in_bytes",
     True,
+    "memory.usage_in_bytes",
+    "total_inactive_file",
     "memory.max_usage_in_bytes",
     "memory.oom_control",
 )
@@ -39,6 +43,8 @@ V2: Final = Dialect(
     "memory.max",
     "memory.swap.max",
     False,
+    "memory.current",
+    "inactive_file",
     "memory.peak",
     "memory.events",
 )
@@ -59,11 +65,11 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def oom_kills_in(text: str) -> int:
-    """The count of OOM kills in `memory.oom_control` (v1) or `memory.events` (v2)."""
+def count_in(text: str, wanted: str) -> int:
+    """The value of a name in a file of names and values, such as `memory.events`; else 0."""
     for line in text.splitlines():
         name, _, value = line.partition(" ")
-        if name == "oom_kill":
+        if name == wanted:
             return int(value)
     return 0
 
@@ -100,9 +106,17 @@ class Group:
     def oom_kills(self) -> int:
         """How often the kernel has killed a process of the group."""
         try:
-            return oom_kills_in(_read(f"{self.path}/{self.dialect.events}"))
+            return count_in(_read(f"{self.path}/{self.dialect.events}"), "oom_kill")
         except OSError:
             return 0
+
+    def used_bytes(self) -> int | None:
+        """The use now without files that are only cached; None where it can't be read."""
+        try:
+            used = int(_read(f"{self.path}/{self.dialect.used}"))
+            return max(0, used - count_in(_read(f"{self.path}/memory.stat"), self.dialect.cached))
+        except (OSError, ValueError):
+            return None
 
     def peak_bytes(self) -> int:
         """The highest use so far; 0 on kernels that don't tell (v2 before Linux 5.19)."""

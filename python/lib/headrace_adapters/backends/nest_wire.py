@@ -11,7 +11,7 @@ has the same `id` and either the answer's fields or `error: {code, message}`. A 
 | queue | job, attempt, slots, env, cwd, memory, exclusive, logs, tasks (see `nest_queue`) | |
 | stop | job, attempt, grace_ms | left: the keys not yet gone |
 | list | after (a sequence number, 0 first), at most | workers, last, more |
-| usage | | usage: [{key, cpu_s, rss, processes}] |
+| usage | | usage: [{key (of a rank), cpu_s, read, written, memory, at_ms}] |
 | forget | job, attempt, maybe keys: only those of its workers | forgot |
 | subscribe | | |
 | shutdown | | |

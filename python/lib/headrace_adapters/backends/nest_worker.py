@@ -5,6 +5,7 @@ from typing import Final
 
 from headrace_adapters.backends.nest_journal import Record
 from headrace_adapters.backends.nest_memory import Group
+from headrace_adapters.backends.nest_usage import Used
 
 SAMPLED: Final = "SAMPLED"
 
@@ -17,8 +18,9 @@ class Worker:
     """
 
     __slots__ = (
-        "boot", "cpu_s", "deadline", "exclusive", "exit", "group", "key", "log", "lost", "memory",
+        "boot", "deadline", "exclusive", "exit", "group", "key", "log", "lost", "memory",
         "number", "over_limit", "peak", "pending", "pid", "start", "status",
+        "used",
     )  # fmt: skip
 
     def __init__(self, record: Record, number: int) -> None:
@@ -39,7 +41,7 @@ class Worker:
         self.over_limit = False
         self.deadline: float | None = None
         self.peak = 0
-        self.cpu_s = 0.0
+        self.used = Used()
 
     @property
     def running(self) -> bool:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final
 
-from headrace_adapters.backends import nest_tree, proc_tree
+from headrace_adapters.backends import nest_tree, nest_usage, proc_tree
 from headrace_adapters.backends.nest_journal import Journal, Record
 from headrace_adapters.backends.nest_memory import MemoryGroups
 from headrace_adapters.backends.nest_spawn import NotStarted, spawn
@@ -52,6 +52,7 @@ class Workers:
         self._mains: dict[int, str] = {}
         self._sessions: dict[int, str] = {}
         self._orphans = nest_tree.Orphans()
+        self._ranks = nest_usage.Ranks()
         self._next_number = 1
         self._sample_at = 0.0
         self._end_at = 0.0
@@ -143,6 +144,8 @@ class Workers:
                 raise Unavailable(f"the nest's journal can't be written: {error}") from error
         for key in keys:
             del self._workers[key]
+        if only is None:
+            self._ranks.forget(job, attempt)
         return keys
 
     def page(self, after: int, most: int) -> tuple[list[Record], int, bool]:
@@ -153,16 +156,16 @@ class Workers:
         return [worker.record for worker in shown], last, len(rest) > most
 
     def usage(self) -> list[Message]:
-        """What each living worker's tree has used so far."""
-        found = []
-        for key, stats in self._members().items():
+        """What the workers of each rank have used so far, and the memory that they use now."""
+        living = {}
+        for key, stats in (self._members() if self._mains else {}).items():
             worker = self._workers[key]
-            ticks = sum(stat.cpu_ticks for stat in stats)
-            # What an ended orphan had used leaves the sum; the figure shall not fall for that.
-            worker.cpu_s = max(worker.cpu_s, ticks / proc_tree.TICKS_PER_S)
-            rss = sum(stat.rss_bytes for stat in stats)
-            found.append({"key": key, "cpu_s": worker.cpu_s, "rss": rss, "processes": len(stats)})
-        return found
+            worker.used = worker.used.at_least(nest_usage.of_processes(stats))
+            memory = worker.group.used_bytes() if worker.group else None
+            if memory is None:
+                memory = sum(stat.rss_bytes for stat in stats)
+            living[key] = (worker.used, memory)
+        return self._ranks.tell(living, time.time_ns() // 1_000_000)
 
     @property
     def living(self) -> int:
@@ -196,6 +199,7 @@ class Workers:
                 worker = self._workers[key]
                 worker.status = status
                 worker.peak = max(worker.peak, used.ru_maxrss * 1024)
+                worker.used = worker.used.at_least(nest_usage.of_rusage(used))
         if ended:
             self._end_at = 0.0
 
@@ -411,6 +415,8 @@ class Workers:
         worker.exit, worker.pending = worker.pending, None
         if worker.group is not None:
             worker.group.remove()
+        if not worker.lost:  # what an earlier nest saw of it is gone with that
+            self._ranks.add(worker.key, worker.used, worker.exit["at_ms"])
         del self._living[worker.key]
         if worker.pid is not None:
             self._sessions.pop(worker.pid, None)

@@ -84,6 +84,26 @@ def read_stat(pid: int) -> ProcessStat | None:
     return parse_stat(text) if text else None
 
 
+def parse_io(text: bytes) -> tuple[int, int]:
+    """Bytes read from and written to block devices, of `/proc/<pid>/io`.
+
+    What was to be written and was removed before is taken off, as the kernel does not write it.
+    """
+    fields = dict(line.split(b": ", 1) for line in text.splitlines() if b": " in line)
+    read, written, cancelled = (
+        int(fields.get(name, 0))
+        for name in (b"read_bytes", b"write_bytes", b"cancelled_write_bytes")
+    )
+    return read, max(0, written - cancelled)
+
+
+def read_io(pid: int) -> tuple[int, int]:
+    """The bytes that a process, and the children that it waited for, read and wrote; 0 each
+    where this user may not see it, or the kernel does not count."""
+    text = _read(f"/proc/{pid}/io")
+    return parse_io(text) if text else (0, 0)
+
+
 def scan() -> Table:
     """Read every process of the machine (some 30 µs each)."""
     table: Table = {}

@@ -17,6 +17,7 @@ from headrace_adapters.backends.nest_link import LinkLost, NestLink, connect_or_
 from headrace_adapters.backends.nest_wire import MAX_MESSAGE_BYTES, Message, split_key
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
+from headrace_model.usage import Sample
 from headrace_model.worker import (
     ExitCause,
     Handle,
@@ -170,16 +171,15 @@ class ProcessBackend:
             self._forget(reply["forgot"])
 
     async def usage(self) -> tuple[WorkerUsage, ...]:
-        """What each running worker uses.
+        """What the workers use that were not cleaned, a rank each.
 
-        CPU time counts living processes and those they waited for; memory is the sum of
-        resident sizes, so that a page shared by two processes counts twice.
+        CPU time and bytes count living processes and those they waited for. Memory is the control
+        group's where there is one; else the sum of resident sizes, so that a page shared by two
+        processes counts twice.
         """
         reply = await self._call("usage")
-        return tuple(
-            WorkerUsage(_key(item["key"]), item["cpu_s"], item["rss"], item["processes"])
-            for item in reply["usage"]
-        )
+        # A nest of an earlier version tells of no memory, and of what lives only.
+        return tuple(_usage(item) for item in reply["usage"] if "memory" in item)
 
     async def memory_limit_by(self) -> MemoryLimitBy:
         """What enforces memory limits on this machine."""
@@ -294,6 +294,17 @@ class ProcessBackend:
 def _key(text: str) -> WorkerKey:
     job, *numbers = split_key(text)
     return WorkerKey(JobId(job), *numbers)
+
+
+def _usage(item: Message) -> WorkerUsage:
+    sample = Sample(
+        at_ms=item["at_ms"],
+        cpu_ms=round(item["cpu_s"] * 1000),
+        memory_bytes=item["memory"],
+        read_bytes=item["read"],
+        written_bytes=item["written"],
+    )
+    return WorkerUsage(_key(item["key"]), sample)
 
 
 def _by_size(tasks: list[list[object]], most_bytes: int) -> Iterator[list[list[object]]]:

@@ -20,6 +20,7 @@ from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
+from headrace_client.cli.used import cpu_text, peak_text, read_used
 from headrace_kinds.registry import KIND_NAMES
 from headrace_model.array import TaskState
 from headrace_model.cause import MEANINGS, next_step
@@ -27,6 +28,7 @@ from headrace_model.errors import Conflict
 from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView, TaskView
+from headrace_wire.usage import UsageView
 
 _FIRST_FAILED = 5
 
@@ -107,15 +109,18 @@ def info(job: str, form: str) -> None:
     Example: headrace jobs info 0123456789abcdef -o yaml
     """
 
-    async def read(client: AsyncClient) -> tuple[JobView, str]:
+    async def read(client: AsyncClient) -> tuple[JobView, str, UsageView | None]:
         view = await client.job(job)
-        if not (form == "table" and view.tasks and view.tasks.failed):
-            return view, ""
+        if form != "table":
+            return view, "", None
+        used = await read_used(client, view)
+        if not (view.tasks and view.tasks.failed):
+            return view, "", used
         page = await client.tasks(job, state="failed", limit=_FIRST_FAILED)
-        return view, failed_text(page.tasks, view.tasks.failed)
+        return view, failed_text(page.tasks, view.tasks.failed), used
 
-    view, failed = run(read)
-    show(form, view, lambda: _info(view, failed))
+    view, failed, used = run(read)
+    show(form, view, lambda: _info(view, failed, used))
 
 
 @group.command(name="tasks")
@@ -326,7 +331,7 @@ def outputs(job: str, folder: str | None, form: str) -> None:
     show(form, found, lambda: rows(heads, lines, "this job has no sealed output"))
 
 
-def _info(view: JobView, failed: str) -> None:
+def _info(view: JobView, failed: str, used: UsageView | None) -> None:
     shares = "\n".join(
         f"{s.node}: {s.cpus:g} CPU, {rough_size(s.memory)}" for s in view.allocation
     )
@@ -342,7 +347,8 @@ def _info(view: JobView, failed: str) -> None:
             ("cause", f"{view.cause.value}: {MEANINGS[view.cause].what}" if view.cause else ""),
             ("detail", view.detail),
             ("exit code", view.exit_code),
-            ("peak memory", rough_size(view.peak_memory) if view.peak_memory else ""),
+            ("CPU used", cpu_text(used)),
+            ("peak memory", peak_text(view, used)),
             ("attempt", f"{view.attempt} (retries {view.retries})"),
             ("tasks", counts_text(view.tasks)),
             ("failed", failed),

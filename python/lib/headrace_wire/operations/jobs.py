@@ -20,6 +20,7 @@ from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange
 from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
+from headrace_wire.usage import UsageView
 
 _ONE: Final = ROOT + "/jobs/{job}"
 _EXAMPLE: Final[Mapping[str, Any]] = {
@@ -142,6 +143,17 @@ JOBS: Final = (
         {200: Content(OutputsView)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
     ),
     _LOGS,
+    Operation(
+        "GET", f"{_ONE}/usage", "jobs", "Show what a job's workers use, or used",
+        {200: Content(UsageView)}, Act.SEE_JOB,
+        parameters=(
+            JOB,
+            asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
+            asked("rank", "Which worker of a gang alone; else the first 32", whole(0, 10_000)),
+            asked("since", "Only samples after this time (ISO 8601); sums are of all"),
+        ),
+        errors=(404,),
+    ),
     _verb("stop", "Stop a job; it can be restarted"),
     _verb("restart", "Begin a stopped job anew"),
     _verb("cancel", "End a job for good"),

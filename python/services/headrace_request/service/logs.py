@@ -175,7 +175,7 @@ class LogReader:
             while True:
                 change.clear()  # before the job is read: what changes from here on is heard
                 job = await asker.job()
-                live = _may_write(job, file.attempt)
+                live = may_write(job, file.attempt)
                 node = await self._node(job, file)
                 reach = Reach.MORE
                 if node is not None:
@@ -313,7 +313,7 @@ class LogReader:
                 del self._reading[user]
 
 
-def _may_write(job: Job, attempt: int) -> bool:
+def may_write(job: Job, attempt: int) -> bool:
     """Tell whether an attempt's workers may still write, or have not begun to."""
     return (
         job.attempt == attempt

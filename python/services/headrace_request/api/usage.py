@@ -1,0 +1,66 @@
+"""The public address of what a job's workers used."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from headrace_model.errors import NotFound
+from headrace_model.job import Job
+from headrace_model.times import parse_instant
+from headrace_model.usage import Total, thinned, total_of, total_of_all
+from headrace_request.api.jobs import ROOT
+from headrace_request.api.requests import job_of, number, user_of
+from headrace_request.service.jobs import JobDesk
+from headrace_request.service.usage import RankUsage, UsageReader
+from headrace_wire.usage import held_and_used, sample_view
+
+_SAMPLES: Final = 8_000
+
+
+def add_usage(app: web.Application, desk: JobDesk, reader: UsageReader) -> None:
+    """Add the route."""
+
+    async def usage(request: web.Request) -> web.Response:
+        job_id, user = job_of(request), user_of(request)
+        query = request.query
+        since_ms = parse_instant(query["since"]) if query.get("since") else 0
+        rank = number(request, "rank", 0, 0, 10_000) if "rank" in query else None
+        job = await desk.get(job_id, user)
+        attempt = number(request, "attempt", job.attempt, 1)
+        if attempt > job.attempt:
+            raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
+        found = await reader.read(user.name, job, attempt, rank)
+        totals = [total_of(each.samples) for each in found.ranks]
+        most = max(4, _SAMPLES // max(1, len(found.ranks)))
+        return web.json_response(
+            {
+                "job": job_id,
+                "attempt": attempt,
+                **held_and_used(found.held.total, _with_exit(total_of_all(totals), job, attempt)),
+                "workers": len(found.held.shares),
+                "ranks": [
+                    _rank_view(each, total, since_ms, most)
+                    for each, total in zip(found.ranks, totals, strict=True)
+                ],
+            }
+        )
+
+    app.router.add_get(ROOT + "/jobs/{job:[^/:]+}/usage", usage)
+
+
+def _rank_view(found: RankUsage, total: Total, since_ms: int, most: int) -> dict[str, Any]:
+    newer = [sample for sample in found.samples if sample.at_ms > since_ms]
+    return {
+        "rank": found.rank,
+        "node": found.share.node,
+        **held_and_used(found.share.resources, total),
+        "samples": [sample_view(sample) for sample in thinned(newer, most)],
+    }
+
+
+def _with_exit(total: Total, job: Job, attempt: int) -> Total:
+    """What ended tells of the peak of memory, which no sample need have seen."""
+    if attempt != job.attempt or not job.status.closed or job.peak_memory_bytes is None:
+        return total
+    peak = max(total.peak_memory_bytes or 0, job.peak_memory_bytes)
+    return Total(total.cpu_ms, total.mean_millicpus, peak)
