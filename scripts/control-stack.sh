@@ -15,9 +15,11 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project_root/scripts/lib/control-deploy.sh"
 # shellcheck source=scripts/lib/control-operate.sh
 . "$project_root/scripts/lib/control-operate.sh"
+# shellcheck source=scripts/lib/control-support.sh
+. "$project_root/scripts/lib/control-support.sh"
 
 # In the order in which they are done, whatever the order on the command line.
-actions_known=(maintenance backup stop networks check build push restore deploy start restart upgrade status logs)
+actions_known=(maintenance backup stop networks check build push restore deploy start restart upgrade status logs support)
 # In the order in which they come up; they go down the other way round.
 stacks_known=(dev_registry object_store main)
 
@@ -72,7 +74,7 @@ read_arguments() {
       operands[$wants]=$word wants=""
     elif [[ " ${actions_known[*]} " == *" $word "* ]]; then
       asked+=("$word")
-      case $word in backup | restore | maintenance) wants=$word ;; esac
+      case $word in backup | restore | maintenance | support) wants=$word ;; esac
     elif [[ " ${asked[*]} " =~ " logs "|" restart " ]]; then
       asked_services+=("$word")
     else
@@ -81,7 +83,7 @@ read_arguments() {
   done
   [ ${#asked[@]} -gt 0 ] || fail "name an action" "known are: ${actions_known[*]}" 2
   case $wants in
-    backup | restore) fail "$wants needs a file" "scripts/control-stack.sh main $wants FILE" 2 ;;
+    backup | restore | support) fail "$wants needs a file" "scripts/control-stack.sh main $wants FILE" 2 ;;
     maintenance) fail "maintenance needs a word" "on, off or show" 2 ;;
   esac
   [[ ${operands[maintenance]:-show} =~ ^(on|off|show)$ ]] ||
@@ -139,6 +141,7 @@ run_actions() {
   done
   if is_asked status; then each_stack do_status; fi
   if is_asked logs; then each_stack do_logs; fi
+  if is_asked support; then each_stack do_support; fi
 }
 
 read_arguments "$@"

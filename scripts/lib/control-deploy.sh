@@ -113,7 +113,7 @@ run_once() {
   docker service create --quiet --detach --name "$name" --label "headrace.stack=$main_stack" \
     --restart-condition none --endpoint-mode dnsrr --network "${main_stack}_internal" \
     --no-resolve-image --with-registry-auth --read-only --cap-drop ALL --no-healthcheck \
-    "${options[@]}" "$IMAGE_SERVICE" "$@" >/dev/null
+    "${options[@]}" "$IMAGE_SERVICE" "$@" >/dev/null || return
   while :; do
     state=$(docker service ps --format '{{.CurrentState}}' "$name" | head -n 1)
     case $state in
@@ -219,12 +219,17 @@ do_deploy() {
   [ "$1" != main ] || how_to_reach
 }
 
-how_to_reach() {
+# Prints where clients call Headrace: addresses apart by commas.
+url_of_clients() {
   local scheme=http host urls=()
   [ "$HEADRACE_TLS" = no ] || scheme=https
   for host in ${HEADRACE_HOSTS:-localhost}; do urls+=("$scheme://$host:$HEADRACE_PORT"); done
+  (IFS=,; echo "${urls[*]}")
+}
+
+how_to_reach() {
   echo "To reach it:"
-  echo "  export HEADRACE_URL=$(IFS=,; echo "${urls[*]}")"
+  echo "  export HEADRACE_URL=$(url_of_clients)"
   echo "  export HEADRACE_TOKEN_FILE=$deployment/secrets/admin_token"
   if [ "$HEADRACE_TLS" = yes ] && [ -e "$deployment/tls/ca.crt" ]; then
     echo "  export HEADRACE_CA_FILE=$deployment/tls/ca.crt"

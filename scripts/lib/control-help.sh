@@ -7,7 +7,7 @@ Usage: scripts/control-stack.sh [-h|-hh|-hhh] [OPTION...] STACK ACTION...
 
 STACK:  main object_store dev_registry, or all
 ACTION: maintenance backup stop networks check build push restore deploy start restart upgrade
-        status logs
+        status logs support
 
 Deploys Headrace on the Docker Swarm whose manager DOCKER_HOST names. From nothing to running:
   scripts/control-stack.sh all networks check build push deploy
@@ -46,6 +46,7 @@ Actions, in the order in which they are done, however they are given
   upgrade   build, push and deploy, of what runs
   status    services and tasks, and what is wrong with them
   logs      [SERVICE...]  the last lines of each
+  support   FILE  write what somebody who helps needs to one archive (tar.gz), without secrets
 
 Stacks
   main          redis, request, data, scheduler, monitor, agent
@@ -82,6 +83,7 @@ Examples
   scripts/control-stack.sh main logs agent
   scripts/control-stack.sh main maintenance on --why "new disks"
   scripts/control-stack.sh main backup /safe/monday.tar           (docs/operate.md)
+  scripts/control-stack.sh main support support.tar.gz            for who helps
   scripts/control-stack.sh main stop start                        down and up; data stays
   scripts/control-stack.sh --name trial --env-file trial.env all check build push deploy
 HELP

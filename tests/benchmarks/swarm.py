@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from headrace_client.api import AsyncClient
 from headrace_model.status import Status
+from tests.benchmarks import swarm_attempts
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.rows import Row, Series, series
 from tests.support.dev_swarm import Swarm, own_network
@@ -19,7 +20,7 @@ from tests.support.docker_engine import why_no_engine
 from tests.support.swarm_stack import SwarmStack
 
 NAME = "swarm"
-ABOUT = "submit → running in a container of a swarm, one and 20 at once, beside service create"
+ABOUT = "submit → running in containers of a swarm, beside service create and stack deploy"
 _BUDGET = 1.10
 _MANY = 20
 _NODE = "manager1"
@@ -53,6 +54,7 @@ async def measure(bench: Bench) -> list[Row]:
     return [
         _row("Swarm job running", one),
         _row(f"the last of {_MANY} Swarm jobs at once running", many),
+        await swarm_attempts.measure(bench),
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from headrace_local.support.redact import words_in
 from tests.support.docker_engine import why_no_engine
 from tests.support.docker_images import TAG, image_file
 from tests.support.wait import wait_until
@@ -188,6 +190,59 @@ def test_check_tells_what_is_in_the_way(deployment: Deployment) -> None:
         assert found.returncode == 1
         assert why in found.stdout
         assert "do this: " in found.stdout
+
+
+def test_a_support_bundle_has_the_logs_of_all_services_and_no_secret(
+    deployment: Deployment,
+) -> None:
+    deployment.headrace("exec", "run", "--follow", "--", "true")
+    secrets = deployment.folder / ".headrace" / "secrets"
+    known = (secrets / "redis_request").read_text().strip()
+    # One more service of the stack, which has logged what it should not.
+    planted = f"{NAME}_planted"
+    deployment.docker(
+        "service", "create", "--quiet", "--detach", "--name", planted, "--no-resolve-image",
+        "--label", f"com.docker.stack.namespace={NAME}", "--constraint", "node.role==manager",
+        f"headrace/service:{TAG}",
+        "sh", "-c",
+        f"seq 6000; echo spoke with {known} in hand; echo password=planted-word; sleep 600",
+    )  # fmt: skip
+    said = wait_until(
+        lambda: len(deployment.docker("service", "logs", planted)) == 6002, "a log", within_s=60
+    )
+    asyncio.run(said)
+    file = deployment.folder / "support.tar.gz"
+    deployment.control("main", "support", str(file))
+    again = deployment.control("main", "support", str(file), check=False)
+    assert "is there already" in again.stderr
+    deployment.docker("service", "rm", planted)
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(file) as tar:
+        texts = {
+            each.name.removeprefix("headrace-support/"): tar.extractfile(each).read().decode()  # type: ignore[union-attr] # all are files
+            for each in tar
+        }
+    hidden = {"planted-word"}.union(*(words_in(each.read_text()) for each in secrets.iterdir()))
+    for name, text in texts.items():
+        assert not [each for each in hidden if len(each) > 5 and each in text], name
+    names = ["redis", "request", "data", "scheduler", "monitor", "agent", "cluster"]
+    logs = [*(f"{NAME}_{name}" for name in names), f"{NAME}-object_store_store", planted]
+    assert not [name for name in logs if not texts[f"logs/{name}.log"]]
+    log = texts[f"logs/{planted}.log"].splitlines()
+    assert "spoke with [redacted] in hand" in log[-2]
+    assert len(log) == 5000, "no more than that of each task"
+    agents = texts[f"logs/{NAME}_agent.log"]
+    assert not [node for node in ("manager1", "worker1", "worker2") if node not in agents]
+    stamps = [line.partition(" ")[0] for line in agents.splitlines()]
+    assert stamps == sorted(stamps)
+    assert json.loads(texts["ledger.json"])["errors"] == []
+    assert json.loads(texts["redis.json"])["server"]["redis_version"]
+    assert len(json.loads(texts["nodes.json"])) == 3
+    assert "headrace_" in texts["metrics.txt"]
+    assert "HEADRACE_STATE_NODE=manager1" in texts["env"]
+    assert "worker2" in texts["swarm.txt"]
+    assert f"{NAME}_scheduler.1 on " in texts["status.txt"]
 
 
 def test_a_job_outlives_the_containers_of_services_and_new_secrets(

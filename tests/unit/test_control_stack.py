@@ -54,6 +54,7 @@ def _in_the_script(folder: Path, program: str, **env: str) -> subprocess.Complet
         (["all", "deploy", "--compose-file", "/dev/null"], "name that stack"),
         (["main", "backup"], "backup needs a file"),
         (["main", "restore", "/nowhere"], "can't be read"),
+        (["main", "support"], "support needs a file"),
         (["main", "maintenance"], "on, off or show"),
         (["main", "maintenance", "maybe"], "known are: on off show"),
     ],

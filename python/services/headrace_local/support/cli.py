@@ -1,11 +1,8 @@
 """`headrace support`: one archive for somebody who helps, without secrets."""
 
-import io
 import os
-import tarfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -16,11 +13,9 @@ from headrace_client.connection import Connection, find_ca_file, find_connection
 from headrace_local.config import Config, load
 from headrace_local.doctor.cli import examine
 from headrace_local.folders import find_home
-from headrace_local.support import collect
-from headrace_local.support.redact import Redactor, secrets_of
+from headrace_local.support import bundle, collect
+from headrace_local.support.redact import secrets_of
 from headrace_model.errors import Conflict, HeadraceError
-
-_FOLDER: Final = "headrace-support"
 
 
 @click.command(name="support")
@@ -39,14 +34,9 @@ def support(file: Path) -> int:
         raise Conflict(f"{file} is there already", hint="name a new file")
     said = asked()
     texts, secrets = _texts(said), _secrets(said)
-    redactor = Redactor(secrets)
     number = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(number, "wb") as out, tarfile.open(fileobj=out, mode="w:gz") as tar:
-        for name, make in texts.items():
-            data = redactor.clean(collect.text_of(make)).encode()
-            entry = tarfile.TarInfo(f"{_FOLDER}/{name}")
-            entry.size, entry.mode = len(data), 0o600
-            tar.addfile(entry, io.BytesIO(data))
+    with open(number, "wb") as out:
+        bundle.write(out, texts, secrets)
     click.echo(f"{file} holds {len(texts)} files; look at them before you send it")
     return exits.OK
 

@@ -28,7 +28,7 @@ from headrace_model.errors import HeadraceError
 
 Text = Callable[[], str]
 _LOG_BYTES: Final = 4 * 2**20
-_PATIENCE_S: Final = 3.0
+PATIENCE_S: Final = 3.0
 _PAGES: Final = {"health.json": "/health/ready", "metrics.txt": "/metrics"}
 _INFO: Final = ("server", "memory", "persistence", "stats", "clients")
 
@@ -72,12 +72,19 @@ def of_home(home: Home, config: Config) -> dict[str, Text]:
             {"config": _config(home), "environ": _environ(os.environ)}
         ),
         "status.json": lambda: as_json(report.make(home, config).document()),
-        "ledger.json": lambda: asyncio.run(_of_redis(home, _ledger)),
-        "redis.json": lambda: asyncio.run(_of_redis(home, _redis_info)),
+        **of_redis(lambda: connect(home, patience_s=PATIENCE_S)),
     }
     for path in _logs(home):
         texts[f"logs/{path.name}"] = lambda path=path: _tail(path)  # type: ignore[misc] # its own
     return texts
+
+
+def of_redis(to: Callable[[], Redis]) -> dict[str, Text]:
+    """What only Redis knows, asked over a connection that may do everything."""
+    return {
+        "ledger.json": lambda: asyncio.run(_of_redis(to, _ledger)),
+        "redis.json": lambda: asyncio.run(_of_redis(to, _redis_info)),
+    }
 
 
 def _logs(home: Home) -> Iterator[Path]:
@@ -106,17 +113,19 @@ def _environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _page(connection: Connection, path: str) -> str:
+    """A page of the first address that answers."""
     ssl = await asyncio.to_thread(trust, connection)
-    try:
-        async with (
-            ClientSession(
-                connector=TCPConnector(ssl=ssl), timeout=ClientTimeout(total=_PATIENCE_S)
-            ) as session,
-            session.get(f"{connection.url}{path}", allow_redirects=False) as answer,
-        ):
-            return await answer.text()
-    except (ClientError, TimeoutError) as error:
-        return f"{connection.url}{path} does not answer: {error!r}"
+    said = ""
+    async with ClientSession(
+        connector=TCPConnector(ssl=ssl), timeout=ClientTimeout(total=PATIENCE_S)
+    ) as session:
+        for url in connection.urls:
+            try:
+                async with session.get(f"{url}{path}", allow_redirects=False) as answer:
+                    return await answer.text()
+            except (ClientError, TimeoutError) as error:
+                said += f"{url}{path} does not answer: {error!r}\n"
+    return said
 
 
 async def _asked(connection: Connection, ask: Callable[[AsyncClient], Awaitable[object]]) -> str:
@@ -126,8 +135,8 @@ async def _asked(connection: Connection, ask: Callable[[AsyncClient], Awaitable[
         return as_json(plain(await ask(client)))
 
 
-async def _of_redis(home: Home, ask: Callable[[Redis], Awaitable[object]]) -> str:
-    redis = await asyncio.to_thread(lambda: connect(home, patience_s=_PATIENCE_S))
+async def _of_redis(to: Callable[[], Redis], ask: Callable[[Redis], Awaitable[object]]) -> str:
+    redis = await asyncio.to_thread(to)
     try:
         return as_json(await ask(redis))
     finally:

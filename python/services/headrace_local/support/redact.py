@@ -71,9 +71,13 @@ def secrets_of(home: Home, config: Config, environ: Iterable[tuple[str, str]]) -
 
 def _words_of(file: Path) -> set[str]:
     try:
-        text = file.read_text(encoding="utf-8")
+        return words_in(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return set()
+
+
+def words_in(text: str) -> set[str]:
+    """Every secret that a file with this content holds: JSON's values, else lines and words."""
     try:
         plain = json.loads(text)
     except ValueError:
