@@ -150,6 +150,19 @@ def test_a_job_runs_on_each_node_and_either_address_answers(deployment: Deployme
         assert said == "42\n"
 
 
+def test_a_job_names_an_image_of_ours_as_on_a_laptop(deployment: Deployment) -> None:
+    file = deployment.folder / "names.yaml"
+    file.write_text(
+        f"headrace: 1\nkind: command\nname: names\nimage: headrace/worker-mpi:{TAG}\n"
+        "command: [sh, -c, 'echo $HEADRACE_NODE']\n"
+    )
+    # The manager has the image by that name, since it built it; the others only from the registry.
+    deployment.headrace("nodes", "drain", "manager1")
+    said = deployment.headrace("exec", "from_file", "--follow", str(file))
+    deployment.headrace("nodes", "undrain", "manager1")
+    assert said.strip() in ("worker1", "worker2")
+
+
 def test_a_second_deployment_replaces_nothing(deployment: Deployment) -> None:
     before = deployment.tasks()
     deployment.control("all", "deploy")

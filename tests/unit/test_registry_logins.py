@@ -80,5 +80,5 @@ def test_a_registry_that_refuses_is_no_reason_to_try_again() -> None:
 
     spec = load_jobfile({"headrace": 1, "kind": "command", "name": "a", "command": ["true"]})
     with pytest.raises(ImageUnusable, match="no login for r/worker") as told:
-        asyncio.run(image_of(spec, Containers(Refusing(), "r/worker")))
+        asyncio.run(image_of(spec, Containers(Refusing(), "r/worker", {})))
     assert told.value.hint == "an admin gives one"

@@ -51,6 +51,7 @@ class Containers:
 
     images: Images
     worker_image: str  # of jobs that name none
+    names: Mapping[str, str]  # what some names of images stand for on this node
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ async def image_of(spec: JobSpec, there: Containers | None) -> str:
     """The id of the image that workers run in, pulled where it was missing; empty: in none."""
     if there is None:
         return ""
+    name = spec.image or there.worker_image
     try:
-        return await there.images.ensure_image(spec.image or there.worker_image)
+        return await there.images.ensure_image(there.names.get(name, name))
     except (NotFound, Forbidden) as error:
         raise ImageUnusable(error.message, hint=error.hint) from error
 

@@ -213,7 +213,7 @@ def _in_containers(settings: Settings, redis: Redis) -> _Running:
         network=settings.docker_network,
         environ=inherited_inside(os.environ, ()),
     )
-    containers = Containers(backend.engine, settings.image)
+    containers = Containers(backend.engine, settings.image, settings.image_names)
     uid, _, gid = _user().partition(":")
 
     async def version() -> str:

@@ -43,6 +43,11 @@ class Settings(CommonSettings):
         "config.json, read for each pull; empty: those of the agent's own user (`docker login`).",
         "",
     )
+    images: str = setting(
+        "What names of images stand for here, as NAME=REFERENCE apart by blanks: on a swarm the "
+        "images of Headrace lie in a registry of their own.",
+        "",
+    )
     cpus: float = setting("CPUs to offer; 0: all that this process may use.", 0.0)
     memory_bytes: int = setting("Memory to offer; 0: nine tenths of the machine's.", 0)
     redis_join_password_file: str = setting(
@@ -74,6 +79,11 @@ class Settings(CommonSettings):
     def image(self) -> str:
         """The image of jobs that name none."""
         return self.worker_image or f"headrace/worker-python:{version('headrace')}"
+
+    @property
+    def image_names(self) -> dict[str, str]:
+        """What `images` says: references by names."""
+        return dict(each.split("=", 1) for each in self.images.split() if "=" in each)
 
     @property
     def node_name(self) -> str:
