@@ -11,8 +11,7 @@ from headrace_model.cause import Cause
 from headrace_model.job import Job
 from headrace_model.status import Status
 from headrace_model.work import FactKind
-from headrace_wire.jobfile import load_jobtext
-from tests.support.agent_bench import WAIT_S, AgentBench, open_bench
+from tests.support.agent_bench import SIZE, WAIT_S, AgentBench, open_bench
 from tests.support.process_bench import lives, pid_in
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1
@@ -124,12 +123,16 @@ async def test_a_worker_of_an_unknown_job_lives_on_and_its_share_is_not_offered(
     bench: AgentBench,
 ) -> None:
     first = await bench.agent()
-    job, pid = await _run(bench)
+    # It asks for more than this node gives: a job on several nodes does.
+    job = await bench.run(
+        *_SLEEP, outputs={"o": {"format": "GENERIC"}}, resources={"cpus": 64, "memory": "64GiB"}
+    )
+    pid = await _pid(bench, job)
     first.kill9()
     await _restore(bench, f"hr:work:{N1}", f"hr:held:{N1}", f"hr:job:{job.id}")
     (node,) = await bench.nodes.all()
     assert lives(pid)
-    whole = node.capacity + load_jobtext(job.spec).resources.amount
+    whole = node.capacity + SIZE
     assert whole.millicpus == bench.settings.cpus * 1000
     await _keeps(bench, f"{job.id}.1")
     assert await bench.nodes.discard(N1, [f"{job.id}.1"])

@@ -116,7 +116,7 @@ async def completed(client: AsyncClient, id_: str) -> JobView:
     async with asyncio.timeout(_WITHIN_S):
         found = await client.ended(id_)
     assert found.status is Status.COMPLETED, found
-    ends = [each for each in await client.history(id_) if each.to is Status.COMPLETED]
+    ends = [each for each in await client.history(id_) if each.to == str(Status.COMPLETED)]
     assert len(ends) == 1
     return found
 

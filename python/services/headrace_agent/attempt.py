@@ -229,6 +229,7 @@ class AttemptOnNode:
 
     def _prepare(self, work: Work, spec: JobSpec) -> None:
         self.folder.make()
+        self.folder.keep_share(work.resources or spec.resources.amount)
         laid = parallel_files(work, spec, self._tools.worker_user)
         self.folder.write_job(work.spec, spec.files, laid)
 

@@ -11,6 +11,7 @@ from headrace_agent.core.command import INSIDE, Folders
 from headrace_agent.core.restored import Seen
 from headrace_agent.core.tasks import TaskRun
 from headrace_agent.trees import remove_tree
+from headrace_model.resources import Resources
 from headrace_model.spec import FileSpec
 from headrace_model.work import Fact, FactKind
 from headrace_model.worker import Mount
@@ -100,6 +101,24 @@ class AttemptFolder:
         """Let the workers' user have what the agent made for it; what a link names stays as is."""
         if self.user is not None:
             os.chown(path, *self.user, follow_symlinks=False)
+
+    def keep_share(self, share: Resources) -> None:
+        """Keep what this node gives to the attempt: no job file tells, and Redis may forget it."""
+        part = self._share.with_suffix(".part")
+        part.write_text(json.dumps([share.millicpus, share.memory_bytes]))
+        part.rename(self._share)
+
+    def share(self) -> Resources | None:
+        """What the node gives to the attempt; None where nothing was launched."""
+        try:
+            millicpus, memory_bytes = json.loads(self._share.read_text())
+        except FileNotFoundError:
+            return None
+        return Resources(millicpus, memory_bytes)
+
+    @property
+    def _share(self) -> Path:
+        return self.root / "share.json"
 
     def write_job(
         self, spec: str, files: tuple[FileSpec, ...], parallel: Mapping[str, str]

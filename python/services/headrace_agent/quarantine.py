@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace_agent.core.restored import NEEDS_WHAT_WAS, Seen, compare
-from headrace_agent.folders import read_seen, write_seen
+from headrace_agent.folders import AttemptFolder, read_seen, write_seen
 from headrace_model.cause import Cause
 from headrace_model.ids import JobId, NodeId
 from headrace_model.resources import NOTHING, Resources
 from headrace_model.work import Fact, FactKind, Work
 from headrace_service.logs import logger
-from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_work
 
 if TYPE_CHECKING:
@@ -94,16 +93,12 @@ class Quarantine:
         )
 
     async def share(self, living: Iterable[str]) -> Resources:
-        """At most what the living workers of unknown jobs use."""
+        """What the node gives to living workers of unknown jobs."""
         runs = self.unknown & frozenset(living)
-        return await asyncio.to_thread(lambda: sum(map(self._asked, runs), NOTHING))
+        return await asyncio.to_thread(lambda: sum(map(self._given, runs), NOTHING))
 
-    def _asked(self, run: str) -> Resources:
-        try:
-            text = (self._state / "attempts" / run / "job.json").read_text()
-        except OSError:
-            return NOTHING
-        return load_jobtext(text).resources.amount
+    def _given(self, run: str) -> Resources:
+        return AttemptFolder(self._state / "attempts" / run).share() or NOTHING
 
     async def _keep(self, seen: Seen) -> None:
         await asyncio.to_thread(write_seen, self._state, seen)
