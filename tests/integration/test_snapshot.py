@@ -8,11 +8,12 @@ import pytest
 
 from headrace_adapters.redis import snapshot
 from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.services import ServiceStore
 from headrace_local.redis_server import find_server
 from headrace_model.errors import Fenced, InMaintenance, Unavailable
 from headrace_stack.main import maintain
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import Stage, new_job
+from tests.support.script_scenes import N1, Stage, new_job, new_wish
 
 
 async def _stage(server: RedisServer) -> Stage:
@@ -50,6 +51,8 @@ async def test_a_copy_holds_one_moment_and_a_new_epoch_fences_what_was_before(
     try:
         restored = await _stage(server)
         old = restored.redis.epoch
+        wishes = ServiceStore(restored.redis)
+        await wishes.wish(N1, new_wish(before.id))
         await snapshot.begin_epoch(restored.redis, "of yesterday")
         with pytest.raises(Fenced):
             await restored.make(new_job(3))
@@ -60,6 +63,7 @@ async def test_a_copy_holds_one_moment_and_a_new_epoch_fences_what_was_before(
         ] == [before.id]
         assert await restored.jobs.restored_from() == "of yesterday"
         assert {node.free for node in await restored.nodes.all()} == {None}
+        assert await wishes.names(N1) == frozenset(), "no worker is made twice"
         await restored.lead()
         await restored.jobs.reconciled(1)
         assert await restored.jobs.restored_from() == ""

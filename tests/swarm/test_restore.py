@@ -216,6 +216,8 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
                 await client.job(unknown)
             kept = {each.id: each.quarantined for each in await client.nodes()}
             assert kept == {"local": (), **dict.fromkeys(swarm.nodes, (f"{unknown}.1",))}
+            offered = {each.id: each.capacity.cpus for each in await client.nodes()}
+            assert [offered[each] for each in swarm.nodes] == [3, 3, 3], "the rest is theirs"
             assert workers(stack, unknown) == living[unknown]
             for node in swarm.nodes:
                 await client.discard(node)

@@ -95,8 +95,11 @@ async def begin_epoch(redis: Redis, backup: str) -> None:
 
     What was decided before counts no more, and nothing is placed on a node before its agent has
     compared its attempts with this Redis: registering brings its ledger line back. Nothing starts
-    before the data service has compared it with the store (`hr:restored`).
+    before the data service has compared it with the store (`hr:restored`). Wishes for services are
+    gone: a worker that has run already would be made once more, and who misses one wishes anew.
     """
     await redis.command("SET", "hr:restored", backup)
-    await redis.command("DEL", "hr:free")
+    nodes = await redis.command("SMEMBERS", "hr:nodes")
+    wishes = [f"hr:{what}:{node}" for what in ("services", "refusals") for node in nodes]
+    await redis.command("DEL", "hr:free", *wishes)
     await redis.command("SET", "hr:epoch", token_hex(8))

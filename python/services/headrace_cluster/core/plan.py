@@ -47,11 +47,13 @@ def plan(
 
     A service is made while its attempt is to be launched, and stays as long as it is wished for.
     One that was made for another Redis may be of an attempt that an admin still decides about:
-    it is left alone while its worker lives.
+    it is left alone while its worker lives. Until it is removed no other can have its name.
     """
     made = Plan()
     unfit = misfit(claim, members)
-    here = {name for name, service in services.items() if service.epoch == epoch}
+    here = {
+        name for name, service in services.items() if service.epoch == epoch or service.id in ended
+    }
     for each in wished:
         if each.wish is None:
             if not each.refused:
