@@ -94,6 +94,14 @@ def workers(stack: SwarmStack, id_: str) -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
+def services(stack: SwarmStack, *jobs: str) -> list[str]:
+    """Name and id of each service of these jobs."""
+    said = stack.swarm.docker(
+        stack.swarm.nodes[0], "service", "ls", "--format", "{{.Name}} {{.ID}}"
+    )
+    return sorted(line for line in said.splitlines() if line.split("-")[1] in jobs)
+
+
 async def log_of(client: AsyncClient, id_: str) -> str:
     return b"".join([part async for part in client.log(id_, stream="out")]).decode()
 
@@ -181,6 +189,8 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
             unknown = (await client.submit(spread())).id
             await up(client, unknown, workers=3)
         living = {each: workers(stack, each) for each in (ranks, long, unknown)}
+        made = services(stack, *living)
+        assert len(made) == 7
         assert list(map(len, living.values())) == [3, 1, 3]
 
         await lose_redis(stack)
@@ -188,6 +198,9 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
             said = "is kept, not removed"
             name = f"agent-{node}"
             await wait_until(lambda: stack.said(name, said), name, within_s=_WITHIN_S)  # noqa: B023
+        await wait_until(
+            lambda: stack.said("cluster", "leads no longer"), "a new lead of services"
+        )
         let_go(stack, late)
         await wait_until(lambda: not workers(stack, late), "an end that no Redis hears of")
         await restore(stack, file)
@@ -201,6 +214,7 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
             let_go(stack, early, attempt=2)
             await completed(client, early)
             assert {each: workers(stack, each) for each in living} == living, "nobody was ended"
+            assert services(stack, *living) == made, "nor has lost its service"
             let_go(stack, ranks)
             let_go(stack, long)
             for each in (ranks, long):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from headrace_adapters.redis.connection import Redis
-from headrace_model.errors import InvalidInput
+from headrace_model.errors import Fenced, InvalidInput
 from headrace_model.ids import NodeId
 from headrace_model.service import ServiceRefusal, ServiceWish, Wished
 from headrace_model.status import Role
@@ -41,16 +41,17 @@ class ServiceStore:
         return frozenset(await self._redis.command("HKEYS", f"hr:services:{node}"))
 
     async def wishes(self, node: NodeId) -> list[Wished]:
-        """A node's wishes, by name."""
-        texts, refused = await self._redis.commands(
+        """A node's wishes, by name. Raises `Fenced` where Redis was restored or rebuilt: what it
+        does not wish for may still be wanted."""
+        texts, refused = await self._read(
             [("HGETALL", f"hr:services:{node}"), ("HKEYS", f"hr:refusals:{node}")]
         )
-        wishes = {name: _read(name, text) for name, text in sorted(texts.items())}
+        wishes = {name: _wish_of(name, text) for name, text in sorted(texts.items())}
         runs = sorted({wish.run for wish in wishes.values() if wish})
         if not runs:
             return [Wished(name, None, name in refused) for name in wishes]
         # After the wishes: a record that is replaced meanwhile can only ask for less.
-        records, shares = await self._redis.commands(
+        records, shares = await self._read(
             [("HMGET", f"hr:work:{node}", *runs), ("HMGET", f"hr:held:{node}", *runs)]
         )
         found = {
@@ -64,13 +65,21 @@ class ServiceStore:
         ]
 
     async def owed(self, nodes: Iterable[NodeId], runs: Sequence[str]) -> frozenset[str]:
-        """Those of the attempts ("<job>.<attempt>") that a node still has a record of."""
-        found = await self._redis.commands(
-            [("HMGET", f"hr:work:{node}", *runs) for node in nodes] if runs else []
-        )
+        """Those of the attempts ("<job>.<attempt>") that a node still has a record of. Raises
+        `Fenced` as `wishes` does."""
+        if not runs:
+            return frozenset()
+        found = await self._read([("HMGET", f"hr:work:{node}", *runs) for node in nodes])
         return frozenset(
             run for records in found for run, text in zip(runs, records, strict=True) if text
         )
+
+    async def _read(self, commands: Sequence[tuple[str, ...]]) -> list[Any]:
+        # In this order: what a restored Redis holds never comes with the epoch from before.
+        *found, epoch = await self._redis.commands([*commands, ("GET", "hr:epoch")])
+        if epoch != self.epoch:
+            raise Fenced("this Redis was restored or rebuilt")
+        return found
 
     async def refuse(self, node: NodeId, name: str, refusal: ServiceRefusal, term: int) -> None:
         """Refuse a wish; success where it was dropped meanwhile. Raises `Fenced`."""
@@ -105,7 +114,7 @@ def _owed(record: str | None, share: str | None) -> tuple[bool, bool]:
     return verb is Verb.LAUNCH and share is not None, False
 
 
-def _read(name: str, text: str) -> ServiceWish | None:
+def _wish_of(name: str, text: str) -> ServiceWish | None:
     try:
         wish = decode(ServiceWish, text)
     except InvalidInput as error:
