@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.dev_swarm import Swarm, own_network
+from tests.support.docker_images import TAG, image_file
+
+MPI_IMAGE = f"headrace/worker-mpi:{TAG}"
 
 
 @pytest.fixture(scope="module")
@@ -16,5 +19,20 @@ def swarm(run_root: Path) -> Iterator[tuple[Swarm, str]]:
     try:
         made.run("up", "--workers", "2", "--network", f"{network}.0/24")
         yield made, made.add_small_image()
+    finally:
+        made.run("down")
+
+
+@pytest.fixture(scope="module")
+def mpi_swarm(run_root: Path) -> Iterator[Swarm]:
+    """The swarm of this module's tests; its nodes have the image of MPI workers."""
+    network = own_network(11)
+    made = Swarm(run_root / "mpi", network)
+    try:
+        made.run("up", "--workers", "2", "--network", f"{network}.0/24")
+        file = image_file(run_root, "worker-mpi")
+        for node in made.nodes:
+            made.docker(node, "load", "--input", str(file))
+        yield made
     finally:
         made.run("down")

@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,15 @@ from headrace_client.api import AsyncClient
 from headrace_model.cause import Cause
 from headrace_model.status import Status
 from headrace_wire.api import JobView
-from tests.support.dev_swarm import PROJECT, Swarm, own_network
+from tests.support.dev_swarm import PROJECT, Swarm
 from tests.support.docker_engine import why_no_engine
-from tests.support.docker_images import TAG, image_file
 from tests.support.swarm_stack import SwarmStack
 from tests.support.wait import wait_until
+from tests.swarm.conftest import MPI_IMAGE
 
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
 EXAMPLE = PROJECT / "examples" / "mpi" / "summarize.yaml"
-IMAGE = f"headrace/worker-mpi:{TAG}"
 ENDLESS = """
 import os, time
 from mpi4py import MPI
@@ -33,27 +32,12 @@ time.sleep(600)
 """
 _CLI = "from headrace_client.cli import main; main()"
 _WITHIN_S = 120.0
-_NETWORK = own_network(11)
-
-
-@pytest.fixture(scope="module")
-def swarm(run_root: Path) -> Iterator[Swarm]:
-    """The swarm of this module's tests; its nodes have the image."""
-    made = Swarm(run_root / "mpi", _NETWORK)
-    try:
-        made.run("up", "--workers", "2", "--network", f"{_NETWORK}.0/24")
-        file = image_file(run_root, "worker-mpi")
-        for node in made.nodes:
-            made.docker(node, "load", "--input", str(file))
-        yield made
-    finally:
-        made.run("down")
 
 
 @pytest.fixture
-async def stack(swarm: Swarm, state_dir: Path) -> AsyncIterator[SwarmStack]:
+async def stack(mpi_swarm: Swarm, state_dir: Path) -> AsyncIterator[SwarmStack]:
     """All services and agents; nothing of its jobs is left when a test is over."""
-    async with SwarmStack(state_dir, swarm, IMAGE) as made:
+    async with SwarmStack(state_dir, mpi_swarm, MPI_IMAGE) as made:
         yield made
         await made.nothing_left()
 
@@ -64,7 +48,7 @@ def job(*command: str, **more: Any) -> dict[str, Any]:
         "headrace": 1,
         "kind": "command",
         "name": "ranks",
-        "image": IMAGE,
+        "image": MPI_IMAGE,
         "parallel": "mpi",
         "command": ["mpirun", *command],
         "resources": {"cpus": 3, "memory": "384MiB", "paradigm": "ROUND_ROBIN"},
@@ -128,7 +112,7 @@ async def test_ranks_on_three_nodes_share_the_files_of_a_dataset(
     stack: SwarmStack, tmp_path: Path
 ) -> None:
     said = await cli(
-        stack, "exec", "from_file", "--follow", str(EXAMPLE), "--set", f"image={IMAGE}"
+        stack, "exec", "from_file", "--follow", str(EXAMPLE), "--set", f"image={MPI_IMAGE}"
     )
     assert "12 items by 3 ranks on 3 nodes" in said
     (found,) = json.loads(await cli(stack, "jobs", "list", "-o", "json"))

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ from headrace_local import backup
 from headrace_model.errors import NotFound
 from headrace_model.status import Status
 from headrace_wire.api import JobView
-from tests.support.dev_swarm import Swarm, own_network
+from tests.support.dev_swarm import Swarm
 from tests.support.docker_engine import why_no_engine
-from tests.support.docker_images import TAG, image_file
 from tests.support.swarm_stack import SwarmStack
 from tests.support.wait import wait_until
+from tests.swarm.conftest import MPI_IMAGE
 
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
-IMAGE = f"headrace/worker-mpi:{TAG}"
 RANKS = """
 import os, time
 from mpi4py import MPI
@@ -33,21 +31,6 @@ MPI.COMM_WORLD.Barrier()
 """
 _OUTPUTS = {"copy": {"category": "OUTPUT", "format": "GENERIC"}}
 _WITHIN_S = 120.0
-_NETWORK = own_network(13)
-
-
-@pytest.fixture(scope="module")
-def swarm(run_root: Path) -> Iterator[Swarm]:
-    """The swarm of this module's test; its nodes have the image."""
-    made = Swarm(run_root / "restore", _NETWORK)
-    try:
-        made.run("up", "--workers", "2", "--network", f"{_NETWORK}.0/24")
-        file = image_file(run_root, "worker-mpi")
-        for node in made.nodes:
-            made.docker(node, "load", "--input", str(file))
-        yield made
-    finally:
-        made.run("down")
 
 
 def job(*command: str, cpus: int = 1, **more: Any) -> dict[str, Any]:
@@ -55,7 +38,7 @@ def job(*command: str, cpus: int = 1, **more: Any) -> dict[str, Any]:
         "headrace": 1,
         "kind": "command",
         "name": "drill",
-        "image": IMAGE,
+        "image": MPI_IMAGE,
         "command": list(command),
         "resources": {"cpus": cpus, "memory": f"{cpus * 128}MiB", "paradigm": "ROUND_ROBIN"},
         "limits": {"grace": "2s"},
@@ -161,12 +144,12 @@ async def restore(stack: SwarmStack, file: Path) -> None:
 
 
 async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes(
-    swarm: Swarm, state_dir: Path
+    mpi_swarm: Swarm, state_dir: Path
 ) -> None:
     file = state_dir / "backup.tar"
     # On a slow machine agents need a while until they are back.
     options: dict[str, Any] = {"keep_alive": False, "cpus": 4, "node_lost_s": 30.0}
-    async with SwarmStack(state_dir, swarm, IMAGE, **options) as stack:
+    async with SwarmStack(state_dir, mpi_swarm, MPI_IMAGE, **options) as stack:
         async with stack.stack.client() as client:
             ranks = (await client.submit(spread())).id
             plain = [
@@ -194,7 +177,7 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
         assert list(map(len, living.values())) == [3, 1, 3]
 
         await lose_redis(stack)
-        for node in swarm.nodes:
+        for node in mpi_swarm.nodes:
             said = "is kept, not removed"
             name = f"agent-{node}"
             await wait_until(lambda: stack.said(name, said), name, within_s=_WITHIN_S)  # noqa: B023
@@ -229,10 +212,10 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
             with pytest.raises(NotFound):
                 await client.job(unknown)
             kept = {each.id: each.quarantined for each in await client.nodes()}
-            assert kept == {"local": (), **dict.fromkeys(swarm.nodes, (f"{unknown}.1",))}
+            assert kept == {"local": (), **dict.fromkeys(mpi_swarm.nodes, (f"{unknown}.1",))}
             offered = {each.id: each.capacity.cpus for each in await client.nodes()}
-            assert [offered[each] for each in swarm.nodes] == [3, 3, 3], "the rest is theirs"
+            assert [offered[each] for each in mpi_swarm.nodes] == [3, 3, 3], "the rest is theirs"
             assert workers(stack, unknown) == living[unknown]
-            for node in swarm.nodes:
+            for node in mpi_swarm.nodes:
                 await client.discard(node)
         await stack.nothing_left()
