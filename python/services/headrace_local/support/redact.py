@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -76,12 +76,25 @@ def _words_of(file: Path) -> set[str]:
         return set()
 
 
+def _values(plain: object) -> Iterator[str]:
+    """Every text in what JSON holds, but the names of keys."""
+    match plain:
+        case str():
+            yield plain
+        case dict():
+            for each in plain.values():
+                yield from _values(each)
+        case list():
+            for each in plain:
+                yield from _values(each)
+
+
 def words_in(text: str) -> set[str]:
-    """Every secret that a file with this content holds: JSON's values, else lines and words."""
+    """Every secret that a file with this content holds: texts in JSON, else lines and words."""
     try:
         plain = json.loads(text)
     except ValueError:
         plain = None
     if isinstance(plain, dict):
-        return {value for value in plain.values() if isinstance(value, str)}
+        return set(_values(plain))
     return {word for line in text.splitlines() for word in (line.strip(), *line.split())}
