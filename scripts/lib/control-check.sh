@@ -122,6 +122,8 @@ check_secrets() {
     "$(secret_file store_credentials)" 2>/dev/null ||
     found_wrong "$(secret_file store_credentials) is no JSON with access_key and secret_key" \
       "write {\"access_key\": \"…\", \"secret_key\": \"…\"}"
+  [ "$1" != main ] || registry_logins >/dev/null ||
+    found_wrong "$(registry_logins_wrong)" "$(registry_logins_advice)"
   if [ "$1" = main ] && [ "$HEADRACE_TLS" = yes ]; then check_certificate; fi
   [ "$wrong" -gt "$before" ] || found_well "secrets in $deployment/secrets"
 }
@@ -180,7 +182,19 @@ check_registry() {
     found_wrong "the registry at $address does not answer" "scripts/control-stack.sh dev_registry logs"
     return 0
   fi
+  if ! registry_has_login && registry_wants_login "${address%%/*}"; then
+    found_note "the registry $address wants logins, and nodes have none: $(registry_advice "$address")"
+  fi
   found_well "registry $address"
+}
+
+# True where a registry answers those alone who log in (some say so, and give public images to all).
+registry_wants_login() {
+  local scheme
+  for scheme in https http; do
+    [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 5 "$scheme://$1/v2/")" != 401 ] || return 0
+  done
+  return 1
 }
 
 # Runs a small task on every node, in the service image: so it is there, or can be had; and looks at
@@ -200,9 +214,11 @@ check_machines() {
   fi
   docker service rm "$name" >/dev/null 2>&1 || true
   begun=$(date +%s)
-  docker service create --quiet --detach --name "$name" --label "headrace.stack=$main_stack" \
-    --mode global --restart-condition none --no-resolve-image --with-registry-auth --read-only \
-    --no-healthcheck --network host --env 'NODE={{.Node.Hostname}}' --entrypoint sh \
+  # shellcheck disable=SC2016 # the container's shell expands it
+  registry_docker service create --quiet --detach --name "$name" \
+    --label "headrace.stack=$main_stack" --mode global --restart-condition none \
+    --no-resolve-image --with-registry-auth --read-only --no-healthcheck --network host \
+    --env 'NODE={{.Node.Hostname}}' --entrypoint sh \
     "$IMAGE_SERVICE" -c 'echo "$NODE $(date +%s) $(df -Pk /etc/hostname | awk "NR == 2 {print \$4}")"' >/dev/null
   count=$(docker node ls --format '{{.Status}} {{.Availability}}' | grep -c '^Ready Active' || true)
   deadline=$((SECONDS + 120))

@@ -56,7 +56,7 @@ do_push() {
       fail "there is no image headrace/$image:$HEADRACE_TAG to push" \
         "scripts/control-stack.sh $1 build push"
     docker tag "headrace/$image:$HEADRACE_TAG" "$to/headrace/$image:$HEADRACE_TAG"
-    docker push --quiet "$to/headrace/$image:$HEADRACE_TAG" >/dev/null ||
+    registry_docker push --quiet "$to/headrace/$image:$HEADRACE_TAG" >/dev/null ||
       fail "headrace/$image can't be pushed to $to: see above" \
         "$(registry_advice "$to")"
     digest=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' \
@@ -70,7 +70,7 @@ registry_advice() {
   if [ "$HEADRACE_REGISTRY" = dev ]; then
     echo "scripts/control-stack.sh dev_registry build deploy; and each engine needs \"insecure-registries\": [\"$1\"] in its daemon.json"
   else
-    echo "docker login ${1%%/*}"
+    echo "docker --config $(dirname "$(secret_file registry_logins)") login ${1%%/*}"
   fi
 }
 
@@ -110,9 +110,10 @@ run_once() {
   while [ "$1" != -- ]; do options+=("$1"); shift; done
   shift
   docker service rm "$name" >/dev/null 2>&1 || true
-  docker service create --quiet --detach --name "$name" --label "headrace.stack=$main_stack" \
-    --restart-condition none --endpoint-mode dnsrr --network "${main_stack}_internal" \
-    --no-resolve-image --with-registry-auth --read-only --cap-drop ALL --no-healthcheck \
+  registry_docker service create --quiet --detach --name "$name" \
+    --label "headrace.stack=$main_stack" --restart-condition none \
+    --endpoint-mode dnsrr --network "${main_stack}_internal" --no-resolve-image \
+    --with-registry-auth --read-only --cap-drop ALL --no-healthcheck \
     "${options[@]}" "$IMAGE_SERVICE" "$@" >/dev/null || return
   while :; do
     state=$(docker service ps --format '{{.CurrentState}}' "$name" | head -n 1)
@@ -173,7 +174,7 @@ compose_of() {
 stack_deploy() {
   local name=$1
   shift
-  docker stack deploy --resolve-image never --with-registry-auth "$@" "$name" </dev/null \
+  registry_docker stack deploy --resolve-image never --with-registry-auth "$@" "$name" </dev/null \
     >"$work/deploy.log" 2>&1 || {
     cat "$work/deploy.log" >&2
     fail "the stack $name was not deployed: see above" "mend that; then deploy again"
@@ -200,6 +201,7 @@ do_deploy() {
   secrets_create $(secrets_of "$1")
   compose_of "$1"
   if [ "$1" = main ]; then
+    registry_logins >/dev/null || fail "$(registry_logins_wrong)" "$(registry_logins_advice)"
     # A Redis that runs is replaced, if at all, with the others.
     if ! docker service inspect "${name}_redis" >/dev/null 2>&1 ||
       [ -n "$(not_converged "$name" "${name}_redis")" ]; then

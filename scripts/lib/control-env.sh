@@ -6,7 +6,7 @@
 
 # The secrets of a deployment, each a file of `secrets/` and a Swarm secret.
 secrets_known=(internal_token secrets_key store_credentials admin_token redis_admin redis_request
-  redis_data redis_scheduler redis_monitor redis_cluster redis_join)
+  redis_data redis_scheduler redis_monitor redis_cluster redis_join registry_logins)
 
 random_hex() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
@@ -18,6 +18,7 @@ secret_new() {
     store_credentials)
       printf '{"access_key": "headrace-%s", "secret_key": "%s"}\n' "$(random_hex 4)" "$(random_hex 24)"
       ;;
+    registry_logins) printf '{"auths": {}}\n' ;;
     *) printf '%s\n' "$(random_hex 32)" ;;
   esac
 }
@@ -110,8 +111,8 @@ secrets_make() {
   local name made=()
   (umask 077 && mkdir -p "$deployment/secrets")
   for name in "${secrets_known[@]}"; do
-    [ -e "$deployment/secrets/$name" ] && continue
-    secret_new "$name" | write_private "$deployment/secrets/$name"
+    [ -e "$(secret_file "$name")" ] && continue
+    secret_new "$name" | write_private "$(secret_file "$name")"
     made+=("$name")
   done
   [ ${#made[@]} -eq 0 ] || say "made secrets in $deployment/secrets: ${made[*]}"
@@ -126,6 +127,7 @@ secret_file() {
   case $1 in
     tls_cert) echo "$deployment/tls/tls.crt" ;;
     tls_key) echo "$deployment/tls/tls.key" ;;
+    registry_logins) echo "$deployment/registries/config.json" ;; # docker --config writes it
     *) echo "$deployment/secrets/$1" ;;
   esac
 }
@@ -178,6 +180,44 @@ registry() {
     dev) echo "$(docker info --format '{{.Swarm.NodeAddr}}'):5000" ;;
     *) echo "$HEADRACE_REGISTRY" ;;
   esac
+}
+
+# Prints the registries that the deployment has logins for; fails where the file is not docker's.
+registry_logins() {
+  python3 - "$(secret_file registry_logins)" 2>/dev/null <<'PYTHON'
+import base64, json, sys
+for name, login in json.load(open(sys.argv[1]))["auths"].items():
+    if not login.get("identitytoken") and b":" not in base64.b64decode(login["auth"]):
+        sys.exit(1)
+    host = name.rpartition("://")[2].partition("/")[0]
+    print("docker.io" if host == "index.docker.io" else host)
+PYTHON
+}
+
+registry_logins_wrong() {
+  echo "$(secret_file registry_logins) holds no logins in the form of docker's config.json"
+}
+
+registry_logins_advice() {
+  echo "write {\"auths\": {\"HOST\": {\"auth\": \"base64 of USER:PASSWORD\"}}}; a credential helper is of no use to nodes"
+}
+
+# True where the deployment has a login for its own registry.
+registry_has_login() {
+  local host
+  host=$(registry)
+  host=${host%%/*}
+  [ -n "$host" ] && [[ $'\n'$(registry_logins)$'\n' == *$'\n'"$host"$'\n'* ]]
+}
+
+# Runs docker with the deployment's login for its registry; where there is none, with the user's own.
+registry_docker() {
+  if registry_has_login; then
+    DOCKER_HOST=${DOCKER_HOST:-$(docker context inspect --format '{{.Endpoints.docker.Host}}')} \
+      DOCKER_CONFIG=$(dirname "$(secret_file registry_logins)") docker "$@"
+  else
+    docker "$@"
+  fi
 }
 
 # Prints what a service names an image by: a digest of the registry, or else the id of the image on

@@ -45,6 +45,7 @@ do_backup() {
       "scripts/control-stack.sh main logs redis"
   date -u +%Y-%m-%dT%H:%M:%SZ >"$here/at"
   cp -R "$deployment/secrets" "$here/secrets"
+  cp -R "$deployment/registries" "$here/registries"
   [ ! -d "$deployment/tls" ] || cp -R "$deployment/tls" "$here/tls"
   cp "$env_file" "$here/env"
   (cd "$here" && sha256sum redis.rdb at >sums)

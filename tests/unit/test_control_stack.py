@@ -144,6 +144,8 @@ def test_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
         ("echo no >$deployment/tls/tls.crt", "holds no certificate"),
         ("openssl genrsa -out $deployment/tls/tls.key 2>&1", "is not the key of"),
         ("chmod 640 $deployment/tls/tls.key", "others can read"),
+        ('echo {\\"a\\": {}} >$deployment/registries/config.json', "no logins in the form"),
+        ("chmod 644 $deployment/registries/config.json", "others can read"),
     ],
 )
 def test_check_finds_what_is_wrong_with_secrets(tmp_path: Path, harm: str, finding: str) -> None:
@@ -159,6 +161,30 @@ def test_check_finds_what_is_wrong_with_secrets(tmp_path: Path, harm: str, findi
     if finding:
         assert finding in wrong[0]
         assert lines[lines.index(wrong[0]) + 1].startswith("       do this: ")
+
+
+@pytest.mark.parametrize(
+    ("registry", "key", "is_used"),
+    [
+        ("r.example:5000/hydro", "r.example:5000", True),
+        ("docker.io/rivers", "https://index.docker.io/v1/", True),
+        ("r.example", "r.example:5000", False),
+        ("", "r.example", False),
+    ],
+)
+def test_the_deployments_login_at_its_registry_is_used_on_the_same_engine(
+    tmp_path: Path, registry: str, key: str, is_used: bool
+) -> None:
+    program = f"""
+        secrets_make >/dev/null
+        echo '{{"auths": {{"{key}": {{"auth": "YTpi"}}}}}}' >$deployment/registries/config.json
+        docker() {{ echo "$DOCKER_CONFIG $DOCKER_HOST $*"; }}
+        DOCKER_CONFIG=own
+        registry_docker push it
+    """
+    done = _in_the_script(tmp_path, program, HEADRACE_REGISTRY=registry, HEADRACE_TLS="no")
+    config = tmp_path / ".headrace" / "registries" if is_used else "own"
+    assert done.stdout.split() == [str(config), NOWHERE["DOCKER_HOST"], "push", "it"], done.stderr
 
 
 def test_a_new_certificate_is_by_the_same_authority(tmp_path: Path) -> None:
