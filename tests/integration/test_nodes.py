@@ -173,7 +173,7 @@ async def test_a_node_that_grew_offers_more(stage: Stage) -> None:
 
 async def test_a_damaged_ledger_is_named(stage: Stage) -> None:
     await register(stage, "run 1")
-    await stage.redis.command("HSET", "hr:free", N1, "1 1")
+    await stage.redis.command("HSET", f"hr:free:{N1}", "room", "1 1")
     (wrong,) = await stage.nodes.ledger_errors()
     assert N1 in wrong
     await stage.redis.command("HSET", f"hr:held:{N1}", "x.1", "999999 1")

@@ -262,10 +262,19 @@ async def test_only_data_reaches_secrets_and_the_catalogue(guarded: Guarded, ser
 async def test_an_agent_reaches_its_own_node_only(guarded: Guarded) -> None:
     agent = guarded.of(AGENT)
     assert await agent.command("HGETALL", f"hr:work:{N1}") == {}
-    for kind in ("work", "facts", "node", "held", "inventory", "services", "refusals"):
+    for kind in ("work", "facts", "node", "held", "free", "inventory", "services", "refusals"):
         for node in (N2, f"{N1}0", f"{N1}:x", "*"):
             assert await refused(agent, "HGETALL", f"hr:{kind}:{node}")
             assert await refused(agent, "HSET", f"hr:{kind}:{node}", "a", "b")
+
+
+async def test_an_agent_writes_the_room_of_its_own_node_alone(guarded: Guarded) -> None:
+    agent = guarded.of(AGENT)
+    await agent.command("HSET", f"hr:free:{N1}", "room", "1 1")
+    for key in (f"hr:free:{N2}", "hr:free", "hr:free:*"):
+        assert await refused(agent, "HGETALL", key)
+        assert await refused(agent, "HSET", key, "room", "9 9")
+        assert await refused(agent, "HDEL", key, "room")
 
 
 async def test_an_agent_writes_no_job_and_no_status(

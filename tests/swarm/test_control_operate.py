@@ -37,7 +37,7 @@ secrets_create $(secrets_of main)
 stack_deploy hand -c "$project_root/docker/main/redis.yaml"
 wait_converged hand hand_redis
 redis_users keep
-rcli SET hr:epoch first; rcli HSET hr:free n1 "1 1"; rcli SET kept yes
+rcli SET hr:epoch first; rcli HSET hr:free:n1 room "1 1"; rcli SET kept yes
 reason="new disks" do_maintenance main
 do_backup main
 (do_backup main) || true
@@ -45,7 +45,7 @@ rcli SET later yes
 do_deploy() { echo "then $1 is deployed"; }
 do_restore main
 for key in hr:epoch hr:restored kept later; do echo "$key=$(rcli GET $key)"; done
-echo "free=$(rcli EXISTS hr:free) why=$(rcli HGET hr:maintenance why)"
+echo "free=$(rcli EXISTS hr:free:n1) why=$(rcli HGET hr:maintenance why)"
 printf x >>"$file"
 sed -i s/REDIS0/REDIS1/ "$file"
 (do_restore main) || true

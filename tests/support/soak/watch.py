@@ -88,7 +88,7 @@ class Sampler:
         """Read the ledger in one transaction; None before the node has registered."""
         async with self._client.pipeline(transaction=True) as asked:
             asked.hgetall("hr:node:local")
-            asked.hget("hr:free", "local")
+            asked.hget("hr:free:local", "room")
             asked.hgetall("hr:held:local")
             node, free, held = await asked.execute()
         if not node:

@@ -56,7 +56,7 @@ _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
     "hr:array:* hr:links:* hr:dependents:* hr:untidy"
 )
-_LEDGER_KEYS: Final = _words("hr:free hr:held:* hr:work:* hr:facts:*")
+_LEDGER_KEYS: Final = _words("hr:free:* hr:held:* hr:work:* hr:facts:*")
 
 SERVICES: Final[Mapping[str, Access]] = {
     "request": Access(
@@ -66,7 +66,7 @@ SERVICES: Final[Mapping[str, Access]] = {
         ),
         reads=_words("hr:held:* hr:packs hr:resources"),
         writes=_JOB_KEYS | _words(
-            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:* hr:free "
+            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:* hr:free:* "
             "hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
             "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed"
         ),
@@ -102,7 +102,7 @@ SERVICES: Final[Mapping[str, Access]] = {
             "unsubscribe acl|users acl|getuser acl|setuser acl|deluser acl|save watch unwatch "
             "multi exec"
         ),
-        reads=_words("hr:nodes hr:node:* hr:free hr:held:* hr:work:*"),
+        reads=_words("hr:nodes hr:node:* hr:free:* hr:held:* hr:work:*"),
         writes=_words(
             "hr:epoch hr:commits hr:events hr:lease:cluster hr:services:* hr:refusals:* "
             "hr:removed"
@@ -114,9 +114,9 @@ SERVICES: Final[Mapping[str, Access]] = {
                                "sadd subscribe unsubscribe publish"),
         reads=_words("hr:epoch hr:job:* hr:held:{node}"),
         writes=_words(
-            "hr:commits hr:events hr:nodes hr:free hr:node:{node} hr:work:{node} hr:facts:{node} "
-            "hr:services:{node} hr:refusals:{node} hr:array:* hr:inventory:{node} "
-            "hr:quarantine:{node}"
+            "hr:commits hr:events hr:nodes hr:array:* hr:node:{node} hr:free:{node} "
+            "hr:work:{node} hr:facts:{node} hr:services:{node} hr:refusals:{node} "
+            "hr:inventory:{node} hr:quarantine:{node}"
         ),
         hears=_words("hr:logs:want"),
         says=_words("hr:logs:reply:*"),

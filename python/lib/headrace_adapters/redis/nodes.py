@@ -166,18 +166,20 @@ class NodeStore:
         """All nodes, sorted by id; one round trip unless a node came or went meanwhile."""
         while True:
             ids = self._ids
-            members, free, *rest = await self._redis.commands(
-                [("SMEMBERS", "hr:nodes"), ("HGETALL", "hr:free")]
+            members, *rest = await self._redis.commands(
+                [("SMEMBERS", "hr:nodes")]
                 + [("HGETALL", f"hr:node:{node}") for node in ids]
+                + [("HGET", f"hr:free:{node}", "room") for node in ids]
                 + [("HKEYS", f"hr:held:{node}") for node in ids]
             )
-            hashes, held = rest[: len(ids)], rest[len(ids) :]
+            count = len(ids)
+            hashes, free, held = rest[:count], rest[count : 2 * count], rest[2 * count :]
             if set(members) == set(ids):
                 break
             self._ids = sorted(members)
         # One that was forgotten in the middle of it has no fields.
-        there = [each for each in zip(ids, hashes, held, strict=True) if each[1]]
-        read = [_record(node, h, runs, free.get(node)) for node, h, runs in there]
+        there = [each for each in zip(ids, hashes, held, free, strict=True) if each[1]]
+        read = [_record(*each) for each in there]
         return [record for record in read if record]
 
     async def ledger_errors(self) -> list[str]:

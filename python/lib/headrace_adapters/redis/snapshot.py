@@ -99,7 +99,7 @@ async def begin_epoch(redis: Redis, backup: str) -> None:
     gone: a worker that has run already would be made once more, and who misses one wishes anew.
     """
     await redis.command("SET", "hr:restored", backup)
-    nodes = await redis.command("SMEMBERS", "hr:nodes")
-    wishes = [f"hr:{what}:{node}" for what in ("services", "refusals") for node in nodes]
-    await redis.command("DEL", "hr:free", *wishes)
+    for of_nodes in ("free", "services", "refusals"):
+        if keys := await redis.command("KEYS", f"hr:{of_nodes}:*"):
+            await redis.command("DEL", *keys)
     await redis.command("SET", "hr:epoch", token_hex(8))

@@ -149,7 +149,9 @@ async def _ledger(redis: Redis) -> object:
     nodes = await store.all()
     return {
         "errors": await store.ledger_errors(),
-        "free": await redis.command("HGETALL", "hr:free"),
+        "free": {
+            node.id: await redis.command("HGET", f"hr:free:{node.id}", "room") for node in nodes
+        },
         "held": {node.id: await redis.command("HGETALL", f"hr:held:{node.id}") for node in nodes},
         "quarantined": await store.quarantined(node.id for node in nodes),
     }

@@ -151,9 +151,9 @@ end
 -- Write or remove the ledger line of a node by its state: only one that is UP offers room.
 local function offer(node, state, line)
   if state == 'UP' then
-    redis.call('HSET', 'hr:free', node, line)
+    redis.call('HSET', 'hr:free:' .. node, 'room', line)
   else
-    redis.call('HDEL', 'hr:free', node)
+    redis.call('HDEL', 'hr:free:' .. node, 'room')
   end
 end
 

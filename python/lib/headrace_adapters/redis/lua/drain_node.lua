@@ -1,13 +1,13 @@
 -- An admin keeps new attempts from a node, or lets them come again.
 -- Arguments: epoch; node; drained (bool).
--- Writes: hr:node:<node>, hr:free, hr:events, hr:commits.
+-- Writes: hr:node:<node>, hr:free:<node>, hr:events, hr:commits.
 -- Reply: {'OK', 1} changed now, {'OK', 0} it was so already. Refuses NOT_FOUND, WRONG_TYPE.
 -- Invariant: a drained node has no ledger line, so nothing can be placed on it; what it holds stays.
 --   The wish outlives the node's loss and its agent.
 need(args, {node = 'text', drained = 'flag'})
 local key = 'hr:node:' .. args.node
 expect(key, 'hash')
-expect('hr:free', 'hash')
+expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 if problem then return problem end
 local known = redis.call('HMGET', key, 'state', 'drained', 'millicpus', 'memory_bytes', 'full')

@@ -1,7 +1,7 @@
 -- An admin takes a lost node out of the list; its agent would have to register it anew.
 -- Arguments: epoch; node.
 -- Writes: hr:node:<node>, hr:nodes, hr:work:<node>, hr:facts:<node>, hr:inventory:<node>,
---   hr:services:<node>, hr:refusals:<node>, hr:quarantine:<node>, hr:removed,
+--   hr:services:<node>, hr:refusals:<node>, hr:quarantine:<node>, hr:free:<node>, hr:removed,
 --   hr:events, hr:commits.
 -- Reply: {'OK', 1} forgotten now, {'OK', 0} there is none. Refuses CONFLICT while the node is
 --   served, or attempts that are not over have shares or work there, WRONG_TYPE.
@@ -36,7 +36,7 @@ for _, record in ipairs(redis.call('HVALS', 'hr:work:' .. args.node)) do
 end
 redis.call('DEL', key, 'hr:work:' .. args.node, 'hr:facts:' .. args.node,
   'hr:inventory:' .. args.node, 'hr:services:' .. args.node, 'hr:refusals:' .. args.node,
-  'hr:quarantine:' .. args.node)
+  'hr:quarantine:' .. args.node, 'hr:free:' .. args.node)
 redis.call('SREM', 'hr:nodes', args.node)
 redis.call('SADD', 'hr:removed', args.node)
 hint('kind', 'node', 'node', args.node)

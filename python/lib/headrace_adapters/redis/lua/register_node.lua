@@ -3,7 +3,7 @@
 --   backends "process container"; has_state_lock (bool: it holds the machine's state-folder lock);
 --   seen_counter (absent at the first try); living ["<job>.<attempt>"] (workers of these live);
 --   swarm_node (the engine's id in its swarm, or empty), state_source (its state folder as the engine calls it).
--- Writes: hr:node:<node>, hr:nodes, hr:free, hr:events, hr:commits.
+-- Writes: hr:node:<node>, hr:nodes, hr:free:<node>, hr:events, hr:commits.
 -- Reply: {'OK', 'REGISTERED'}, or {'OK', 'WAIT', counter} while another agent's counter must be
 --   seen to stand still: call again after the lease time with seen_counter = counter.
 --   Refuses CONFLICT when that counter moved, STALE (with the attempt) when a living one is over.
@@ -15,7 +15,7 @@ need(args, {node = 'text', incarnation = 'text', millicpus = 'number', memory_by
 local key = 'hr:node:' .. args.node
 expect(key, 'hash')
 expect('hr:nodes', 'set')
-expect('hr:free', 'hash')
+expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 expect('hr:work:' .. args.node, 'hash')
 if problem then return problem end

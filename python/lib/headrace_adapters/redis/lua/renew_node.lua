@@ -1,13 +1,13 @@
 -- An agent says that it lives: its counter rises. And whether its disk has room for new attempts.
 -- Arguments: epoch; node; incarnation; full (bool).
--- Writes: hr:node:<node>; when `full` changes hr:free, hr:events, hr:commits.
+-- Writes: hr:node:<node>; when `full` changes hr:free:<node>, hr:events, hr:commits.
 -- Reply: {'OK', counter, state}; state LOST tells the agent to compare its attempts and register anew.
 -- Refuses INCARNATION, EPOCH, WRONG_TYPE.
 -- Invariant: only the registered incarnation raises the counter; a full node has no ledger line.
 need(args, {node = 'text', incarnation = 'text', full = 'flag'})
 local key = 'hr:node:' .. args.node
 check_incarnation(args.node, args.incarnation)
-expect('hr:free', 'hash')
+expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 if problem then return problem end
 local known = redis.call('HMGET', key, 'state', 'drained', 'full', 'millicpus', 'memory_bytes')

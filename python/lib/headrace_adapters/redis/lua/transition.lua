@@ -35,7 +35,6 @@ expect(attempt_key, 'hash')
 expect('hr:status:' .. args.status, 'zset')
 expect('hr:status:' .. args.to, 'zset')
 expect('hr:queue', 'zset')
-expect('hr:free', 'hash')
 expect('hr:untidy', 'zset')
 if problem then return problem end
 
@@ -79,8 +78,8 @@ end
 
 local free, taken = {}, {}
 local function line(node)
-  if not free[node] and expect('hr:held:' .. node, 'hash') then
-    local cpus, memory = amount(redis.call('HGET', 'hr:free', node))
+  if not free[node] and expect('hr:held:' .. node, 'hash') and expect('hr:free:' .. node, 'hash') then
+    local cpus, memory = amount(redis.call('HGET', 'hr:free:' .. node, 'room'))
     if cpus then free[node] = {cpus, memory} end
   end
   return free[node]
@@ -251,7 +250,9 @@ end
 for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
 if array and array.moved then write_array(array) end
 if array and array.more then array_hint(array, id) end
-for node, room in pairs(free) do redis.call('HSET', 'hr:free', node, written(room[1], room[2])) end
+for node, room in pairs(free) do
+  redis.call('HSET', 'hr:free:' .. node, 'room', written(room[1], room[2]))
+end
 if args.attempt_set and next(args.attempt_set) then
   local record = {}
   for name, value in pairs(args.attempt_set) do
