@@ -54,18 +54,19 @@ class TaskLogs:
     async def _attempt(self, user: str, file: LogFile, at: int) -> AsyncIterator[bytes]:
         held = await self.allocation(file.job, file.attempt)
         for rank, share in enumerate(held.shares if held else ()):
-            here, nothing = replace(file, rank=rank), True
+            here, found, reach, read = replace(file, rank=rank), False, Reach.MORE, at
             change = asyncio.Event()
             pieces = self.reader.ask(user, here, share.node, at, change, follow=False)
-            async for text, _, reach in pieces:
-                nothing = nothing and reach is Reach.GONE
+            async for text, read_now, reached in pieces:
+                read, reach = read_now, reached
+                found = found or reach is not Reach.GONE
                 if text:
                     yield text.encode()
-            if nothing:
-                async for part in self._shipped(here, at):
-                    nothing = False
+            if reach is not Reach.END:  # shipped, maybe while it was read; or the node is silent
+                async for part in self._shipped(here, read):
+                    found = True
                     yield part
-            if not nothing:
+            if found:
                 return
 
     async def _shipped(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
