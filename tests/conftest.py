@@ -61,7 +61,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 async def _settle(root: Path) -> None:
     """Give processes that were told to end a moment to do so."""
-    deadline = monotonic() + 1.0
+    deadline = monotonic() + 15.0
     await wait_until(
         lambda: not any(roots.leftovers(root)) or monotonic() > deadline, "the last processes"
     )

@@ -28,7 +28,7 @@ from headrace_model.resources import Resources
 from tests.support.person import People, Person
 from tests.support.wait import T, wait_until
 
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 _CLI = "from headrace_client.cli import main; main()"
 _LOCAL = "from headrace_local.cli import local; local(prog_name='headrace local')"
 _CPUS = "2"

@@ -26,6 +26,7 @@ def test_in_maintenance_nothing_new_is_taken_or_started_and_what_runs_is_finishe
         assert headrace.job(running)["status"] == "MODEL_EXEC:RUNNING", "reading goes on"
         gate.touch()
         headrace.until(running, "COMPLETED")
+        headrace.until(waiting, "AWAITING_ALLOCATION")
         headrace.local("down")
         headrace.up()
         assert "new disks" in headrace.local("status"), "it outlives services and Redis"

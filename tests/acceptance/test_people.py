@@ -10,7 +10,7 @@ from tests.acceptance.conftest import Headrace, until
 from tests.support.person import SMALL, People, Person
 
 _TOKEN_CACHE_S = 5.0  # the default of token_cache_s
-_REVOKED_WITHIN_S = _TOKEN_CACHE_S + 10.0
+_REVOKED_WITHIN_S = _TOKEN_CACHE_S + 30.0  # the command line itself is slow on a busy machine
 
 
 def _until_refused(person: Person, token: str) -> None:

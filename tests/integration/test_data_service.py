@@ -346,10 +346,13 @@ async def test_what_attempts_put_leaves_the_store_though_nobody_heard_the_job_en
 async def test_markers_that_a_kill_prevented_follow(
     all_: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    struck = asyncio.Event()
+
     async def killed(*_: object) -> None:
+        struck.set()
         raise asyncio.CancelledError
 
-    async with all_.data() as data:
+    async with all_.data(sweep_s=600.0) as data:  # the sweep would mark it too
         job = await all_.submit({COLLECTION}, MAKES)
         await all_.allocate(job)
         await all_.exited(job)
@@ -358,6 +361,7 @@ async def test_markers_that_a_kill_prevented_follow(
             patched.setattr(DataService, "_mark", killed)
             await all_.report(fact)
             await all_.until(job, Status.COMPLETED)
+            await struck.wait()
     marker = f"sealed/{job}.1.flow"
     assert await all_.store.stat(marker) is None
     async with all_.data():
@@ -407,7 +411,7 @@ async def test_a_kill_before_the_seal_loses_nothing(
         with monkeypatch.context() as patched:
             patched.setattr(type(all_.jobs), "apply", killed)
             await all_.report(fact)
-            await asyncio.wait_for(written.wait(), 10)
+            await asyncio.wait_for(written.wait(), 60)
     assert (await all_.jobs.get(job)).status is Status.AWAITING_COLLECTION
     async with all_.data() as data:
         await all_.until(job, Status.COMPLETED)

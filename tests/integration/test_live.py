@@ -52,7 +52,7 @@ class Socket:
         await self.wire.send_str(json.dumps(message))
 
     async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             message = await self.wire.receive()
         assert message.type is WSMsgType.TEXT, (message.type, message.data, self.wire.close_code)
         heard: dict[str, Any] = json.loads(message.data)
@@ -65,7 +65,7 @@ class Socket:
 
     async def closed(self) -> int | None:
         """Read to the end; gives the close code."""
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(60.0):
             async for _ in self.wire:
                 pass
         return self.wire.close_code
@@ -189,7 +189,7 @@ async def following(desk: Desk, token: str) -> AsyncIterator[Follower]:
     follower = Follower(desk.folder, token)
     running = asyncio.ensure_future(follower.run())
     try:
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(60.0):
             await asyncio.wait(
                 {running, asyncio.ensure_future(follower.begun.wait())},
                 return_when=asyncio.FIRST_COMPLETED,
@@ -224,7 +224,7 @@ async def test_nothing_is_lost_or_told_twice_when_the_service_is_another(
         token = await token_of(UserStore(desk.redis), "zoe")
         follower = Follower(state_dir, token)
         running = asyncio.ensure_future(follower.run())
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(60.0):
             await follower.begun.wait()
         jobs = [await desk.submit() for _ in range(5)]
         await _busy(desk, jobs[:2])

@@ -341,7 +341,7 @@ async def test_a_long_poll_answers_when_the_job_changes(desk: Desk) -> None:
     soon = await desk.call("GET", f"/jobs/{job}?after_version=0&wait=20")
     assert soon[1]["version"] == 1
     await desk.call("POST", f"/jobs/{job}:hold")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         status, view = await waiting
     assert (status, view["version"], view["desired"]) == (200, 2, "HOLD")
 
@@ -410,7 +410,7 @@ async def test_a_followed_log_is_told_as_it_grows_by_one_answer(
 
     url = f"http://request/api/v1/jobs/{job}/logs?stream=out&follow=true"
     asked = asyncio.ensure_future(first_want())
-    async with asyncio.timeout(20), desk.session.get(url) as answer:
+    async with asyncio.timeout(60), desk.session.get(url) as answer:
         want = await asked
         for offset, data in ((0, ""), (0, "one\n"), (4, "two\n")):
             piece = {"offset": offset, "data": data, "eof": True, "state": "running"}
@@ -435,7 +435,7 @@ async def test_a_followed_log_ends_when_the_job_does(
             assert await answer.content.readline() == b"one\n"
             files["0.out"] += b"two\n"
             await desk.step(job, Event.COMPLETED, Role.MONITOR, returns=(NODE,))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert await answer.content.read() == b"two\n"
 
 
@@ -465,7 +465,7 @@ async def test_a_submit_is_kept_when_redis_restarts_meanwhile(
     redis_server.kill9()
     waiting = asyncio.ensure_future(desk.call("POST", "/jobs", JOB))
     redis_server.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         status, said = await waiting
     assert status == 201
     await wait_until(lambda: desk.store.get(JobId(said["id"])), "the job in Redis")
@@ -506,7 +506,7 @@ async def _cli(environ: dict[str, str], *words: str) -> tuple[int, str, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert process.returncode is not None
     assert "Traceback" not in err.decode(), err.decode()

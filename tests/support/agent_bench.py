@@ -34,7 +34,7 @@ from tests.support.script_scenes import N1, Stage
 from tests.support.wait import wait_until
 
 SIZE = Resources(1_000, 2**30)
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class StandInDataService:

@@ -13,7 +13,7 @@ from headrace_model.worker import Handle, WorkerExit, WorkerKey, WorkerLaunch
 from tests.support.wait import wait_until
 
 PATH = os.environ["PATH"]
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 ESCAPE = """
 import os, sys, time
@@ -136,9 +136,12 @@ class Bench:
     def out(self, attempt: int = 1, rank: int = 0) -> str:
         return (self.folder / f"out.{attempt}.{rank}").read_text()
 
-    def nest_pid(self) -> int:
+    def nest_pids(self) -> list[int]:
         folder = b"\0" + os.fsencode(self.nest)
-        found = [pid for pid in pids() if folder in text_of(pid, "cmdline") and lives(pid)]
+        return [pid for pid in pids() if folder in text_of(pid, "cmdline") and lives(pid)]
+
+    def nest_pid(self) -> int:
+        found = self.nest_pids()
         assert len(found) == 1, found
         return found[0]
 

@@ -26,7 +26,7 @@ class RedisServer(ServerProcess):
     """A redis-server with its files in `folder`: every write is on disk before its reply."""
 
     name = "the Redis server"
-    ready_within_s = 15.0
+    ready_within_s = 60.0
 
     def __init__(self, binary: Path, folder: Path) -> None:
         super().__init__(folder, folder / "redis.log")

@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import ClassVar
 
 from minio import Minio
 
+from headrace_local.health import any_free_port, is_free
 from tests.support.server_process import ServerProcess
 
 ACCESS_KEY = "headrace-tests"
@@ -43,7 +43,7 @@ class S3Server(ServerProcess):
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         super().__init__(folder, folder / "server.log")
-        self.port = _free_port()
+        self.port = any_free_port()
 
     @property
     def endpoint(self) -> str:
@@ -119,8 +119,8 @@ class SeaweedFs(S3Server):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         # A port, and beside it the port + 10000 for gRPC, of each of the four servers.
-        self._ports = {role: _free_port_pair() for role in ("master", "volume", "filer")}
-        self.port = _free_port_pair()
+        self.port, *others = _free_port_pairs(4)
+        self._ports = dict(zip(("master", "volume", "filer"), others, strict=True))
 
     def _command(self) -> Sequence[str]:
         data = self.folder / "data"
@@ -151,21 +151,11 @@ def write_credentials(path: Path, access_key: str, secret_key: str) -> Path:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _free_port_pair() -> int:
-    """A free port below 55536 whose port + 10000 is free too."""
-    while True:
-        port = _free_port() % 20_000 + 10_500
-        try:
-            for each in (port, port + 10_000):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", each))
-        except OSError:
-            continue
-        return port
+def _free_port_pairs(count: int) -> list[int]:
+    """Free ports, all different, whose port + 10000 is free too."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = any_free_port() - 10_000
+        if is_free(port) and is_free(port + 10_000):
+            found.add(port)
+    return [*found]

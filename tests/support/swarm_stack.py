@@ -18,7 +18,7 @@ from tests.support.dev_swarm import Swarm, mounts_below
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
-_WITHIN_S = 60.0
+_WITHIN_S = 120.0
 
 
 class SwarmStack:

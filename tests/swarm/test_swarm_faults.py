@@ -187,7 +187,7 @@ async def test_a_job_is_stopped_at_each_status(stack: SwarmStack, desire: str) -
         for status in (
             Status.AWAITING_DATA, Status.SCHEDULED, Status.RUNNING, Status.AWAITING_COLLECTION,
         ):  # fmt: skip
-            id_ = await brought_to(stack, client, status, "sleep 3")
+            id_ = await brought_to(stack, client, status, "sleep 10")
             await client.desire(id_, desire)
             hold(stack, status, on=False)
             async with asyncio.timeout(_WITHIN_S):

@@ -100,7 +100,9 @@ async def submit(client: AsyncClient, plain: dict[str, Any]) -> str:
 async def test_a_job_runs_on_each_node(stack: SwarmStack) -> None:
     async with stack.stack.client() as client:
         jobs = [await submit(client, job(stack, "echo up; sleep 8; id -u")) for _ in range(3)]
-        nodes = [node_of(await running(client, each)) for each in jobs]
+        # Side by side: one that starts late must not keep us from those that end soon.
+        seen = await asyncio.gather(*(running(client, each) for each in jobs))
+        nodes = [node_of(each) for each in seen]
         assert sorted(nodes) == stack.swarm.nodes
         for each in jobs:
             assert (await ended(client, each)).status is Status.COMPLETED
@@ -157,7 +159,7 @@ async def wished(stack: SwarmStack, number: int) -> None:
 async def test_the_cluster_agents_death_costs_no_job(stack: SwarmStack) -> None:
     async with stack.stack.client() as client:
         stack.signal("cluster", signal.SIGKILL)
-        id_ = await submit(client, job(stack, "echo up; sleep 4; echo down"))
+        id_ = await submit(client, job(stack, "echo up; sleep 12; echo down"))
         await wished(stack, 1)
         stack.start("cluster")
         await running(client, id_)

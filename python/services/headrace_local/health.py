@@ -6,6 +6,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from secrets import randbelow
 from typing import Any, Final
 
 from headrace_local import processes
@@ -15,6 +16,8 @@ from headrace_model.errors import HeadraceError, NotFound, Unavailable
 
 _NO_PROXY: Final = urllib.request.ProxyHandler({})
 """No proxy of the environment: the service listens on this machine."""
+_FIRST_PORT: Final = 22_000
+_PORTS: Final = 10_000
 _GONE: Final = (urllib.error.URLError, http.client.HTTPException, OSError, ValueError)
 
 
@@ -80,8 +83,10 @@ def is_free(port: int) -> bool:
 
 
 def any_free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody listens on now.
+
+    It is below those that outgoing connections get, so that none takes it before it is used.
+    """
+    while not is_free(port := _FIRST_PORT + randbelow(_PORTS)):
+        pass
     return port
