@@ -27,6 +27,7 @@ from headrace_model.resources import Resources
 from headrace_model.status import Event, Role
 from headrace_request.core.live import Close
 from headrace_request.service import live as service
+from headrace_request.service import livelogs
 from headrace_request.service.doorman import Caller
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
@@ -523,7 +524,7 @@ async def test_what_fits_is_not_told_after_what_had_no_room() -> None:
 async def test_who_does_not_read_a_log_is_dropped(
     state_dir: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "_PATIENCE_S", 0.5)
+    monkeypatch.setattr(livelogs, "_PATIENCE_S", 0.5)
     async with (
         running_desk(state_dir, redis_server.url, outbox_limit_bytes=20_000) as desk,
         connected(desk) as socket,

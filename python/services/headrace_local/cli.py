@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import click
 
@@ -284,36 +284,8 @@ def status(output: str) -> None:
 
             click.echo(yaml.safe_dump(found.document(), sort_keys=False), nl=False)
         case _:
-            _show(found)
+            click.echo(found.text())
     sys.exit(0 if found.ready else STOPPED_STATUS)
-
-
-def _show(found: Any) -> None:
-    state = "up" if found.ready else "not ready" if found.running else "down"
-    click.echo(f"Headrace   {state}  {found.url}")
-    if found.maintenance:
-        click.echo(f"           {found.maintenance}")
-    click.echo(f"folder     {found.home}")
-    disk = f"{rough_size(found.used_bytes)} used, {rough_size(found.free_bytes)} free"
-    click.echo(f"disk       {disk}")
-    for each in found.processes:
-        how = f"running, pid {each.pid}, up {_span(each.uptime_s)}" if each.pid else "stopped"
-        click.echo(f"{each.name:<10} {how}")
-    if found.workers is None:
-        click.echo("workers    unknown: the container engine does not answer")
-    else:
-        click.echo(f"workers    {len(found.workers)}")
-    if found.jobs is None:
-        click.echo("jobs       unknown: Redis does not answer")
-    else:
-        by_status = [f"{count} {status}" for status, count in sorted(found.jobs.items())]
-        click.echo(f"jobs       {', '.join(by_status) or 'none'}")
-
-
-def _span(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _many(number: int, thing: str) -> str:

@@ -10,6 +10,7 @@ from headrace_local.config import Config
 from headrace_local.health import is_ready
 from headrace_local.layout import Home
 from headrace_model.errors import HeadraceError
+from headrace_model.units import rough_size
 
 PROCESSES = ("supervisor", "redis", "services", "nest")
 _BLOCK_BYTES = 512  # the unit of st_blocks, stat(2)
@@ -62,6 +63,37 @@ class Report:
             "maintenance": self.maintenance,
             "disk": {"used_bytes": self.used_bytes, "free_bytes": self.free_bytes},
         }
+
+    def text(self) -> str:
+        """The report for people."""
+        state = "up" if self.ready else "not ready" if self.running else "down"
+        lines = [f"Headrace   {state}  {self.url}"]
+        if self.maintenance:
+            lines.append(f"           {self.maintenance}")
+        lines.append(f"folder     {self.home}")
+        disk = f"{rough_size(self.used_bytes)} used, {rough_size(self.free_bytes)} free"
+        lines.append(f"disk       {disk}")
+        for each in self.processes:
+            how = "stopped"
+            if each.pid is not None and each.uptime_s is not None:
+                how = f"running, pid {each.pid}, up {_span(each.uptime_s)}"
+            lines.append(f"{each.name:<10} {how}")
+        if self.workers is None:
+            lines.append("workers    unknown: the container engine does not answer")
+        else:
+            lines.append(f"workers    {len(self.workers)}")
+        if self.jobs is None:
+            lines.append("jobs       unknown: Redis does not answer")
+        else:
+            by_status = [f"{count} {status}" for status, count in sorted(self.jobs.items())]
+            lines.append(f"jobs       {', '.join(by_status) or 'none'}")
+        return "\n".join(lines)
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def make(home: Home, config: Config) -> Report:

@@ -37,6 +37,7 @@ from headrace_request.service.feed import Feed
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
+from headrace_request.service.livelogs import LiveLogs
 from headrace_request.service.logs import LogReader, ReadAllocation
 from headrace_request.service.maintenance import MaintenanceDesk
 from headrace_request.service.nodes import NodeDesk
@@ -108,7 +109,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     app = _app(redis, doorman, settings)
     PeopleRoutes(people, settings.headers_s).add_to(app)
     lister = Lister(model, feed, store)
-    hub = LiveHub(events, store, doorman, desk, node_desk, lister, reader)
+    hub = LiveHub(events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader))
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, scheduler, settings).add_to(app)

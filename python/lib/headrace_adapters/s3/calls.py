@@ -11,6 +11,7 @@ from minio.error import InvalidResponseError, S3Error, ServerError
 from urllib3.exceptions import HTTPError, SSLError
 
 from headrace_adapters.s3.location import Location
+from headrace_adapters.threads import Threads
 from headrace_model.errors import HeadraceError, NotFound, Unavailable
 
 T = TypeVar("T")
@@ -76,6 +77,11 @@ class Calls:
             # Full jitter: many who failed together must not come back together.
             stop.wait(min(left_s, random.uniform(0, pause_s)))  # noqa: S311 - no secret
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def in_thread(self, threads: Threads, call: Callable[[], T], key: str) -> T:
+        """Do the same in a thread; who is cancelled ends the pauses."""
+        stop = Event()
+        return await threads.run(lambda: self.again(call, key, stop), stop)
 
     def _said(self, error: Exception, key: str) -> Exception:
         """Say an error in our words; never with a library's text, which may hold a URL."""

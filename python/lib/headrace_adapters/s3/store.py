@@ -26,19 +26,13 @@ from threading import Event
 from typing import Final, TypeVar
 
 from headrace_adapters.s3.calls import Calls, Misconfigured
+from headrace_adapters.s3.large import LargeObjects, check_digest
 from headrace_adapters.s3.location import Credentials, Location
-from headrace_adapters.s3.parts import OrderedDigest, Part, cut, part_bytes
+from headrace_adapters.s3.parts import cut, part_bytes
 from headrace_adapters.s3.server import Reader, Server, read_at, write_at
 from headrace_adapters.threads import Threads, to_end
 from headrace_model.dataset import check_item_path
-from headrace_model.errors import (
-    HeadraceError,
-    InvalidInput,
-    InvalidName,
-    NotFound,
-    TooLarge,
-    Unavailable,
-)
+from headrace_model.errors import InvalidInput, InvalidName, NotFound, TooLarge, Unavailable
 from headrace_ports.arriving import Arriving
 from headrace_ports.object_store import Grant, Listed, Stat
 
@@ -72,9 +66,18 @@ class S3Store:
         self._prefix = location.prefix and location.prefix + "/"
         connections = self._limits.parallel + self._limits.calls
         self._server = Server(location, credentials, connections)
-        self._again = Calls(location, self._limits.patience_s).again
+        self._calls = Calls(location, self._limits.patience_s)
+        self._again = self._calls.again
         self._small = Threads(self._limits.calls, "s3-call")
         self._bulk = Threads(self._limits.parallel, "s3-part")
+        self._large = LargeObjects(
+            self._server,
+            self._calls,
+            self._small,
+            self._bulk,
+            parallel=self._limits.parallel,
+            size_bytes=self._limits.part_bytes,
+        )
 
     async def check(self) -> None:
         """List the bucket; see the port."""
@@ -105,13 +108,13 @@ class S3Store:
                 return size
             data = read_at(held[0], 0, size)
             if sha256 is not None:
-                _check(sha256, new_sha256(data).hexdigest())
+                check_digest(sha256, new_sha256(data).hexdigest())
             self._again(lambda: self._server.put(full, data), key, stop)
             return 0
 
         try:
             if size := await self._bulk.run(begin, stop):
-                await self._put_parts(full, held[0], size, sha256, key)
+                await self._large.put(full, held[0], size, sha256, key)
         finally:
             for fd in held:
                 os.close(fd)
@@ -127,7 +130,7 @@ class S3Store:
         full = self._full(key)
         fd = await to_end(asyncio.to_thread(_open, file.path))
         try:
-            await self._put_parts(full, fd, file.size_bytes, None, key, file)
+            await self._large.put(full, fd, file.size_bytes, None, key, file)
         finally:
             os.close(fd)
         await asyncio.to_thread(file.path.unlink, missing_ok=True)
@@ -217,7 +220,7 @@ class S3Store:
             if reader.size > self._limits.part_bytes:
                 os.ftruncate(held[0], reader.size)
                 return
-            self._read_on(reader, held[0], reader.size, key, stop)
+            self._large.read_on(reader, held[0], reader.size, key, stop)
             whole = True
             end()
 
@@ -238,7 +241,7 @@ class S3Store:
             try:
                 await self._bulk.run(begin, stop)
                 if not whole:
-                    await self._get_parts(full, held[0], reader, key)
+                    await self._large.get(full, held[0], reader, key)
                     whole = True
             finally:
                 if not ended:
@@ -285,103 +288,8 @@ class S3Store:
         before = datetime.now(UTC) - timedelta(seconds=older_than_s)
         return await self._call(lambda: self._server.sweep(self._prefix, before), "")
 
-    # ---- parts
-
-    async def _put_parts(
-        self,
-        full: str,
-        fd: int,
-        size: int,
-        sha256: str | None,
-        key: str,
-        file: Arriving | None = None,
-    ) -> None:
-        begun: list[str] = []
-        digest = OrderedDigest() if sha256 is not None else None
-        parts = list(cut(size, part_bytes(size, self._limits.part_bytes)))
-        etags = [""] * len(parts)
-        stop = Event()
-
-        def put(part: Part) -> None:
-            data = read_at(fd, part.offset, part.size)
-            if len(data) != part.size:
-                raise InvalidInput("the file became shorter while it was read")
-            if digest is not None:
-                digest.add(part.number, data, stop)
-            etags[part.number - 1] = self._again(
-                lambda: self._server.put_part(full, begun[0], part.number, data), key, stop
-            )
-
-        try:
-            # By a list: the id must be known for the abort although the caller was cancelled.
-            await self._call(lambda: begun.append(self._server.begin(full)), key)
-            await self._all(parts, put, stop, file)
-            if file is not None:
-                await file.whole()
-            if sha256 is not None and digest is not None:
-                _check(sha256, digest.hexdigest())
-            await self._call(lambda: self._server.complete(full, begun[0], etags, size), key)
-        except BaseException:
-            # What can't be aborted now, the sweep finds.
-            for upload in begun:
-                with suppress(HeadraceError):
-                    await to_end(self._call(partial(self._server.abort, full, upload), key))
-            raise
-
-    async def _get_parts(self, full: str, fd: int, begun: Reader, key: str) -> None:
-        """Read all parts of a large object; of the first one `begun` has read some."""
-        stop = Event()
-
-        def get(part: Part) -> None:
-            reader = begun
-            if part.number > 1:
-                reader = Reader(self._server, full, part.offset, part.size, begun.etag)
-            try:
-                self._read_on(reader, fd, part.offset + part.size, key, stop)
-            finally:
-                reader.close()
-
-        await self._all(list(cut(begun.size, self._limits.part_bytes)), get, stop)
-
-    def _read_on(self, reader: Reader, fd: int, end: int, key: str, stop: Event) -> None:
-        """Write what the reader reads to its places in a file. Blocking."""
-        at = reader.offset
-        while data := self._again(reader.read, key, stop):
-            write_at(fd, at, data)
-            at = reader.offset
-        if at != end:
-            raise Unavailable(f"the object {key} was replaced while it was read; try again")
-
-    async def _all(
-        self,
-        parts: list[Part],
-        do: Callable[[Part], None],
-        stop: Event,
-        file: Arriving | None = None,
-    ) -> None:
-        """Do all parts, begun in order; the first error ends the others, then is raised."""
-        room = asyncio.Semaphore(self._limits.parallel)
-
-        async def one(part: Part) -> None:
-            try:
-                await self._bulk.run(lambda: do(part), stop)
-            finally:
-                room.release()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    # So that a small file need not wait behind all parts of a large one.
-                    await room.acquire()
-                    if file is not None:
-                        await file.until(part.offset + part.size)
-                    group.create_task(one(part))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-
     async def _call(self, call: Callable[[], T], key: str) -> T:
-        stop = Event()
-        return await self._small.run(lambda: self._again(call, key, stop), stop)
+        return await self._calls.in_thread(self._small, call, key)
 
     async def _each(
         self, values: Mapping[str, V], work: Callable[[str, V, Event], T]
@@ -435,11 +343,6 @@ class S3Store:
                 f"{_KEY_BYTES:,} bytes"
             )
         return full
-
-
-def _check(wanted: str, found: str) -> None:
-    if found != wanted:
-        raise InvalidInput(f"the file has SHA-256 {found}, not {wanted} as was said")
 
 
 def _open(source: Path) -> int:

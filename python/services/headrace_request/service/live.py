@@ -5,13 +5,12 @@ told waits in its own outbox; whose outbox is full is dropped, and may come agai
 """
 
 import asyncio
-from codecs import getincrementaldecoder
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from headrace_model.errors import HeadraceError, NotFound, Unauthorized
+from headrace_model.errors import HeadraceError, Unauthorized
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.people import Act, Standing, check_may, sees
@@ -30,7 +29,7 @@ from headrace_request.core.live import (
 from headrace_request.service.doorman import Caller, Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
-from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
+from headrace_request.service.livelogs import LiveLogs
 from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.outbox import Outbox, TooSlow
 from headrace_service.logs import logger
@@ -129,7 +128,7 @@ class LiveHub:
         desk: JobDesk,
         nodes: NodeDesk,
         lister: Lister,
-        reader: LogReader,
+        logs: LiveLogs,
     ) -> None:
         self._events = events
         self._store = store
@@ -137,7 +136,7 @@ class LiveHub:
         self._desk = desk
         self._nodes = nodes
         self._lister = lister
-        self._reader = reader
+        self._logs = logs
         self._all: set[Live] = set()
         self._pending: list[Event] = []
         self._wake = asyncio.Event()
@@ -231,7 +230,7 @@ class LiveHub:
 
     def follow_log(self, live: Live, asked: FollowLog) -> None:
         """Begin to tell a worker's output."""
-        self._start(live, asked.id, partial(self._tell_log, live, asked))
+        self._start(live, asked.id, partial(self._logs.tell, live, asked))
 
     def follow_nodes(self, live: Live, asked: FollowNodes) -> None:
         """Begin to tell the nodes; raises `Forbidden`."""
@@ -337,52 +336,6 @@ class LiveHub:
             jobs, more = list(page.jobs), page.go_on is not None
         views = [job_view(job, spec=False) for job in jobs]
         return write("snapshot", asked.id, at=subscription.at, jobs=views, more=more)
-
-    # ---- logs
-
-    async def _tell_log(self, live: Live, asked: FollowLog) -> None:
-        async def read_job() -> Job:
-            return await self._desk.get(asked.job, live.caller.user)
-
-        asker = Asker(live.caller.user.name, read_job)
-        job = await read_job()
-        check_one_log(job)
-        attempt, offsets = asked.attempt or job.attempt, dict(asked.offsets)
-        if attempt > job.attempt:
-            raise NotFound(f"job {job.id} has {job.attempt} attempt(s), so no attempt {attempt}")
-        while True:
-            async with asyncio.TaskGroup() as group:
-                for stream in asked.streams:
-                    file = LogFile(asked.job, attempt, asked.rank, stream)
-                    at = offsets[stream]
-                    group.create_task(self._tell_file(live, asked.id, asker, file, at))
-            if asked.attempt is None:
-                job = await self._reader.after(asker, file)
-            if asked.attempt is not None or job.attempt == attempt:
-                await live.outbox.put(write("end", asked.id), _PATIENCE_S)
-                return
-            attempt, offsets = attempt + 1, dict.fromkeys(offsets, 0)
-
-    async def _tell_file(self, live: Live, id_: str, asker: Asker, file: LogFile, at: int) -> None:
-        parts: AsyncIterator[tuple[bytes, int]] = self._reader.attempt(
-            asker, file, at, follow=True
-        )
-        # A part may end within a character, which then is told with the next.
-        decoder = getincrementaldecoder("utf-8")(errors="replace")
-
-        async def tell(text: str, to: int) -> None:
-            more: dict[str, Any] = {"attempt": file.attempt, "stream": file.stream}
-            piece = write("log", id_, **more, offset=at, end=to, text=text)
-            await live.outbox.put(piece, _PATIENCE_S)
-
-        async with aclosing(parts):  # type: ignore[type-var] # it is an async generator
-            async for data, to in parts:
-                text, rest = decoder.decode(data), len(decoder.getstate()[0])
-                if text:
-                    await tell(text, to - rest)
-                at = to - rest
-        if rest := len(decoder.getstate()[0]):
-            await tell(decoder.decode(b"", final=True), at + rest)
 
     # ---- nodes
 
