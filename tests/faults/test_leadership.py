@@ -90,7 +90,7 @@ async def test_when_the_leader_is_killed_the_other_replica_leads_with_a_higher_t
     second = await _another_leads(jobs, role, first)
     assert not jobs.stack.alive(first)
     assert "transition" in _actions(jobs, second)
-    assert await _term(jobs, role) == term + 1
+    assert await _term(jobs, role) > term
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -101,7 +101,7 @@ async def test_a_leader_that_ends_well_gives_its_lease_up(jobs: FaultJobs, role:
     await jobs.stack.end(first)
     assert await _holder(jobs, role) != holder
     await _another_leads(jobs, role, first)
-    assert await _term(jobs, role) == term + 1
+    assert await _term(jobs, role) > term
 
 
 @pytest.mark.parametrize(("role", "write"), ROLES.items())
@@ -133,7 +133,7 @@ async def test_what_a_leader_decided_before_it_was_stopped_is_refused_afterwards
         assert list(held) == [f"{job}.1"]
         gate.touch()
         await _completes(jobs, client, job)
-    assert await _term(jobs, role) == term + 1
+    assert await _term(jobs, role) > term
 
 
 async def _is_past(client: AsyncClient, job: str) -> bool:
