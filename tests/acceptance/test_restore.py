@@ -11,6 +11,7 @@ from typing import Any
 from headrace_local import processes
 from tests.acceptance.conftest import Headrace, pids_with, until, waits_for
 
+_RECONCILED = "reconciled after a restore from"
 _OUTPUTS = {"o": {"category": "OUTPUT", "format": "GENERIC"}}
 
 
@@ -115,3 +116,28 @@ def test_what_was_accepted_before_the_backup_completes_once(
         lambda: headrace.said("nodes", "list")[0]["capacity"]["cpus"] == 2, "its share to be back"
     )
     until(lambda: not headrace.said("nodes", "list")[0]["quarantined"], "nothing to be kept")
+
+
+def test_a_store_that_is_empty_costs_no_dataset(headrace: Headrace, tmp_path: Path) -> None:
+    """Rather the wrong store, or one that is not there yet, than one whose all was deleted."""
+    _dataset(headrace, "safe", tmp_path)
+    file = tmp_path / "backup-of-all.tar"
+    headrace.local("backup", str(file))
+    headrace.local("down")
+    store, away = headrace.home.store, headrace.home.store.with_name("store-away")
+    log = headrace.home.log("services")
+    before = log.read_text().count(_RECONCILED)
+    headrace.local("restore", str(file), "--yes")
+    store.rename(away)
+    headrace.up()
+    # What a restore deletes is deleted before that is said.
+    until(lambda: log.read_text().count(_RECONCILED) > before, "Redis to be compared")
+    assert _state(headrace, "safe") == "SEALED"
+    assert "the store holds nothing of dataset safe v1, nor of any other" in log.read_text()
+
+    headrace.local("down")
+    shutil.rmtree(store)
+    away.rename(store)
+    headrace.up()
+    assert headrace.cli("dataset", "download", "safe", str(tmp_path / "got")).returncode == 0
+    assert (tmp_path / "got" / "safe.txt").read_text() == "safe\n"
