@@ -28,8 +28,9 @@ from headrace_agent.inventory import EngineVersion, Machine
 from headrace_agent.joining import Joining, own_password
 from headrace_agent.launches import Containers
 from headrace_agent.logs import LogAnswers
-from headrace_agent.service import Agent, Swarm
+from headrace_agent.service import Agent
 from headrace_agent.settings import Settings
+from headrace_agent.tenure import Swarm
 from headrace_agent.transfers import Transfers
 from headrace_agent.usage import UsageRecorder
 from headrace_formats.runner import detect_folder

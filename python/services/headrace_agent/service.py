@@ -1,22 +1,19 @@
-"""The node agent's shell: registers the node, drives each attempt to what its record says."""
+"""The node agent's shell: serves its node, drives each attempt there to what its record says."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Awaitable, Callable
-from secrets import token_hex
 from typing import TYPE_CHECKING, TypeVar
 
 from headrace_agent.attempt import AttemptOnNode, Tools
-from headrace_agent.core.disk import Spare, is_full
 from headrace_agent.folders import AttemptFolder, attempt_folders
 from headrace_agent.inventory import Look, Teller
 from headrace_agent.quarantine import Quarantine
 from headrace_agent.settings import Settings
+from headrace_agent.tenure import Swarm, Tenure
 from headrace_agent.watchdog import Watchdog
-from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
+from headrace_model.errors import Fenced, HeadraceError, Unavailable
 from headrace_model.ids import JobId, NodeId
-from headrace_model.job import CONTAINER, PARALLEL, PROCESS
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
 from headrace_model.work import Fact, Verb
@@ -32,20 +29,12 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.connection import Redis
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
-    from headrace_adapters.redis.nodes import NodeStore, SwarmClaim
+    from headrace_adapters.redis.nodes import NodeStore
 
 T = TypeVar("T")
-Swarm = Callable[[], Awaitable["SwarmClaim | None"]]
-"""Tells which machine of a swarm this node is; None where no swarm runs its workers."""
 _AGAIN_S = 0.5
 _TRIM_S = 60.0
 _STALE = "stale"  # in the place of a record: Redis has none
-# What a job may ask of a node, by what runs workers there.
-_OFFERS = {
-    "process": frozenset({PROCESS}),
-    "docker": frozenset({CONTAINER, PROCESS}),
-    "swarm": frozenset({CONTAINER, PARALLEL, PROCESS}),
-}
 
 
 class Agent:
@@ -68,24 +57,20 @@ class Agent:
     ) -> None:
         self._redis = redis
         self._jobs = jobs
-        self._nodes = nodes
         self._events = events
         self._backend = backend
         self._tools = tools
         self._capacity = capacity
-        self._swarm = swarm
         self._settings = settings
         self._has_state_lock = has_state_lock
         self._node = NodeId(settings.node_name)
         self._log = logger("agent")
-        self._incarnation = ""
-        self._registered = asyncio.Event()
+        self._tenure = Tenure(nodes, self._node, swarm, settings, has_state_lock=has_state_lock)
         self._changed: Pending[str] = Pending()
         self._comparing = asyncio.Lock()
         self._attempts: dict[str, AttemptOnNode] = {}
         self._doing: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._quarantine = Quarantine(settings.state_dir, self._node, jobs, nodes)
-        self._full = False  # the disk, as last looked at
         self._offers_less = False  # since workers in quarantine use the rest
         self._watchdog = Watchdog(self._kill_exclusive, settings.exclusive_s)
         self._teller = Teller(
@@ -106,14 +91,7 @@ class Agent:
 
     async def fenced(self, call: Callable[[str], Awaitable[T]]) -> T:
         """Call Redis with this agent's incarnation; waits out a fence or an absent Redis."""
-        while True:
-            await self._registered.wait()
-            try:
-                return await call(self._incarnation)
-            except Fenced:
-                self._registered.clear()
-            except Unavailable:
-                await asyncio.sleep(_AGAIN_S)
+        return await self._tenure.fenced(call)
 
     async def run(self) -> None:
         """Serve the node for ever."""
@@ -171,39 +149,22 @@ class Agent:
                 if not adopted:
                     await self._adopt()
                     adopted = True
-                if not self._registered.is_set():
+                if not self._tenure.holds:
                     await self._register()
                 before = time.monotonic()
-                state = await self._nodes.renew(
-                    self._node, self._incarnation, full=await self._is_full()
-                )
+                state = await self._tenure.renew()
                 self._watchdog.renewed(before)
                 if state is NodeState.LOST:
                     await self._come_back()
-                    self._registered.clear()
+                    self._tenure.lapse()
                     continue
             except Fenced as error:
                 self._log.warning(f"registers anew: {error}", action="fenced", node=self._node)
-                self._registered.clear()
+                self._tenure.lapse()
                 adopted = False
             except Unavailable as error:
                 self._log.warning(f"not renewed: {error}", action="renew", node=self._node)
             await asyncio.sleep(self._settings.renew_s)
-
-    async def _is_full(self) -> bool:
-        """Tell whether the disk has too little room for new attempts."""
-        spare = Spare(self._settings.disk_spare_percent, self._settings.disk_spare_bytes)
-        try:
-            disk = await asyncio.to_thread(shutil.disk_usage, self._settings.state_dir)
-        except OSError as error:
-            self._log.warning(f"the disk can't be looked at: {error}", action="disk")
-            return self._full
-        full = is_full(disk.free, disk.total, spare, was=self._full)
-        if full != self._full:
-            self._full = full
-            says = "too full for new attempts" if full else "has room for new attempts again"
-            self._log.warning(f"the disk of the state folder {says}", action="disk")
-        return full
 
     async def _come_back(self) -> None:
         """End what is over before the node offers its room again.
@@ -250,40 +211,12 @@ class Agent:
     def _offer_again(self) -> None:
         """A worker has ended: register anew where it may have been one in quarantine."""
         if self._offers_less:
-            self._registered.clear()
+            self._tenure.lapse()
 
     async def _register(self) -> None:
-        incarnation, seen = token_hex(8), None
-        while True:
-            try:
-                wait = await self._nodes.register(
-                    self._node,
-                    incarnation,
-                    await self._offered(),
-                    _OFFERS[self._settings.backend],
-                    has_state_lock=self._has_state_lock,
-                    seen_counter=seen,
-                    living=await self._end_stale_workers(),
-                    swarm=await self._swarm(),
-                )
-            except Fenced:
-                raise  # another epoch: the caller reads it and begins anew
-            except Stale:
-                continue  # an attempt was given up meanwhile: its workers end first
-            except Conflict as error:
-                self._log.error(f"the node is served already: {error}", action="register")
-                seen = None  # its counter moved: from now on it has to stand still
-                await asyncio.sleep(self._settings.node_lost_s)
-                continue
-            if wait is None:
-                break
-            seen = wait
-            await asyncio.sleep(self._settings.node_lost_s)
-        self._incarnation = incarnation
-        self._registered.set()
+        await self._tenure.register(self._offered, self._end_stale_workers)
         self._teller.registered()
         self._changed.add("")
-        self._log.info(f"serves node {self._node}", action="register", node=self._node)
 
     async def _listen(self) -> None:
         async for hint in self._events.follow():
@@ -349,12 +282,12 @@ class Agent:
 
     async def _reconcile_all(self) -> None:
         while True:
-            await self._registered.wait()
+            await self._tenure.held()
             changed = await self._changed.take()
             try:
                 await self._reconcile(thorough="" in changed)
             except Fenced:
-                self._registered.clear()
+                self._tenure.lapse()
             except (HeadraceError, OSError) as error:
                 self._log.warning(f"can't compare its work: {error}", action="reconcile")
                 await asyncio.sleep(_AGAIN_S)
@@ -371,7 +304,7 @@ class Agent:
         async with self._comparing:
             records = await self._jobs.work(self._node)
             if thorough:
-                await self._quarantine.tell(self._incarnation)
+                await self._quarantine.tell(self._tenure.incarnation)
             for run, text in records.items():
                 if self._doing.get(run, ("", None))[0] != text:
                     self._begin(run, text)
