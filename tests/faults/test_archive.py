@@ -219,8 +219,8 @@ async def test_a_restored_redis_with_an_archived_job_archives_it_again_without_a
     stack: Stack,
 ) -> None:
     async with stack.client() as client:
+        stack.points("data").hold_at("archive_jobs.before")  # its turn comes a second later
         (job,) = await _over(client, "true")
-        stack.points("data").hold_at("archive_jobs.before")
         await wait_until(
             lambda: stack.points("data").reached("archive_jobs.before"),
             "the pack to be in the store",

@@ -46,7 +46,7 @@ BESIDE_IT = (
     ("monitor", "acquire_lease"),
     ("agent", "renew_node"),
 )
-_WITHIN_S = 30.0
+_WITHIN_S = 90.0
 _NODE_LOST_S = 12.0
 
 

@@ -34,7 +34,7 @@ async def test_a_stopped_server_starts_again_on_its_files(redis_server: RedisSer
 
 
 async def test_a_paused_server_is_silent_until_it_is_resumed(redis_server: RedisServer) -> None:
-    async with Redis.from_url(redis_server.url, socket_timeout=0.2, retry=None) as client:
+    async with Redis.from_url(redis_server.url, socket_timeout=2.0, retry=None) as client:
         await client.ping()
         redis_server.pause()
         with pytest.raises(Silent):

@@ -8,7 +8,7 @@ from headrace_local.redis_users import connect
 from headrace_model.status import Status
 from tests.support.stack import Stack
 
-_WITHIN_S = 30.0
+_WITHIN_S = 90.0
 
 
 class StatusWatch:
