@@ -182,10 +182,10 @@ async def test_what_was_accepted_before_the_backup_completes_once_on_three_nodes
             name = f"agent-{node}"
             await wait_until(lambda: stack.said(name, said), name, within_s=_WITHIN_S)  # noqa: B023
         await wait_until(
-            lambda: stack.said("cluster", "leads no longer"), "a new lead of services"
+            lambda: stack.said("cluster", "leads no longer"), "another lead", within_s=_WITHIN_S
         )
         let_go(stack, late)
-        await wait_until(lambda: not workers(stack, late), "an end that no Redis hears of")
+        await wait_until(lambda: not workers(stack, late), "the end", within_s=_WITHIN_S)
         await restore(stack, file)
 
         async with stack.stack.client() as client:
