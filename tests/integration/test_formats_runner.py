@@ -18,6 +18,7 @@ from netCDF4 import Dataset
 from headrace_formats.errors import FormatError
 from headrace_formats.limits import Limits
 from headrace_formats.runner import DEFAULT_LIMITS, Detected, detect_folder
+from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from tests.support.netcdf_samples import write_forcing
 from tests.support.wait import wait_until
@@ -62,9 +63,9 @@ def reader_of(file: Path) -> int | None:
 
 
 async def start(
-    folder: Path, limits: Limits = DEFAULT_LIMITS
+    folder: Path, limits: Limits = DEFAULT_LIMITS, format: str | None = "TIMESERIES_CSV"
 ) -> tuple[asyncio.Task[Detected], int]:
-    task = asyncio.create_task(detect_folder(folder, limits=limits))
+    task = asyncio.create_task(detect_folder(folder, format, limits))
     pid = await wait_until(lambda: reader_of(folder / "slow.csv"), "the child to read")
     assert pid
     return task, pid
@@ -129,7 +130,17 @@ async def test_a_child_that_is_too_slow_is_ended(slow: Path) -> None:
 
 async def test_a_child_without_cpu_time_left_is_ended(slow: Path) -> None:
     with pytest.raises(FormatError, match=r"slow\.csv: reading took more than 1 s of CPU"):
-        await detect_folder(slow, limits=Limits(cpu_s=1))
+        await detect_folder(slow, "TIMESERIES_CSV", Limits(cpu_s=1))
+
+
+async def test_what_takes_too_long_is_generic_where_no_format_is_wanted(slow: Path) -> None:
+    task, pid = await start(slow, format=None)
+    os.kill(pid, signal.SIGXCPU)
+    assert await task == Detected(
+        "GENERIC",
+        Domain(),
+        ("slow.csv: reading took more than 120 s of CPU: taken as GENERIC",),
+    )
 
 
 async def test_too_little_memory_is_an_error(slow: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from math import isfinite, nan
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,6 +21,7 @@ from headrace_model.errors import InvalidInput
 from headrace_model.times import Instant, parse_instant
 
 MOST_ROWS: Final = 5_000_000
+_ROWS_AT_ONCE: Final = 4096
 _LINE_BYTES: Final = 1 << 20
 _MISSING: Final = frozenset(("", "na", "nan", "null"))
 # The files of one dataset mostly share their stamps, and reading a stamp is the slow part.
@@ -167,6 +169,19 @@ class Numbers:
         self.least = min(self.least, least) if self.count else least
         self.most = max(self.most, most) if self.count else most
         self.count += count
+
+
+def in_pieces(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Rows in lists, so that their columns can be counted at once."""
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        yield some
+
+
+def count_columns(numbers: Sequence[Numbers], rows: Sequence[Row], first: int = 0) -> None:
+    """Count the columns of rows, from the first one on that is counted."""
+    lines = [row.line for row in rows]
+    for place, each in enumerate(numbers, start=first):
+        each.add_all([row.values[place] for row in rows], lines)
 
 
 _UNIT_IN_NAME: Final = re.compile(r"(?P<name>[^\[(]*?)\s*[\[(](?P<unit>[^\])]*)[\])]\s*")

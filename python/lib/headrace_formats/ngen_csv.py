@@ -17,7 +17,9 @@ from headrace_formats.delimited import (
     Readable,
     Row,
     check_columns,
+    count_columns,
     first_line,
+    in_pieces,
     rows_of,
     series_by_id,
     timed_rows,
@@ -85,10 +87,10 @@ def _together(rows: Iterator[list[str]], header: list[str], report: Report) -> F
         raise FormatError("line 1 names no output variable")
     stamps: dict[str, list[Instant]] = {}
     numbers = [Numbers() for _ in header[3:]]
-    for row in timed_rows(rows, header, 2, report, text=frozenset((0,))):
-        stamps.setdefault(row.texts[0], []).append(row.time)
-        for each, value in zip(numbers, row.values[1:], strict=True):
-            each.add(value, row.line)
+    for some in in_pieces(timed_rows(rows, header, 2, report, text=frozenset((0,)))):
+        for row in some:
+            stamps.setdefault(row.texts[0], []).append(row.time)
+        count_columns(numbers, some, first=1)
     for column, each in zip(header[3:], numbers, strict=True):
         _check(column, each, False, report)
     return series_by_id(stamps, header[3:], Index.CATCHMENT_ID, "column Time", report)
@@ -103,12 +105,12 @@ def _series(rows: Iterator[Row], names: list[str], name: str, report: Report) ->
     stamps: list[Instant] = []
     numbers = [Numbers() for _ in names]
     out_of_step = 0
-    for row in rows:
-        if row.values[0] != len(stamps):
-            out_of_step = out_of_step or row.line
-        stamps.append(row.time)
-        for each, value in zip(numbers, row.values[1:], strict=True):
-            each.add(value, row.line)
+    for some in in_pieces(rows):
+        for row in some:
+            if row.values[0] != len(stamps):
+                out_of_step = out_of_step or row.line
+            stamps.append(row.time)
+        count_columns(numbers, some, first=1)
     if out_of_step:
         report.warn(f"line {out_of_step}", "steps are not numbered 0, 1, 2, … from there")
     for column, each in zip(names, numbers, strict=True):

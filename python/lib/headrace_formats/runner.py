@@ -22,6 +22,7 @@ from headrace_model.domain import Domain, check_format
 from headrace_model.errors import HeadraceError, Unavailable
 
 DEFAULT_LIMITS: Final = Limits()
+_GENERIC: Final = "GENERIC"  # without the registry: it brings the readers
 _CHUNK_BYTES: Final = 1 << 16
 _TAIL_BYTES: Final = 8192
 _ENVIRONMENT: Final = {
@@ -54,8 +55,9 @@ async def detect_folder(
     `inside`: only those in these folders, by their paths below `folder`.
 
     Raises `FormatError` for files that are not of the format, or that crash, overfill or
-    outlast the child; `Unavailable` when no child can be started. Cancelling kills the child.
-    Repeating is harmless: nothing is written.
+    outlast the child; `Unavailable` when no child can be started. Files that outlast it are
+    GENERIC, with a note, where no `format` is wanted. Cancelling kills the child. Repeating is
+    harmless: nothing is written.
     """
     arguments = [limits.to_text(), os.fspath(folder), format or "", *inside]
     try:
@@ -76,14 +78,23 @@ async def detect_folder(
             answer = await _answer(child, limits.answer_bytes)
             code = await child.wait()
     except TimeoutError:
-        raise FormatError(
-            f"{_reading(tail)}: reading took longer than {limits.wall_s:g} s"
-        ) from None
+        said = f"{_reading(tail)}: reading took longer than {limits.wall_s:g} s"
+        return _outlasted(said, format)
     finally:
         await asyncio.shield(_end(child, following))
+    if code == -signal.SIGXCPU:
+        said = f"{_reading(tail)}: reading took more than {limits.cpu_s} s of CPU"
+        return _outlasted(said, format)
     if code != 0:
-        raise FormatError(f"{_reading(tail)}: {_why(code, tail, limits)}")
+        raise FormatError(f"{_reading(tail)}: {_why(code, tail)}")
     return await asyncio.to_thread(_decode, answer)
+
+
+def _outlasted(said: str, format: str | None) -> Detected:
+    """Large files that nobody calls by a format are files all the same."""
+    if format is not None:
+        raise FormatError(said)
+    return Detected(_GENERIC, Domain(), (f"{said}: taken as {_GENERIC}",))
 
 
 async def _answer(child: asyncio.subprocess.Process, most_bytes: int) -> bytes:
@@ -125,9 +136,7 @@ def _reading(tail: bytes | bytearray) -> str:
     return "the folder"
 
 
-def _why(code: int, tail: bytes | bytearray, limits: Limits) -> str:
-    if code == -signal.SIGXCPU:
-        return f"reading took more than {limits.cpu_s} s of CPU"
+def _why(code: int, tail: bytes | bytearray) -> str:
     if code == -signal.SIGKILL:
         return "the reader was killed: the machine may be out of memory"
     if code < 0:
