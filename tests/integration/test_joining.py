@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from redis.exceptions import NoPermissionError
 
-from headrace_adapters.redis.acl import ADMIN, AGENT, JOIN, JOIN_CHANNEL, join_user, user_of
+from headrace_adapters.redis.acl import (
+    ADMIN,
+    AGENT,
+    JOIN,
+    JOIN_CHANNEL,
+    SERVICES,
+    join_user,
+    user_of,
+)
 from headrace_adapters.redis.connection import Denied, Redis
 from headrace_adapters.redis.joins import JoinStore, ask_to_join
 from headrace_adapters.redis.leases import LeaseStore
@@ -245,6 +253,37 @@ async def test_credentials_outlive_redis_and_get_the_rights_of_a_new_version(
             await NodeStore(redis).register(NODE, "run", SIZE, frozenset(), has_state_lock=True)
         async with bench.leading():
             await NodeStore(redis).register(NODE, "run", SIZE, frozenset(), has_state_lock=True)
+
+
+# All that `register_node.lua` and `renew_node.lua` of the version before send; their ledger was
+# one hash for all nodes.
+_BEFORE = (
+    ("TYPE", "hr:epoch"), ("TYPE", "hr:commits"), ("GET", "hr:epoch"), ("GET", "hr:commits"),
+    ("TYPE", "hr:events"), ("TYPE", f"hr:node:{NODE}"), ("TYPE", "hr:nodes"),
+    ("TYPE", "hr:free"), ("TYPE", f"hr:held:{NODE}"), ("TYPE", f"hr:work:{NODE}"),
+    ("HMGET", f"hr:node:{NODE}", "incarnation", "counter", "state", "drained", "full"),
+    ("HGET", f"hr:work:{NODE}", "job.1"), ("HVALS", f"hr:held:{NODE}"),
+    ("HDEL", f"hr:node:{NODE}", ""), ("HSET", f"hr:node:{NODE}", "incarnation", "run"),
+    ("SADD", "hr:nodes", NODE), ("HSET", "hr:free", NODE, "1 1"), ("HDEL", "hr:free", NODE),
+    ("XADD", "hr:events", "MINID", "~", "1", "*", "kind", "node"), ("INCR", "hr:commits"),
+    ("HGET", f"hr:node:{NODE}", "incarnation"), ("HINCRBY", f"hr:node:{NODE}", "counter", "1"),
+)  # fmt: skip
+
+
+async def test_an_agent_of_the_version_before_serves_its_node_until_it_is_replaced(
+    bench: Bench, server: GuardedServer
+) -> None:
+    async with bench.leading():
+        await asyncio.wait_for(bench.machine("fresh", "id1").run(), 60)
+    async with bench.agent("fresh") as redis:
+        await redis.open()
+        for command in _BEFORE:
+            await redis.command(*command)
+    for service in set(SERVICES) - {AGENT}:  # no scheduler of either version mixes two ledgers
+        other = server.connect(service)
+        with pytest.raises(Denied):
+            await other.command("HGETALL", "hr:free")
+        await other.close()
 
 
 async def test_a_machine_that_joined_before_works_on_where_redis_is_away(

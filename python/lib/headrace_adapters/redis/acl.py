@@ -116,7 +116,10 @@ SERVICES: Final[Mapping[str, Access]] = {
         writes=_words(
             "hr:commits hr:events hr:nodes hr:array:* hr:node:{node} hr:free:{node} "
             "hr:work:{node} hr:facts:{node} hr:services:{node} hr:refusals:{node} "
-            "hr:inventory:{node} hr:quarantine:{node}"
+            "hr:inventory:{node} hr:quarantine:{node} "
+            # Nobody reads it: agents of the version before kept their node's room there, and could
+            # renew nothing without. The next version takes it away.
+            "hr:free"
         ),
         hears=_words("hr:logs:want"),
         says=_words("hr:logs:reply:*"),
