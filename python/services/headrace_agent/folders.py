@@ -15,6 +15,7 @@ from headrace_model.resources import Resources
 from headrace_model.spec import FileSpec
 from headrace_model.work import Fact, FactKind
 from headrace_model.worker import Mount
+from headrace_wire.jobfile import load_jobtext
 from headrace_wire.records import decode_fact, encode_fact
 
 
@@ -109,12 +110,16 @@ class AttemptFolder:
         part.rename(self._share)
 
     def share(self) -> Resources | None:
-        """What the node gives to the attempt; None where nothing was launched."""
-        try:
+        """What the node gives to the attempt; None where nothing was launched.
+
+        Agents of versions before kept no share: what the whole job asks for is no less.
+        """
+        with suppress(FileNotFoundError):
             millicpus, memory_bytes = json.loads(self._share.read_text())
-        except FileNotFoundError:
-            return None
-        return Resources(millicpus, memory_bytes)
+            return Resources(millicpus, memory_bytes)
+        with suppress(FileNotFoundError):
+            return load_jobtext((self.root / "job.json").read_text()).resources.amount
+        return None
 
     @property
     def _share(self) -> Path:
