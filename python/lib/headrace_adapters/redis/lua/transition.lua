@@ -5,8 +5,8 @@
 --   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
--- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free, hr:held, hr:attempt, hr:work,
---   hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
+-- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free:<node>, hr:held:<node>,
+--   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
 --   hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
