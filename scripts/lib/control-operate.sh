@@ -67,7 +67,7 @@ do_restore() {
   at=$(cat "$here/at")
   images_name main
   do_stop main
-  secrets_put_back "$here/secrets"
+  secrets_put_back "$here"
   docker run --rm --interactive --network none --user 10001:10001 --volume "${main_stack}_redis:/data" \
     --entrypoint sh "$IMAGE_REDIS" -euc '
       cd /data
@@ -95,13 +95,17 @@ do_restore() {
 }
 
 # What the restored Redis was written with: keys of users' secrets that are missing here, and the
-# token of the admin. The others are Redis's and the store's as they are now.
+# token of the admin; and the logins at registries, where there are none here. The others are
+# Redis's and the store's as they are now.
 secrets_put_back() {
   local here=$deployment/secrets
   {
     cat "$here/secrets_key"
-    grep -vxFf "$here/secrets_key" "$1/secrets_key" || true
+    grep -vxFf "$here/secrets_key" "$1/secrets/secrets_key" || true
   } | write_private "$here/secrets_key"
-  write_private "$here/admin_token" <"$1/admin_token"
+  write_private "$here/admin_token" <"$1/secrets/admin_token"
+  if [ -z "$(registry_logins || true)" ] && [ -e "$1/registries/config.json" ]; then
+    write_private "$(secret_file registry_logins)" <"$1/registries/config.json"
+  fi
   secrets_name
 }

@@ -17,9 +17,7 @@ do_support() {
     --env HEADRACE_REDIS_URL=redis://admin@redis:6379 \
     -- python -m headrace_local.support.deployed redis >"$here/redis" 2>&1 ||
     echo "Redis can't be asked" >>"$here/redis"
-  # What may stand nowhere.
-  cp -R "$deployment/secrets" "$here/secrets"
-  [ ! -e "$deployment/tls/tls.key" ] || cp "$deployment/tls/tls.key" "$here/secrets/tls_key"
+  support_secrets "$here/secrets"
   [ ! -e "$deployment/tls/ca.crt" ] || cp "$deployment/tls/ca.crt" "$here/ca.crt"
   tar -C "$here" -cf - . |
     docker run --rm --interactive --network host --read-only --tmpfs /tmp --cap-drop ALL \
@@ -30,6 +28,15 @@ do_support() {
       "does this engine run $IMAGE_SERVICE? scripts/control-stack.sh main check"
   write_private "$file" <"$work/support.tar.gz"
   say "$file is for who helps; look at it before you send it"
+}
+
+# Copies into a folder what may stand nowhere.
+support_secrets() {
+  local name
+  cp -R "$deployment/secrets" "$1"
+  for name in registry_logins tls_key; do
+    [ ! -e "$(secret_file "$name")" ] || cp "$(secret_file "$name")" "$1/$name"
+  done
 }
 
 # Writes what the swarm tells of itself and of all stacks into a folder.

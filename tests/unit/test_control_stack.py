@@ -1,7 +1,9 @@
 """control-stack.sh without an engine: arguments, what it makes, what its check finds in files."""
 
 import os
+import re
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 PROJECT = Path(__file__).parents[2]
 SCRIPT = PROJECT / "scripts" / "control-stack.sh"
 NOWHERE = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+
+LOGINS = '{"auths": {"r.example": {"auth": "dXNlcjp3b3Jk"}}}'
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -21,8 +25,11 @@ def _in_the_script(folder: Path, program: str, **env: str) -> subprocess.Complet
     """Run a program with the functions of control-stack.sh, for a deployment in `folder`."""
     sources = "; ".join(
         f". {PROJECT}/scripts/lib/{name}.sh"
-        for name in ("docker", "control-env", "control-check", "control-deploy")
-    )
+        for name in (
+            "docker", "control-env", "control-check", "control-deploy", "control-operate",
+            "control-support",
+        )
+    )  # fmt: skip
     given = "\n".join(f"{name}={value}" for name, value in env.items())
     (folder / "try.env").write_text(f"HEADRACE_STACK=try\n{given}\n")
     lines = f"""
@@ -185,6 +192,80 @@ def test_the_deployments_login_at_its_registry_is_used_on_the_same_engine(
     done = _in_the_script(tmp_path, program, HEADRACE_REGISTRY=registry, HEADRACE_TLS="no")
     config = tmp_path / ".headrace" / "registries" if is_used else "own"
     assert done.stdout.split() == [str(config), NOWHERE["DOCKER_HOST"], "push", "it"], done.stderr
+
+
+def test_who_makes_a_support_archive_is_told_of_every_secret_of_the_deployment(
+    tmp_path: Path,
+) -> None:
+    program = f"""
+        secrets_make >/dev/null; secrets_name; images_name() {{ IMAGE_SERVICE=service; }}
+        echo '{LOGINS}' >$deployment/registries/config.json
+        support_of_swarm() {{ :; }}
+        run_once() {{ :; }}
+        docker() {{ cat >{tmp_path}/given.tar; }}
+        declare -A operands=([support]={tmp_path}/archive)
+        do_support main
+    """
+    done = _in_the_script(tmp_path, program)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "given.tar") as tar:
+        given = "".join(tar.extractfile(each).read().decode() for each in tar if each.isfile())  # type: ignore[union-attr] # all are files
+    files = [file for file in (tmp_path / ".headrace").rglob("*") if file.is_file()]
+    public = {"ca.crt", "ca.key", "tls.crt"}
+    assert not [
+        file for file in files if file.name not in public and file.read_text() not in given
+    ]
+    assert "dXNlcjp3b3Jk" in given
+
+
+def test_what_a_backup_has_of_the_deployments_folder_comes_back_where_that_was_lost(
+    tmp_path: Path,
+) -> None:
+    page = (PROJECT / "docs" / "operate.md").read_text()
+    [lay_back] = re.findall(r"`(tar -C \.headrace [^`]*)`", page)
+    program = f"""
+        secrets_make >/dev/null
+        echo '{LOGINS}' >$deployment/registries/config.json
+        redis_container() {{ echo redis; }}
+        images_name() {{ :; }}
+        docker() {{ printf REDIS; }}
+        declare -A operands=([backup]={tmp_path}/monday.tar)
+        do_backup main
+    """
+    done = _in_the_script(tmp_path, program)
+    assert done.returncode == 0, done.stderr
+    lost, folder = tmp_path / "lost", tmp_path / ".headrace"
+    folder.rename(lost)
+    folder.mkdir()
+    words = lay_back.replace("/safe/monday.tar", str(tmp_path / "monday.tar"))
+    subprocess.run(words, shell=True, check=True, cwd=tmp_path)  # noqa: S602 - a line of the page
+    assert _files(folder) == _files(lost)
+
+
+@pytest.mark.parametrize("here", ["", "now"])
+def test_a_restore_brings_logins_at_registries_where_there_are_none(
+    tmp_path: Path, here: str
+) -> None:
+    program = f"""
+        logins() {{ echo "{{\\"auths\\": {{\\"$1\\": {{\\"auth\\": \\"YTpi\\"}}}}}}"; }}
+        secrets_make >/dev/null; secrets_name; before=$SECRET_REGISTRY_LOGINS
+        cp -R $deployment {tmp_path}/backup
+        logins then >{tmp_path}/backup/registries/config.json
+        [ -z "{here}" ] || logins now >$deployment/registries/config.json
+        secrets_put_back {tmp_path}/backup
+        registry_logins
+        [ $before != $SECRET_REGISTRY_LOGINS ]
+    """
+    done = _in_the_script(tmp_path, program, HEADRACE_TLS="no")
+    assert (done.returncode, done.stdout) == (0, f"{here or 'then'}\n"), done.stderr
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
 
 
 def test_a_new_certificate_is_by_the_same_authority(tmp_path: Path) -> None:

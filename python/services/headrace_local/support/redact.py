@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -89,12 +90,27 @@ def _values(plain: object) -> Iterator[str]:
                 yield from _values(each)
 
 
+def _login_in(text: str) -> set[str]:
+    """USER:PASSWORD and the password, where a text is that in base64."""
+    try:
+        login = b64decode(text, validate=True).decode()
+    except ValueError:
+        return set()
+    _, colon, password = login.partition(":")
+    return {login, password} if colon else set()
+
+
 def words_in(text: str) -> set[str]:
-    """Every secret that a file with this content holds: texts in JSON, else lines and words."""
+    """Every secret that a file with this content holds: texts in JSON, else lines and words.
+
+    A text in JSON may be USER:PASSWORD in base64, as a login at a registry is: then that and the
+    password too.
+    """
     try:
         plain = json.loads(text)
     except ValueError:
         plain = None
     if isinstance(plain, dict):
-        return set(_values(plain))
+        texts = set(_values(plain))
+        return texts.union(*map(_login_in, texts))
     return {word for line in text.splitlines() for word in (line.strip(), *line.split())}
