@@ -40,7 +40,7 @@ def start_registry(docker: Docker, image: str, folder: Path, port: int, *more: s
 
 def log_in(docker: Docker, registry: str, config: Path) -> None:
     """Have docker's own command write a login into a folder, once the registry answers."""
-    config.mkdir(mode=0o700, exist_ok=True)
+    config.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def done() -> bool:
         try:

@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from headrace_local.support.redact import words_in
-from tests.support.docker_engine import small_image_tar, why_no_engine
+from tests.support.docker_engine import why_no_engine
 from tests.support.docker_images import TAG, image_file
-from tests.support.private_registry import PASSWORD, log_in, start_registry
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
@@ -47,20 +46,14 @@ class Deployment:
         }
 
     def run(
-        self,
-        *words: str | Path,
-        check: bool = True,
-        within_s: float = 600,
-        stdin: bytes | None = None,
+        self, *words: str | Path, check: bool = True, within_s: float = 600
     ) -> subprocess.CompletedProcess[str]:
         """Run a program; raises AssertionError with what it said when it fails."""
         done = subprocess.run(
-            words, capture_output=True, input=stdin, timeout=within_s, check=False,
-            env=self.environ,
-        )  # fmt: skip
-        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        assert not check or done.returncode == 0, f"{words}: {out}{err}"
-        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+            words, capture_output=True, text=True, timeout=within_s, check=False, env=self.environ
+        )
+        assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done
 
     def swarm(self, *words: str) -> None:
         """Run dev-swarm.sh."""
@@ -72,10 +65,10 @@ class Deployment:
         options = ("--env-file", str(self.folder / "env"), "--name", NAME, "--tag", TAG)
         return self.run(script, *options, *words, check=check)
 
-    def docker(self, *words: str, node: str = "manager1", stdin: bytes | None = None) -> list[str]:
+    def docker(self, *words: str, node: str = "manager1") -> list[str]:
         """The lines that a docker command says on a node."""
         host = f"unix://{self.folder}/swarm/nodes/{node}/docker.sock"
-        return self.run("docker", "--host", host, *words, stdin=stdin).stdout.splitlines()
+        return self.run("docker", "--host", host, *words).stdout.splitlines()
 
     def headrace(self, *words: str, urls: Sequence[str] = ()) -> str:
         """What the command `headrace` says, on this machine outside of the swarm."""
@@ -320,54 +313,6 @@ def test_a_job_outlives_the_object_store_and_its_output_is_whole(deployment: Dep
     deployment.headrace("jobs", "outputs", job, "--download", str(results))
     lines = (results / "numbers" / "numbers.txt").read_text().split()
     assert lines == [str(number) for number in range(1, 100_001)]
-
-
-def test_nodes_and_script_use_the_deployments_login_at_a_registry(deployment: Deployment) -> None:
-    registry, config = f"{NETWORK}.11:5101", deployment.folder / ".headrace" / "registries"
-    image, pusher = f"{registry}/models/private:1", deployment.folder / "pusher"
-    name = start_registry(
-        deployment.docker, f"headrace/dev-registry:{TAG}", deployment.folder / "private", 5101,
-        "-p", "5101:5101",
-    )  # fmt: skip
-    images = deployment.folder / ".headrace" / "images"
-    pushed = images.read_bytes()
-    try:
-        log_in(deployment.docker, registry, pusher)
-        deployment.docker("import", "-", image, stdin=small_image_tar())
-        deployment.docker("--config", str(pusher), "push", "--quiet", image)
-        deployment.docker("rmi", image)
-        text = "headrace: 1\nkind: command\nname: private\ncommand: [sh, -c, 'echo inside']\n"
-        file = deployment.folder / "private.yaml"
-        file.write_text(f"{text}image: {image}\nresources: {{cpus: 0.1, memory: 32MiB}}\n")
-        refused = json.loads(deployment.headrace("exec", "from_file", str(file), "-o", "json"))[
-            "id"
-        ]
-
-        def ended() -> bool:
-            return "CLOSED" in deployment.headrace("jobs", "info", refused)
-
-        asyncio.run(wait_until(ended, "the job to end", within_s=60))
-        info = json.loads(deployment.headrace("jobs", "info", refused, "-o", "json"))
-        assert (info["status"], info["cause"]) == ("CLOSED:FAILED", "NOT_STARTED")
-        assert f"{image} without a login, and this node has none" in info["detail"]
-        private = ("--registry", f"{registry}/headrace")
-        found = deployment.control(*private, "main", "push", "check", check=False)
-        assert found.returncode == 1
-        assert f"login {registry}" in found.stderr
-
-        log_in(deployment.docker, registry, config)
-        deployment.control("main", "deploy")
-        assert deployment.headrace("exec", "from_file", str(file), "--follow") == "inside\n"
-        said = deployment.control(*private, "main", "push", "check").stdout
-        assert "3 nodes run the image" in said
-        assert "wants logins" not in said
-        for node in ("manager1", "worker1", "worker2"):
-            for id_ in deployment.docker("ps", "-q", node=node):
-                assert PASSWORD not in "".join(deployment.docker("inspect", id_, node=node))
-                assert PASSWORD not in "".join(deployment.docker("logs", id_, node=node))
-    finally:
-        images.write_bytes(pushed)
-        deployment.docker("rm", "--force", "--volumes", name)
 
 
 def test_stop_leaves_nothing_and_start_brings_the_data_back(deployment: Deployment) -> None:
