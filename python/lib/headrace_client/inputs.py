@@ -12,7 +12,8 @@ from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import PathInput, Requirement
 from headrace_model.spec import JobSpec
 
-_HASH_LETTERS = 16
+# Not 16, as ids of jobs have: every sixteenth name would look like one, and be refused.
+_HASH_LETTERS = 20
 _NAME_LETTERS = 128
 
 
