@@ -10,10 +10,11 @@ from netCDF4 import Dataset
 
 from headrace_formats import detect, registry
 from headrace_formats.base import FileDomain, Format
-from headrace_formats.detect import detect_file, detect_folder
+from headrace_formats.detect import detect_file, detect_files, detect_folder
 from headrace_formats.errors import FormatError
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain
+from tests.support.format_samples import waterml
 
 DAYS = ["1979-01-01", "1979-01-04"]
 LOCK = "# made by hand\nnumpy==2.1.0 \\\n    --hash=sha256:" + "a" * 64 + "\n"
@@ -281,6 +282,55 @@ def test_a_foreign_file_makes_it_generic_but_documentation_does_not(tmp_path: Pa
     assert detect_folder(tmp_path).format == "GENERIC"
     with pytest.raises(FormatError, match=r"blob\.bin"):
         detect_folder(tmp_path, "PRMS_NETCDF")
+
+
+def test_a_damaged_file_of_data_is_no_documentation_whatever_its_name(tmp_path: Path) -> None:
+    (tmp_path / "good.json").write_bytes(waterml())
+    (tmp_path / "cut.json").write_bytes(waterml()[:-20])
+    found = detect_folder(tmp_path)
+    assert (found.format, found.domain) == ("GENERIC", Domain())
+    assert any(
+        note.startswith("cut.json can't be read as USGS_WATERML_JSON") for note in found.notes
+    )
+    with pytest.raises(FormatError, match=r"cut\.json"):
+        detect_folder(tmp_path, "USGS_WATERML_JSON")
+
+
+def test_a_damaged_part_of_a_composite_is_named(tmp_path: Path) -> None:
+    (tmp_path / "realization.json").write_text('{"global": {"formulations": [')
+    with pytest.raises(FormatError, match=r"realization\.json can't be read as NGEN_REALIZATION"):
+        detect_folder(tmp_path, "NGEN_JOB_COMPOSITE_CONFIG")
+
+
+def test_prose_that_begins_like_a_table_is_documentation_all_the_same(tmp_path: Path) -> None:
+    write_forcing(tmp_path / "prcp.nc")
+    (tmp_path / "README.md").write_text("Times are UTC, dates are ISO.\nThe rest is rain.\n")
+    found = detect_folder(tmp_path)
+    assert (found.format, found.notes) == ("PRMS_NETCDF", ())
+
+
+class _Name(str):
+    """A name that counts how often it is compared."""
+
+    __slots__ = ()
+    compared: list[int] = [0]  # noqa: RUF012 - of all of them together
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        self.compared[0] += 1
+        return str.__eq__(self, other)
+
+
+def test_many_files_are_told_from_documentation_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "good").write_text(LOCK)
+    (tmp_path / "other").write_text("hello")
+    _Name.compared[0] = 0
+    files = [(_Name(f"{n}/lock"), tmp_path / "good") for n in range(200)]
+    files += [(_Name(f"{n}/README"), tmp_path / "other") for n in range(200)]
+    found = detect_files(files, None)
+    assert (found.format, len(found.files)) == ("PIP_LOCK", 400)
+    assert _Name.compared[0] <= len(files)
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """What is claimed of several files is in each of them: against sets of points, by hypothesis."""
 
 import tempfile
+from collections.abc import Set
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +68,32 @@ def test_tiles_of_time_and_ids_unite_in_any_order(tiles: list[tuple[int, str]]) 
     found, notes = combine([FileDomain((("prcp", each),)) for each in files])
     assert points(found) == frozenset(product(range(3), "abc"))
     assert notes == ()
+
+
+class Counted(frozenset[str]):
+    """A set that counts how many names are copied into unions of two."""
+
+    copied = 0
+
+    def __or__(self, other: Set[Any]) -> "Counted":
+        together = Counted(frozenset(self) | other)
+        Counted.copied += len(together)
+        return together
+
+
+def test_what_many_files_cover_costs_as_much_as_they_hold() -> None:
+    files = 20_000
+    time = Continuous.of([(Instant(0), Instant(1))])
+    Counted.copied = 0
+    found, notes = combine(
+        FileDomain((("rain", Domain(((Index.TIME, time), (Index.CATCHMENT_ID, one)))),))
+        for one in (Discrete(Counted((f"cat-{number}",))) for number in range(files))
+    )
+    assert (found.time, notes) == (time, ())
+    ids = found.get(Index.CATCHMENT_ID)
+    assert isinstance(ids, Discrete)
+    assert len(ids.values) == files
+    assert Counted.copied <= files
 
 
 def timed(begin: int, end: int) -> FileDomain:

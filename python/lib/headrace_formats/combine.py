@@ -14,13 +14,14 @@ from typing import Final
 
 from headrace_formats.base import FileDomain
 from headrace_model.domain import (
+    ALL,
     Continuous,
+    Discrete,
     Domain,
     Index,
     Restriction,
     intersect,
     is_empty,
-    union,
 )
 
 _NOTHING: Final = Domain()
@@ -103,7 +104,8 @@ def _all_of(values: Sequence[Restriction]) -> Restriction:
     times = [each for each in values if isinstance(each, Continuous)]
     if times:
         return Continuous.of(pair for each in times for pair in each.intervals)
-    return reduce(union, values)
+    names = [each.values for each in values if isinstance(each, Discrete)]
+    return Discrete(frozenset().union(*names)) if len(names) == len(values) else ALL
 
 
 def _plain_piece(domains: Sequence[Domain]) -> tuple[Domain | None, str]:

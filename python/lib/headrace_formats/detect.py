@@ -15,7 +15,7 @@ from headrace_formats.base import FileDomain, Format, read_head
 from headrace_formats.combine import combine
 from headrace_formats.composite import check_parts, composite_of, covered_together
 from headrace_formats.errors import FormatError
-from headrace_formats.file_names import is_documentation
+from headrace_formats.file_names import is_documentation, is_prose
 from headrace_formats.registry import EMPTY, GENERIC, all_formats, format_named
 from headrace_formats.report import Finding, Report, plain
 from headrace_model.domain import Domain
@@ -165,16 +165,15 @@ def looks_like(wanted: Format, path: Path) -> bool:
 def _together(
     found: Sequence[FileDetection], wanted: Format | None, before: Sequence[str]
 ) -> Detection:
-    data = [
-        file
-        for file in found
-        if file.format != GENERIC.name
-        and (wanted is None or wanted.parts or file.format == wanted.name)
-    ]
-    left = [file for file in found if file not in data] if len(data) < len(found) else []
-    others = [file for file in left if not is_documentation(file.path)]
+    only = None if wanted is None or wanted.parts else wanted.name
+    data: list[FileDetection] = []
+    left: list[FileDetection] = []
+    for file in found:
+        is_data = file.format != GENERIC.name and only in (None, file.format)
+        (data if is_data else left).append(file)
+    others = [file for file in left if not _is_beside(file, only)]
     notes = [*before, *_warnings(data)]
-    if wanted is not None and not data:
+    if wanted is not None and not data and not others:
         raise FormatError(
             f"there is no file of the format {wanted.name}, only documentation: "
             f"{', '.join(file.path for file in left[:5])}"
@@ -196,6 +195,13 @@ def _together(
     return Detection(GENERIC.name, Domain(), _limited(notes), tuple(found))
 
 
+def _is_beside(file: FileDetection, only: str | None) -> bool:
+    """Tell whether a file may stand beside data: not if it looks like damaged data itself."""
+    if only is None and file.problems:
+        return is_prose(file.path)
+    return is_documentation(file.path)
+
+
 def _composite(
     formats: Sequence[str],
     data: Sequence[FileDetection],
@@ -204,6 +210,9 @@ def _composite(
 ) -> Format | None:
     """The composite format that the files make up; raises `FormatError` where it is wanted."""
     if wanted is not None and wanted.parts:
+        problems = [problem for file in others for problem in file.problems]
+        if problems:
+            raise FormatError(problems[0], hint=_ALL_OF_IT)
         check_parts(wanted, {file.format: file.path for file in (*others, *data)})
         return wanted
     return None if others or wanted is not None else composite_of(all_formats(), formats)

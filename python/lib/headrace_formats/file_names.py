@@ -1,16 +1,15 @@
 """What is taken from the name of a file: ids that stand nowhere in it, and documentation."""
 
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Final
 
 _CATCHMENT: Final = re.compile(r"(?<![A-Za-z0-9])(cat-\d{1,15})(?!\d)")
 _NEXUS: Final = re.compile(r"(?<![A-Za-z0-9])((?:nex|tnx|cnx|inx)-\d{1,15})(?!\d)")
 
-_DOCUMENTATION: Final = (
-    *("readme*", "license*", "changelog*"),
-    *("*.txt", "*.md", "*.rst", "*.json", "*.png"),
-)
+_PROSE: Final = ("readme*", "license*", "changelog*", "*.md", "*.rst", "*.png")
+_DOCUMENTATION: Final = (*_PROSE, "*.txt", "*.json")
 
 
 def catchment_in(name: str) -> str | None:
@@ -27,5 +26,14 @@ def nexus_in(name: str) -> str | None:
 
 def is_documentation(name: str) -> bool:
     """Tell whether a file is named like documentation, so that it may stand beside data."""
+    return _is_named(name, _DOCUMENTATION)
+
+
+def is_prose(name: str) -> bool:
+    """Tell whether a file is named as no data is: what looks like data in it is chance."""
+    return _is_named(name, _PROSE)
+
+
+def _is_named(name: str, patterns: Iterable[str]) -> bool:
     last = name.rpartition("/")[2].lower()
-    return any(fnmatchcase(last, pattern) for pattern in _DOCUMENTATION)
+    return any(fnmatchcase(last, pattern) for pattern in patterns)

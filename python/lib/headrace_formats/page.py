@@ -20,8 +20,9 @@ feature or key. What is doubtful (right by the format, and against physics) stan
 
 Formats are tried in this order. A dataset has the format that all its files share. Files named
 like documentation (README*, LICENSE*, CHANGELOG*, *.txt, *.md, *.rst, *.json, *.png) that no
-format recognises are left out. Files of different formats make it GENERIC, with a note, unless
-they are the parts of a composite format. Symlinks are not followed.
+format recognises are left out; a *.txt or *.json that looks like data and is damaged is not.
+Files of different formats make it GENERIC, with a note, unless they are the parts of a composite
+format. Symlinks are not followed.
 
 {formats}
 ## TIME of a series
