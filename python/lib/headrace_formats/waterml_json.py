@@ -2,6 +2,7 @@
 
 WaterML 1.1 written as JSON: `value.timeSeries`, each a site, a parameter and lists of values with
 their times and qualifiers. Values that are `noDataValue` are not there: TIME has gaps for them.
+Times without a zone, as those of daily values, are in the standard time of the site.
 """
 
 import re
@@ -17,10 +18,11 @@ from headrace_formats.series import cover
 from headrace_model.dataset import Category
 from headrace_model.domain import Continuous, Discrete, Domain, Index
 from headrace_model.errors import InvalidInput
-from headrace_model.times import Instant, parse_instant
+from headrace_model.times import Instant, checked_instant, parse_instant
 
 _MOST_BYTES: Final = 128 << 20
 _DISCHARGE: Final = "00060"
+_ZONED: Final = re.compile(r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
 _MARK: Final = re.compile(rb"timeSeriesResponse|\"timeSeries\"\s*:", re.IGNORECASE)
 
 
@@ -65,11 +67,13 @@ def _series(
     where = f"{where} ({gauge}, {parameter})"
     nothing = float(variable.get("noDataValue", "nan"))
     lists = listed(series["values"], f"{where}.values")
+    standard_ms = _standard_ms(series["sourceInfo"])
     stamps: set[Instant] = set()
     told: Counter[str] = Counter()
     for number, each in enumerate(lists):
         values = listed(each["value"], f"{where}.values[{number}].value")
-        _values(values, f"{where}.values[{number}]", nothing, stamps, told, report)
+        at = f"{where}.values[{number}]"
+        _values(values, at, nothing, standard_ms, stamps, told, report)
     for kind, count in told.items():
         if kind == "negative" and parameter == _DISCHARGE:
             report.warn(where, f"{count:,} discharges are below 0")
@@ -77,16 +81,33 @@ def _series(
             report.warn(where, f"{count:,} values are provisional: they may be revised")
         elif kind == "missing":
             report.warn(where, f"{count:,} values are missing")
+        elif kind == "zoneless":
+            report.warn(
+                where,
+                f"{count:,} times have no zone, and sourceInfo.timeZoneInfo tells none: TIME is "
+                "not detected",
+            )
+            return gauge, parameter, None
     coverage = cover(sorted(stamps), where)
     if coverage.warning:
         report.warn("", coverage.warning)
     return gauge, parameter, coverage.time
 
 
+def _standard_ms(site: dict[str, Any]) -> int | None:
+    """What is added to a time without a zone; None where the site tells no standard time."""
+    try:
+        midnight = f"1970-01-01T00:00{site['timeZoneInfo']['defaultTimeZone']['zoneOffset']}"
+        return parse_instant(midnight) if _ZONED.search(midnight) else None
+    except (KeyError, TypeError, InvalidInput):
+        return None
+
+
 def _values(
     values: list[Any],
     where: str,
     nothing: float,
+    standard_ms: int | None,
     stamps: set[Instant],
     told: "Counter[str]",
     report: Report,
@@ -96,6 +117,10 @@ def _values(
         try:
             number = float(each["value"])
             stamp = parse_instant(each["dateTime"])
+            if not _ZONED.search(each["dateTime"]):
+                if standard_ms is None:
+                    told["zoneless"] += 1
+                stamp = checked_instant(stamp + (standard_ms or 0))
         except (ValueError, TypeError, KeyError, InvalidInput) as error:
             report.error(at, f"it needs a number and a dateTime: {error}")
             continue
@@ -114,7 +139,11 @@ FORMAT: Final = Format(
     summary="observations of gauges, as the USGS's water services answer with format=json",
     categories=(Category.OBSERVATION,),
     indexes=(
-        (Index.TIME, "dateTime of the values that are there; for several series what is common"),
+        (
+            Index.TIME,
+            "dateTime of the values that are there, without a zone in the standard time of "
+            "sourceInfo.timeZoneInfo; for several series what is common",
+        ),
         (Index.GAUGE_ID, "sourceInfo.siteCode"),
     ),
     sniff=_sniff,
@@ -126,6 +155,7 @@ FORMAT: Final = Format(
     warns=(
         "values are missing (`noDataValue`), provisional, or discharges below 0",
         "a series is irregular or has gaps",
+        "times have no zone, and the site tells no standard time",
     ),
     source="WaterML 1.1 as JSON, https://waterservices.usgs.gov",
 )
