@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from headrace_formats import geopackage_hydrofabric
 from headrace_formats.detect import Detection, detect_file, detect_folder
 from headrace_formats.errors import FormatError
-from headrace_formats.fabric import CRS84, Crs, Fabric, fabric_id
+from headrace_formats.fabric import CRS84, Crs, Fabric, _ring, fabric_id
 from headrace_formats.validate import validate_file
 from headrace_formats.wkb import read_geometry
 from tests.support.format_samples import (
@@ -201,6 +201,41 @@ def test_another_order_or_spelling_is_no_change(
 ) -> None:
     folder = tmp_path_factory.mktemp("again") / "x"
     assert id_of(detected(folder, a=collection(reordered(features(), chance)))) == the_id
+
+
+def drawn(ring: list[tuple[int, int]]) -> str:
+    fabric = Fabric()
+    fabric.add_catchment("cat-1", "nex-1", None, [[ring]], Crs("EPSG:5070"))
+    return fabric_id(fabric.digests)
+
+
+FEW_PLACES = st.tuples(st.integers(0, 1), st.integers(0, 2))
+
+
+@given(st.lists(FEW_PLACES, min_size=1, max_size=9), st.data())
+def test_where_a_ring_begins_its_direction_and_repeats_are_no_change(
+    ring: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    turn = data.draw(st.integers(0, len(ring) - 1))
+    again = ring[turn:] + ring[:turn]
+    again = again[::-1] if data.draw(st.booleans()) else again
+    twice = data.draw(st.sets(st.integers(0, len(ring) - 1)))
+    again = [place for at, place in enumerate(again) for _ in range(1 + (at in twice))]
+    again = [*again, again[0]] if data.draw(st.booleans()) else again
+    assert drawn(again) == drawn(ring)
+
+
+@given(st.lists(FEW_PLACES, min_size=1, max_size=9))
+def test_a_ring_is_written_in_the_least_of_all_ways(ring: list[tuple[int, int]]) -> None:
+    found = _ring(ring)
+    ways = [way[at:] + way[:at] for way in (found, found[::-1]) for at in range(len(way))]
+    assert found == min(ways)
+    assert set(found) == set(ring)
+
+
+def test_a_huge_ring_that_returns_to_its_least_place_takes_no_longer_than_others() -> None:
+    ring = [(0, 0), (1, 1)] * 100_000 + [(0, 0), (1, 2)]
+    assert _ring(ring)[-4:] == [(0, 0), (1, 1), (0, 0), (1, 2)]
 
 
 @pytest.mark.parametrize("change", sorted(CHANGES))

@@ -2,8 +2,8 @@
 
 A fabric is its catchments and nexuses: the id of each, where it flows to, the area of a catchment,
 and where it lies. Not part of it: the container, the order of features, of layers, of parts and
-rings, the vertex at which a ring begins and its direction, and attributes that only some
-containers hold. Pure.
+rings, the vertex at which a ring begins and its direction, a vertex written twice, and attributes
+that only some containers hold. Pure.
 """
 
 import hashlib
@@ -12,8 +12,9 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, groupby
 from math import cos, isfinite, radians, sin
+from operator import eq
 from typing import Final
 
 from headrace_formats.base import FileDomain, Whole
@@ -114,15 +115,40 @@ def _polygon(polygon: Polygon, crs: Crs) -> bytes:
 
 
 def _ring(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Open a ring, begin it at its least vertex, and go towards the lesser neighbour."""
+    """Open a ring without repeated vertices; of all ways to write it the least is taken."""
+    if any(map(eq, points, points[1:])):
+        points = [point for point, _ in groupby(points)]
     if len(points) > 1 and points[0] == points[-1]:
         points = points[:-1]
     if not points:
         return points
-    at = points.index(min(points))
-    there = points[at:] + points[:at]
-    back = [there[0], *reversed(there[1:])]
-    return min(there, back)
+    least = min(points)
+    if points.count(least) > 1:
+        return min(_turned(way, _least_turn(way)) for way in (points, points[::-1]))
+    there = _turned(points, points.index(least))
+    return min(there, [least, *reversed(there[1:])])
+
+
+def _turned(points: list[tuple[int, int]], begin: int) -> list[tuple[int, int]]:
+    return points[begin:] + points[:begin]
+
+
+def _least_turn(points: list[tuple[int, int]]) -> int:
+    """The least rotation: two candidates race, and the loser skips all that it lost with."""
+    size = len(points)
+    one, other, same = 0, 1, 0
+    while one < size and other < size and same < size:
+        a, b = points[(one + same) % size], points[(other + same) % size]
+        if a == b:
+            same += 1
+            continue
+        if a > b:
+            one += same + 1
+        else:
+            other += same + 1
+        other += one == other
+        same = 0
+    return min(one, other)
 
 
 def fabric_id(digests: Iterable[bytes]) -> str:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from headrace_formats.base import Format
+from headrace_formats.fabric import MOST_COUNTED
 from headrace_formats.registry import BUILT_IN, GENERIC
 
 _PAGE: Final = """\
@@ -55,7 +56,9 @@ A stamp is the begin of its step: TIME is [first stamp, last stamp + step).
 HYDROFABRIC_ID is counted from what a fabric is: ids, connections, areas and places of its
 catchments and nexuses. As GeoJSON or GeoPackage, in one file or several, in any order, the same
 fabric has the same id; any real change gives another one
-([0029](decisions/0029-hydrofabric-id.md)). A name that people gave it is HYDROFABRIC_DATA_ID.
+([0029](decisions/0029-hydrofabric-id.md)). A GeoPackage with more than {most_counted:,} catchments
+has none, with a note: it would take too long to count. A name that people gave it is
+HYDROFABRIC_DATA_ID.
 
 ## What is not read
 
@@ -75,7 +78,11 @@ def describe_page() -> str:
     formats = (*BUILT_IN, GENERIC)
     rows = [f"| [{each.name}](#{each.name.lower()}) | {_indexes(each)} |" for each in formats]
     index = "\n".join(["| format | indexes that are read |", "|---|---|", *rows])
-    return _PAGE.format(index=index, formats="\n".join(_section(each) for each in formats))
+    return _PAGE.format(
+        most_counted=MOST_COUNTED,
+        index=index,
+        formats="\n".join(_section(each) for each in formats),
+    )
 
 
 def _indexes(of: Format) -> str:
