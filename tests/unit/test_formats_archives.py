@@ -72,6 +72,35 @@ def test_a_single_compressed_file_is_read(tmp_path: Path, pack: Callable[[bytes]
     assert domain_of(tmp_path) == COVERED
 
 
+@pytest.mark.parametrize(
+    ("pack", "between"),
+    [
+        (gzip.compress, b""),
+        (bz2.compress, b""),
+        (lzma.compress, b""),
+        (lzma.compress, bytes(8)),
+        (lzma.compress, bytes(200_000)),
+    ],
+)
+def test_a_file_compressed_in_several_streams_is_read_to_its_end(
+    tmp_path: Path, pack: Callable[[bytes], bytes], between: bytes
+) -> None:
+    half = len(CATCHMENT_CSV) // 2
+    parts = [CATCHMENT_CSV[:half], CATCHMENT_CSV[half:], ""]
+    streams = [pack(part.encode()) for part in parts]
+    (tmp_path / "cat-27.csv.z").write_bytes(between.join(streams))
+    (tmp_path / "nex-26_output.csv.z").write_bytes(pack(NEXUS_CSV.encode()) + between)
+    assert domain_of(tmp_path) == COVERED
+
+
+@pytest.mark.parametrize("size", [5_000, 200_000])
+def test_a_second_stream_of_xz_that_is_damaged_is_refused(tmp_path: Path, size: int) -> None:
+    first = lzma.compress(CATCHMENT_CSV.encode())
+    second = lzma.compress(bytes(size))
+    assert "ends early" in refused(tmp_path / "cat-27.xz", first + second[:-9])
+    assert "can't be unpacked" in refused(tmp_path / "cat-27.xz", first + b"garbage" * size)
+
+
 @pytest.mark.parametrize("form", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 def test_long_names_folders_and_documentation_are_no_trouble(tmp_path: Path, form: int) -> None:
     made = io.BytesIO()
@@ -146,6 +175,14 @@ def test_a_tar_that_claims_to_be_huge_takes_no_memory(tmp_path: Path) -> None:
         entry.type = kind
         said = refused(tmp_path / "y", entry.tobuf(tarfile.GNU_FORMAT))
         assert "a header of 1,152,921,504,606,846,976 bytes is too large" in said
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_tar_that_tells_a_size_below_0_is_refused(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("cat-1.csv")
+    entry.type, entry.size = kind, -1024
+    data = entry.tobuf(tarfile.GNU_FORMAT) + CATCHMENT_CSV.encode().ljust(1024, b"\n")
+    assert "a header of it is damaged" in refused(tmp_path / "x", data + tar_of(OUTPUTS))
 
 
 def test_too_many_members_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,11 +95,15 @@ def _of_stream(
 
 
 class _Xz(io.RawIOBase):
-    """An xz stream, opened in small pieces and with bounded memory."""
+    """The xz streams of a file, opened in small pieces and each with bounded memory."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
-        self._inside = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        self._inside = self._begun()
+        self._ahead = b""
+
+    def _begun(self) -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
 
     def readable(self) -> bool:
         """It is."""
@@ -108,15 +112,29 @@ class _Xz(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer") -> int:
         """Fill the buffer as far as one step goes; 0 at the end."""
         room = memoryview(buffer)
-        while not self._inside.eof:
-            more = self._file.read(_PIECE_BYTES) if self._inside.needs_input else b""
-            if self._inside.needs_input and not more:
-                raise EOFError("it ends early")
+        while not self._inside.eof or self._is_next():
+            more = b""
+            if self._inside.needs_input:
+                more = self._ahead or self._file.read(_PIECE_BYTES)
+                self._ahead = b""
+                if not more:
+                    raise EOFError("it ends early")
             data = self._inside.decompress(more, len(room))
             if data:
                 room[: len(data)] = data
                 return len(data)
         return 0
+
+    def _is_next(self) -> bool:
+        """Begin the next stream, behind zeros or none; False at the end of the file."""
+        ahead = self._inside.unused_data.lstrip(b"\0")
+        while not ahead:
+            more = self._file.read(_PIECE_BYTES)
+            if not more:
+                return False
+            ahead = more.lstrip(b"\0")
+        self._ahead, self._inside = ahead, self._begun()
+        return True
 
 
 class _Counted:
@@ -204,6 +222,8 @@ def _of_tar(first: bytes, stream: _Counted, report: Report) -> Iterator[tuple[st
     while len(block) == _BLOCK and block.strip(b"\0"):
         found = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         size = found.size
+        if size < 0:
+            raise FormatError("a header of it is damaged: it tells a size below 0")
         if found.type in (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XGLTYPE):
             if size > _MOST_HEADER_BYTES:
                 raise FormatError(f"a header of {size:,} bytes is too large to read")
