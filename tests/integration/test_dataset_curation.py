@@ -76,6 +76,7 @@ async def test_a_rename_is_of_all_versions_and_keeps_ids_items_and_numbers(
     assert (await data.api("DELETE", "/datasets/drb@1")).status == 204
     status, renamed = await change(data, "drb@2", name="delaware", description="the river")
     assert (status, renamed["title"], renamed["id"]) == (200, "delaware v2", ids[1])
+    assert (await change(data, ids[1], name="delaware", description="the river"))[0] == 200
     assert await listed(data) == ["delaware@3", "delaware@2"]
     assert (await data.api("GET", "/datasets/drb")).status == 404
     assert (await data.api("GET", "/datasets/drb@2")).status == 404
@@ -123,6 +124,28 @@ async def test_a_renamed_dataset_comes_back_under_its_new_name(all_: World) -> N
         back = (await data.api("GET", "/datasets/delaware")).json
         assert (back["id"], back["tags"]) == (view["id"], ["wet"])
         assert (await data.api("GET", "/datasets/delaware/items/a")).body == b"1"
+
+
+async def test_a_dataset_renamed_and_sealed_after_the_backup_has_its_new_name_alone(
+    all_: World,
+) -> None:
+    new = {"name": "drb", "category": "FORCING"}
+    async with all_.data() as data:
+        id_ = (await data.api("POST", "/datasets", json=new)).json["id"]
+        await data.upload("drb", "a", b"1")
+        keys = ["hr:names", "hr:versions", f"hr:dataset:{id_}", f"hr:items:{id_}", "hr:open"]
+        for key in keys:
+            assert await all_.redis.command("COPY", key, f"kept:{key}")
+        await change(data, "drb", name="delaware")
+        assert (await data.api("POST", "/datasets/delaware:seal", json={})).status == 200
+    for key in keys:
+        await all_.redis.command("RENAME", f"kept:{key}", key)
+    await all_.redis.command("DEL", "hr:datasets:FORCING:GENERIC")
+    async with all_.data() as data:
+        await wait_until(_answers(data, "/datasets/delaware"), "the dataset to come back")
+        assert (await data.api("GET", "/datasets/drb")).status == 404
+        assert (await data.api("DELETE", "/datasets/delaware")).status in (200, 204)
+        assert (await data.api("POST", "/datasets", json=new)).status == 201
 
 
 async def test_a_rename_and_a_new_version_at_once_end_in_one_name(data: DataHarness) -> None:

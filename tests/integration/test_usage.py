@@ -123,9 +123,11 @@ async def test_of_many_workers_some_are_shown_and_their_samples_are_few(
         assert said["workers"] == 40
         assert [each["rank"] for each in said["ranks"]] == list(range(32))
         assert sum(len(each["samples"]) for each in said["ranks"]) <= 8_000
-        assert said["cpus"] == 40.0
+        assert said["cpus"] == 32.0
         assert said["peak_memory"] == 32 * (LIMIT - 1)
-        (last,) = (await usage(desk, job, "?rank=39"))["ranks"]
+        said = await usage(desk, job, "?rank=39")
+        assert (said["cpus"], said["workers"]) == (1.0, 40)
+        (last,) = said["ranks"]
         assert (last["rank"], last["node"], len(last["samples"])) == (39, "n39", LIMIT)
         await usage(desk, job, "?rank=40", status=422)
 

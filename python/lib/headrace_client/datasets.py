@@ -43,6 +43,8 @@ class Datasets(Transfers):
 
     async def change(self, name: str, change: Mapping[str, Any]) -> View:
         """Change {name?, description?, tags?, expires_in?}; sealed ones too."""
+        if "name" in change:  # by its id: a request that is repeated still finds it
+            name = (await self.get(name))["id"]
         view: View = await self._http.json("PATCH", address_of(name), body=dict(change))
         return view
 

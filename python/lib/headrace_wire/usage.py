@@ -50,7 +50,7 @@ class RankView:
 
 @dataclass(frozen=True, slots=True)
 class UsageView:
-    """What an attempt holds (`cpus`, `memory`) and what its workers used of it, added up.
+    """What the shown workers of an attempt hold (`cpus`, `memory`) and used of it, added up.
 
     `workers` is how many it has, `ranks` are those that are shown.
     """

@@ -1,7 +1,7 @@
 """Batches: many small files of a dataset in one request, and registered by one script."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -80,8 +80,7 @@ class Batches:
                 )
             keys = {each.key: old.key for each, old in zip(items, wanted, strict=True)
                     if each.path not in there}  # fmt: skip
-            await self.library.store.copy_many(keys)
-            await self.library.register(dataset, fresh)
+            await to_end(self._copy(dataset, fresh, keys))
         return [(each, each.path in there) for each in items]
 
     async def get(self, name: str, user: User, paths: Sequence[str]) -> list[BatchFile]:
@@ -106,6 +105,13 @@ class Batches:
         objects = {items[each.path].key: each.data for each in fresh}
         await self.library.store.put_many(objects)
         await self.library.register(dataset, [items[each.path] for each in fresh])
+
+    async def _copy(
+        self, dataset: Dataset, fresh: Sequence[Item], keys: Mapping[str, str]
+    ) -> None:
+        """Register once all objects are there."""
+        await self.library.store.copy_many(keys)
+        await self.library.register(dataset, fresh)
 
 
 def _item(dataset: Dataset, file: BatchFile) -> Item:

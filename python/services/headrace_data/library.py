@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
 
 _DETECT_SIDE_BY_SIDE = 2
+_TRIES = 20  # of making a dataset, while others change what its name names
 
 
 class Detected(Protocol):
@@ -115,9 +116,10 @@ class Library:
         return (await self.datasets.get(id_)).dataset, made
 
     async def _create(
-        self, dataset: Dataset, user: User, *, new_version: bool, once: str
+        self, asked: Dataset, user: User, *, new_version: bool, once: str
     ) -> tuple[DatasetId, bool]:
-        while True:
+        for _ in range(_TRIES):
+            dataset = asked
             newest = await self.access.newest(dataset.name)
             if newest is not None:
                 # Names are common to all: that one is taken can't be hidden, whose it is can.
@@ -145,6 +147,7 @@ class Library:
                 )
             except Stale:
                 continue  # somebody was quicker: the name may be theirs now
+        raise Conflict(f"others change what {asked.name} names", hint="try again")
 
     async def find(self, name: str, user: User) -> Dataset:
         """The dataset of a name, `name@N` or id; raises `NotFound`."""

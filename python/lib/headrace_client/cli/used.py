@@ -31,7 +31,9 @@ def cpu_text(used: UsageView | None) -> str:
     if used is None or used.cpu_s is None:
         return ""
     mean = "" if used.mean_cpus is None else f"{used.mean_cpus:.2f} of {used.cpus:g} on average, "
-    return f"{mean}{used.cpu_s:,.1f} s in all"
+    shown = len(used.ranks)
+    of = f" ({shown} of {used.workers} workers)" if shown < used.workers else ""
+    return f"{mean}{used.cpu_s:,.1f} s in all{of}"
 
 
 def peak_text(view: JobView, used: UsageView | None) -> str:

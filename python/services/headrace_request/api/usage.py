@@ -31,12 +31,15 @@ def add_usage(app: web.Application, desk: JobDesk, reader: UsageReader) -> None:
             raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
         found = await reader.read(user.name, job, attempt, rank)
         totals = [total_of(each.samples) for each in found.ranks]
+        total = total_of_all(totals)
+        if len(found.ranks) == len(found.held.shares):
+            total = _with_exit(total, job, attempt)
         most = max(4, _SAMPLES // max(1, len(found.ranks)))
         return web.json_response(
             {
                 "job": job_id,
                 "attempt": attempt,
-                **held_and_used(found.held.total, _with_exit(total_of_all(totals), job, attempt)),
+                **held_and_used(found.shown, total),
                 "workers": len(found.held.shares),
                 "ranks": [
                     _rank_view(each, total, since_ms, most)

@@ -7,7 +7,7 @@ from typing import Final
 
 from headrace_model.errors import InvalidInput
 from headrace_model.job import Job
-from headrace_model.resources import Allocation, Share
+from headrace_model.resources import NOTHING, Allocation, Resources, Share
 from headrace_model.usage import Sample
 from headrace_request.service.logs import (
     LogFile,
@@ -37,6 +37,11 @@ class Usage:
 
     held: Allocation
     ranks: tuple[RankUsage, ...]
+
+    @property
+    def shown(self) -> Resources:
+        """What those ranks hold."""
+        return sum((each.share.resources for each in self.ranks), NOTHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 -- Brings a SEALED dataset back into a catalogue that lost it, from its marker in the store.
 -- Arguments: epoch; id; name; version; doc; index (hr:datasets:<category>:<format>).
--- Writes: hr:dataset:<id>, hr:items:<id> (of one that was OPEN), hr:open, index, hr:names,
---   hr:versions, hr:events, hr:commits.
+-- Writes: hr:dataset:<id>, hr:items:<id> (of one that was OPEN), hr:open, index, hr:names (the name
+--   that one had when it was backed up is given back), hr:versions, hr:events, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} the catalogue knows it as SEALED or deleted, or knows another dataset
 --   by that name and version.
 -- Invariant: what the catalogue knows is not changed by a marker, but for one that was OPEN when it
@@ -26,7 +26,23 @@ local newest = redis.call('HGET', 'hr:names', args.name)
 local highest = tonumber(redis.call('HGET', 'hr:versions', args.name) or '0')
 redis.call('ZREM', 'hr:open', args.id)
 redis.call('DEL', 'hr:items:' .. args.id)
-redis.call('HSET', key, 'state', 'SEALED', 'doc', args.doc)
+local before = redis.call('HGET', key, 'name')
+if before and before ~= args.name then
+  local older = nil
+  for version = args.version - 1, 1, -1 do
+    older = redis.call('HGET', 'hr:names', before .. '@' .. text(version))
+    if older then break end
+  end
+  if redis.call('HGET', 'hr:names', before .. '@' .. text(args.version)) == args.id then
+    redis.call('HDEL', 'hr:names', before .. '@' .. text(args.version))
+  end
+  if redis.call('HGET', 'hr:names', before) == args.id then
+    if older then redis.call('HSET', 'hr:names', before, older)
+    else redis.call('HDEL', 'hr:names', before) end
+  end
+end
+redis.call('HSET', key, 'state', 'SEALED', 'doc', args.doc, 'name', args.name,
+  'version', text(args.version))
 redis.call('SADD', args.index, args.id)
 redis.call('HSET', 'hr:names', versioned, args.id)
 if not newest or args.version > highest then
