@@ -32,7 +32,7 @@ def cpu_text(used: UsageView | None) -> str:
         return ""
     mean = "" if used.mean_cpus is None else f"{used.mean_cpus:.2f} of {used.cpus:g} on average, "
     shown = len(used.ranks)
-    of = f" ({shown} of {used.workers} workers)" if shown < used.workers else ""
+    of = f" ({shown} of {used.workers} workers)" if 0 < shown < used.workers else ""
     return f"{mean}{used.cpu_s:,.1f} s in all{of}"
 
 
