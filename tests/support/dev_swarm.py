@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,17 @@ class Swarm:
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stderr
         return done
+
+    def heal(self, node: str) -> None:
+        """Start a node that was killed; one whose engine does not come back is switched off and on
+        once more, as a person would, and what it said is printed."""
+        done = self.run("heal", node, check=False)
+        if done.returncode == 0:
+            return
+        log = (self.folder / "nodes" / node / "dockerd.log").read_text(errors="replace")
+        sys.stderr.write("\n".join((done.stderr, *log.splitlines()[-60:], "")))
+        self.run("kill-node", node)
+        self.run("heal", node)
 
     @property
     def environ(self) -> dict[str, str]:

@@ -76,7 +76,7 @@ async def at(client: AsyncClient, id_: str, status: Status) -> JobView:
 
     async def there() -> JobView | None:
         found = await client.job(id_)
-        assert found.status is status or not found.status.closed, found
+        assert found.status is status or not found.status.closed, (found.status, found.detail)
         return found if found.status is status else None
 
     found = await wait_until(there, f"{id_} to be {status}", within_s=_WITHIN_S)
@@ -174,7 +174,7 @@ async def test_a_node_is_killed_at_any_moment(stack: SwarmStack, seed: int) -> N
 
 async def brought_back(stack: SwarmStack, node: str) -> None:
     """Start a node that was killed, and wait until it serves."""
-    await asyncio.to_thread(stack.swarm.run, "heal", node)
+    await asyncio.to_thread(stack.swarm.heal, node)
     stack.start(f"agent-{node}")
     await stack.serves(node)
 
