@@ -116,6 +116,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene(body={"name": "{new}"}, act=Act.DELETE_DATASET),
     ),
     "DELETE /datasets/{dataset}": (Scene(("dataset", "delete", "{thing}", "--yes"), once=True),),
+    "POST /datasets/{dataset}:undelete": (Scene(("dataset", "undelete", "{thing}")),),
     "GET /datasets/{dataset}/versions": (Scene(),),
     "POST /datasets/{dataset}:seal": (Scene(("dataset", "seal", "{thing}")),),
     "POST /datasets/{dataset}:share": (Scene(("dataset", "share", *WITH), body=WHO),),

@@ -181,7 +181,10 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("POST", f"{one}:share", 200, share, dataset=f"{name}@1")
     asker.ask("POST", f"{one}:unshare", 200, share, dataset=f"{name}@1")
     asker.ask("GET", one, 200, dataset=name)
-    asker.ask("DELETE", one, 204, dataset=name)
+    asker.ask("DELETE", one, 200, dataset=name)
+    asker.ask("GET", "/datasets", 200, query="?state=DELETED")
+    asker.ask("POST", f"{one}:undelete", 200, {}, dataset=name)
+    asker.ask("DELETE", one, 204, dataset=name, query="?now=true")
 
 
 def _promised(headrace: Headrace, asker: _Asker) -> None:

@@ -47,7 +47,7 @@ def test_what_was_accepted_before_the_backup_completes_once(
     headrace: Headrace, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     gates = {name: headrace.gate() for name in ("long", "sealed", "plain", "later", "queued")}
-    for name in ("before", "doomed"):
+    for name in ("before", "doomed", "regretted"):
         _dataset(headrace, name, tmp_path)
     _dataset(headrace, "filled", tmp_path, seal=False)
     headrace.said("secrets", "set", "pass", typed="word\n")
@@ -74,7 +74,8 @@ def test_what_was_accepted_before_the_backup_completes_once(
     outputs = {job: headrace.get(f"/jobs/{job}/outputs")["outputs"] for job in (sealed, queued)}
     headrace.said("dataset", "seal", "filled")
     _dataset(headrace, "after", tmp_path)
-    assert headrace.cli("dataset", "delete", "doomed", "--yes").returncode == 0
+    assert headrace.cli("dataset", "delete", "doomed", "--now", "--yes").returncode == 0
+    assert headrace.cli("dataset", "delete", "regretted", "--yes").returncode == 0
     later = headrace.submit(*waits_for(gates["later"]))
     headrace.until(later, "RUNNING")
     lives = {name: pids_with(str(gates[name])) for name in ("long", "later")}
@@ -104,8 +105,11 @@ def test_what_was_accepted_before_the_backup_completes_once(
     assert headrace.log(reads) == "word\n"
     record_property("restored_s", round(time.monotonic() - began, 1))
 
-    names = ("before", "filled", "after", "doomed")
-    assert [_state(headrace, name) for name in names] == ["SEALED", "SEALED", "SEALED", 404]
+    names = ("before", "filled", "after", "doomed", "regretted")
+    assert [_state(headrace, name) for name in names] == ["SEALED", "SEALED", "SEALED", 404, 404]
+    headrace.said("dataset", "undelete", "regretted")
+    assert _state(headrace, "regretted") == "SEALED"
+    assert headrace.cli("dataset", "undelete", "doomed").returncode != 0
     assert headrace.ask("GET", f"/jobs/{later}").status == 404
     (node,) = headrace.said("nodes", "list")
     assert node["quarantined"] == [f"{later}.1"]

@@ -117,7 +117,7 @@ def test_inputs_outputs_and_logs_lie_in_the_bucket(
     assert (state_dir / "back" / "empty").read_bytes() == b""
     assert (state_dir / "back" / "d" / "a ü%+.bin").read_bytes() == data
     assert _secrets_in(headrace.home.root) == []
-    assert headrace.cli("dataset", "delete", name, "--yes").returncode == 0
+    assert headrace.cli("dataset", "delete", name, "--now", "--yes").returncode == 0
     until(
         lambda: len([key for key, size in _objects(server).items() if size == len(data)]) == 1,
         "the deleted dataset's objects to be gone",
@@ -192,7 +192,7 @@ def test_a_large_upload_outlives_the_death_of_the_services_and_of_the_client(
     assert copied.returncode == 0, copied.stderr
     assert filecmp.cmp(state_dir / "back" / "big.bin", big, shallow=False)
     until(lambda: _arrived(headrace) < 2**20, "the spool to be empty")
-    assert headrace.cli("dataset", "delete", name, "--yes").returncode == 0
+    assert headrace.cli("dataset", "delete", name, "--now", "--yes").returncode == 0
 
 
 def test_the_store_is_remembered_and_stays(headrace: Headrace, server: S3Server) -> None:

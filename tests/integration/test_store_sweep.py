@@ -19,6 +19,7 @@ from headrace_adapters.s3.store import S3Store
 from headrace_data import store_sweep
 from headrace_data.core.keys import (
     CATALOGUE,
+    deleted_key,
     folder,
     log_key,
     manifest_key,
@@ -75,7 +76,7 @@ class Ground:
     async def keys(self) -> set[str]:
         """All that lies in the store but for the sweep's own object."""
         found: set[str] = set()
-        for prefix in ("datasets", "sealed", "tombstones", "logs", "archive"):
+        for prefix in ("datasets", "sealed", "deleted", "tombstones", "logs", "archive"):
             found.update(await self.store.keys(prefix))
         return found
 
@@ -362,6 +363,26 @@ async def test_a_redis_that_was_emptied_sweeps_nothing_until_somebody_says_so(
     await ground.walk()
     assert await ground.keys() == before, "what was OPEN may come back by a backup of Redis"
     await ground.store.delete(CATALOGUE)
+    await ground.walk()
+    assert await ground.keys() == set()
+
+
+async def test_what_can_be_brought_back_stays_as_long_as_its_manifest(any_ground: Ground) -> None:
+    ground = any_ground
+    dataset, item = await ground.open()
+    sealed, manifest = await ground.seal(dataset, item)
+    entry = await ground.world.datasets.get(dataset.id)
+    deleted = sealed.deleted(3, 10**15)
+    await ground.world.datasets.delete(entry, deleted)
+    marker = deleted_key(dataset.id)
+    await ground.store.put_bytes(marker, encode_dataset(deleted).encode())
+    kept = {item.key, manifest, marker}
+    await ground.walk()
+    assert await ground.keys() == kept
+    await ground.world.redis.command("DEL", f"hr:dataset:{dataset.id}")
+    await ground.walk()
+    assert await ground.keys() == kept, "a rebuild would bring it back"
+    await ground.store.delete(manifest)
     await ground.walk()
     assert await ground.keys() == set()
 

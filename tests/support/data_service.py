@@ -90,6 +90,7 @@ class DataHarness:
             catalogue_sweep_s=60.0,
             item_limit_bytes=8 * 2**20,
             free_limit_bytes=0,
+            dataset_undo_days=0.0,
             store=str(state / "store"),
         )
         self._detect = detect
@@ -203,6 +204,7 @@ class World:
         sweep_s: float = 0.2,
         free_limit_bytes: int = 0,
         store_unnamed_s: float = 86_400.0,
+        dataset_undo_days: float = 0.0,
     ) -> AsyncIterator[DataHarness]:
         """A running data service."""
         self._numbers += 1
@@ -212,6 +214,7 @@ class World:
             sweep_s=sweep_s,
             free_limit_bytes=free_limit_bytes,
             store_unnamed_s=store_unnamed_s,
+            dataset_undo_days=dataset_undo_days,
         )
         await harness.start()
         try:

@@ -369,6 +369,24 @@ async def _mark_dataset(stage: Stage) -> Act:
     return lambda: stage.datasets.marked(entry.dataset.id, entry.doc)
 
 
+async def _delete_dataset(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.delete(entry, entry.dataset.deleted(5, 10))
+
+
+async def _undelete_dataset(stage: Stage) -> Act:
+    await (await _delete_dataset(stage))()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.undelete(entry, entry.dataset.undeleted("rain"), "")
+
+
+async def _tombstone_deleted(stage: Stage) -> Act:
+    await (await _delete_dataset(stage))()
+    entry = await stage.datasets.get(new_dataset().id)
+    return lambda: stage.datasets.tombstone(entry)
+
+
 async def _tombstone_dataset(stage: Stage) -> Act:
     await stage.sealed_dataset()
     entry = await stage.datasets.get(new_dataset().id)
@@ -382,6 +400,10 @@ async def _forget_dataset(stage: Stage) -> Act:
 
 async def _restore_dataset(stage: Stage) -> Act:
     return lambda: stage.datasets.restore(sealed(new_dataset()))
+
+
+async def _restore_deleted(stage: Stage) -> Act:
+    return lambda: stage.datasets.restore(sealed(new_dataset()).deleted(5, 10))
 
 
 async def _look_at_datasets(stage: Stage) -> Act:
@@ -628,9 +650,17 @@ SCENES = {
     "describe_dataset": Scene("describe_dataset", _describe_dataset),
     "rename_dataset": Scene("rename_dataset", _rename_dataset),
     "mark_dataset": Scene("mark_dataset", _mark_dataset),
+    "delete_dataset": Scene("delete_dataset", _delete_dataset, again=(0,)),
+    "undelete_dataset": Scene("undelete_dataset", _undelete_dataset, again=(0,)),
+    "tombstone_dataset: one that was deleted": Scene(
+        "tombstone_dataset", _tombstone_deleted, again=(0,)
+    ),
     "tombstone_dataset": Scene("tombstone_dataset", _tombstone_dataset, again=(0,)),
     "forget_dataset": Scene("forget_dataset", _forget_dataset, again=(0,)),
     "restore_dataset": Scene("restore_dataset", _restore_dataset, again=(0,)),
+    "restore_dataset: one that was deleted": Scene(
+        "restore_dataset", _restore_deleted, again=(0,)
+    ),
     "look_at_datasets": Scene("look_at_datasets", _look_at_datasets),
     "wish_service": Scene("wish_service", _wish_service, again=(0,)),
     "drop_services": Scene("drop_services", _drop_services, again=(0,)),

@@ -158,3 +158,16 @@ def test_a_dataset_expires_at_its_time() -> None:
     assert not OPEN.expired(99)
     assert OPEN.expired(100)
     assert not replace(OPEN, expires_ms=None).expired(10**15)
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**10), st.none() | st.integers(0, 10**13))
+def test_a_deleted_dataset_comes_back_as_it_was_and_is_kept_no_longer_than_before(
+    now: int, undo_ms: int, expires: int | None
+) -> None:
+    before = replace(OPEN, expires_ms=expires)
+    for dataset in (before, Manifest.of(before, [item("a")]).sealed(9)):
+        deleted = dataset.deleted(now, undo_ms)
+        assert deleted.undeleted(dataset.name) == dataset
+        assert deleted.purge_ms is not None
+        assert now <= deleted.purge_ms <= now + undo_ms
+        assert expires is None or deleted.purge_ms <= max(expires, now)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
@@ -52,9 +53,23 @@ class Datasets(Transfers):
         """Remove an item of an OPEN dataset; success if there is none."""
         await self._http.json("DELETE", item_address(name, item))
 
-    async def delete(self, name: str) -> None:
-        """Delete a dataset; raises `Conflict` while jobs use it."""
-        await self._http.json("DELETE", address_of(name))
+    async def delete(self, name: str, *, now: bool = False) -> View | None:
+        """Delete a dataset; the view tells until when it can be brought back (`purged`).
+
+        None: it is gone for good, as with `now` also one that was deleted before. Raises
+        `Conflict` while jobs use it.
+        """
+        with suppress(NotFound):  # by its id: a request that is repeated deletes no other version
+            name = (await self.get(name))["id"]
+        query = {"now": "true"} if now else {}
+        view: View | None = await self._http.json("DELETE", address_of(name), query=query)
+        return view
+
+    async def undelete(self, name: str, new_name: str | None = None) -> View:
+        """Bring a deleted dataset back, maybe under another name; a repeat is success."""
+        body = {"name": new_name} if new_name else {}
+        view: View = await self._http.json("POST", f"{address_of(name)}:undelete", body=body)
+        return view
 
     async def share(self, name: str, who: str, level: Level = Level.READ) -> View:
         """Share a dataset with `user:NAME`, `group:NAME` or `everyone`; a repeat is success."""

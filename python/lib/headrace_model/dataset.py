@@ -36,10 +36,14 @@ class Category(StrEnum):
 
 
 class DatasetState(StrEnum):
-    """How far a dataset is; it moves down this list only. TOMBSTONED marks a deletion."""
+    """How far a dataset is. It moves down this list only, but for one that is DELETED: nobody sees
+    it, and until its undo time is over it can be brought back. Then it is TOMBSTONED, for good,
+    while its files go.
+    """
 
     OPEN = "OPEN"
     SEALED = "SEALED"
+    DELETED = "DELETED"
     TOMBSTONED = "TOMBSTONED"
 
 
@@ -114,7 +118,8 @@ class Dataset:
     `output` is the name of the output, or of the requirement (for uploads that travel with a job
     and for derivations), under which `origin` made it. `derived_from` lists the datasets it was
     made from. Sizes and counts are zero until it is sealed. `shared` and `tags` are no part of the
-    manifest: they change after it is sealed. Raises `InvalidInput`.
+    manifest: they change after it is sealed. `purge_ms` tells until when one that was deleted at
+    `deleted_ms` can be brought back; then its files go. Raises `InvalidInput`.
     """
 
     id: DatasetId
@@ -137,6 +142,8 @@ class Dataset:
     manifest_sha256: str | None = None
     shared: Shares = ()
     tags: tuple[str, ...] = ()
+    deleted_ms: int | None = None
+    purge_ms: int | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "dataset")
@@ -145,6 +152,8 @@ class Dataset:
             raise InvalidInput(f"dataset {self.name}: versions count from 1, not {self.version}")
         if self.state is DatasetState.SEALED and None in (self.sealed_ms, self.manifest_sha256):
             raise InvalidInput(f"dataset {self.name} is SEALED without a time or manifest")
+        if self.state is DatasetState.DELETED and None in (self.deleted_ms, self.purge_ms):
+            raise InvalidInput(f"dataset {self.name} is DELETED without its times")
 
     @property
     def title(self) -> str:
@@ -154,6 +163,20 @@ class Dataset:
     def expired(self, now_ms: int) -> bool:
         """Tell whether its time is over; it is from `expires_ms` on."""
         return self.expires_ms is not None and self.expires_ms <= now_ms
+
+    def deleted(self, now_ms: int, undo_ms: int) -> "Dataset":
+        """Return it as DELETED: to be brought back for `undo_ms`, no longer than it is kept."""
+        until = now_ms + undo_ms
+        if self.expires_ms is not None:
+            until = min(until, self.expires_ms)
+        return replace(
+            self, state=DatasetState.DELETED, deleted_ms=now_ms, purge_ms=max(until, now_ms)
+        )
+
+    def undeleted(self, name: str) -> "Dataset":
+        """Return a DELETED one as it was before, under this name."""
+        state = DatasetState.OPEN if self.sealed_ms is None else DatasetState.SEALED
+        return replace(self, name=name, state=state, deleted_ms=None, purge_ms=None)
 
 
 @dataclass(frozen=True)

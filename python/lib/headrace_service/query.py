@@ -38,6 +38,14 @@ def refuse_unknown_parameters(app: web.Application) -> None:
     app.middlewares.append(checked)
 
 
+def flag(request: web.Request, name: str) -> bool:
+    """A yes or no in the query; raises `InvalidInput` for anything else."""
+    text = request.query.get(name, "false").lower()
+    if text not in ("true", "false", "1", "0"):
+        raise InvalidInput(f"{name}={text[:20]!r}: true or false is expected")
+    return text in ("true", "1")
+
+
 @cache
 def _bare(path: str) -> str:
     """A path without the names of its parts: a route's differ from the table's."""

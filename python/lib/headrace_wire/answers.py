@@ -179,7 +179,9 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class DatasetView:
-    """One version of a dataset. Times are ISO 8601 in UTC."""
+    """One version of a dataset. Times are ISO 8601 in UTC; at `purged` the files of a deleted one
+    go, and it can't be brought back any more.
+    """
 
     id: str
     name: str
@@ -194,6 +196,8 @@ class DatasetView:
     created: str
     sealed: str | None
     expires: str | None
+    deleted: str | None
+    purged: str | None
     origin: OriginView | None
     output: str | None
     derived_from: tuple[Reference, ...]

@@ -66,6 +66,13 @@ class SealRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class UndeleteRequest:
+    """POST /datasets/{name}:undelete; `name` is another one, where its own was taken."""
+
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MatchRequest:
     """POST /datasets:match."""
 
@@ -213,6 +220,8 @@ def dataset_view(
         "created": _time(dataset.created_ms),
         "sealed": _time(dataset.sealed_ms),
         "expires": _time(dataset.expires_ms),
+        "deleted": _time(dataset.deleted_ms),
+        "purged": _time(dataset.purge_ms),
         "origin": {"job": origin.job, "attempt": origin.attempt} if origin else None,
         "output": dataset.output,
         "derived_from": [_reference(one, known) for one in dataset.derived_from],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.checking import is_derivable
 from headrace_model.dataset import Dataset, DatasetState
-from headrace_model.errors import NotFound, Stale
+from headrace_model.errors import Conflict, NotFound, Stale
 from headrace_model.ids import DatasetId
 from headrace_model.people import (
     Act,
@@ -26,6 +26,8 @@ from headrace_model.visible import Readers, maker_key, reader_keys
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore, Entry
     from headrace_adapters.redis.users import UserStore
+
+_THERE = (DatasetState.OPEN, DatasetState.SEALED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class Access:
         try:
             entry = await self._entry(name)
         except NotFound:
+            if gone := self._deleted(name, user):
+                missing.hint = (
+                    f"`headrace dataset undelete {gone[0].name}@{gone[0].version}` brings the "
+                    "deleted one back"
+                )
             raise missing from None
         dataset = entry.dataset
         check_thing(user, act, Act.SEE_DATASET, dataset.owner, dataset.shared, missing)
@@ -61,9 +68,49 @@ class Access:
         except NotFound:
             return None
 
-    def listed(self, user: User) -> Sequence[Dataset]:
-        """All that a user may see, the newest first; raises `Forbidden`."""
+    async def deleted(self, name: str, user: User) -> "Entry":
+        """The DELETED dataset of a name, `name@N` or id that a user may bring back, or purge.
+
+        Raises `NotFound`, and `Conflict` where several versions are meant.
+        """
+        # Another replica may have deleted it a moment ago.
+        known = {each.id for each in self.catalogue.deleted()}
+        await self.catalogue.refresh(set(await self.datasets.deleted()) ^ known)
+        found = self._deleted(name, user)
+        if len(found) > 1:
+            versions = ", ".join(f"{each.name}@{each.version}" for each in found)
+            raise Conflict(
+                f"several versions of {name} are deleted: {versions}", hint="name one of them"
+            )
+        if found:
+            entry = await self.datasets.get(found[0].id)
+            if entry.dataset.state is DatasetState.DELETED:
+                return entry
+        raise NotFound(
+            f"no dataset {name[:140]!r} of yours is deleted, or its undo time is over",
+            hint="`headrace dataset list --state deleted` shows those that can be brought back",
+        )
+
+    def _deleted(self, name: str, user: User) -> list[Dataset]:
+        return [
+            each
+            for each in self.catalogue.deleted()
+            if name in (each.id, each.name, f"{each.name}@{each.version}")
+            and may(user, Act.DELETE_DATASET, user.standing(each.owner, each.shared))
+        ]
+
+    def listed(self, user: User, state: DatasetState | None = None) -> Sequence[Dataset]:
+        """All that a user may see, the newest first; of DELETED ones, if these are asked for, what
+        they may bring back. Raises `Forbidden`.
+        """
         _check_reads(user)
+        if state is DatasetState.DELETED:
+            mine = [
+                each
+                for each in self.catalogue.deleted()
+                if may(user, Act.DELETE_DATASET, user.standing(each.owner, each.shared))
+            ]
+            return sorted(mine, key=lambda each: (each.created_ms, each.id), reverse=True)
         if may(user, Act.SEE_DATASET):
             return self.catalogue.all()
         return self.catalogue.seen_by(reader_keys(user))
@@ -73,7 +120,7 @@ class Access:
 
         def find(dataset: DatasetId) -> Dataset | None:
             found = self.catalogue.get(dataset)
-            if found is None:
+            if found is None or found.state is DatasetState.DELETED:
                 return None
             standing = user.standing(found.owner, found.shared)
             return found if may(user, Act.SEE_DATASET, standing) else None
@@ -90,7 +137,11 @@ class Access:
     async def versions(self, name: str, user: User) -> list[Dataset]:
         """All versions of a name that one may see, the newest first; raises `NotFound`."""
         wanted = (await self.allowed(name, user, Act.SEE_DATASET)).dataset.name
-        found = [each for each in self.listed(user) if each.name == wanted]
+        found = [
+            each
+            for each in self.listed(user)
+            if each.name == wanted and each.state is not DatasetState.DELETED
+        ]
         return sorted(found, key=lambda each: -each.version)
 
     async def share(self, name: str, user: User, share: Share) -> Dataset:
@@ -128,7 +179,7 @@ class Access:
             entry = await self.datasets.get(dataset)
         except NotFound:
             return None
-        return None if entry.dataset.state is DatasetState.TOMBSTONED else entry
+        return entry if entry.dataset.state in _THERE else None
 
     async def _entry(self, name: str) -> "Entry":
         found = await self._again(await self.datasets.named(name))

@@ -20,10 +20,12 @@ from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 from headrace_model.people import Act, User
 from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
+from headrace_service.query import flag
 from headrace_wire.batch import BODY_BYTES, BatchRequest, TakeRequest, decode_batch, encode_batch
 from headrace_wire.datasets import (
     MatchRequest,
     NewDataset,
+    UndeleteRequest,
     dataset_view,
     item_view,
     match_view,
@@ -71,6 +73,7 @@ class DatasetsApi:
             ("POST", f"{_ONE}:upload", self._upload),
             ("POST", f"{_ONE}:download", self._download),
             ("POST", f"{_ONE}:take", self._take),
+            ("POST", f"{_ONE}:undelete", self._undelete),
             ("POST", f"{_ONE}:share", self._share),
             ("POST", f"{_ONE}:unshare", self._unshare),
             ("GET", _ONE, self._show),
@@ -106,7 +109,7 @@ class DatasetsApi:
             domain=_domain(query.get("domain", "")),
         )
         user = asking(request)
-        datasets = self._library.access.listed(user)
+        datasets = self._library.access.listed(user, wanted.state)
         found, cursor = page(
             datasets, wanted, _limit(request, 100, 1_000), query.get("cursor", "")
         )
@@ -129,8 +132,17 @@ class DatasetsApi:
         return web.json_response(await self._whole(dataset, user))
 
     async def _delete(self, request: web.Request) -> web.Response:
-        await self._curation.delete(_name(request), asking(request))
-        return web.Response(status=204)
+        user, now = asking(request), flag(request, "now")
+        deleted = await self._curation.delete(_name(request), user, now=now)
+        if deleted is None:
+            return web.Response(status=204)
+        return web.json_response(await self._whole(deleted, user))
+
+    async def _undelete(self, request: web.Request) -> web.Response:
+        asked = from_plain(UndeleteRequest, await _body(request))
+        user = asking(request)
+        dataset = await self._curation.undelete(_name(request), user, asked.name)
+        return web.json_response(await self._whole(dataset, user))
 
     async def _seal(self, request: web.Request) -> web.Response:
         asked = read_seal(await _body(request))

@@ -32,11 +32,11 @@ _SHARE: Final = 10  # of the retention, where a tenth of it is less than these t
 
 
 def retention(days: float, setting: str) -> int:
-    """Days as milliseconds, 0 for ever; raises `InvalidInput` for what is no such time."""
+    """Days as milliseconds; raises `InvalidInput` for what is no such time."""
     if not 0 <= days <= _MOST_DAYS:
         raise InvalidInput(
             f"{setting}={days}: a number of days from 0 to {_MOST_DAYS:,}",
-            hint="0 keeps them for ever",
+            hint="docs/settings.md tells what 0 means",
         )
     return math.ceil(days * 24 * 3_600_000)
 

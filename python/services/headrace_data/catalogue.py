@@ -55,6 +55,7 @@ class Catalogue:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _matcher: Matcher = field(default_factory=Matcher)
     _datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
+    _deleted: dict[DatasetId, Dataset] = field(default_factory=dict)
     _promising: set[JobId] = field(default_factory=set)
     _listeners: list[Listener] = field(default_factory=list)
     _ordered: list[Dataset] | None = None  # what `all` answers, until a dataset changes
@@ -70,7 +71,7 @@ class Catalogue:
         return self._datasets.get(dataset)
 
     def all(self) -> list[Dataset]:
-        """Every OPEN or SEALED dataset, the newest first."""
+        """Every OPEN, SEALED or DELETED dataset, the newest first."""
         if self._ordered is None:
             self._ordered = sorted(self._datasets.values(), key=_age, reverse=True)
         return self._ordered
@@ -83,6 +84,10 @@ class Catalogue:
         # One that is shared in several ways stands in several lists, and so comes in a row.
         once = {each.id: each for each in merge(*lists, key=_age, reverse=True)}
         return list(once.values())
+
+    def deleted(self) -> list[Dataset]:
+        """Every dataset that can be brought back."""
+        return list(self._deleted.values())
 
     def promises(self, job: JobId) -> bool:
         """Tell whether a live job is known that promises outputs."""
@@ -137,7 +142,7 @@ class Catalogue:
 
     async def reload(self, *, missed: bool = False) -> None:
         """Read everything again; of live jobs the new ones, or all where events were `missed`."""
-        ids = await self.store.ids()
+        ids = await self.store.ids() | set(await self.store.deleted())
         for gone in self._datasets.keys() - ids:
             self._hold(gone, None)
         await self.refresh(ids)
@@ -262,6 +267,9 @@ class Catalogue:
             self._datasets[dataset] = known
             self._show(known, add=True)
         self._ordered = None
+        self._deleted.pop(dataset, None)
+        if known is not None and known.state is DatasetState.DELETED:
+            self._deleted[dataset] = known
         if known is not None and known.state is DatasetState.SEALED:
             self._matcher.add(known)
         else:

@@ -10,6 +10,7 @@ from headrace_model.dataset import Dataset, DatasetState
 from headrace_model.errors import Conflict, NotFound, Stale
 from headrace_model.ids import JobId
 from headrace_model.people import Act, User, check_thing, sees
+from headrace_service.logs import logger
 from headrace_wire.datasets import DatasetChange
 
 if TYPE_CHECKING:
@@ -78,11 +79,25 @@ class Curation:
                 await self.library.upkeep.mark(each.id)
         await self.library.catalogue.refresh([each.id for each in datasets])
 
-    async def delete(self, name: str, user: User) -> None:
-        """Delete one version; raises `Conflict` that names the jobs which use it."""
-        entry = await self.library.access.allowed(name, user, Act.DELETE_DATASET)
+    async def delete(self, name: str, user: User, *, now: bool = False) -> Dataset | None:
+        """Delete one version; return it if it can be brought back. With `now` it can't, and one
+        that was deleted before goes too.
+
+        Raises `Conflict` that names the jobs which use it.
+        """
         try:
-            await self.library.upkeep.delete(entry.dataset.id)
+            entry = await self.library.access.allowed(name, user, Act.DELETE_DATASET)
+        except NotFound as missing:
+            try:
+                entry = await self.library.access.deleted(name, user)
+            except NotFound:
+                raise missing from None
+            if not now:
+                if name != entry.dataset.id:  # a name stands for another version by now
+                    raise
+                return entry.dataset  # a repeat
+        try:
+            return await self.library.upkeep.delete(entry.dataset.id, now=now)
         except Conflict as error:
             if error.code != _LINKED:
                 raise
@@ -91,6 +106,37 @@ class Curation:
                 f"dataset {entry.dataset.title} is used by {await self._in_words(jobs, user)}",
                 hint="cancel those jobs, or wait until they have ended",
             ) from None
+
+    async def undelete(self, name: str, user: User, new_name: str | None) -> Dataset:
+        """Bring a deleted version back; a repeat is success. Raises `NotFound`, `Conflict`."""
+        access = self.library.access
+        try:
+            entry = await access.deleted(name, user)
+        except NotFound as missing:
+            try:
+                return (await access.allowed(name, user, Act.DELETE_DATASET)).dataset
+            except NotFound:
+                raise missing from None
+        dataset = entry.dataset
+        if new_name is not None and new_name != dataset.name:
+            check_new_name(new_name)
+        back = dataset.undeleted(new_name or dataset.name)
+        newest = await access.newest(back.name)
+        if newest is not None and newest.owner != dataset.owner:
+            raise Conflict(
+                f"the name {back.name} was taken meanwhile",
+                hint=f"`headrace dataset undelete {dataset.name}@{dataset.version} --as NAME` "
+                "brings it back under another one",
+            )
+        try:
+            await self.library.datasets.undelete(entry, back, newest.id if newest else "")
+        except Stale as error:
+            raise Conflict(error.message, hint="try again") from None
+        logger("data").info(
+            f"dataset {back.title} was brought back", action="undelete", dataset=back.id
+        )
+        await self._changed([back])
+        return back
 
     async def _in_words(self, jobs: Sequence[JobId], user: User) -> str:
         """Name the jobs that a user may see, and tell how many more there are."""

@@ -113,7 +113,10 @@ class Library:
         new_version = asked.version == "new"
         id_, made = await self._create(dataset, user, new_version=new_version, once=once)
         await self.catalogue.refresh([id_])
-        return (await self.datasets.get(id_)).dataset, made
+        found = (await self.datasets.get(id_)).dataset
+        if found.state is DatasetState.DELETED:
+            raise NotFound(f"the dataset {found.title}, which this request made, is deleted")
+        return found, made
 
     async def _create(
         self, asked: Dataset, user: User, *, new_version: bool, once: str
@@ -155,7 +158,7 @@ class Library:
 
     async def size(self, dataset: Dataset) -> tuple[int, int]:
         """Bytes and number of the items, also while OPEN."""
-        if dataset.state is DatasetState.SEALED:
+        if dataset.sealed_ms is not None:
             return dataset.size_bytes, dataset.item_count
         items = await self.datasets.items(dataset.id)
         return sum(item.size_bytes for item in items), len(items)

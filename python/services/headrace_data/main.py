@@ -65,7 +65,8 @@ def build(
     catalogue = Catalogue(
         datasets, jobs, events or Events(redis), _target(settings), settings.catalogue_sweep_s
     )
-    upkeep = Upkeep(catalogue, datasets, jobs, store, manifests)
+    undo_ms = retention(settings.dataset_undo_days, "dataset_undo_days")
+    upkeep = Upkeep(catalogue, datasets, jobs, store, manifests, undo_ms)
     users = UserStore(redis)
     staging = Staging(catalogue, jobs, store, manifests, users)
     collection = Collection(catalogue, jobs, ArrayStore(redis), store)

@@ -45,6 +45,11 @@ class Settings(CommonSettings):
         "How old an object must be, in seconds, before it is removed because nothing names it.",
         86_400.0,
     )
+    dataset_undo_days: float = setting(
+        "For how many days a deleted dataset can be brought back; its files take room until then. "
+        "0: they go at once.",
+        7.0,
+    )
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(

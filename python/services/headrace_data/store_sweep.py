@@ -32,8 +32,10 @@ from typing import TYPE_CHECKING, Final
 from headrace_data.core.keys import (
     CATALOGUE,
     DATASETS,
+    DELETED,
     MARKERS,
     TOMBSTONES,
+    deleted_key,
     folder,
     manifest_key,
     marker_key,
@@ -64,7 +66,7 @@ _WALKS: Final = 4  # begin within the age
 _MARKER_BYTES: Final = 64 * 2**20
 _CATALOGUE_BYTES: Final = 4096
 # A marker that speaks for nothing goes before the objects that it would have kept.
-_STAGES: Final = (TOMBSTONES, MARKERS, DATASETS)
+_STAGES: Final = (TOMBSTONES, MARKERS, DELETED, DATASETS)
 
 
 @dataclass(slots=True)
@@ -194,19 +196,25 @@ class StoreSweep:
     async def _over(self, stage: str, dataset: DatasetId, keys: Sequence[str]) -> None:
         """Remove what lies there of a dataset of which nothing can come any more."""
         if stage == TOMBSTONES:
-            await self.store.delete(marker_key(dataset))
+            for key in (marker_key(dataset), deleted_key(dataset)):
+                await self.store.delete(key)
             await self._remove(dataset, [tombstone_key(dataset)])
-        elif stage == MARKERS:
-            if not await self._is_believed(dataset):
-                await self._remove(dataset, [marker_key(dataset)])
-        elif await self.store.stat(marker_key(dataset)) is None:
+        elif stage in (MARKERS, DELETED):
+            (key,) = keys
+            if not await self._is_believed(dataset, key):
+                await self._remove(dataset, [key])
+        elif not await self._is_marked(dataset):
             await self._remove(dataset, keys)
             if not await self.store.keys(folder(dataset)):
                 await self.store.delete(folder(dataset))  # a directory has empty folders left
 
-    async def _is_believed(self, dataset: DatasetId) -> bool:
-        """Whether a rebuild might take a dataset back, by its marker and the manifest it names."""
-        data = await self.store.get_bytes(marker_key(dataset), _MARKER_BYTES)
+    async def _is_marked(self, dataset: DatasetId) -> bool:
+        keys = (marker_key(dataset), deleted_key(dataset))
+        return any([await self.store.stat(key) is not None for key in keys])
+
+    async def _is_believed(self, dataset: DatasetId, marker: str) -> bool:
+        """Whether a rebuild might take a dataset back, by a marker and the manifest it names."""
+        data = await self.store.get_bytes(marker, _MARKER_BYTES)
         try:
             sealed = read_entry(data.decode())
         except UnicodeDecodeError as error:

@@ -29,7 +29,7 @@ _MANIFEST_BYTES = 2**24
 _NEVER_TOLD = (SECRET, "X-Amz-Signature", SECRET_KEY)
 _EMPTY_AT_LAST = (
     "hr:queue", "hr:held:local", "hr:work:local", "hr:facts:local", "hr:open", "hr:unmarked",
-    "hr:untidy", "hr:tombstones",
+    "hr:untidy", "hr:tombstones", "hr:deleted",
 )  # fmt: skip
 
 

@@ -81,8 +81,8 @@ SERVICES: Final[Mapping[str, Access]] = {
         reads=_words("hr:user:* hr:maintenance"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:data hr:restored hr:dataset:* hr:datasets:* hr:names hr:versions "
-            "hr:open hr:items:* hr:unmarked hr:tombstones hr:made:* hr:derivation:* hr:secrets:* "
-            "hr:packs"
+            "hr:open hr:items:* hr:unmarked hr:deleted hr:tombstones hr:made:* hr:derivation:* "
+            "hr:secrets:* hr:packs"
         ),
     ),
     "scheduler": Access(
@@ -133,8 +133,9 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
                       "set_maintenance discard_quarantined"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
-        "describe_dataset rename_dataset mark_dataset tidy_job tombstone_dataset forget_dataset "
-        "restore_dataset put_secret archive_jobs forget_pack look_at_datasets reconciled"
+        "describe_dataset rename_dataset mark_dataset tidy_job delete_dataset undelete_dataset "
+        "tombstone_dataset forget_dataset restore_dataset put_secret archive_jobs forget_pack "
+        "look_at_datasets reconciled"
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),

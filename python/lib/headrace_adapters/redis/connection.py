@@ -381,7 +381,8 @@ def _fail(batch: list[_Call], error: HeadraceError) -> None:
 def _load_scripts() -> dict[str, tuple[str, str]]:
     """Read the scripts beside this file: name → (SHA-1, source with what it uses before it)."""
     folder = files("headrace_adapters.redis") / "lua"
-    shared = "\n".join((folder / name).read_text() for name in ("_prelude.lua", "_arrays.lua"))
+    names = ("_prelude.lua", "_arrays.lua", "_datasets.lua")
+    shared = "\n".join((folder / name).read_text() for name in names)
     scripts = {}
     for entry in folder.iterdir():
         name, _, ending = entry.name.partition(".")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from headrace_adapters.redis.connection import Redis
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
@@ -123,18 +124,59 @@ class DatasetStore:
         await self._redis.script("rename_dataset", args)
 
     async def marked(self, dataset: DatasetId, doc: str) -> bool:
-        """Note that the marker in the store says `doc`; False: it has to be written again."""
+        """Note that the store says `doc`; False: it has to be written again."""
         (done,) = await self._redis.script("mark_dataset", {"id": dataset, "doc": doc})
         return bool(done)
 
     async def unmarked(self) -> list[DatasetId]:
-        """SEALED datasets whose marker is missing or says what was before."""
+        """Datasets of which the store does not say yet what the catalogue does."""
         return [
             DatasetId(one) for one in await self._redis.command("ZRANGE", "hr:unmarked", 0, -1)
         ]
 
+    async def delete(self, entry: Entry, deleted: Dataset) -> bool:
+        """Hide what `entry` says; False: it was deleted before.
+
+        Raises `Linked`, `Stale`, `NotFound`.
+        """
+        args = {
+            "id": deleted.id,
+            "old": entry.doc,
+            "doc": encode_dataset(deleted),
+            "name": deleted.name,
+            "version": deleted.version,
+            "index": index_key(deleted.category, deleted.format),
+            "purge_ms": deleted.purge_ms,
+        }
+        (done,) = await self._redis.script("delete_dataset", args)
+        return bool(done)
+
+    async def undelete(self, entry: Entry, back: Dataset, newest: str) -> bool:
+        """Bring a DELETED dataset back, maybe under another name; False: it is back already.
+
+        `newest` is as in `create`. Raises `Stale`, `NotFound`, `Conflict`: the name is taken.
+        """
+        args = {
+            "id": back.id,
+            "old": entry.doc,
+            "doc": encode_dataset(back),
+            "name": back.name,
+            "version": back.version,
+            "state": back.state,
+            "index": index_key(back.category, back.format),
+            "newest": newest,
+        }
+        (done,) = await self._redis.script("undelete_dataset", args)
+        return bool(done)
+
+    async def deleted(self, until_ms: int | None = None) -> list[DatasetId]:
+        """Datasets that are DELETED; with `until_ms` those whose undo time is over by then."""
+        until = "+inf" if until_ms is None else until_ms
+        ids = await self._redis.command("ZRANGE", "hr:deleted", "-inf", until, "BYSCORE")
+        return [DatasetId(one) for one in ids]
+
     async def tombstone(self, entry: Entry) -> bool:
-        """Mark as deleted; False: it was before. Raises `Linked`, `Stale`, `NotFound`."""
+        """Mark as deleted for good; False: it was before. Raises `Linked`, `Stale`, `NotFound`."""
         dataset = entry.dataset
         args = {
             "id": dataset.id,
@@ -156,14 +198,16 @@ class DatasetStore:
         await self._redis.script("forget_dataset", {"id": dataset})
 
     async def restore(self, dataset: Dataset) -> bool:
-        """Bring a SEALED dataset back that the catalogue lost; False: it knows better."""
-        args = {
+        """Take in a SEALED or DELETED dataset that the catalogue lost; False: it knows better."""
+        args: dict[str, Any] = {
             "id": dataset.id,
             "name": dataset.name,
             "version": dataset.version,
             "doc": encode_dataset(dataset),
             "index": index_key(dataset.category, dataset.format),
         }
+        if dataset.state is DatasetState.DELETED:
+            args["purge_ms"] = dataset.purge_ms
         (done,) = await self._redis.script("restore_dataset", args)
         return bool(done)
 
@@ -211,7 +255,7 @@ class DatasetStore:
         if found:
             return DatasetId(found)
         state = await self._redis.command("HGET", f"hr:dataset:{name}", "state")
-        if state and state != DatasetState.TOMBSTONED:
+        if state in (DatasetState.OPEN, DatasetState.SEALED):
             return DatasetId(name)
         raise NotFound(
             f"there is no dataset {name[:140]!r}", hint="`headrace dataset list` shows all"

@@ -17,7 +17,7 @@ _NEVER = "never"
 
 def add_curation(group: click.Group) -> None:
     """Add the commands to the group `dataset`."""
-    for command in (change, remove, delete):
+    for command in (change, remove, delete, undelete):
         group.add_command(command)
 
 
@@ -76,17 +76,38 @@ def remove(name: str, items: tuple[str, ...]) -> None:
 
 @click.command(name="delete")
 @dataset_argument
+@click.option("--now", is_flag=True, help="For good, at once; also one that was deleted before.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
-def delete(name: str, yes: bool) -> None:
-    """Delete a dataset that no job uses, for good.
+def delete(name: str, now: bool, yes: bool) -> None:
+    """Delete a dataset that no job uses; `undelete` brings it back for some days.
 
     \b
     Example: headrace dataset delete drb@1 --yes
     """
     if not yes:
-        click.confirm(f"Delete {name} for good?", abort=True, err=True)
-    run(lambda client: client.datasets.delete(name))
-    write(f"{name} is deleted")
+        click.confirm(f"Delete {name}{' for good' if now else ''}?", abort=True, err=True)
+    view = run(lambda client: client.datasets.delete(name, now=now))
+    if view is None:
+        write(f"{name} is deleted for good")
+        return
+    version = f"{view['name']}@{view['version']}"
+    write(
+        f"{version} is deleted; its {rough_size(view['size_bytes'])} go {view['purged']}; until "
+        f"then `headrace dataset undelete {version}` brings it back"
+    )
+
+
+@click.command(name="undelete")
+@dataset_argument
+@click.option("--as", "new_name", metavar="NAME", help="Under another name: its own was taken.")
+@output_option
+def undelete(name: str, new_name: str | None, form: str) -> None:
+    """Bring a deleted dataset back; `dataset list --state deleted` shows those there are.
+
+    \b
+    Example: headrace dataset undelete drb@1
+    """
+    show_dataset(form, run(lambda client: client.datasets.undelete(name, new_name)))
 
 
 def show_dataset(form: str, view: Mapping[str, Any]) -> None:
@@ -108,6 +129,8 @@ def show_dataset(form: str, view: Mapping[str, Any]) -> None:
         ("shared", shares_text(view.get("shared", ()))),
         ("created", view["created"]),
         ("expires", view["expires"]),
+        ("deleted", view.get("deleted")),
+        ("files go", view.get("purged")),
         ("notes", "\n".join(view.get("notes", ()))),
     ]
     show(form, view, lambda: pairs(shown))

@@ -125,8 +125,8 @@ async def _seal(
 @click.option("--format", "format_", default="", metavar="FORMAT", help="Only of this format.")
 @click.option(
     "--state",
-    type=click.Choice(["OPEN", "SEALED"], case_sensitive=False),
-    help="Only those being written, or those that never change again.",
+    type=click.Choice(["OPEN", "SEALED", "DELETED"], case_sensitive=False),
+    help="Only those being written, those that never change again, or those to be brought back.",
 )
 @click.option("--owner", default="", help="Only this user's.")
 @click.option("--job", default="", help="Only what this job made.")

@@ -19,11 +19,12 @@ from headrace_wire.answers import (
     Versions,
 )
 from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest, TakeRequest
-from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest
+from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest, UndeleteRequest
 from headrace_wire.openapi import BYTES, Content, Operation, Parameter
 from headrace_wire.operations.parameters import (
     CURSOR,
     DATASET,
+    FLAG,
     KEY,
     ROOT,
     asked,
@@ -136,7 +137,8 @@ DATASETS: Final = (
         parameters=(
             asked("category", "Of which category", {"type": "string", "enum": ["", *Category]}),
             asked("format", "Of which format"),
-            asked("state", "In which state", {"type": "string", "enum": ["", *DatasetState]}),
+            asked("state", "In which state; DELETED ones are shown to those who may bring them "
+                  "back, and only if asked for", {"type": "string", "enum": ["", *DatasetState]}),
             asked("owner", "Whose"),
             asked("name", "Of this name"),
             asked("job", "Made by this job"),
@@ -165,8 +167,19 @@ DATASETS: Final = (
         about="A name is that of all versions, so all are renamed; its old numbers stay taken.",
     ),
     Operation(
-        "DELETE", _ONE, "datasets", "Delete one version", _DONE, Act.DELETE_DATASET,
-        parameters=(DATASET,), errors=(404, 409),
+        "DELETE", _ONE, "datasets", "Delete one version",
+        {
+            200: Content(DatasetView, about="It can be brought back until `purged`"),
+            204: Content(about="It is gone for good"),
+        },
+        Act.DELETE_DATASET, errors=(404, 409),
+        parameters=(DATASET, asked("now", "For good, also one that was deleted before", FLAG)),
+    ),
+    Operation(
+        "POST", f"{_ONE}:undelete", "datasets", "Bring a deleted version back", _SHOWN,
+        Act.DELETE_DATASET, parameters=(DATASET,), errors=(404, 409),
+        body=Content(UndeleteRequest, example={"name": "delaware-prcp-2"}, required=False),
+        about="Under another name, where its own was taken meanwhile. A repeat is success.",
     ),
     Operation(
         "GET", f"{_ONE}/versions", "datasets", "List all versions", {200: Content(Versions)},

@@ -18,7 +18,7 @@ from headrace_wire.answers import (
 )
 from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange, TaskPage
 from headrace_wire.openapi import Content, Operation
-from headrace_wire.operations.parameters import CURSOR, JOB, KEY, ROOT, asked, named, whole
+from headrace_wire.operations.parameters import CURSOR, FLAG, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
 from headrace_wire.usage import UsageView
 
@@ -32,7 +32,6 @@ _EXAMPLE: Final[Mapping[str, Any]] = {
 }
 _FILE: Final = Content(JobFile, example=_EXAMPLE, about="A job file as JSON")
 _SHOWN: Final = {200: Content(JobView, headers={"ETag": "The job's version"})}
-_FLAG: Final = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"}
 
 
 _NODE: Final = named("node", "The name of a node")
@@ -73,7 +72,7 @@ _LOGS: Final = Operation(
         asked("task", "Which task of an array, from its newest attempt on", whole(0, 2**31)),
         asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
         asked("offset", "From which byte on", whole(0, 2**53, 0)),
-        asked("follow", "Go on until the job (with `attempt`: that attempt) ends", _FLAG),
+        asked("follow", "Go on until the job (with `attempt`: that attempt) ends", FLAG),
     ),
     errors=(404,),
 )  # fmt: skip

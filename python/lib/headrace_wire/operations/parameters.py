@@ -6,6 +6,7 @@ from headrace_model.ids import NAME
 from headrace_wire.openapi import Parameter
 
 ROOT: Final = "/api/v1"
+FLAG: Final = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"}
 _NAME: Final = {"type": "string", "pattern": f"^{NAME}$"}
 
 

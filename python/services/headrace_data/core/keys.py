@@ -2,8 +2,9 @@
 
 `datasets/<id>/<version>/<who made it>/<sha256>` are items, named by their contents: writing one
 again, by whomever and after whatever crash, writes the same bytes, and no path that a stranger
-chose is ever a key. `sealed/<id>` is the SEALED marker, `tombstones/<id>` marks a deletion that
-goes on, `logs/<job>/<attempt>/<name>` is a shipped log, `archive/<name>` a pack of archived jobs.
+chose is ever a key. `sealed/<id>` is the SEALED marker, `deleted/<id>` stands in its place while
+a deletion can be undone, `tombstones/<id>` marks one that goes on, `logs/<job>/<attempt>/<name>`
+is a shipped log, `archive/<name>` a pack of archived jobs.
 `swept/catalogue` tells by which Redis the store was swept.
 """
 
@@ -16,6 +17,7 @@ from headrace_model.job import Job
 
 DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
+DELETED: Final = "deleted"
 TOMBSTONES: Final = "tombstones"
 ARCHIVE: Final = "archive"
 CATALOGUE: Final = "swept/catalogue"
@@ -48,6 +50,11 @@ def manifest_key(dataset: Dataset, digest: str) -> str:
 def marker_key(dataset: DatasetId) -> str:
     """The SEALED marker."""
     return f"{MARKERS}/{dataset}"
+
+
+def deleted_key(dataset: DatasetId) -> str:
+    """The marker of a SEALED dataset that was deleted and can be brought back."""
+    return f"{DELETED}/{dataset}"
 
 
 def tombstone_key(dataset: DatasetId) -> str:

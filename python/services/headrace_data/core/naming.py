@@ -49,7 +49,7 @@ class Filter:
         return (
             self.category in (None, dataset.category)
             and self.format in ("", dataset.format)
-            and self.state in (None, dataset.state)
+            and self._takes_state(dataset.state)
             and self.owner in ("", dataset.owner)
             and self.name in ("", dataset.name)
             and self.job in ("", dataset.origin.job if dataset.origin else None)
@@ -64,6 +64,10 @@ class Filter:
                 for index, asked in self.domain.restrictions
             )
         )
+
+    def _takes_state(self, state: DatasetState) -> bool:
+        """What is DELETED is shown to who asks for it."""
+        return state is self.state or (self.state is None and state is not DatasetState.DELETED)
 
 
 def _meets(have: Restriction | None, asked: Restriction) -> bool:

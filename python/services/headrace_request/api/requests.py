@@ -56,14 +56,6 @@ def number(
     return int(text)
 
 
-def flag(request: web.Request, name: str) -> bool:
-    """A yes or no in the query; raises `InvalidInput` for anything else."""
-    text = request.query.get(name, "false").lower()
-    if text not in ("true", "false", "1", "0"):
-        raise InvalidInput(f"{name}={text[:20]!r}: true or false is expected")
-    return text in ("true", "1")
-
-
 async def read_json(request: web.Request, limit_bytes: int, within_s: float = _BODY_S) -> Any:
     """Read a JSON body; raises `TooLarge`, `InvalidInput`, and answers 408 for a slow one."""
     body = await read_bounded(request, limit_bytes, within_s)

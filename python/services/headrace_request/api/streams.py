@@ -12,7 +12,7 @@ from headrace_model.errors import HeadraceError, InvalidInput, NotFound
 from headrace_model.ids import NodeId, check_name
 from headrace_model.job import Job
 from headrace_request.api.jobs import ROOT
-from headrace_request.api.requests import caller_of, flag, job_of, number, read_json, user_of
+from headrace_request.api.requests import caller_of, job_of, number, read_json, user_of
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
@@ -20,6 +20,7 @@ from headrace_request.service.nodes import ChangeNode, NodeDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
+from headrace_service.query import flag
 from headrace_wire.api import DiscardRequest, LabelChange
 from headrace_wire.schema import from_plain
 

@@ -11,8 +11,9 @@ expect('hr:unmarked', 'zset')
 if problem then return problem end
 local at = redis.call('HMGET', key, 'state', 'doc')
 if not at[1] then return refuse('NOT_FOUND', 'there is no dataset ' .. args.id) end
-if at[1] ~= 'TOMBSTONED' and at[2] == args.doc then return {'OK', 1} end
-if at[2] ~= args.old or at[1] == 'TOMBSTONED' then
+local gone = at[1] == 'DELETED' or at[1] == 'TOMBSTONED'
+if not gone and at[2] == args.doc then return {'OK', 1} end
+if gone or at[2] ~= args.old then
   return refuse('STALE', 'the dataset changed meanwhile')
 end
 redis.call('HSET', key, 'doc', args.doc)

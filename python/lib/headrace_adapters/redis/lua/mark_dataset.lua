@@ -1,4 +1,4 @@
--- The SEALED marker of a dataset is in the store and says what the catalogue says.
+-- The marker of a dataset, SEALED or DELETED, is in the store and says what the catalogue says.
 -- Arguments: epoch; id; doc (that the marker holds).
 -- Writes: hr:unmarked, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} the catalogue says something else by now: write the marker again.

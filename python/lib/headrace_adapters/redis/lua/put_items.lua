@@ -11,7 +11,7 @@ expect(key, 'hash')
 expect(items, 'hash')
 if problem then return problem end
 local at = redis.call('HMGET', key, 'state', 'changes')
-if not at[1] or at[1] == 'TOMBSTONED' then
+if not at[1] or at[1] == 'DELETED' or at[1] == 'TOMBSTONED' then
   return refuse('NOT_FOUND', 'there is no dataset ' .. args.id)
 end
 if at[1] ~= 'OPEN' then return refuse('CONFLICT', 'the dataset is ' .. at[1] .. ', not OPEN') end

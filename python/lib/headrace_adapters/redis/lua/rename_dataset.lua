@@ -21,7 +21,7 @@ local highest = tonumber(redis.call('HGET', 'hr:versions', args.name) or '1')
 local renamed, states, expected = 0, {}, {}
 for i, each in ipairs(args.datasets) do
   local at = redis.call('HMGET', 'hr:dataset:' .. each.id, 'state', 'doc')
-  if not at[1] or at[1] == 'TOMBSTONED' then return stale end
+  if not at[1] or at[1] == 'DELETED' or at[1] == 'TOMBSTONED' then return stale end
   if redis.call('HGET', 'hr:names', args.to .. '@' .. text(each.version)) == each.id
     and at[2] == each.doc then
     renamed = renamed + 1

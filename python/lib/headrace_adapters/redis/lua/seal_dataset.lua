@@ -15,7 +15,7 @@ expect('hr:unmarked', 'zset')
 expect(args.index, 'set')
 if problem then return problem end
 local at = redis.call('HMGET', key, 'state', 'changes', 'doc')
-if not at[1] or at[1] == 'TOMBSTONED' then
+if not at[1] or at[1] == 'DELETED' or at[1] == 'TOMBSTONED' then
   return refuse('NOT_FOUND', 'there is no dataset ' .. args.id)
 end
 if at[1] == 'SEALED' then return {'OK', 0} end

@@ -1,9 +1,10 @@
--- Marks a dataset as deleted; its files may be removed from the store afterwards.
+-- Marks a dataset as deleted for good, also one that could be brought back until now; its files
+-- may be removed from the store afterwards.
 -- Arguments: epoch; id; doc (it was decided from); name; version; index (that a SEALED one is in).
--- Writes: hr:dataset:<id>, index, hr:open, hr:unmarked, hr:names, hr:items:<id>, hr:tombstones,
---   hr:events, hr:commits.
+-- Writes: hr:dataset:<id>, index, hr:open, hr:unmarked, hr:deleted, hr:names, hr:items:<id>,
+--   hr:tombstones, hr:events, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} it was deleted already.
---   Refuses NOT_FOUND, LINKED (with the jobs), STALE (sealed, or its expiry changed, since).
+--   Refuses NOT_FOUND, LINKED (with the jobs), STALE (sealed, described otherwise, or brought back, since).
 -- Invariant: a dataset that a live job uses is never deleted.
 need(args, {id = 'text', doc = 'text', name = 'text', version = 'number', index = 'text'})
 local key, links, items = 'hr:dataset:' .. args.id, 'hr:links:' .. args.id, 'hr:items:' .. args.id
@@ -13,8 +14,8 @@ expect(items, 'hash')
 expect(args.index, 'set')
 expect('hr:open', 'zset')
 expect('hr:unmarked', 'zset')
+expect('hr:deleted', 'zset')
 expect('hr:names', 'hash')
-expect('hr:versions', 'hash')
 expect('hr:tombstones', 'zset')
 if problem then return problem end
 local at = redis.call('HMGET', key, 'state', 'doc')
@@ -25,20 +26,10 @@ local users = redis.call('SMEMBERS', links)
 if #users > 0 then return refuse('LINKED', table.concat(users, ' ')) end
 redis.call('ZREM', 'hr:open', args.id)
 redis.call('ZREM', 'hr:unmarked', args.id)
+redis.call('ZREM', 'hr:deleted', args.id)
 redis.call('SREM', args.index, args.id)
 redis.call('DEL', items)
-if redis.call('HGET', 'hr:names', args.name .. '@' .. text(args.version)) == args.id then
-  redis.call('HDEL', 'hr:names', args.name .. '@' .. text(args.version))
-end
-if redis.call('HGET', 'hr:names', args.name) == args.id then
-  local older = nil
-  for version = args.version - 1, 1, -1 do
-    older = redis.call('HGET', 'hr:names', args.name .. '@' .. text(version))
-    if older then break end
-  end
-  if older then redis.call('HSET', 'hr:names', args.name, older)
-  else redis.call('HDEL', 'hr:names', args.name) end
-end
+drop_name(args.id, args.name, args.version)
 redis.call('HSET', key, 'state', 'TOMBSTONED')
 redis.call('ZADD', 'hr:tombstones', now, args.id)
 hint('kind', 'dataset', 'dataset', args.id, 'state', 'TOMBSTONED')
