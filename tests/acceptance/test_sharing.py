@@ -145,6 +145,47 @@ class TestDatasets:
         assert people.bob.code("dataset", "unshare", name, "--with", "group:models") == exits.OK
         assert people.carol.code("dataset", "info", name) == exits.NOT_FOUND
 
+    def test_a_lineage_names_what_one_may_see_and_no_more(self, people: People) -> None:
+        name = f"line-{token_hex(4)}"
+        _upload(people.bob, name, "--domain", f"{{DATA_ID: {name}}}")
+        (people.bob.folder / f"{name}.csv").write_text("rain\n")
+        people.bob.said(
+            "dataset", "upload", name, str(people.bob.folder / f"{name}.csv"), "--seal"
+        )
+        spec = {
+            "headrace": 1, "kind": "command", "name": "rain",
+            "command": ["sh", "-c", "cp {rain}/* {output}/"],
+            "resources": {"cpus": "100m", "memory": "64MiB"},
+            "inputs": {"rain": {"category": "OBSERVATION", "domain": {"DATA_ID": name}}},
+            "outputs": {"copy": {"format": "GENERIC"}},
+        }  # fmt: skip
+        job = people.bob.said("exec", "from_json", "-", typed=json.dumps(spec))["id"]
+        people.bob.cli("jobs", "watch", job)
+        made = people.bob.said("jobs", "info", job)["outputs"]["copy"]
+        view = people.bob.said("dataset", "lineage", made)
+        named = {node["name"]: node["state"] for node in view["nodes"]}
+        assert named == {
+            f"rain-copy-{job} v1": "SEALED", "rain": "CLOSED:COMPLETED", f"{name} v1": "SEALED",
+        }  # fmt: skip
+        led = people.bob.cli("dataset", "lineage", name).stdout
+        assert f"  input rain: job {job} rain, COMPLETED" in led
+        assert f"    output copy of attempt 1: dataset rain-copy-{job} v1, SEALED" in led
+
+        assert people.olaf.code("dataset", "lineage", made) == exits.NOT_FOUND
+        assert people.olaf.code("jobs", "lineage", job) == exits.NOT_FOUND
+        people.bob.said("dataset", "share", made, "--with", "user:olaf")
+        told = people.olaf.said("dataset", "lineage", made)
+        assert [node["name"] for node in told["nodes"]] == [f"rain-copy-{job} v1", None]
+        assert job not in json.dumps(told["nodes"][1])
+        people.bob.said("jobs", "share", job, "--with", "user:olaf")
+        told = people.olaf.said("dataset", "lineage", made)
+        assert [node["name"] for node in told["nodes"]] == [f"rain-copy-{job} v1", "rain", None]
+
+        assert people.bob.code("dataset", "delete", name, "--now", "--yes") == exits.OK
+        view = people.bob.said("jobs", "lineage", job)
+        assert f"{name} v1" in [node["name"] for node in view["nodes"]], "gone, and still named"
+        assert name not in json.dumps(people.olaf.said("jobs", "lineage", job))
+
     def test_shared_for_writing_others_fill_and_seal_it_and_never_delete_it(
         self, people: People
     ) -> None:

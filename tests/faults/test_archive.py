@@ -137,6 +137,35 @@ async def test_an_archived_job_answers_as_before(stack: Stack) -> None:
         ]
 
 
+async def test_archived_jobs_are_in_the_lineage_of_what_they_took_and_made(stack: Stack) -> None:
+    async with stack.client() as client:
+        first = (await client.submit(_OUTPUT)).id
+        await client.ended(first)
+        made = (await client.outputs(first))["made"]
+        name = (await client.datasets.get(made))["name"]
+        # Whatever else there is: the newest of what fits is chosen.
+        takes = {"made": {"category": "OUTPUT", "format": "GENERIC", "domain": {}}}
+        second = (await client.submit(_job("true", inputs=takes))).id
+        await client.ended(second)
+        await _archived(stack, first, second)
+        await wait_until(lambda: _whole(client), "the list to be whole", within_s=_WITHIN_S)
+        took = (await client.lineage(second, depth=1)).edges
+        assert [(each.target, each.name) for each in took if each.attempt is None] == [
+            (second, "made")
+        ]
+        before = await client.datasets.lineage(made)
+        assert {first, made} <= {node.id for node in before.nodes}
+        (edge,) = [each for each in before.edges if each.target == made]
+        assert (edge.source, edge.name, edge.attempt) == (first, "made", 1)
+        source = took[0].source
+        after = await client.datasets.lineage(source)
+        assert second in [node.id for node in after.nodes]
+
+        await client.datasets.delete(made)
+        (gone,) = [node for node in (await client.lineage(first)).nodes if node.id == made]
+        assert (gone.name, gone.state) == (f"{name} v1", "DELETED")
+
+
 async def test_what_is_archived_stays_as_it_is_and_can_be_built_upon(stack: Stack) -> None:
     async with stack.client() as client:
         first, failed = await _over(client, "true", "exit 3")

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 
 from headrace_data.core.collecting import Refused, manifests, part_fact
-from headrace_data.core.keys import output_key, output_name
+from headrace_data.core.keys import output_key
 from headrace_model.array import OutputPart, Span
 from headrace_model.dataset import Category, Manifest, Origin
 from headrace_model.domain import Domain, Index
 from headrace_model.ids import DatasetId, JobId, NodeId, check_name
 from headrace_model.job import Ask, Job
+from headrace_model.outputs import output_name
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import OutputSpec

@@ -22,6 +22,7 @@ from headrace_wire.answers import DatasetPatch, JobFile
 from headrace_wire.datasets import read_change
 from headrace_wire.jobfile import load_jobfile
 from headrace_wire.openapi import JSON, Operation, document
+from headrace_wire.operations.lineage import LINEAGES
 from headrace_wire.operations.table import OPERATIONS, TAGS
 from headrace_wire.people import UserChange
 from headrace_wire.schema import from_plain
@@ -70,7 +71,7 @@ def _rows(*, passed_on: bool) -> set[tuple[str, str]]:
     return {
         (each.method, _bare(each.path))
         for each in OPERATIONS
-        if each.path.startswith(_PASSED_ON) is passed_on
+        if (each.path.startswith(_PASSED_ON) and each not in LINEAGES) is passed_on
     }
 
 

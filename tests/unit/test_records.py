@@ -134,7 +134,7 @@ FULL: dict[str, Any] = {
     "fulfilments": Fulfilments(
         (
             Fulfilment("rain", (DatasetId("d1"), DatasetId("d2")), Index.TIME, "covers it"),
-            Fulfilment("fabric", (DatasetId("d3"),), None, "covers it"),
+            Fulfilment("fabric", (DatasetId("d3"),), None, "covers it", ("drb v1",)),
         )
     ),
 }
@@ -178,6 +178,7 @@ fulfilments = st.builds(
     st.lists(names.map(DatasetId), min_size=1).map(tuple),
     st.none() | st.sampled_from(Index),
     texts,
+    st.lists(texts, max_size=3).map(tuple),
 )
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from headrace_data.core.keys import output_dataset
-from headrace_data.core.sweeping import is_over, maker_of
+from headrace_data.core.sweeping import is_over
 from headrace_model.dataset import DatasetState
 from headrace_model.errors import InvalidName
 from headrace_model.ids import DatasetId, job_id
+from headrace_model.outputs import maker_of, output_dataset
 from headrace_model.status import Status
 
 JOB = job_id(1_700_000_000_000, 7)

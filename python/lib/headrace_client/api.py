@@ -37,6 +37,7 @@ from headrace_wire.api import (
     read_view,
 )
 from headrace_wire.jobfile import dump
+from headrace_wire.lineage import DEPTH, NODES, LineageView, read_lineage
 from headrace_wire.live import LogPiece
 from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
@@ -219,6 +220,11 @@ class AsyncClient:
     async def why(self, job: str) -> WhyView:
         """Ask why a job is where it is."""
         return read_view(WhyView, await self._http.json("GET", f"/jobs/{job}/why"))
+
+    async def lineage(self, job: str, *, depth: int = DEPTH, limit: int = NODES) -> LineageView:
+        """What a job came from and what came of it, `depth` jobs each way, `limit` nodes."""
+        query = {"depth": depth, "limit": limit}
+        return read_lineage(await self._http.json("GET", f"/jobs/{job}/lineage", query=query))
 
     async def outputs(self, job: str) -> Mapping[str, str]:
         """The datasets (their ids) that a job has made, by output."""

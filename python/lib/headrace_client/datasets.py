@@ -10,6 +10,7 @@ from headrace_client.localfiles import LocalFile
 from headrace_client.transfers import Moved, Transfers, View, address_of, item_address, say_nothing
 from headrace_model.errors import Conflict, NotFound
 from headrace_model.people import Level
+from headrace_wire.lineage import DEPTH, NODES, LineageView, read_lineage
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
 
@@ -89,6 +90,13 @@ class Datasets(Transfers):
         """Ask what would fulfil a requirement {category, format?, domain?}."""
         view: View = await self._http.json("POST", "/datasets:match", body=dict(requirement))
         return view
+
+    async def lineage(self, name: str, *, depth: int = DEPTH, limit: int = NODES) -> LineageView:
+        """What a dataset came from and what came of it, `depth` jobs each way, `limit` nodes."""
+        query = {"depth": depth, "limit": limit}
+        return read_lineage(
+            await self._http.json("GET", f"{address_of(name)}/lineage", query=query)
+        )
 
     async def upload_once(
         self,

@@ -16,6 +16,7 @@ from headrace_client.jobsource import JobSource
 from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
 from headrace_model.status import Status
 from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
+from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
 from headrace_wire.usage import UsageView
 
@@ -116,6 +117,10 @@ class Job:
         return self._background.iterate(
             lambda client: client.follow(self.id, stream=stream, rank=rank, attempt=attempt)
         )
+
+    def lineage(self, *, depth: int = DEPTH, limit: int = NODES) -> LineageView:
+        """What it came from and what came of it, `depth` jobs each way, at most `limit` nodes."""
+        return self._call(lambda client: client.lineage(self.id, depth=depth, limit=limit))
 
     def usage(
         self, *, attempt: int | None = None, rank: int | None = None, since: str = ""

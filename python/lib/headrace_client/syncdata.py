@@ -10,6 +10,7 @@ from headrace_client.background import Background
 from headrace_client.localfiles import files_at
 from headrace_client.transferplan import Plan
 from headrace_wire.api import JobView
+from headrace_wire.lineage import DEPTH, NODES, LineageView
 
 T = TypeVar("T")
 
@@ -40,6 +41,12 @@ class Dataset:
     def name(self) -> str:
         """Its name and version: `name@N`."""
         return f"{self.view['name']}@{self.view['version']}"
+
+    def lineage(self, *, depth: int = DEPTH, limit: int = NODES) -> LineageView:
+        """What it came from and what came of it, `depth` jobs each way, at most `limit` nodes."""
+        return self._background.call(
+            lambda client: client.datasets.lineage(self.id, depth=depth, limit=limit)
+        )
 
     def items(self) -> tuple[Mapping[str, Any], ...]:
         """Its files: {path, size_bytes, sha256}."""

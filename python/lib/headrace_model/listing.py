@@ -6,7 +6,7 @@ The order is (entered_ms, id), falling: the job that moved last comes first.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace_model.ids import JobId
+from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job
 from headrace_model.people import Shares
 from headrace_model.status import Status
@@ -22,7 +22,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a list has to know of a job to find it."""
+    """What a list has to know of a job to find it, and which datasets it takes."""
 
     id: JobId
     name: str
@@ -31,6 +31,7 @@ class Listed:
     status: Status
     entered_ms: int
     shared: Shares = ()
+    inputs: tuple[DatasetId, ...] = ()
 
     @property
     def place(self) -> Place:

@@ -63,13 +63,15 @@ class Promise:
 class Fulfilment:
     """The dataset that meets a requirement, or the several whose union does, in order.
 
-    `over` is the index along which several join. A union over TIME is in order of time.
+    `over` is the index along which several join. A union over TIME is in order of time. `titles`
+    are those that the datasets had then: one that is deleted is known by it.
     """
 
     requirement: str
     datasets: tuple[DatasetId, ...]
     over: Index | None
     why: str
+    titles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

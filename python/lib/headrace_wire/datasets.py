@@ -97,6 +97,14 @@ class NodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class EntriesRequest:
+    """POST /internal/datasets: the catalogue entries of ids, in any state, and that of a name."""
+
+    ids: tuple[str, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OutputFile:
     """One file of POST /internal/outputs. `upload`: the id of an upload in parts, begun by an
     earlier grant whose URLs have expired.

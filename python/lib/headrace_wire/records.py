@@ -217,7 +217,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None
 
 
-LISTED: Final = ("name", "kind", "owner", "status", "entered_ms", "shared")
+LISTED: Final = ("name", "kind", "owner", "status", "entered_ms", "shared", "fulfilments")
 """The fields of `hr:job:<id>` that `read_listed` reads."""
 
 
@@ -232,6 +232,13 @@ def read_listed(job: JobId, fields: Mapping[str, str | None]) -> Listed:
             status=Status(fields["status"] or ""),
             entered_ms=int(fields["entered_ms"] or ""),
             shared=decode_shares(fields.get("shared") or ""),
+            inputs=tuple(
+                dict.fromkeys(
+                    dataset
+                    for met in decode_fulfilments(fields.get("fulfilments") or "")
+                    for dataset in met.datasets
+                )
+            ),
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

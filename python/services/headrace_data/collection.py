@@ -12,7 +12,6 @@ from headrace_data.core.keys import (
     folder,
     kept_attempt,
     manifest_key,
-    output_dataset,
     output_key,
 )
 from headrace_model.cause import Cause
@@ -21,6 +20,7 @@ from headrace_model.errors import Conflict, InvalidInput, NotFound
 from headrace_model.ids import NodeId
 from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
+from headrace_model.outputs import output_dataset
 from headrace_model.status import TAKES_TASKS, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_ports.object_store import ObjectStore

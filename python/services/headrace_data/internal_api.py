@@ -1,5 +1,5 @@
 """The addresses for agents (what to stage, where to put outputs and logs) and for other services
-(shipped logs, packs of archived jobs).
+(shipped logs, packs of archived jobs, catalogue entries).
 """
 
 from typing import TYPE_CHECKING
@@ -11,12 +11,20 @@ from headrace_data.collection import Collection
 from headrace_data.core.keys import log_key, pack_key
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
-from headrace_model.ids import JobId, NodeId, parse_job_id
+from headrace_model.ids import DatasetId, JobId, NodeId, parse_job_id
 from headrace_ports.object_store import ObjectStore
-from headrace_wire.datasets import LogsRequest, NodeRequest, OutputsRequest, read_body
+from headrace_wire.datasets import (
+    EntriesRequest,
+    LogsRequest,
+    NodeRequest,
+    OutputsRequest,
+    read_body,
+)
+from headrace_wire.records import encode_dataset
 from headrace_wire.schema import from_plain
 
 if TYPE_CHECKING:
+    from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
 
 
@@ -26,11 +34,13 @@ class InternalApi:
     def __init__(
         self,
         jobs: "JobStore",
+        datasets: "DatasetStore",
         store: ObjectStore,
         staging: Staging,
         collection: Collection,
     ) -> None:
         self._jobs = jobs
+        self._datasets = datasets
         self._store = store
         self._staging = staging
         self._collection = collection
@@ -40,6 +50,7 @@ class InternalApi:
         app.router.add_post("/internal/staging", self._stage)
         app.router.add_post("/internal/outputs", self._outputs)
         app.router.add_post("/internal/logs", self._logs)
+        app.router.add_post("/internal/datasets", self._entries)
         app.router.add_get(
             "/internal/logs/{job}/{attempt:[0-9]{1,9}}/{name}", self._log, allow_head=False
         )
@@ -64,6 +75,14 @@ class InternalApi:
         job = await self._jobs.get(parse_job_id(asked.job))
         granted = await self._staging.log_grants(job, asked.attempt, asked.files)
         return web.json_response({"files": granted})
+
+    async def _entries(self, request: web.Request) -> web.Response:
+        asked = from_plain(EntriesRequest, read_body(await request.read()))
+        ids = [DatasetId(each) for each in asked.ids]
+        if asked.name:
+            ids.append(await self._datasets.named(asked.name))
+        found = await self._datasets.get_many(ids)
+        return web.json_response({"datasets": [encode_dataset(each.dataset) for each in found]})
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
         job: JobId = parse_job_id(request.match_info["job"])

@@ -142,7 +142,7 @@ def build(
     )
     refuse_unknown_parameters(app)
     DatasetsApi(library).add_routes(app)
-    InternalApi(jobs, store, staging, collection).add_routes(app)
+    InternalApi(jobs, datasets, store, staging, collection).add_routes(app)
     key_file = settings.secrets_key_file
     keyring = Keyring.load(Path(key_file)) if key_file else None
     SecretsApi(jobs, SecretStore(redis), keyring).add_routes(app)

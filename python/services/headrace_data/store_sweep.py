@@ -41,7 +41,7 @@ from headrace_data.core.keys import (
     marker_key,
     tombstone_key,
 )
-from headrace_data.core.sweeping import is_over, maker_of
+from headrace_data.core.sweeping import is_over
 from headrace_data.staging import Manifests
 from headrace_model.dataset import DatasetState
 from headrace_model.errors import (
@@ -54,6 +54,7 @@ from headrace_model.errors import (
     Unavailable,
 )
 from headrace_model.ids import DatasetId, JobId
+from headrace_model.outputs import maker_of
 from headrace_ports.object_store import ObjectStore
 from headrace_service.logs import logger
 from headrace_wire.datasets import read_entry

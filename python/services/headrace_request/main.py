@@ -21,6 +21,7 @@ from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
 from headrace_request.api.document import OPEN, add_document
 from headrace_request.api.jobs import JobRoutes
+from headrace_request.api.lineage import add_lineage
 from headrace_request.api.live import WS, LiveRoute
 from headrace_request.api.maintenance import add_maintenance
 from headrace_request.api.people import LOGIN, PeopleRoutes
@@ -35,6 +36,7 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.feed import Feed
 from headrace_request.service.jobs import JobDesk
+from headrace_request.service.lineage import LineageDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
 from headrace_request.service.livelogs import LiveLogs
@@ -115,6 +117,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     JobRoutes(desk, lister, scheduler, settings).add_to(app)
     add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
     add_usage(app, desk, UsageReader(reader, data.shipped_log, held))
+    add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)
     add_nodes(app, node_desk)
     add_maintenance(app, MaintenanceDesk(MaintenanceStore(redis), store))

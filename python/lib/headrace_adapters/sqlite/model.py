@@ -17,12 +17,12 @@ from headrace_adapters.sqlite import tables
 from headrace_adapters.sqlite.tables import Asked, Found, Words
 from headrace_adapters.threads import Threads
 from headrace_model.errors import InvalidInput, Unavailable
-from headrace_model.ids import JobId
+from headrace_model.ids import DatasetId, JobId
 from headrace_model.listing import Archived, Filter, Listed, Place
 from headrace_model.people import User
 from headrace_model.status import Status
 
-VERSION: Final = "1"
+VERSION: Final = "2"
 _TRIGRAMS_SINCE: Final = (3, 34, 0)
 _READERS: Final = 3
 _PATIENCE_S: Final = 10.0
@@ -162,6 +162,16 @@ class ReadModel:
     async def pack_of(self, job: JobId) -> str | None:
         """The pack of an archived job; None for one that is not known to be archived."""
         return await self._read(lambda db: db.first(_PACK_OF, job))
+
+    async def users_of(
+        self, datasets: Sequence[DatasetId], most: int
+    ) -> dict[DatasetId, list[JobId]]:
+        """The jobs that took each dataset, live and archived; at most `most` of each."""
+        return await self._read(
+            lambda db: {
+                one: [JobId(job) for job in tables.users_of(db.sql, one, most)] for one in datasets
+            }
+        )
 
     async def page(
         self,

@@ -35,5 +35,13 @@ CREATE TABLE places(
   PRIMARY KEY (reader, kind, status, entered_ms, id)
 ) WITHOUT ROWID;
 
+-- Which jobs took a dataset: the way forward in a lineage. Jobs know the way back themselves.
+CREATE TABLE uses(
+  dataset TEXT NOT NULL,
+  job INTEGER NOT NULL,
+  PRIMARY KEY (dataset, job)
+) WITHOUT ROWID;
+CREATE INDEX uses_of_job ON uses(job);
+
 -- Name and id of each job by its runs of three characters.
 CREATE VIRTUAL TABLE texts USING fts5(text, content = '', tokenize = 'trigram', detail = 'none');

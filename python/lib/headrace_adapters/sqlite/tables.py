@@ -116,6 +116,7 @@ def put(
             "INSERT INTO texts(rowid, text) VALUES (?, ?)",
             (row.lastrowid, _text(job.name, job.id)),
         )
+        _use(db, row.lastrowid, job)
     elif was[1:] == now:
         return
     else:
@@ -127,6 +128,8 @@ def put(
         if was[1:6] == now[:5]:
             return
         _unplace(db, words, job.id, was)
+        db.execute("DELETE FROM uses WHERE job = ?", (was[0],))
+        _use(db, was[0], job)
     db.executemany(
         "INSERT INTO places(reader, kind, status, entered_ms, id) VALUES (?, ?, ?, ?, ?)",
         [
@@ -150,7 +153,15 @@ def take_out(db: Connection, words: Words, ids: Iterable[str]) -> None:
             "INSERT INTO texts(texts, rowid, text) VALUES ('delete', ?, ?)",
             (was[0], _text(was[7], job)),
         )
+        db.execute("DELETE FROM uses WHERE job = ?", (was[0],))
         db.execute("DELETE FROM jobs WHERE n = ?", (was[0],))
+
+
+def _use(db: Connection, number: int | None, job: Listed) -> None:
+    db.executemany(
+        "INSERT INTO uses(dataset, job) VALUES (?, ?)",
+        [(dataset, number) for dataset in job.inputs],
+    )
 
 
 def _unplace(db: Connection, words: Words, job: str, was: _Was) -> None:
@@ -174,6 +185,12 @@ def _text(name: str, job: str) -> str:
 
 
 # ---- reading
+
+
+def users_of(db: Connection, dataset: str, most: int) -> list[str]:
+    """The jobs that took a dataset, the first `most` that the model came to know."""
+    query = "SELECT id FROM uses JOIN jobs ON n = job WHERE dataset = ? ORDER BY job LIMIT ?"
+    return [job for (job,) in db.execute(query, (dataset, most))]
 
 
 def read(db: Connection, words: Words, asked: Asked) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits
+from headrace_client.cli import complete, exits, lineage
 from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
 from headrace_client.cli.curation import add_curation, show_dataset
 from headrace_client.cli.progress import WaitingLine, transfer
@@ -304,5 +304,6 @@ def _plain_domain(text: str | None) -> Any:
     return None if text is None else parse_yaml(text, what="domain").value
 
 
+group.add_command(lineage.of_dataset)
 add_curation(group)
 add_transfers(group)

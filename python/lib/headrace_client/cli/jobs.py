@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits
+from headrace_client.cli import complete, exits, lineage
 from headrace_client.cli.base import (
     Words,
     job_argument,
@@ -367,4 +367,5 @@ def _info(view: JobView, failed: str, used: UsageView | None) -> None:
         note(f"`headrace jobs why {view.id}` tells what it waits for")
 
 
+group.add_command(lineage.of_job)
 add_steering(group)

@@ -6,6 +6,7 @@ from headrace_wire.answers import HealthView
 from headrace_wire.openapi import Content, Operation, Parameter
 from headrace_wire.operations.datasets import DATASETS
 from headrace_wire.operations.jobs import JOBS
+from headrace_wire.operations.lineage import LINEAGES
 from headrace_wire.operations.maintenance import MAINTENANCE
 from headrace_wire.operations.parameters import ROOT
 from headrace_wire.operations.people import PEOPLE
@@ -50,4 +51,4 @@ _SERVICE: Final = (
     ),
 )
 
-OPERATIONS: Final = (*JOBS, *MAINTENANCE, *DATASETS, *PEOPLE, *_SERVICE)
+OPERATIONS: Final = (*JOBS, *LINEAGES, *MAINTENANCE, *DATASETS, *PEOPLE, *_SERVICE)

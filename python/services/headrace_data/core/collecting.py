@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from headrace_data.core.describing import merged_domain, merged_format, united_domain
-from headrace_data.core.keys import kept_attempt, output_dataset, output_key, output_name
+from headrace_data.core.keys import kept_attempt, output_key
 from headrace_data.errors import DomainMismatch
 from headrace_model.array import OutputPart
 from headrace_model.dataset import Dataset, Item, Manifest, Origin
@@ -12,6 +12,7 @@ from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError
 from headrace_model.ids import DatasetId, NodeId
 from headrace_model.job import Job
+from headrace_model.outputs import output_dataset, output_name
 from headrace_model.requirement import Fulfilment
 from headrace_model.spec import OutputSpec
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind

@@ -14,6 +14,7 @@ from typing import Final
 from headrace_model.dataset import Dataset, check_item_path
 from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.job import Job
+from headrace_model.outputs import output_dataset
 
 DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
@@ -21,8 +22,6 @@ DELETED: Final = "deleted"
 TOMBSTONES: Final = "tombstones"
 ARCHIVE: Final = "archive"
 CATALOGUE: Final = "swept/catalogue"
-_NAME: Final = 128
-_ID: Final = 16
 
 
 def folder(dataset: DatasetId) -> str:
@@ -82,23 +81,9 @@ def pack_key(name: str) -> str:
     return f"{ARCHIVE}/{check_name(name, 'pack')}"
 
 
-def output_dataset(job: JobId, attempt: int, output: str) -> DatasetId:
-    """The id of the dataset that an output becomes: known before there is one."""
-    return DatasetId(f"{job}.{attempt}.{output}")
-
-
 def kept_attempt(job: Job) -> int:
     """The attempt whose dataset an output becomes.
 
     Of an array it is the first: later ones go on with what has not ended, and add to it.
     """
     return 1 if job.is_array else job.attempt
-
-
-def output_name(job_name: str, output: str, job: JobId) -> str:
-    """`<job name>-<output>-<job id>`, the first two cut where the name would be too long."""
-    room = _NAME - _ID - 1
-    if len(output) > room:
-        output = f"{output[: room - 9]}-{sha256(output.encode()).hexdigest()[:8]}"
-    start = job_name[: max(0, room - len(output) - 1)].rstrip("._-")
-    return f"{start}-{output}-{job}" if start else f"{output}-{job}"

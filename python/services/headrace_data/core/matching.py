@@ -132,7 +132,8 @@ class Matcher:
         if singles:
             best = min(singles, key=lambda entry: entry.rank)
             ids = (DatasetId(best.key),)
-            return Fulfilment(wanted.name, ids, None, f"{best.title} covers it")
+            why = f"{best.title} covers it"
+            return Fulfilment(wanted.name, ids, None, why, (best.title,))
         covers = [cover for search in searches for cover in search.unions()]
         whole = [cover for cover in covers if cover.left is None]
         if whole:
@@ -245,12 +246,12 @@ def _cover_order(cover: Cover) -> tuple[int, int, list[Rank]]:
 
 
 def _union(wanted: Requirement, cover: Cover) -> Fulfilment:
-    titles = [entry.title for entry in cover.parts[:_NAMED_PARTS]]
-    more = len(cover.parts) - len(titles)
-    named = ", ".join(titles) + (f" and {more:,} more" if more else "")
+    titles = tuple(entry.title for entry in cover.parts)
+    more = len(titles) - _NAMED_PARTS
+    named = ", ".join(titles[:_NAMED_PARTS]) + (f" and {more:,} more" if more > 0 else "")
     why = f"the union over {cover.over} of {named} covers it"
     ids = tuple(DatasetId(entry.key) for entry in cover.parts)
-    return Fulfilment(wanted.name, ids, cover.over, why)
+    return Fulfilment(wanted.name, ids, cover.over, why, titles)
 
 
 def _lacks(entry: Entry, want: Domain, fabrics: Fabrics) -> tuple[tuple[Index, Restriction], ...]:

@@ -1,18 +1,8 @@
 """Of which datasets nothing can come any more: what the store holds for them is nobody's."""
 
 from headrace_model.dataset import DatasetState
-from headrace_model.ids import DatasetId, JobId, parse_job_id
+from headrace_model.ids import JobId
 from headrace_model.status import Status
-
-
-def maker_of(dataset: DatasetId) -> JobId | None:
-    """The job whose output a dataset is (`keys.output_dataset`); None: it was uploaded.
-
-    Raises `InvalidName` for an id that Headrace does not make.
-    """
-    job, dot, _ = dataset.partition(".")
-    parsed = parse_job_id(job)
-    return parsed if dot else None
 
 
 def is_over(state: DatasetState | None, maker: JobId | None, status: Status | None) -> bool:

@@ -1,17 +1,20 @@
 """Calls to the other services: datasets pass through as streams, logs and reasons are read."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
+from headrace_model.dataset import Dataset
 from headrace_model.errors import InvalidName, NotFound, Unavailable
-from headrace_model.ids import JobId
+from headrace_model.ids import DatasetId, JobId
 from headrace_model.people import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
 from headrace_service.logs import logger
+from headrace_wire.datasets import EntriesRequest, read_entry
 from headrace_wire.people import encode_user
+from headrace_wire.schema import to_plain
 
 _PIECE_BYTES = 128 * 1024
 # Hop-by-hop (RFC 9110, 7.6.1), and what we say ourselves.
@@ -105,6 +108,22 @@ class Peer:
                 if answer.status != 200:
                     raise Unavailable(f"the {self._name} service answered {answer.status}")
                 return await answer.json()
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
+
+    async def datasets(self, ids: Sequence[DatasetId], name: str = "") -> list[Dataset]:
+        """Read catalogue entries: those of `ids` that there are, in any state, and of a `name`.
+
+        Raises `NotFound` for a name that nothing has, `Unavailable`.
+        """
+        body = to_plain(EntriesRequest(tuple(ids), name))
+        try:
+            async with self.session.post(f"{self._base}/internal/datasets", json=body) as answer:
+                if answer.status == 404:
+                    raise NotFound(f"there is no dataset {name[:140]!r}")
+                if answer.status != 200:
+                    raise Unavailable(f"the {self._name} service answered {answer.status}")
+                return [read_entry(text) for text in (await answer.json())["datasets"]]
         except (ClientError, OSError) as error:
             raise self.down(error) from None
 
