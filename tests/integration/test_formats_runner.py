@@ -21,6 +21,7 @@ from headrace_formats.runner import DEFAULT_LIMITS, Detected, detect_folder
 from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from tests.support.netcdf_samples import write_forcing
+from tests.support.parquet_samples import write_flows
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
@@ -198,16 +199,17 @@ def test_while_a_file_is_read_no_other_can_be_opened(tmp_path: Path) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-def test_damaged_netcdf_never_harms(tmp_path: Path, seed: int) -> None:
+def test_damaged_netcdf_and_parquet_never_harm(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - damage, not secrets
-    good = tmp_path / "good.nc", tmp_path / "forcing.nc"
-    if not good[1].exists():
+    good = tmp_path / "good.nc", tmp_path / "forcing.nc", tmp_path / "flow.nc"
+    if not good[2].exists():
         write_flow(good[0])
         write_forcing(good[1], {"precip_rate": [0.001, 0, 0], "APCP_surface": [3.6, 0, 0]})
+        write_flows(good[2])
     folder = tmp_path / str(seed)
     folder.mkdir(exist_ok=True)
-    for number in range(8):
-        copy = bytearray(good[number % 2].read_bytes())
+    for number in range(9):
+        copy = bytearray(good[number % 3].read_bytes())
         for _ in range(chance.randrange(1, 12)):
             copy[chance.randrange(8, len(copy))] = chance.randrange(256)
         cut = chance.choice([len(copy), chance.randrange(8, len(copy))])
@@ -217,4 +219,11 @@ def test_damaged_netcdf_never_harms(tmp_path: Path, seed: int) -> None:
         said = found.format
     except FormatError as error:
         said = error.message
-    assert said in ("GENERIC", "TIMESERIES_NETCDF", "NETCDF_AORC_DEFAULT") or ".nc" in said
+    assert (
+        said
+        in (
+            *("GENERIC", "TIMESERIES_NETCDF", "NETCDF_AORC_DEFAULT"),
+            "T_ROUTE_PARQUET",
+        )
+        or ".nc" in said
+    )

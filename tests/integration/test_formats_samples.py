@@ -22,6 +22,7 @@ REAL = {
     "NGEN_CAL_CONFIG": "ngen-cal/example_config.yaml",
     "T_ROUTE_CONFIG": "ngen-gauge-01073000/routing_config.yaml",
     "T_ROUTE_CSV": "ngen-cal/troute_output/troute_output.csv",
+    "T_ROUTE_PARQUET": "ngen-cal/troute_output/flowveldepth.parquet",
     "T_ROUTE_NETCDF": "ngen-cal/troute_output/troute_output.nc",
     "TIMESERIES_CSV": "usgs-2015-12/usgs_hourly_cms.csv",
     "USGS_WATERML_JSON": "usgs-2015-12/2015_observations.json",

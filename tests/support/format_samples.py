@@ -246,6 +246,8 @@ model:
     evaluation_stop: '2015-12-30 23:00:00'
 """
 
+OBJECTIVE = "0, 1.25\n1, 0.75\n2, 0.875\n"
+
 NWM_NAMELIST = """&NOAHLSM_OFFLINE
  START_YEAR  = 2018
  START_MONTH = 06
@@ -261,6 +263,7 @@ SAMPLES = {
     "T_ROUTE_CONFIG": ("route.yaml", T_ROUTE.encode()),
     "T_ROUTE_CSV": ("flows.csv", T_ROUTE_ROWS.encode()),
     "NGEN_CAL_CONFIG": ("cal.yaml", NGEN_CAL.encode()),
+    "NGEN_CAL_OUTPUT": ("ngen_objective.txt", OBJECTIVE.encode()),
     "NWM_CONFIG": ("namelist.hrldas", NWM_NAMELIST.encode()),
     "NGEN_PARTITION_CONFIG": ("partitions.json", json.dumps(PARTITIONS).encode()),
     "NGEN_REALIZATION_CONFIG": ("realization.json", json.dumps(REALIZATION).encode()),

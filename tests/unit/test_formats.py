@@ -309,6 +309,15 @@ def test_prose_that_begins_like_a_table_is_documentation_all_the_same(tmp_path: 
     assert (found.format, found.notes) == ("PRMS_NETCDF", ())
 
 
+def test_notes_with_a_comma_and_the_word_time_leave_data_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "flow.csv").write_text("time,a\n2015-01-01,1\n2015-01-02,2\n")
+    (tmp_path / "notes.txt").write_text("In time, all is told.\nOn 2 days, in 2015.\nNo more.\n")
+    found = detect_folder(tmp_path)
+    assert (found.format, found.notes) == ("TIMESERIES_CSV", ())
+    (tmp_path / "cut.txt").write_text("time,a\n2015-01-01,1\n2015-01-02\n")
+    assert "line 3: it has 1 columns, not 2" in " ".join(detect_folder(tmp_path).notes)
+
+
 class _Name(str):
     """A name that counts how often it is compared."""
 

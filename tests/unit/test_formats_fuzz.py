@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from headrace_formats.detect import detect_file
 from headrace_formats.errors import FormatError
 from headrace_formats.netcdf import is_netcdf
+from headrace_formats.parquet import is_parquet
 from headrace_formats.registry import BUILT_IN
 from headrace_formats.validate import validate_file, validate_folder
 from tests.support.format_samples import SAMPLES
 
-# What readers take as it comes: EMPTY has no file; NetCDF is damaged in a child that may crash
-# (tests/integration/test_formats_runner.py).
-ELSEWHERE = {"EMPTY"} | {each.name for each in BUILT_IN if each.sniff is is_netcdf or each.parts}
+# What readers take as it comes: EMPTY has no file; NetCDF and Parquet are damaged in a child that
+# may crash (tests/integration/test_formats_runner.py, test_formats_parquet.py).
+ELSEWHERE = {"EMPTY"} | {
+    each.name for each in BUILT_IN if each.sniff in (is_netcdf, is_parquet) or each.parts
+}
 
 
 def test_every_format_has_a_sample_to_damage() -> None:

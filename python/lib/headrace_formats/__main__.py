@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from headrace_formats import netcdf
-from headrace_formats.detect import detect_files, needs_netcdf, walk, walk_inside
+from headrace_formats.detect import detect_files, load_libraries, walk, walk_inside
 from headrace_formats.errors import FormatError
 from headrace_formats.limits import Limits, allow_one_more_file
 from headrace_formats.registry import all_formats
@@ -27,8 +26,7 @@ def _answer(folder: Path, wanted: str | None, inside: Sequence[str]) -> dict[str
     try:
         all_formats()
         files, notes = walk_inside(folder, inside) if inside else walk(folder)
-        if needs_netcdf(files):
-            netcdf.load()
+        load_libraries(files)
         allow_one_more_file()
         found = detect_files(files, wanted, notes, _progress)
     except FormatError as error:

@@ -49,9 +49,9 @@ def _read(path: Path, report: Report) -> FileDomain:
         others = [cell for place, cell in enumerate(header) if place != at]
         columns = Columns(_known(others, report))
         stamps: list[Instant] = []
-        for row in timed_rows(rows, header, at, report):
-            stamps.append(row.time)
-            columns.add(row.values, row.line)
+        for some in timed_rows(rows, header, at, report):
+            stamps += some.times
+            columns.add(some.numbers, some.lines)
     coverage = cover(stamps, f"column {header[at] or 'time'}")
     columns.check(others, _step_s(stamps), report)
     catchment = catchment_in(path.name)

@@ -51,8 +51,8 @@ def _read(path: Path, report: Report) -> FileDomain:
 def _length(file: Readable, most: int) -> int:
     """The length of a member, or a little more than `most` where it is longer."""
     length = 0
-    while length <= most and (line := file.readline(_PIECE_BYTES)):
-        length += len(line)
+    while length <= most and (piece := file.read(_PIECE_BYTES)):
+        length += len(piece)
     return length
 
 

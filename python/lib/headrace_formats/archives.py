@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from headrace_formats.base import open_plain
 from headrace_formats.delimited import Readable
@@ -38,12 +38,6 @@ _DAMAGED: Final = (
     *(OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile),
     *(NotImplementedError, RuntimeError),  # a zip that is encrypted, or in a way that is unknown
 )
-
-
-class _Source(Protocol):
-    def read(self, size: int, /) -> bytes: ...
-
-    def readline(self, size: int, /) -> bytes: ...
 
 
 def is_archive(head: bytes) -> bool:
@@ -140,7 +134,7 @@ class _Xz(io.RawIOBase):
 class _Counted:
     """A source that bounds how much comes out of so many bytes."""
 
-    def __init__(self, source: _Source, size: int) -> None:
+    def __init__(self, source: Readable, size: int) -> None:
         self._source = source
         self._most = min(MOST_BYTES, max(_SMALL_BYTES, size * _MOST_TIMES))
         self._count = 0
@@ -160,16 +154,6 @@ class _Counted:
                 break
             data += more
         return data
-
-    def readline(self, size: int, /) -> bytes:
-        """Read to the end of a line."""
-        if self._back:
-            end = self._back.find(b"\n") + 1 or len(self._back)
-            line, self._back = self._back[:end], self._back[end:]
-            if line.endswith(b"\n"):
-                return line
-            return line + self._from(self._source.readline, size - len(line))
-        return self._from(self._source.readline, size)
 
     def _from(self, read: Callable[[int], bytes], size: int) -> bytes:
         try:
@@ -192,13 +176,13 @@ class _Part:
         self._left = size
         self._padding = -size % _BLOCK
 
-    def readline(self, size: int, /) -> bytes:
-        """Read to the end of a line, or of the member."""
-        line = self._stream.readline(min(size, self._left)) if self._left else b""
-        if self._left and not line:
+    def read(self, size: int, /) -> bytes:
+        """Read up to so many bytes, none at the end of the member."""
+        data = self._stream.read(min(size, self._left))
+        if self._left and not data:
             raise FormatError("it ends early", hint="is it complete?")
-        self._left -= len(line)
-        return line
+        self._left -= len(data)
+        return data
 
     def skip(self) -> None:
         """Read what is left of it."""

@@ -6,11 +6,12 @@ does the same in a limited one.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace_formats import netcdf
+from headrace_formats import netcdf, parquet
 from headrace_formats.base import FileDomain, Format, read_head
 from headrace_formats.combine import combine
 from headrace_formats.composite import check_parts, composite_of, covered_together
@@ -288,15 +289,27 @@ def _below(folder: Path, prefix: str, left_out: list[str]) -> Iterator[tuple[str
                     left_out.append(name)
 
 
-def needs_netcdf(files: Sequence[tuple[str, Path]]) -> bool:
-    """Tell whether a file begins as NetCDF does, so that netCDF4 will be imported."""
+def load_libraries(files: Sequence[tuple[str, Path]]) -> None:
+    """Import what files that begin as NetCDF or Parquet will be read with.
+
+    Raises `FormatError` where netCDF4 is missing. pyarrow is large and mostly not needed: files
+    say themselves that it is missing.
+    """
+    wanted = {netcdf.is_netcdf: netcdf.load, parquet.is_parquet: _load_parquet}
     for _, path in files:
         try:
-            if netcdf.is_netcdf(read_head(path)):
-                return True
+            head = read_head(path)
         except OSError:
             continue
-    return False
+        for fits in [each for each in wanted if each(head)]:
+            wanted.pop(fits)()
+        if not wanted:
+            return
+
+
+def _load_parquet() -> None:
+    with suppress(FormatError):
+        parquet.load()
 
 
 def _limited(notes: Sequence[str]) -> tuple[str, ...]:

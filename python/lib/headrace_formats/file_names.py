@@ -8,7 +8,7 @@ from typing import Final
 _CATCHMENT: Final = re.compile(r"(?<![A-Za-z0-9])(cat-\d{1,15})(?!\d)")
 _NEXUS: Final = re.compile(r"(?<![A-Za-z0-9])((?:nex|tnx|cnx|inx)-\d{1,15})(?!\d)")
 
-_PROSE: Final = ("readme*", "license*", "changelog*", "*.md", "*.rst", "*.png")
+_PROSE: Final = ("readme*", "license*", "changelog*", "*.md", "*.rst", "*.log", "*.png")
 _DOCUMENTATION: Final = (*_PROSE, "*.txt", "*.json")
 
 

@@ -15,11 +15,10 @@ from headrace_formats.base import Field, FileDomain, Format, open_plain, series_
 from headrace_formats.delimited import (
     Numbers,
     Readable,
-    Row,
+    Rows,
     check_columns,
     count_columns,
     first_line,
-    in_pieces,
     rows_of,
     series_by_id,
     timed_rows,
@@ -62,23 +61,23 @@ def is_output(head: bytes) -> bool:
 
 def read_output(file: Readable, name: str, report: Report) -> FileDomain:
     """Read a file of a catchment or of a nexus, called `name`."""
-    with rows_of(file) as rows:
-        first = next(rows, [])
-        header = [cell.strip() for cell in first]
-        if header[:3] == _TOGETHER:
-            check_columns(header, report)
-            return _together(rows, header, report)
-        if header[:2] == _HEADER:
-            if len(header) < 3:
-                raise FormatError("line 1 names no output variable")
-            check_columns(header, report)
-            found = timed_rows(rows, header, 1, report)
-            return _series(found, header[2:], name, report)
-        if len(first) != 3:
-            raise FormatError("line 1 is neither 'Time Step,Time,…' nor step, time, flow")
-        header = ["step", "time", "flow"]
-        found = timed_rows(_again(first, rows), header, 1, report, first=1)
+    rows = rows_of(file)
+    first = next(rows, [])
+    header = [cell.strip() for cell in first]
+    if header[:3] == _TOGETHER:
+        check_columns(header, report)
+        return _together(rows, header, report)
+    if header[:2] == _HEADER:
+        if len(header) < 3:
+            raise FormatError("line 1 names no output variable")
+        check_columns(header, report)
+        found = timed_rows(rows, header, 1, report)
         return _series(found, header[2:], name, report)
+    if len(first) != 3:
+        raise FormatError("line 1 is neither 'Time Step,Time,…' nor step, time, flow")
+    header = ["step", "time", "flow"]
+    found = timed_rows(_again(first, rows), header, 1, report, first=1)
+    return _series(found, header[2:], name, report)
 
 
 def _together(rows: Iterator[list[str]], header: list[str], report: Report) -> FileDomain:
@@ -87,10 +86,10 @@ def _together(rows: Iterator[list[str]], header: list[str], report: Report) -> F
         raise FormatError("line 1 names no output variable")
     stamps: dict[str, list[Instant]] = {}
     numbers = [Numbers() for _ in header[3:]]
-    for some in in_pieces(timed_rows(rows, header, 2, report, text=frozenset((0,)))):
-        for row in some:
-            stamps.setdefault(row.texts[0], []).append(row.time)
-        count_columns(numbers, some, first=1)
+    for some in timed_rows(rows, header, 2, report, text=(0,)):
+        for id_, time in zip(some.texts[0], some.times, strict=True):
+            stamps.setdefault(id_, []).append(time)
+        count_columns(numbers, some.numbers[1:], some.lines)
     for column, each in zip(header[3:], numbers, strict=True):
         _check(column, each, False, report)
     return series_by_id(stamps, header[3:], Index.CATCHMENT_ID, "column Time", report)
@@ -101,16 +100,16 @@ def _again(first: list[str], rows: Iterator[list[str]]) -> Iterator[list[str]]:
     yield from rows
 
 
-def _series(rows: Iterator[Row], names: list[str], name: str, report: Report) -> FileDomain:
+def _series(rows: Iterator[Rows], names: list[str], name: str, report: Report) -> FileDomain:
     stamps: list[Instant] = []
     numbers = [Numbers() for _ in names]
     out_of_step = 0
-    for some in in_pieces(rows):
-        for row in some:
-            if row.values[0] != len(stamps):
-                out_of_step = out_of_step or row.line
-            stamps.append(row.time)
-        count_columns(numbers, some, first=1)
+    for some in rows:
+        steps = zip(some.numbers[0], some.lines, strict=True)
+        apart = (line for at, (step, line) in enumerate(steps, len(stamps)) if step != at)
+        out_of_step = out_of_step or next(apart, 0)
+        stamps += some.times
+        count_columns(numbers, some.numbers[1:], some.lines)
     if out_of_step:
         report.warn(f"line {out_of_step}", "steps are not numbered 0, 1, 2, … from there")
     for column, each in zip(names, numbers, strict=True):

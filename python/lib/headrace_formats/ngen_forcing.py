@@ -67,7 +67,6 @@ WARNS: Final = (
 
 _WET_STEPS: Final = 24
 _FAINT: Final = 1e-5  # mm/s: less than any gauge or radar tells; 36 mm/h, where it is meant as m/s
-_ROWS_AT_ONCE: Final = 4096
 _SHIFTS: Final = (-1, 1)
 
 
@@ -173,34 +172,23 @@ def _check_hours(
 
 
 class Columns:
-    """The numbers of the known quantities of one series, taken row by row."""
+    """The numbers of the known quantities of one series, taken as they are read."""
 
     def __init__(self, known: Mapping[int, Quantity]) -> None:
         """`known`: the quantity of each column, by its place among the numbers of a row."""
         self._known = known
         self.numbers = {place: Numbers() for place in known}
         self._rain = {place: array("d") for place, each in known.items() if each in (RATE, DEPTH)}
-        self._rows: list[Sequence[float]] = []
-        self._lines: list[int] = []
 
-    def add(self, values: Sequence[float], line: int) -> None:
-        """Count the numbers of one row."""
-        self._rows.append(values)
-        self._lines.append(line)
-        if len(self._rows) >= _ROWS_AT_ONCE:
-            self._count()
-
-    def _count(self) -> None:
+    def add(self, columns: Sequence[Sequence[float]], lines: Sequence[int]) -> None:
+        """Count the numbers of many rows, which come by columns."""
         for place, numbers in self.numbers.items():
-            column = [row[place] for row in self._rows]
-            numbers.add_all(column, self._lines)
+            numbers.add_all(columns[place], lines)
             if place in self._rain:
-                self._rain[place].extend(column)
-        self._rows, self._lines = [], []
+                self._rain[place].extend(columns[place])
 
     def check(self, names: Sequence[str], step_s: float | None, report: Report) -> None:
         """Point out what is physically wrong; `names` are those of the columns in the file."""
-        self._count()
         for place, numbers in self.numbers.items():
             where = f"column {names[place]}"
             if numbers.missing:

@@ -62,8 +62,9 @@ HYDROFABRIC_DATA_ID.
 
 ## What is not read
 
-Parquet (of t-route, of ngen-cal) and the logs of ngen-cal are GENERIC: say what they cover with
-`--domain`.
+Parquet of others than t-route and ngen-cal is GENERIC: say what it covers with `--domain`. Without
+`headrace[parquet]` all Parquet is, with a note that says so. Logs (`*.log`) may stand beside data.
+NGEN_CAL_OUTPUT is written from the source of ngen-cal: the output of a real run was not at hand.
 
 ## A format of your own
 

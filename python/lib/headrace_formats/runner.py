@@ -31,6 +31,7 @@ _ENVIRONMENT: Final = {
     "HDF5_USE_FILE_LOCKING": "FALSE",  # read-only stores refuse locks
     "OPENBLAS_NUM_THREADS": "1",  # each of its threads takes address space from the limit
     "OMP_NUM_THREADS": "1",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",  # the others take much of it at once
 }
 
 

@@ -61,11 +61,12 @@ def _by_rows(rows: Iterator[list[str]], header: list[str], report: Report) -> Fi
     """An element, its type and a time in each row."""
     stamps: dict[str, list[Instant]] = {}
     flow = Numbers()
-    for row in timed_rows(rows, header, 2, report, text=frozenset((0, 1))):
-        id_, kind = row.texts
-        stamps.setdefault(f"{kind}-{id_}" if kind else id_, []).append(row.time)
-        if row.values[0] != _MISSING:
-            flow.add(row.values[0], row.line)
+    for some in timed_rows(rows, header, 2, report, text=(0, 1)):
+        for id_, kind, time in zip(*some.texts, some.times, strict=True):
+            stamps.setdefault(f"{kind}-{id_}" if kind else id_, []).append(time)
+        for number, line in zip(some.numbers[0], some.lines, strict=True):
+            if number != _MISSING:
+                flow.add(number, line)
     _check_flow(flow, report)
     names = [name for name in header[3:] if name]
     return series_by_id(stamps, names, Index.ELEMENT_ID, "column current_time", report)

@@ -18,19 +18,31 @@ from headrace_model.dataset import Category
 from headrace_model.domain import Index
 
 _USGS: Final = re.compile(r"\d{8,15}", re.ASCII)
+_BEGINS_AS_TIME: Final = re.compile(rb'\s*"?\d')
 _TIME: Final = re.compile(r"time|date", re.IGNORECASE)
 
 
 def _sniff(head: bytes) -> bool:
+    """A header that names a time, and a row of as many cells with something like a time.
+
+    Prose may begin with a comma and the word time; rows like that do not follow.
+    """
     line = first_line(head)
-    return "," in line and line[0] not in "{[" and bool(_TIME.search(line))
+    if "," not in line or line[0] in "{[":
+        return False
+    names = line.split(",")
+    at = next((place for place, name in enumerate(names) if _TIME.search(name)), None)
+    if at is None:
+        return False
+    rows = (row.split(b",") for row in head.splitlines()[1:])
+    return any(len(row) == len(names) and _BEGINS_AS_TIME.match(row[at]) for row in rows)
 
 
 def _read(path: Path, report: Report) -> FileDomain:
     with opened_rows(path) as rows:
         header = [name.strip() for name in next(rows, [])]
         at = _time_column(header, report)
-        stamps = [row.time for row in timed_rows(rows, header, at, report)]
+        stamps = [time for some in timed_rows(rows, header, at, report) for time in some.times]
     columns = [name for place, name in enumerate(header) if place != at]
     ids: dict[Index, frozenset[str]] = {}
     if all(_USGS.fullmatch(name) for name in columns):
