@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from headrace_derivations.registry import all_derivations
 from headrace_formats.page import describe_page
 from headrace_local.layout import SERVICES
 from headrace_model.cause import MEANINGS, NOT_THE_JOBS_FAULT, RETRYABLE, Cause, next_step
@@ -99,6 +100,16 @@ def people_page(page: str) -> str:
     return _between(page, "people.md", "matrix", "\n".join(lines))
 
 
+def data_page(page: str) -> str:
+    """docs/data.md with the table of derivations between its marks."""
+    lines = ["| derivation | what it makes | formats |", "|---|---|---|"]
+    for each in all_derivations():
+        recipe = each.recipe
+        formats = ", ".join(sorted({format_ for _, format_ in recipe.makes}))
+        lines.append(f"| {recipe.name} | {recipe.summary} | {formats} |")
+    return _between(page, "data.md", "derivations", "\n".join(lines))
+
+
 def operate_page(page: str) -> str:
     """docs/operate.md with the tables of causes and alerts between their marks."""
     lines = ["| cause | what happened | what to do | retried |", "|---|---|---|---|"]
@@ -140,8 +151,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if stale")
     check = parser.parse_args().check
-    design, people, operate = (DOCS / f"{name}.md" for name in ("design", "people", "operate"))
+    names = ("data", "design", "people", "operate")
+    data, design, people, operate = (DOCS / f"{name}.md" for name in names)
     pages = {
+        data: data_page(data.read_text()),
         design: design_page(design.read_text()),
         people: people_page(people.read_text()),
         operate: operate_page(operate.read_text()),

@@ -15,7 +15,7 @@ from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, union
 from headrace_model.errors import Conflict
 from headrace_model.ids import DatasetId, JobId
-from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
+from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement, Shape
 from headrace_model.times import Instant
 from headrace_model.visible import readers_of
 
@@ -109,6 +109,11 @@ def covers(have: Domain, want: Domain, besides: Index | None = None) -> bool:
     )
 
 
+def among(domain: Domain, want: Domain) -> Domain:
+    """What a domain says of the indexes that `want` names."""
+    return Domain.of({index: restriction(domain, index) for index, _ in want.restrictions})
+
+
 def candidates(catalogue: list[Dataset], wanted: Requirement) -> list[Dataset]:
     return [
         each
@@ -132,18 +137,30 @@ def union_exists(catalogue: list[Dataset], wanted: Requirement) -> bool:
     return False
 
 
-@settings(max_examples=600)
-@given(catalogues, domains, st.sampled_from(["CSV", None]), st.randoms(use_true_random=False))
+@settings(max_examples=800)
+@given(
+    catalogues,
+    domains,
+    st.sampled_from(["CSV", None]),
+    st.sampled_from(Shape),
+    st.randoms(use_true_random=False),
+)
 def test_matching_agrees_with_brute_force(
-    catalogue: list[Dataset], want: Domain, format_: str | None, shuffle: random.Random
+    catalogue: list[Dataset],
+    want: Domain,
+    format_: str | None,
+    shape: Shape,
+    shuffle: random.Random,
 ) -> None:
-    wanted = wanting(want, format_)
+    wanted = replace(wanting(want, format_), shape=shape)
     found = matcher(*catalogue).match(wanted, NOW, ADA)
     alone = [each for each in candidates(catalogue, wanted) if covers(each.domain, want)]
+    if shape is Shape.EXACT:
+        alone = [each for each in alone if covers(want, among(each.domain, want))]
     if alone:
         best = min(alone, key=lambda each: (-each.created_ms, each.id))
         assert ids(found) == [best.id]
-    elif union_exists(catalogue, wanted):
+    elif shape is Shape.ANY and union_exists(catalogue, wanted):
         assert_exact_union(found, catalogue, want)
     else:
         assert_true_miss(found, catalogue, wanted)
@@ -175,7 +192,8 @@ def assert_true_miss(found: object, catalogue: list[Dataset], wanted: Requiremen
     for near in found.nearest:
         source = next(each for each in catalogue if each.id == near.dataset)
         lacked = dict(near.lacks)
-        assert lacked or near.format or not wanted.domain.restrictions
+        if wanted.shape is Shape.ANY:
+            assert lacked or near.format or not wanted.domain.restrictions
         for index, asked in wanted.domain.restrictions:
             have = source.domain.get(index)
             assert (index in lacked) == (have is None or not points(asked) <= points(have))

@@ -45,7 +45,7 @@ def _is_time(name: str) -> bool:
 def _read(path: Path, report: Report) -> FileDomain:
     with opened_rows(path) as rows:
         header = [cell.strip() for cell in next(rows, [])]
-        at = _time_column(header)
+        at = time_column(header)
         others = [cell for place, cell in enumerate(header) if place != at]
         columns = Columns(_known(others, report))
         stamps: list[Instant] = []
@@ -64,7 +64,8 @@ def _read(path: Path, report: Report) -> FileDomain:
     return FileDomain(found.variables, found.unknown | {Index.CATCHMENT_ID})
 
 
-def _time_column(header: list[str]) -> int:
+def time_column(header: list[str]) -> int:
+    """The place of the column of times; raises `FormatError` where it is not forcing."""
     found = [place for place, cell in enumerate(header) if _is_time(name_and_unit(cell)[0])]
     if len(found) != 1:
         raise FormatError(f"line 1: {len(found) or 'no'} columns are named time, or not at all")

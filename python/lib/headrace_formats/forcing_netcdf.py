@@ -8,16 +8,18 @@ dimensions.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from headrace_formats.base import Coverage, FileDomain, series_domain
+from headrace_formats.base import Coverage, FileDomain, checked_names, series_domain
 from headrace_formats.delimited import Numbers
 from headrace_formats.errors import FormatError
 from headrace_formats.netcdf import (
     data_variables,
-    ids_of,
     sized,
+    stamps_of,
     text_of,
+    texts_of,
     time_coverage,
     time_name,
 )
@@ -58,6 +60,33 @@ _MOST_CHUNK_BYTES: Final = 64 << 20
 _COMPARED: Final = 10  # catchments whose rain is compared hour by hour
 
 
+@dataclass(frozen=True, slots=True)
+class ForcingLayout:
+    """Where a file has what: its ids in order, the dimension that they run over, the variables
+    over catchments and times, and what the times cover.
+
+    `stamps` are the times one by one.
+    """
+
+    ids: list[str]
+    catchments: str
+    variables: list[str]
+    coverage: Coverage
+    stamps: list[Instant]
+    time: str
+
+
+def forcing_layout(dataset: "Dataset", report: Report) -> ForcingLayout:
+    """Find ids, times and variables; raises `FormatError` where it is no forcing of ngen."""
+    if "ids" not in dataset.variables or len(dataset.variables["ids"].dimensions) != 1:
+        raise FormatError("the variable ids, over one dimension of catchments, is missing")
+    [catchments] = dataset.variables["ids"].dimensions
+    time, coverage, stamps = _times(dataset, catchments, report)
+    names = data_variables(dataset, frozenset((time, catchments)))
+    names = [name for name in names if name != "Time"]
+    return ForcingLayout(texts_of(dataset, "ids"), catchments, names, coverage, stamps, time)
+
+
 def read_forcing(
     dataset: "Dataset", quantities: Mapping[str, Quantity], report: Report
 ) -> FileDomain:
@@ -65,22 +94,18 @@ def read_forcing(
     known = [name for name in quantities if name in dataset.variables]
     if not known:
         raise FormatError(f"it has none of the variables {', '.join(quantities)}")
-    if "ids" not in dataset.variables or len(dataset.variables["ids"].dimensions) != 1:
-        raise FormatError("the variable ids, over one dimension of catchments, is missing")
-    [catchments] = dataset.variables["ids"].dimensions
-    time, coverage, stamps = _times(dataset, catchments, report)
-    names = data_variables(dataset, frozenset((time, catchments)))
-    names = [name for name in names if name != "Time"]
+    layout = forcing_layout(dataset, report)
+    names, catchments = layout.variables, layout.catchments
     for name in sorted(set(known) - set(names)):
-        report.error(f"variable {name}", f"it must run over {catchments} and {time}")
+        report.error(f"variable {name}", f"it must run over {catchments} and {layout.time}")
     found = {name: quantities[name] for name in names if name in quantities}
     for name, quantity in found.items():
         unit = text_of(dataset.variables[name], "units")
         check_unit(f"variable {name}", quantity, unit, report)
-    _check_numbers(dataset, found, catchments, stamps, report)
+    _check_numbers(dataset, found, catchments, layout.stamps, report)
     keys = [quantities[name].name if name in quantities else name for name in names]
-    ids = {Index.CATCHMENT_ID: ids_of(dataset, "ids")}
-    return series_domain(keys, ids, coverage, report)
+    ids = {Index.CATCHMENT_ID: checked_names(layout.ids, "variable ids")}
+    return series_domain(keys, ids, layout.coverage, report)
 
 
 def _times(
@@ -92,7 +117,7 @@ def _times(
         name = time_name(dataset)
         if name is None:
             raise FormatError("it has neither Time(catchment-id, time) nor a time by CF")
-        return name, time_coverage(dataset, name), []
+        return name, time_coverage(dataset, name), stamps_of(dataset, name)
     import numpy as np
 
     rows = np.asarray(sized(variable, "variable Time")[...], dtype=np.float64)

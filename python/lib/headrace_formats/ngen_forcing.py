@@ -72,14 +72,14 @@ _SHIFTS: Final = (-1, 1)
 
 def check_unit(where: str, quantity: Quantity, unit: str, report: Report) -> None:
     """Point out a unit that is given in the file and not the one that ngen takes."""
-    if unit and _spelt_out(unit) != _spelt_out(quantity.unit):
+    if unit and spelt_out(unit) != spelt_out(quantity.unit):
         report.warn(
             where,
             f"its unit is {unit[:40]!r}; ngen takes {quantity.name} in {quantity.unit}",
         )
 
 
-def _spelt_out(unit: str) -> tuple[str, ...]:
+def spelt_out(unit: str) -> tuple[str, ...]:
     """Bring the spellings of a unit together: mm/s, mm s-1, mm s^-1; kg/kg, kg kg-1, 1."""
     text = unit.strip().replace("**", "^").replace("*", " ").replace("·", " ")
     over, _, under = text.partition("/")

@@ -1,27 +1,175 @@
 """Derivations: jobs that Headrace itself starts to make data that another job misses.
 
-The one so far resolves a software environment to a list of exact versions with hashes.
+One resolves a software environment to a list of exact versions with hashes. All others run a
+`Plan`: steps that make one dataset from others. What can be made from what, recipes tell; the
+package `headrace_derivations` has them, with the code that a step runs.
 """
 
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
+from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Index
 from headrace_model.errors import InvalidSpec
-from headrace_model.requirement import Requirement
-from headrace_model.spec import Environment, FileSpec, JobSpec, Limits, OutputSpec
+from headrace_model.ids import DatasetId
+from headrace_model.requirement import Fulfilment, Miss, Requirement
+from headrace_model.resources import Resources
+from headrace_model.spec import Environment, FileSpec, JobSpec, Limits, OutputSpec, ResourceSpec
 
 DERIVATION: Final = "derivation"  # what such a job shows as its kind
+PLAN_FILE: Final = "plan.json"
 _SCRIPT: Final = "pip_lock.py"
 _LINES: Final = "requirements.txt"
-_TIME_MS: Final = 15 * 60_000
+_LOCK_TIME_MS: Final = 15 * 60_000
+_PLAN_TIME_MS: Final = 6 * 3_600_000
+_PLAN_RESOURCES: Final = ResourceSpec(Resources(millicpus=1_000, memory_bytes=2**30))
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One run of a derivation: the data that it reads, by role, and what it is told.
+
+    The name of an input is its role. `parameters` is plain JSON, which the code gets as it is.
+    """
+
+    derivation: str
+    inputs: tuple[Requirement, ...]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a derivation can make: datasets of a category and format in `makes`.
+
+    `steps(wanted)` gives the ways to make a dataset that meets `wanted`, whose format is one of
+    those, the best first; none where it can't. It is pure and cheap, and trusts that each input
+    covers what it asks of it.
+    """
+
+    name: str
+    summary: str
+    makes: tuple[tuple[Category, str], ...]
+    steps: Callable[[Requirement], Iterable[Step]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How `wanted` is made: a step, and for each of its inputs the data or a further plan."""
+
+    wanted: Requirement
+    step: Step
+    sources: "tuple[Plan | Fulfilment, ...]"
+
+    def in_order(self) -> "Iterator[Plan]":
+        """Yield each plan after those that it builds on."""
+        for source in self.sources:
+            if isinstance(source, Plan):
+                yield from source.in_order()
+        yield self
+
+    @property
+    def datasets(self) -> tuple[DatasetId, ...]:
+        """The datasets that are read, each once."""
+        found: dict[DatasetId, None] = {}
+        for each in self.in_order():
+            for source in each.sources:
+                if isinstance(source, Fulfilment):
+                    found.update(dict.fromkeys(source.datasets))
+        return tuple(found)
+
+    @property
+    def cost(self) -> tuple[int, int]:
+        """The number of steps, and of datasets that are read: the lower, the better."""
+        return sum(1 for _ in self.in_order()), len(self.datasets)
+
+    @property
+    def why(self) -> str:
+        """Say what is done, in order: `forcing (from NETCDF_FORCING_CANONICAL)`."""
+        said = []
+        for each in self.in_order():
+            formats = " and ".join(str(need.format) for need in each.step.inputs)
+            said.append(f"{each.step.derivation} from {formats}")
+        return f"no dataset covers it, but it can be derived: {', then '.join(said)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Derivable:
+    """No dataset meets the requirement, but a child job can make one that does.
+
+    `miss` says what is not there; `plan` None: the child resolves a software environment.
+    """
+
+    miss: Miss
+    plan: Plan | None
+
+    @property
+    def why(self) -> str:
+        """Say it for people."""
+        return self.plan.why if self.plan else "it can be resolved by pip"
 
 
 def derivation_key(requirement: Requirement, owner: str) -> str:
     """What names the contents to be made: two jobs of one owner that miss the same share one
     derivation. Never two owners: what it makes belongs to the one who asked first.
     """
-    return f"{owner}:{requirement.format}.{_data_id(requirement)}"
+    said = {
+        "category": requirement.category,
+        "format": requirement.format,
+        "domain": requirement.domain.to_plain(),
+        "shape": requirement.shape,
+    }
+    return f"{owner}:{sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
+
+
+def plan_job(plan: Plan, priority: int) -> JobSpec:
+    """The job that makes what `plan` is for: all steps, one after the other, in one worker.
+
+    Its inputs are the data at the plan's leaves. `python3` is the agent's own interpreter, or in
+    a container that of the worker image, which has this code too.
+    """
+    steps: list[dict[str, Any]] = []
+    inputs: list[Requirement] = []
+    made: dict[int, int] = {}
+    for each in plan.in_order():
+        roles: dict[str, dict[str, int]] = {}
+        for need, source in zip(each.step.inputs, each.sources, strict=True):
+            if isinstance(source, Plan):
+                roles[need.name] = {"step": made[id(source)]}
+            else:
+                roles[need.name] = {"input": len(inputs)}
+                inputs.append(replace(need, name=f"source-{len(inputs)}"))
+        made[id(each)] = len(steps)
+        steps.append(
+            {
+                "derivation": each.step.derivation,
+                "roles": roles,
+                "parameters": each.step.parameters,
+            }
+        )
+    content = json.dumps({"headrace_plan": 1, "steps": steps}, sort_keys=True).encode()
+    folders = [f"{{{each.name}}}" for each in inputs]
+    wanted = plan.wanted
+    return JobSpec(
+        kind="command",
+        name=f"derive-{wanted.format}".lower().replace("_", "-"),
+        command=("python3", "-m", "headrace_derivations", PLAN_FILE, "{output}", *folders),
+        files=(_file(PLAN_FILE, content),),
+        resources=_PLAN_RESOURCES,
+        limits=Limits(time_ms=_PLAN_TIME_MS),
+        priority=priority,
+        inputs=tuple(sorted(inputs, key=lambda each: each.name)),
+        outputs=(
+            OutputSpec(
+                name="derived",
+                category=wanted.category,
+                format=str(wanted.format),
+                domain=wanted.domain,
+            ),
+        ),
+    )
 
 
 def environment_job(
@@ -40,7 +188,7 @@ def environment_job(
             _file(_SCRIPT, script),
             _file(_LINES, "".join(f"{line}\n" for line in environment.pip).encode()),
         ),
-        limits=Limits(time_ms=_TIME_MS),
+        limits=Limits(time_ms=_LOCK_TIME_MS),
         priority=priority,
         outputs=(
             OutputSpec(

@@ -1,12 +1,21 @@
 """What a job needs, and how the need is met or missed."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index, Restriction, check_format, describe_all
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.people import Shares
+
+
+class Shape(StrEnum):
+    """In what shape the data comes that meets a requirement."""
+
+    ANY = "ANY"  # one dataset that covers it, or a union of several, each in a folder of its own
+    ONE = "ONE"  # one dataset that covers it
+    EXACT = "EXACT"  # one dataset that covers it and, on the indexes that it names, no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +29,7 @@ class Requirement:
     category: Category
     format: str | None
     domain: Domain
+    shape: Shape = Shape.ANY
 
     def __post_init__(self) -> None:
         check_name(self.name, "requirement")
@@ -100,7 +110,7 @@ class Near:
         """Name it and its lack: `delaware-run v1 (lacks TIME 1980-01-01 to 1981-01-01)`."""
         lacks = [f"lacks {describe_all(dict(self.lacks))}"] if self.lacks else []
         other = [f"its format is {self.format}"] if self.format else []
-        return f"{self.title} ({', '.join(other + lacks)})"
+        return f"{self.title} ({', '.join(other + lacks) or 'covers it, and more'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +131,7 @@ class Miss:
         text = f"no {wanted.category} dataset "
         if wanted.format:
             text += f"of format {wanted.format} "
-        text += "covers it"
+        text += "covers it" if wanted.shape is not Shape.EXACT else "covers exactly it"
         if self.missing:
             text += f": missing {describe_all(dict(self.missing))}"
         if self.nearest:

@@ -306,6 +306,15 @@ class PromisedView:
 
 
 @dataclass(frozen=True, slots=True)
+class DerivableView:
+    """A child of the job will make what meets a requirement, from these datasets."""
+
+    result: Literal["derivable"]
+    datasets: tuple[Reference, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NearView:
     """A dataset that comes close, and what it lacks."""
 

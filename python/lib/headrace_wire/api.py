@@ -78,7 +78,8 @@ class JobView:
 
     `peak_memory`: bytes, the most that a worker of the last ended attempt was seen to use.
     `outputs` holds the dataset (its id) of each output that is sealed. `spec` is the canonical
-    job file; None in lists.
+    job file; None in lists. `children` made data that it missed, for its `parents` such a job made
+    it; both are empty in lists.
     """
 
     id: str
@@ -105,6 +106,8 @@ class JobView:
     peak_memory: int | None = None
     tasks: TasksView | None = None
     spec: Mapping[str, object] | None = None
+    children: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +246,13 @@ def job_view(job: Job, *, spec: bool, tasks: TaskCounts | None = None) -> dict[s
     }
     if tasks is not None:
         view["tasks"] = asdict(tasks)
-    return view | {"spec": json.loads(job.spec)} if spec else view
+    if spec:
+        view |= {
+            "spec": json.loads(job.spec),
+            "children": list(job.children),
+            "parents": list(job.parents),
+        }
+    return view
 
 
 def task_page(

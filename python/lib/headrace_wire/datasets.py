@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from headrace_kinds.derivation import Derivable
 from headrace_model.dataset import Category, Dataset, Item, check_tags
 from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, DatasetId
-from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
+from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement, Shape
 from headrace_model.times import checked_instant, format_instant
 from headrace_model.units import parse_duration
 from headrace_wire.dataschema import says
@@ -79,12 +80,13 @@ class MatchRequest:
     category: Category
     format: str | None = None
     domain: Domain = field(default_factory=Domain)
+    shape: Shape = Shape.ANY
     name: str = "input"
 
     @property
     def requirement(self) -> Requirement:
         """What is to be met; raises `InvalidName`, `InvalidDomain`."""
-        return Requirement(self.name, self.category, self.format, self.domain)
+        return Requirement(self.name, self.category, self.format, self.domain, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +248,7 @@ def item_view(item: Item) -> dict[str, Any]:
     return {"path": item.path, "size_bytes": item.size_bytes, "sha256": item.sha256}
 
 
-def match_view(found: Fulfilment | Promised | Miss, known: Known) -> dict[str, Any]:
+def match_view(found: Fulfilment | Promised | Derivable | Miss, known: Known) -> dict[str, Any]:
     """Write how a requirement would be met, or why not."""
     match found:
         case Fulfilment():
@@ -263,6 +265,13 @@ def match_view(found: Fulfilment | Promised | Miss, known: Known) -> dict[str, A
                 "result": "promised",
                 "job": promise.job,
                 "output": promise.output,
+                "why": found.why,
+            }
+        case Derivable():
+            sources = found.plan.datasets if found.plan else ()
+            return {
+                "result": "derivable",
+                "datasets": [_reference(one, known) for one in sources],
                 "why": found.why,
             }
         case Miss():

@@ -13,7 +13,7 @@ from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
-from headrace_model.requirement import PathInput, Requirement
+from headrace_model.requirement import PathInput, Requirement, Shape
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import (
     DEFAULT_PRIORITY,
@@ -167,22 +167,32 @@ class InputSchema(StrictSchema):
     category = Word(Category)
     format = Text("PRMS_NETCDF", limit=64, check=check_format, about="Without it, any format.")
     domain = Covers(about="What the data must cover.")
+    shape = Word(
+        Shape,
+        about="ANY: one dataset or several, each in a folder of its own; ONE: one dataset; EXACT: "
+        "one that covers no more than the domain. Default ANY.",
+    )
 
     def make(self, read: dict[str, Any]) -> dict[str, Any]:
         if "path" in read:
             if len(read) > 1:
-                raise ValidationError("a path stands alone: no category, format or domain with it")
+                message = "a path stands alone: no category, format, domain or shape with it"
+                raise ValidationError(message)
         elif missing := sorted({"category", "domain"} - set(read)):
             message = "this key is missing; an input has category and domain, or a path alone"
             raise ValidationError({key: [message] for key in missing})
         return read
+
+    def short(self, plain: dict[str, Any]) -> dict[str, Any]:
+        return {key: each for key, each in plain.items() if (key, each) != ("shape", Shape.ANY)}
 
 
 def build_input(name: str, keys: dict[str, Any]) -> Requirement | PathInput:
     """Join an input's name and keys; raises `InvalidName`, `InvalidInput`."""
     if "path" in keys:
         return PathInput(name, keys["path"])
-    return Requirement(name, keys["category"], keys.get("format"), keys["domain"])
+    shape = keys.get("shape", Shape.ANY)
+    return Requirement(name, keys["category"], keys.get("format"), keys["domain"], shape)
 
 
 class OutputSchema(StrictSchema):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace_data.catalogue import Catalogue
-from headrace_data.core.checking import is_derivable
+from headrace_data.core.checking import Matched, is_lock_list
 from headrace_model.dataset import Dataset, DatasetState
 from headrace_model.errors import Conflict, NotFound, Stale
 from headrace_model.ids import DatasetId
@@ -20,7 +20,7 @@ from headrace_model.people import (
     not_shared_with,
     shared_with,
 )
-from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
+from headrace_model.requirement import Requirement
 from headrace_model.visible import Readers, maker_key, reader_keys
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Access:
 
         return find
 
-    async def match(self, wanted: Requirement, user: User) -> Fulfilment | Promised | Miss:
+    async def match(self, wanted: Requirement, user: User) -> Matched:
         """Answer as the data check of a job of this user would: for an admin too by what they
         own or is shared with them. Raises `Forbidden`.
         """
@@ -202,7 +202,7 @@ def keys_for(wanted: Requirement, owner: str, readers: Readers) -> Readers:
     What a lock list names is run: none is taken that the owner's own jobs did not make, whoever
     shares one or may write to the owner's data.
     """
-    return maker_key(owner) if is_derivable(wanted) else readers
+    return maker_key(owner) if is_lock_list(wanted) else readers
 
 
 def _check_reads(user: User) -> None:

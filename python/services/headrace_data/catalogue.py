@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from heapq import merge
 from typing import TYPE_CHECKING
 
+from headrace_data.core.checking import Matched
 from headrace_data.core.matching import Matcher
+from headrace_data.core.planning import sources_of
 from headrace_kinds.base import Expansion, Target
+from headrace_kinds.derivation import Derivable, Plan, Recipe
 from headrace_kinds.registry import kind_named
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Job, Need
-from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement
+from headrace_model.requirement import Fulfilment, Miss, Promise, Requirement
 from headrace_model.status import Status
 from headrace_model.visible import Readers, readers_of
 from headrace_service.logs import logger
@@ -52,6 +55,7 @@ class Catalogue:
     events: "Events"
     target: Target
     sweep_s: float
+    recipes: Sequence[Recipe] = ()  # what can be made of what
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     _matcher: Matcher = field(default_factory=Matcher)
     _datasets: dict[DatasetId, Dataset] = field(default_factory=dict)
@@ -103,20 +107,42 @@ class Catalogue:
             again.cancel()
 
     async def match(
-        self, wanted: Requirement, readers: Readers, for_job: JobId | None = None
-    ) -> Fulfilment | Promised | Miss:
-        """Meet a requirement by what `readers` may see, or tell why not.
+        self,
+        wanted: Requirement,
+        readers: Readers,
+        for_job: JobId | None = None,
+        *,
+        here: bool = False,
+    ) -> Matched:
+        """Meet a requirement by what `readers` may see, or tell why not; `here`: by datasets that
+        are there, without waiting or making any.
 
         Both are checked against Redis first: what was sealed just before is found, what is shared
         no more is not.
         """
         now = await self.jobs.now_ms()
-        found = self._matcher.match(wanted, now, readers, for_job)
+        found = self._matcher.match(wanted, now, readers, for_job, here=here)
         if isinstance(found, Miss) and await self._catch_up(wanted.category, wanted.format):
-            found = self._matcher.match(wanted, now, readers, for_job)
+            found = self._matcher.match(wanted, now, readers, for_job, here=here)
         while isinstance(found, Fulfilment) and await self.hidden(found.datasets, readers):
-            found = self._matcher.match(wanted, now, readers, for_job)
+            found = self._matcher.match(wanted, now, readers, for_job, here=here)
+        if isinstance(found, Miss) and not here:
+            plan = await self._plan(wanted, now, readers)
+            return Derivable(found, plan) if plan else found
         return found
+
+    async def _plan(self, wanted: Requirement, now_ms: int, readers: Readers) -> Plan | None:
+        plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
+        if plan is None:
+            new = [
+                await self._catch_up(category, format_)
+                for category, format_ in sorted(sources_of(wanted, self.recipes))
+            ]
+            if any(new):
+                plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
+        while plan is not None and await self.hidden(plan.datasets, readers):
+            plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
+        return plan
 
     async def hidden(
         self, datasets: Sequence[DatasetId], readers: Readers

@@ -12,15 +12,23 @@ from headrace_data.core.checking import (
     broken,
     decide,
     failed_child,
+    is_lock_list,
     to_derive,
 )
 from headrace_data.core.keys import log_key
-from headrace_kinds.derivation import DERIVATION, derivation_key, environment_job
+from headrace_kinds.derivation import (
+    DERIVATION,
+    Derivable,
+    derivation_key,
+    environment_job,
+    plan_job,
+)
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import JobId, job_id
-from headrace_model.job import Ask, Job, Need, NewJob, first_step
+from headrace_model.job import PROCESS, Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Derivation, Move
-from headrace_model.requirement import Requirement
+from headrace_model.requirement import Miss, Requirement
+from headrace_model.spec import JobSpec
 from headrace_model.status import Status
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.jobfile import dump_text, load_jobtext
@@ -88,18 +96,23 @@ class DataChecks:
     async def _match(self, job: Job) -> list[Matched]:
         wanted = self.catalogue.expand(job).requirements
         readers = await readers_for(self.users, job.owner)
-        return [
-            await self.catalogue.match(each, keys_for(each, job.owner, readers), job.id)
-            for each in wanted
-        ]
+        # A derivation reads what is there: waiting for others it might wait for its own parents.
+        here = job.kind == DERIVATION
+        found: list[Matched] = []
+        for each in wanted:
+            keys = keys_for(each, job.owner, readers)
+            met = await self.catalogue.match(each, keys, job.id, here=here)
+            if isinstance(met, Miss) and is_lock_list(each):
+                met = Derivable(met, None)
+            found.append(met)
+        return found
 
-    def _derivation(self, job: Job, wanted: Requirement, now_ms: int) -> Derivation:
-        """The job that makes a lock list: the parent's owner, priority and backend."""
-        environment = load_jobtext(job.spec).environment
-        if environment is None:
-            raise InvalidInput(f"input {wanted.name}: a {wanted.format} can't be derived")
-        spec = environment_job(environment, wanted, self.lock_script, job.priority)
-        needs = frozenset({Need.COLLECTION})
+    def _derivation(self, job: Job, missed: Derivable, now_ms: int) -> Derivation:
+        """The job that makes missing data: of the parent's owner and priority."""
+        wanted = missed.miss.requirement
+        plan = missed.plan
+        spec = plan_job(plan, job.priority) if plan else self._lock_job(job, wanted)
+        needs = {Need.COLLECTION} | ({Need.DATA_CHECK, Need.STAGING} if spec.inputs else set())
         new = NewJob(
             id=job_id(now_ms, randbits(30)),
             owner=job.owner,
@@ -110,14 +123,20 @@ class DataChecks:
             ask=Ask(
                 resources=spec.resources.amount,
                 paradigm=spec.resources.paradigm,
-                backend=job.ask.backend,
+                backend=PROCESS,
                 time_ms=spec.limits.time_ms,
             ),
-            needs=needs,
+            needs=frozenset(needs),
             parents=(job.id,),
             request_id=job.request_id,
         )
-        return Derivation(derivation_key(wanted, job.owner), new, first_step(needs))
+        return Derivation(derivation_key(wanted, job.owner), new, first_step(new.needs))
+
+    def _lock_job(self, job: Job, wanted: Requirement) -> JobSpec:
+        environment = load_jobtext(job.spec).environment
+        if environment is None:
+            raise InvalidInput(f"input {wanted.name}: a {wanted.format} can't be derived")
+        return environment_job(environment, wanted, self.lock_script, job.priority)
 
     async def _log_tail(self, child: Job) -> str | None:
         """The end of a failed child's error log; None: it may still come."""

@@ -45,6 +45,7 @@ class Collection:
     jobs: "JobStore"
     arrays: "ArrayStore"
     store: ObjectStore
+    derived_ms: int = 0  # how long derived data is kept; 0: for good
 
     async def collect(self, job: Job, term: int) -> Move | None:
         """COMPLETED with seals once every node has collected; None: not yet, or refused.
@@ -59,7 +60,9 @@ class Collection:
             declared = self.catalogue.expand(job).outputs
             fulfilments = decode_fulfilments(job.fulfilments)
             # In a thread: the tasks of an array may have written files by the ten thousand.
-            made = await asyncio.to_thread(manifests, job, declared, facts, fulfilments)
+            made = await asyncio.to_thread(
+                manifests, job, declared, facts, fulfilments, self.derived_ms
+            )
             for manifest in made:
                 await self._check(manifest, facts)
         except Refused as error:

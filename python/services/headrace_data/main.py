@@ -34,6 +34,7 @@ from headrace_data.spool import Spool
 from headrace_data.staging import Manifests, Staging
 from headrace_data.store_sweep import StoreSweep
 from headrace_data.upkeep import Upkeep
+from headrace_derivations.registry import all_derivations
 from headrace_kinds.base import Target
 from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.status import Role
@@ -63,13 +64,19 @@ def build(
     store = make_store(settings)
     manifests = Manifests(store)
     catalogue = Catalogue(
-        datasets, jobs, events or Events(redis), _target(settings), settings.catalogue_sweep_s
+        datasets,
+        jobs,
+        events or Events(redis),
+        _target(settings),
+        settings.catalogue_sweep_s,
+        tuple(each.recipe for each in all_derivations()),
     )
     undo_ms = retention(settings.dataset_undo_days, "dataset_undo_days")
     upkeep = Upkeep(catalogue, datasets, jobs, store, manifests, undo_ms)
     users = UserStore(redis)
     staging = Staging(catalogue, jobs, store, manifests, users)
-    collection = Collection(catalogue, jobs, ArrayStore(redis), store)
+    derived_ms = retention(settings.derived_days, "derived_days")
+    collection = Collection(catalogue, jobs, ArrayStore(redis), store, derived_ms)
     room = Room(settings.state_dir, settings.free_limit_bytes)
     spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes, room)
     script = (files("headrace_data") / "pip_lock_script.py").read_bytes()

@@ -68,6 +68,11 @@ class Settings(CommonSettings):
         "After how many days an archived job is removed from the store, with its logs; 0: never.",
         0.0,
     )
+    derived_days: float = setting(
+        "After how many days a dataset that was derived from others for a job expires: it can be "
+        "made again; 0: never.",
+        30.0,
+    )
     secrets_key_file: str = setting(
         "File (mode 0600) with the keys that secrets are encrypted with; empty: none are kept.", ""
     )

@@ -6,36 +6,30 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits, lineage
+from headrace_client.cli import complete, exits
 from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
+from headrace_client.cli.covers import (
+    category_option,
+    domain_option,
+    format_option,
+    plain_domain,
+)
 from headrace_client.cli.curation import add_curation, show_dataset
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, with_option, write_option
-from headrace_client.cli.show import age, note, pairs, rows, show
+from headrace_client.cli.show import age, note, rows, show
 from headrace_client.cli.transfers import add_transfers, exclude_option, local_files
 from headrace_model.dataset import Category
 from headrace_model.errors import Conflict
 from headrace_model.units import rough_size
-from headrace_wire.yamlfile import parse_yaml
-
-_category = click.option(
-    "--category",
-    type=click.Choice([c.value for c in Category], case_sensitive=False),
-    help="What kind of data it is.",
-)
-_format = click.option("--format", "format_", metavar="FORMAT", help="Default: detected.")
-_domain = click.option(
-    "--domain",
-    metavar="YAML",
-    help="What it covers and the files don't tell: '{HYDROFABRIC_DATA_ID: drb}'.",
-)
 
 
 @click.group(
     cls=Words,
     name="dataset",
     late={
-        "domain": Late("headrace_client.cli.domain:group", "See what files on this disk cover.")
+        "domain": Late("headrace_client.cli.domain:group", "See what files on this disk cover."),
+        "match": Late("headrace_client.cli.match:match", "Tell which data a job would get."),
     },
 )
 def group() -> None:
@@ -48,9 +42,9 @@ def group() -> None:
 
 @group.command(name="create")
 @click.argument("name", metavar="NAME")
-@_category
-@_format
-@_domain
+@category_option
+@format_option
+@domain_option
 @click.option("--description", default="", help="A sentence for people.")
 @click.option("--expires-in", metavar="TIME", help="Delete it after 12h, 30d; default: never.")
 @click.option("--new-version", is_flag=True, help="Make a further version of the name.")
@@ -87,7 +81,7 @@ def create(
         "name": name,
         "category": category.upper(),
         "format": format_,
-        "domain": _plain_domain(domain),
+        "domain": plain_domain(domain),
         "description": description,
         "expires_in": expires_in,
         "version": "new" if new_version else None,
@@ -121,7 +115,7 @@ async def _seal(
 
 
 @group.command(name="list")
-@_category
+@category_option
 @click.option("--format", "format_", default="", metavar="FORMAT", help="Only of this format.")
 @click.option(
     "--state",
@@ -156,7 +150,7 @@ def list_datasets(
     \b
     Example: headrace dataset list --category FORCING --domain '{HYDROFABRIC_DATA_ID: drb}'
     """
-    covers = _plain_domain(domain)
+    covers = plain_domain(domain)
     page = run(
         lambda client: client.datasets.list(
             category=(category or "").upper(),
@@ -215,8 +209,8 @@ def info(name: str, form: str) -> None:
 
 @group.command(name="seal")
 @dataset_argument
-@_format
-@_domain
+@format_option
+@domain_option
 @output_option
 def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
     """Seal a dataset: from then on it never changes, and jobs find it.
@@ -224,7 +218,7 @@ def seal(name: str, format_: str | None, domain: str | None, form: str) -> None:
     \b
     Example: headrace dataset seal drb
     """
-    said = {"format": format_, "domain": _plain_domain(domain)}
+    said = {"format": format_, "domain": plain_domain(domain)}
     known = {k: v for k, v in said.items() if v}
     view = run(lambda client: _seal(client, name, name, known))
     show_dataset(form, view)
@@ -273,37 +267,5 @@ def unshare(name: str, who: tuple[str, ...], form: str) -> None:
     show_dataset(form, run(ask))
 
 
-@group.command(name="match")
-@click.option("--format", "format_", metavar="FORMAT", help="Default: any.")
-@_category
-@_domain
-@output_option
-def match(category: str | None, format_: str | None, domain: str | None, form: str) -> None:
-    """Tell which data would fulfil an input of a job, or what is missing.
-
-    \b
-    Example: headrace dataset match --category FORCING --domain '{TIME: [1979-01-01, 1981-01-01]}'
-    """
-    if category is None:
-        raise click.UsageError(f"--category is missing: one of {', '.join(Category)}")
-    said = {"category": category.upper(), "format": format_, "domain": _plain_domain(domain)}
-    view = run(lambda client: client.datasets.match({k: v for k, v in said.items() if v}))
-    names = ", ".join(f"{d['name']}@{d['version']}" for d in view.get("datasets", ()))
-    near = "\n".join(f"{n['title']}: {n['why']}" for n in view.get("nearest", ()))
-    shown = [
-        ("result", view["result"]),
-        ("datasets", names),
-        ("job", view.get("job")),
-        ("why", view.get("why")),
-        ("nearest", near),
-    ]
-    show(form, view, lambda: pairs(shown))
-
-
-def _plain_domain(text: str | None) -> Any:
-    return None if text is None else parse_yaml(text, what="domain").value
-
-
-group.add_command(lineage.of_dataset)
 add_curation(group)
 add_transfers(group)

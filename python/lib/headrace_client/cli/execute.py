@@ -108,7 +108,7 @@ def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -
 
     The value of --set is YAML, read as if it stood in the file.
     """
-    spec, folder = _load(file, changes, as_json=False)
+    spec, folder = load_file(file, changes, as_json=False)
     return _submit(spec, folder, following, form)
 
 
@@ -123,7 +123,7 @@ def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -
     \b
     Example: headrace exec from_json job.json
     """
-    spec, folder = _load(file, changes, as_json=True)
+    spec, folder = load_file(file, changes, as_json=True)
     return _submit(spec, folder, following, form)
 
 
@@ -137,11 +137,13 @@ def validate(file: str, changes: tuple[str, ...], form: str) -> None:
     \b
     Example: headrace exec validate job.yaml -o yaml
     """
-    spec, _ = _load(file, changes, as_json=False)
+    spec, _ = load_file(file, changes, as_json=False)
     show(form, dump(spec), lambda: write(f"{file} is a valid job file: kind {spec.kind}"))
 
 
-def _load(file: str, changes: Iterable[str], *, as_json: bool) -> tuple[JobSpec, Path]:
+def load_file(
+    file: str, changes: Iterable[str] = (), *, as_json: bool = False
+) -> tuple[JobSpec, Path]:
     """Read a job file, and the small files that it names; gives its folder too."""
     asked = [parse_change(each) for each in changes]
     text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()

@@ -357,6 +357,8 @@ def _info(view: JobView, failed: str, used: UsageView | None) -> None:
             ("nodes", shares),
             ("after", " ".join(view.after)),
             ("repeats", view.origin),
+            ("derived by", " ".join(view.children)),
+            ("derives for", " ".join(view.parents)),
             ("shared", shares_text(view.shared)),
             ("outputs", "\n".join(f"{k}: {v}" for k, v in view.outputs.items())),
         ]

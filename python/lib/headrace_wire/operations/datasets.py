@@ -9,6 +9,7 @@ from headrace_wire.answers import (
     DatasetPage,
     DatasetPatch,
     DatasetView,
+    DerivableView,
     Fulfilled,
     ItemPage,
     ItemView,
@@ -152,7 +153,7 @@ DATASETS: Final = (
     ),
     Operation(
         "POST", f"{ROOT}/datasets:match", "datasets", "Find what would meet a requirement",
-        {200: Content(Fulfilled | PromisedView | Missing)}, Act.SEE_DATASET,
+        {200: Content(Fulfilled | PromisedView | DerivableView | Missing)}, Act.SEE_DATASET,
         body=Content(MatchRequest, example={"category": "FORCING", "domain": _DOMAIN}),
     ),
     Operation(

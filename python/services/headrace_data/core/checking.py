@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace_kinds.command import ENVIRONMENT_FORMAT
+from headrace_kinds.derivation import Derivable
 from headrace_model.dataset import Category
 from headrace_model.ids import JobId
 from headrace_model.job import Job, step_after_data
@@ -11,27 +12,29 @@ from headrace_model.move import Derivation, Move, move_of
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
 from headrace_model.status import Event, Role, Status
 
-Matched = Fulfilment | Promised | Miss
+Matched = Fulfilment | Promised | Derivable | Miss
 DETAIL_CHARACTERS = 2_000
 
 
-def is_derivable(requirement: Requirement) -> bool:
-    """Tell whether a job can make the data: the lock list of a software environment."""
+def is_lock_list(requirement: Requirement) -> bool:
+    """Tell whether it asks for the lock list of a software environment: a job can make that."""
     return requirement.category is Category.CONFIG and requirement.format == ENVIRONMENT_FORMAT
 
 
-def lost(matched: Sequence[Matched]) -> tuple[Miss, ...]:
-    """The misses that nothing can help."""
-    return tuple(
-        each for each in matched if isinstance(each, Miss) and not is_derivable(each.requirement)
-    )
-
-
-def to_derive(job: Job, matched: Sequence[Matched]) -> tuple[Requirement, ...]:
-    """What a derivation has to make before the job can go on; empty while it waits or fails."""
-    if lost(matched) or awaited(matched) or job.status is not Status.AWAITING_DATA_CHECK:
+def to_derive(job: Job, matched: Sequence[Matched]) -> tuple[Derivable, ...]:
+    """What child jobs have to make before the job can go on; empty while it waits or fails."""
+    if _lost(matched) or awaited(matched) or job.status is not Status.AWAITING_DATA_CHECK:
         return ()
-    return tuple(each.requirement for each in matched if isinstance(each, Miss))
+    return _derivable(matched)
+
+
+def _lost(matched: Sequence[Matched]) -> tuple[Miss, ...]:
+    """The misses that nothing can help."""
+    return tuple(each for each in matched if isinstance(each, Miss))
+
+
+def _derivable(matched: Sequence[Matched]) -> tuple[Derivable, ...]:
+    return tuple(each for each in matched if isinstance(each, Derivable))
 
 
 def awaited(matched: Sequence[Matched]) -> frozenset[JobId]:
@@ -45,15 +48,14 @@ def decide(
     """The move of a job in AWAITING_DATA_CHECK, or in AWAITING_DERIVATION when its children
     completed; None: it stays until the jobs close that it waits for.
     """
-    misses = [each for each in matched if isinstance(each, Miss)]
     deriving = job.status is Status.AWAITING_DERIVATION
-    hopeless = misses if deriving else lost(matched)
-    if hopeless:
+    again = [each.miss for each in _derivable(matched)] if deriving else []
+    if hopeless := [*_lost(matched), *again]:
         event = Event.DERIVATION_FAILED if deriving else Event.UNPROVIDEABLE
         return move_of(job, event, Role.DATA, detail=_said(hopeless))
     if awaited(matched):
         return None
-    if misses:
+    if _derivable(matched):
         change = move_of(job, Event.NEEDS_DERIVATION, Role.DATA)
         return replace(change, children=tuple(derivations))
     met = tuple(each for each in matched if isinstance(each, Fulfilment))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from headrace_data.core.describing import merged_domain, merged_format, united_domain
 from headrace_data.core.keys import kept_attempt, output_key
 from headrace_data.errors import DomainMismatch
+from headrace_kinds.derivation import DERIVATION
 from headrace_model.array import OutputPart
 from headrace_model.dataset import Dataset, Item, Manifest, Origin
 from headrace_model.domain import Domain
@@ -38,10 +39,17 @@ def manifests(
     declared: Sequence[OutputSpec],
     facts: Sequence[Fact],
     fulfilments: Sequence[Fulfilment],
+    derived_ms: int = 0,
 ) -> tuple[Manifest, ...]:
-    """One manifest a declared output, the same whenever they are made; raises `Refused`."""
+    """One manifest a declared output, the same whenever they are made; raises `Refused`.
+
+    What was derived from other data can be made again: it is kept for `derived_ms`; 0: for good.
+    """
     sources = tuple(sorted({one for each in fulfilments for one in each.datasets}))
-    return tuple(_manifest(job, output, facts, sources) for output in declared)
+    expires_ms = None
+    if job.kind == DERIVATION and sources and derived_ms:
+        expires_ms = job.entered_ms + derived_ms
+    return tuple(_manifest(job, output, facts, sources, expires_ms) for output in declared)
 
 
 def part_fact(
@@ -65,7 +73,11 @@ def _task_of(item: CollectedItem) -> int:
 
 
 def _manifest(
-    job: Job, output: OutputSpec, facts: Sequence[Fact], sources: tuple[DatasetId, ...]
+    job: Job,
+    output: OutputSpec,
+    facts: Sequence[Fact],
+    sources: tuple[DatasetId, ...],
+    expires_ms: int | None,
 ) -> Manifest:
     parts = [
         _Part(fact.node, found)
@@ -89,6 +101,7 @@ def _manifest(
             domain=merged_domain(output.domain, detected),
             owner=job.owner,
             created_ms=job.entered_ms,
+            expires_ms=expires_ms,
             origin=Origin(job.id, job.attempt),
             output=output.name,
             derived_from=sources,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 
-from headrace_data.core.entry import Entry, Fabrics, covers, held
+from headrace_data.core.entry import Entry, Fabrics, covers, equals, held
 from headrace_data.core.ranked import Ranked
 from headrace_data.core.shelf import MANY_NAMES, Facet, Shelves
 from headrace_model.domain import Continuous, Discrete, Domain, Index, Restriction
@@ -43,10 +43,15 @@ class Search:
     want: Domain
     fabrics: Fabrics
     now_ms: int
+    exact: bool = False  # alone, what covers more than `want` on an index that it names is no use
 
     def usable(self, entry: Entry, besides: Index | None = None) -> bool:
         """Tell whether an entry is not expired and covers `want`, `besides` one index."""
-        return not entry.expired(self.now_ms) and covers(entry, self.want, self.fabrics, besides)
+        if entry.expired(self.now_ms):
+            return False
+        if self.exact and besides is None:
+            return equals(entry, self.want, self.fabrics)
+        return covers(entry, self.want, self.fabrics, besides)
 
     def single(self) -> Entry | None:
         """Return the entry of the lowest rank that covers `want` alone."""

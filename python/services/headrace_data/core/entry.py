@@ -127,3 +127,8 @@ def covers(entry: Entry, want: Domain, fabrics: Fabrics, besides: Index | None =
             if have is None or not contains(have, asked):
                 return False
     return True
+
+
+def equals(entry: Entry, want: Domain, fabrics: Fabrics) -> bool:
+    """Tell whether an entry covers what `want` asks and, on each index that it names, no more."""
+    return all(held(entry, index, want, fabrics) == asked for index, asked in want.restrictions)

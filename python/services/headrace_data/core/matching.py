@@ -4,9 +4,9 @@ Exact set algebra over all SEALED datasets, held in memory by index. The choice 
 datasets alone, never on the order in which they came:
 
 1. one dataset alone, before a union; of several, the one created last, then the highest version,
-   the fewest bytes, the lowest id;
-2. a union of datasets of one format along one index: the fewest parts, then TIME before the other
-   indexes in the order of `Index`;
+   the fewest bytes, the lowest id. Of the shape EXACT, one that covers more is of no use;
+2. for the shape ANY, a union of datasets of one format along one index: the fewest parts, then
+   TIME before the other indexes in the order of `Index`;
 3. the promised output of a live job, alone; of several, that of the oldest job. One that declares
    all that is asked comes first. Then one that may turn out to hold it: an index that an output
    does not declare, and its format if that is GENERIC, are read from its files, so they count as
@@ -16,8 +16,8 @@ Each match is made for somebody: what they may not see is neither taken, nor wai
 as near, nor does a hydrofabric of it tell its ids.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from headrace_data.core.cover import Cover, Search
 from headrace_data.core.entry import (
@@ -31,7 +31,9 @@ from headrace_data.core.entry import (
     promise_entry,
 )
 from headrace_data.core.fabrics import KnownFabrics
+from headrace_data.core.planning import planned
 from headrace_data.core.shelf import Shelf, Shelves
+from headrace_kinds.derivation import Plan, Recipe
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import Domain, Index, Restriction, lacking
 from headrace_model.errors import Conflict
@@ -43,6 +45,7 @@ from headrace_model.requirement import (
     Promise,
     Promised,
     Requirement,
+    Shape,
 )
 from headrace_model.visible import Readers
 
@@ -118,12 +121,14 @@ class Matcher:
         now_ms: int,
         readers: Readers,
         for_job: JobId | None = None,
+        *,
+        here: bool = False,
     ) -> Fulfilment | Promised | Miss:
         """Meet a requirement by what stands under `readers`, the keys of who asks, or tell why
         not. Data that expired by `now_ms` does not exist.
 
         With `for_job`, only jobs older than that one are waited for: two jobs could otherwise
-        wait for each other for ever.
+        wait for each other for ever. `here`: nobody is waited for.
         """
         fabrics = self._fabrics.seen_by(readers)
         asked = _Asked(wanted, expanded(wanted.domain, fabrics), fabrics, now_ms, readers)
@@ -136,9 +141,22 @@ class Matcher:
             return Fulfilment(wanted.name, ids, None, why, (best.title,))
         covers = [cover for search in searches for cover in search.unions()]
         whole = [cover for cover in covers if cover.left is None]
-        if whole:
+        if whole and wanted.shape is Shape.ANY:
             return _union(wanted, min(whole, key=_cover_order))
-        return self._promised_for(asked, for_job) or self._miss(asked, covers)
+        promised = None if here else self._promised_for(asked, for_job)
+        return promised or self._miss(asked, covers)
+
+    def plan(
+        self, wanted: Requirement, now_ms: int, readers: Readers, recipes: Sequence[Recipe]
+    ) -> Plan | None:
+        """Find how to make what a requirement misses, from datasets alone; None: in no way."""
+
+        def have(need: Requirement) -> Fulfilment | None:
+            found = self.match(need, now_ms, readers, here=True)
+            return found if isinstance(found, Fulfilment) else None
+
+        want = expanded(wanted.domain, self._fabrics.seen_by(readers))
+        return planned(replace(wanted, domain=want), recipes, have)
 
     def _promised_for(self, asked: "_Asked", for_job: JobId | None) -> Promised | None:
         declared = asked.searches(self._promises)
@@ -158,9 +176,11 @@ class Matcher:
         # A union that was begun comes closer than any dataset alone: say what is left of it.
         begun = [(cover.over, cover.left) for cover in covers if cover.parts and cover.left]
         missing: tuple[tuple[Index, Restriction], ...]
-        if begun:
+        if any(cover.left is None for cover in covers):
+            missing = ()  # all is there, but not in the shape that is asked
+        elif begun:
             missing = (begun[0],)
-        elif nearest and nearest[0].lacks and nearest[0].format is None:
+        elif nearest and nearest[0].format is None:
             missing = nearest[0].lacks
         else:
             missing = asked.want.restrictions
@@ -217,8 +237,9 @@ class _Asked:
 
     def searches(self, places: _Places, or_format: str | None = None) -> list[Search]:
         """The look through each of the shelves."""
+        exact = self.wanted.shape is Shape.EXACT
         return [
-            Search(shelves, self.want, self.fabrics, self.now_ms)
+            Search(shelves, self.want, self.fabrics, self.now_ms, exact)
             for shelves in self.shelves(places, or_format=or_format)
         ]
 

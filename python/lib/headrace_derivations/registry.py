@@ -1,0 +1,50 @@
+"""The derivations that this Headrace knows, in the order in which they are tried.
+
+Those of third parties (entry points of the group `headrace.derivations`, each a
+`base.Derivation`) come after the built-in ones, by name.
+"""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Final
+
+from headrace_derivations import forcing
+from headrace_derivations.base import GROUP, Derivation, DerivationFailed
+from headrace_model.nearest import did_you_mean
+
+BUILT_IN: Final = (forcing.DERIVATION,)
+
+
+@cache
+def all_derivations() -> tuple[Derivation, ...]:
+    """Return every derivation, in order; raises `DerivationFailed` for a plug-in of no use."""
+    found = list(BUILT_IN)
+    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
+        try:
+            plugin = point.load()
+        except Exception as error:  # a stranger's module may raise anything
+            raise DerivationFailed(
+                f"the derivation plug-in {point.value} can't be loaded: {error!r}",
+                hint="repair or uninstall it",
+            ) from error
+        if not isinstance(plugin, Derivation):
+            raise DerivationFailed(
+                f"the derivation plug-in {point.value} is not a "
+                "headrace_derivations.base.Derivation"
+            )
+        if plugin.recipe.name in {each.recipe.name for each in found}:
+            raise DerivationFailed(
+                f"the derivation plug-in {point.value}: there is a derivation "
+                f"{plugin.recipe.name} already"
+            )
+        found.append(plugin)
+    return tuple(found)
+
+
+def derivation_named(name: str) -> Derivation:
+    """Find a derivation; raises `DerivationFailed` for an unknown one, naming the nearest."""
+    by_name = {each.recipe.name: each for each in all_derivations()}
+    if name not in by_name:
+        near = did_you_mean(name, by_name)
+        raise DerivationFailed(f"{name[:80]!r} is no known derivation; {near}")
+    return by_name[name]
