@@ -102,7 +102,7 @@ class FaultJobs:
         assert [(item["path"], item["sha256"]) for item in items] == [
             ("a.bin", sha256(CONTENT).hexdigest())
         ]
-        made = await self._made_by(job)
+        made = await self.made_by(job)
         assert made == [outputs["copy"]], f"{job} made {made}"
 
     async def history(self, job: str) -> list[Entry]:
@@ -111,7 +111,8 @@ class FaultJobs:
             lines = await redis.command("LRANGE", f"hr:history:{job}", 0, -1)
         return [_entry(json.loads(line)) for line in lines]
 
-    async def _made_by(self, job: str) -> list[str]:
+    async def made_by(self, job: str) -> list[str]:
+        """The datasets that a job made, as Redis holds them."""
         async with self.stack.redis() as redis:
             keys = await redis.command("KEYS", "hr:dataset:*")
             docs = await redis.commands([("HGET", key, "doc") for key in keys])

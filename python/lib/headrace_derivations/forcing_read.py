@@ -20,6 +20,7 @@ from headrace_formats.netcdf import is_netcdf, opened, text_of
 from headrace_formats.ngen_forcing import QUANTITIES
 from headrace_formats.report import Report
 from headrace_formats.series import cover
+from headrace_model.times import Instant
 
 if TYPE_CHECKING:
     from netCDF4 import Dataset
@@ -126,15 +127,16 @@ def _csv(path: Path, catchment: str) -> Series:
         header = [cell.strip() for cell in next(rows, [])]
         at = aorc_csv.time_column(header)
         others = [cell for place, cell in enumerate(header) if place != at]
-        times, numbers = [], []
-        for row in timed_rows(rows, header, at, Report()):
-            times.append(row.time)
-            numbers.append(row.values)
-    table = np.array(numbers, dtype=np.float64).reshape(len(times), len(others))
+        times: list[Instant] = []
+        numbers: list[list[float]] = [[] for _ in others]
+        for some in timed_rows(rows, header, at, Report()):
+            times += some.times
+            for column, more in zip(numbers, some.numbers, strict=True):
+                column += more
     columns: dict[str, Numbers] = {}
-    for place, cell in enumerate(others):
+    for cell, column in zip(others, numbers, strict=True):
         name, unit = name_and_unit(cell)
-        _put(columns, name, unit, table[:, place], f"column {cell}")
+        _put(columns, name, unit, np.array(column, dtype=np.float64), f"column {cell}")
     return Series(catchment, path.name, np.array(times, dtype=np.int64), columns)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits
+from headrace_client.cli import complete, exits, lineage
 from headrace_client.cli.base import Late, Words, dataset_argument, output_option, run
 from headrace_client.cli.covers import (
     category_option,
@@ -267,5 +267,6 @@ def unshare(name: str, who: tuple[str, ...], form: str) -> None:
     show_dataset(form, run(ask))
 
 
+group.add_command(lineage.of_dataset)
 add_curation(group)
 add_transfers(group)
