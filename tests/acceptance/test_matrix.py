@@ -110,6 +110,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "GET /datasets": (Scene(("dataset", "list"), own=True),),
     "POST /datasets:match": (Scene(("dataset", "match", "--category", "FORCING"),
                                    body={"category": "FORCING"}, own=True),),
+    "POST /datasets:sweep": (Scene(("dataset", "sweep", "--dry-run"), body={"dry_run": True}),),
     "GET /datasets/{dataset}": (Scene(("dataset", "info", "{thing}")),),
     "PATCH /datasets/{dataset}": (
         Scene(("dataset", "change", "{thing}", "--description", "x"), body={"description": "x"}),

@@ -183,6 +183,7 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("GET", one, 200, dataset=name)
     asker.ask("DELETE", one, 200, dataset=name)
     asker.ask("GET", "/datasets", 200, query="?state=DELETED")
+    asker.ask("POST", "/datasets:sweep", 200, {"dry_run": True})
     asker.ask("POST", f"{one}:undelete", 200, {}, dataset=name)
     asker.ask("DELETE", one, 204, dataset=name, query="?now=true")
 

@@ -31,11 +31,12 @@ from headrace_data.core.keys import (
 from headrace_data.library import Library
 from headrace_data.staging import Manifests
 from headrace_data.store_sweep import StoreSweep
-from headrace_model.dataset import Category, Dataset, Item, Manifest
+from headrace_model.dataset import Category, Dataset, DatasetState, Item, Manifest
 from headrace_model.domain import Domain
-from headrace_model.errors import Fenced, HeadraceError, Unavailable
+from headrace_model.errors import Conflict, Fenced, HeadraceError, Unavailable
 from headrace_model.ids import DatasetId, JobId, job_id
 from headrace_model.job import Need
+from headrace_model.people import User, UserRole
 from headrace_model.status import Event, Role
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.records import encode_dataset
@@ -434,3 +435,93 @@ async def test_without_redis_nothing_goes(ground: Ground, monkeypatch: pytest.Mo
         with pytest.raises(HeadraceError):
             await ground.walk()
     assert await ground.keys() == stray
+
+
+async def _mess(ground: Ground) -> tuple[set[str], set[str]]:
+    """A store in which all kinds of things lie: what may go, and what stays."""
+    dataset, item = await ground.open()
+    _, manifest = await ground.seal(dataset, item)
+    open_one, more = await ground.open(b"y")
+    gone, half, buried = of_nobody(), of_nobody(), of_nobody()
+    job, live = await ground.job(Event.CANCEL), await ground.job()
+    unbelieved = replace(half, state=DatasetState.SEALED, sealed_ms=2, manifest_sha256="0" * 64)
+    await ground.store.put_bytes(marker_key(half.id), encode_dataset(unbelieved).encode())
+    goes = await ground.put(
+        upload_key(dataset, digest("replaced")),
+        *(upload_key(gone, digest(word)) for word in "abc"),
+        upload_key(half, digest("x")),
+        output_key(job, 1, "out", digest("x")),
+        tombstone_key(buried.id),
+    ) | {marker_key(half.id)}
+    stays = await ground.put(
+        output_key(live, 1, "out", digest("x")), upload_key(open_one, digest("replaced"))
+    ) | {item.key, manifest, more.key}
+    return goes, stays
+
+
+async def _pages(ground: Ground, *, dry_run: bool) -> list[store_sweep.Swept]:
+    found = [await ground.sweep.sweep_page("", dry_run=dry_run)]
+    while (cursor := found[-1].cursor) is not None:
+        found.append(await ground.sweep.sweep_page(cursor, dry_run=dry_run))
+    return found
+
+
+@pytest.mark.parametrize("page", [1, 2, 200])
+async def test_a_dry_run_foresees_what_a_sweep_removes_and_why(
+    any_ground: Ground, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    ground = any_ground
+    monkeypatch.setattr(store_sweep, "_PAGE", page)
+    goes, stays = await _mess(ground)
+    foreseen = [each for one in await _pages(ground, dry_run=True) for each in one.nameless]
+    assert await ground.keys() == goes | stays, "nothing was removed"
+    assert {each.key for each in foreseen} == goes
+    for each in foreseen:
+        assert each.due
+        assert each.size_bytes == len(await ground.store.get_bytes(each.key, 10_000))
+        assert each.key.split("/")[1] in each.why or "its dataset was deleted" in each.why
+    swept = await _pages(ground, dry_run=False)
+    assert {each.key for one in swept for each in one.nameless} == goes
+    assert sum(one.looked_at for one in swept) == len(goes | stays)
+    assert max(one.looked_at for one in swept) <= page
+    assert await ground.keys() == stays
+
+
+async def test_what_is_too_young_is_shown_and_stays(ground: Ground) -> None:
+    ground.sweep.older_than_s = 3600.0
+    goes, stays = await _mess(ground)
+    foreseen = await _pages(ground, dry_run=True)
+    assert {each.key for one in foreseen for each in one.nameless if not each.due} == goes
+    await _pages(ground, dry_run=False)
+    assert await ground.keys() == goes | stays
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_redis_that_knows_less_is_told_and_nothing_goes(
+    ground: Ground, dry_run: bool
+) -> None:
+    goes, stays = await _mess(ground)
+    await ground.store.put_bytes(CATALOGUE, b'{"epoch": "another", "commits": 1}')
+    with pytest.raises(Conflict, match=f"remove the object {CATALOGUE}"):
+        await ground.sweep.sweep_page("", dry_run=dry_run)
+    assert await ground.keys() == goes | stays
+
+
+async def test_admins_alone_sweep_and_a_cursor_is_one_that_was_given(all_: World) -> None:
+    async with all_.data() as data:
+        await all_.store.put_bytes(upload_key(of_nobody(), digest("x")), b"x")
+        refused = await data.api("POST", "/datasets:sweep", json={"dry_run": True})
+        assert (refused.status, refused.code) == (403, "FORBIDDEN")
+        data.user = User("root", UserRole.ADMIN)
+        found, cursor = [], ""
+        while cursor is not None:
+            page = await data.api("POST", "/datasets:sweep", json={"cursor": cursor})
+            assert page.status == 200, page.json
+            found += page.json["nameless"]
+            cursor = page.json["cursor"]
+        assert [(each["size_bytes"], each["due"]) for each in found] == [(1, False)]
+        for bad in ("logs/x", "datasets/../../x", "x" * 200):
+            answer = await data.api("POST", "/datasets:sweep", json={"cursor": bad})
+            assert answer.status == 422, (bad, answer.json)
+        answer = await data.api("POST", "/datasets:sweep", json={"dryrun": True})
+        assert answer.status == 422

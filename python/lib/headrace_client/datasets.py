@@ -1,7 +1,7 @@
 """Datasets through the client: make, find, describe, seal, share, delete."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from secrets import token_hex
 from typing import Any
@@ -71,6 +71,18 @@ class Datasets(Transfers):
         body = {"name": new_name} if new_name else {}
         view: View = await self._http.json("POST", f"{address_of(name)}:undelete", body=body)
         return view
+
+    async def sweep(self, *, dry_run: bool = False) -> AsyncIterator[View]:
+        """Find what nothing names in the store, for admins; without `dry_run` what is due goes.
+
+        Yields page after page: {looked_at, nameless: [{key, size_bytes, age_s, due, why}]}.
+        """
+        cursor: str | None = ""
+        while cursor is not None:
+            body = {"dry_run": dry_run, "cursor": cursor}
+            page: View = await self._http.json("POST", "/datasets:sweep", body=body)
+            yield page
+            cursor = page["cursor"]
 
     async def share(self, name: str, who: str, level: Level = Level.READ) -> View:
         """Share a dataset with `user:NAME`, `group:NAME` or `everyone`; a repeat is success."""

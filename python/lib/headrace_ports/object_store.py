@@ -48,6 +48,7 @@ class Listed:
     beside ours: what is said of it may be wrong by hours."""
 
     key: str
+    size_bytes: int
     age_s: float
 
 

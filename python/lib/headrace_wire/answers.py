@@ -244,6 +244,26 @@ class DatasetPatch:
 
 
 @dataclass(frozen=True, slots=True)
+class NamelessView:
+    """An object of the store that nothing can name any more; `due`: it is old enough to go."""
+
+    key: str
+    size_bytes: int
+    age_s: float
+    due: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SweptPage:
+    """A page of the store: it is the last one when `cursor` is null."""
+
+    looked_at: int
+    nameless: tuple[NamelessView, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ItemView:
     """A file of a dataset."""
 

@@ -90,6 +90,14 @@ class MatchRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """POST /datasets:sweep, a page of the store from `cursor` on."""
+
+    dry_run: bool = False
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRequest:
     """POST /internal/staging, and the start of the other internal requests: who asks."""
 

@@ -32,6 +32,7 @@ from headrace_data.service import DataService
 from headrace_data.settings import Settings
 from headrace_data.spool import Spool
 from headrace_data.staging import Manifests, Staging
+from headrace_data.store_api import StoreApi
 from headrace_data.store_sweep import StoreSweep
 from headrace_data.upkeep import Upkeep
 from headrace_derivations.registry import all_derivations
@@ -149,6 +150,7 @@ def build(
     )
     refuse_unknown_parameters(app)
     DatasetsApi(library).add_routes(app)
+    StoreApi(service.store_sweep).add_routes(app)
     InternalApi(jobs, datasets, store, staging, collection).add_routes(app)
     key_file = settings.secrets_key_file
     keyring = Keyring.load(Path(key_file)) if key_file else None

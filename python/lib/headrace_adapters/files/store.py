@@ -358,7 +358,8 @@ class DirectoryStore:
                     elif modes.S_ISREG(known.st_mode) and not (
                         name.endswith(_PART) or name == first
                     ):
-                        found.append(Listed("/".join((*at, name)), now - known.st_mtime))
+                        key, age_s = "/".join((*at, name)), now - known.st_mtime
+                        found.append(Listed(key, known.st_size, age_s))
 
         with suppress(FileNotFoundError, NotADirectoryError), self._folder(at) as folder:
             walk(folder, at, after)

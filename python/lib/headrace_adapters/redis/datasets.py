@@ -211,18 +211,19 @@ class DatasetStore:
         (done,) = await self._redis.script("restore_dataset", args)
         return bool(done)
 
-    async def look(self, of: Mapping[DatasetId, JobId | None], term: int) -> Look:
-        """Look at datasets, each with the job whose output it is, for the leading data service.
+    async def look(self, of: Mapping[DatasetId, JobId | None], term: int | None) -> Look:
+        """Look at datasets, each with the job whose output it is; with a `term` for its leader.
 
         Raises `Fenced` for an earlier leader, and where Redis is another one; `InvalidInput` for a
         damaged record.
         """
-        args = {
+        args: dict[str, Any] = {
             "role": Role.DATA,
-            "term": term,
             "datasets": list(of),
             "jobs": [job or "" for job in of.values()],
         }
+        if term is not None:
+            args["term"] = term
         commits, states, statuses = await self._redis.script("look_at_datasets", args)
         try:
             known = [DatasetState(word) if word else None for word in states]

@@ -143,14 +143,14 @@ class Server:
         found = self._client.list_objects(self._bucket, prefix=folder, recursive=True)
         return [each.object_name for each in found if each.object_name]
 
-    def page(self, folder: str, after: str, most: int) -> list[tuple[str, datetime]]:
-        """The next keys that begin with `folder`, and when each was written."""
+    def page(self, folder: str, after: str, most: int) -> list[tuple[str, int, datetime]]:
+        """The next keys that begin with `folder`, with their sizes, and when each was written."""
         found = self._client.list_objects(
             self._bucket, prefix=folder, recursive=True, start_after=after or None
         )
         named = (each for each in found if each.object_name and not each.object_name.endswith("/"))
         return [
-            (each.object_name or "", each.last_modified or datetime.now(UTC))
+            (each.object_name or "", each.size or 0, each.last_modified or datetime.now(UTC))
             for each in islice(named, most)
         ]
 

@@ -195,7 +195,7 @@ class S3Store:
         last = self._full(after) if after else ""
         found = await self._call(lambda: self._server.page(folder, last, most), prefix)
         start, now = len(self._prefix), datetime.now(UTC)
-        return [Listed(name[start:], (now - at).total_seconds()) for name, at in found]
+        return [Listed(name[start:], size, (now - at).total_seconds()) for name, size, at in found]
 
     async def delete(self, prefix: str) -> None:
         """Delete the object `prefix` and all below the folder `prefix`."""

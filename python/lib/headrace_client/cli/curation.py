@@ -8,8 +8,9 @@ import click
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli.base import dataset_argument, output_option, run
+from headrace_client.cli.progress import WaitingLine
 from headrace_client.cli.sharing import shares_text
-from headrace_client.cli.show import pairs, show, write
+from headrace_client.cli.show import note, pairs, rows, show, write
 from headrace_model.units import rough_size
 
 _NEVER = "never"
@@ -17,7 +18,7 @@ _NEVER = "never"
 
 def add_curation(group: click.Group) -> None:
     """Add the commands to the group `dataset`."""
-    for command in (change, remove, delete, undelete):
+    for command in (change, remove, delete, undelete, sweep):
         group.add_command(command)
 
 
@@ -108,6 +109,59 @@ def undelete(name: str, new_name: str | None, form: str) -> None:
     Example: headrace dataset undelete drb@1
     """
     show_dataset(form, run(lambda client: client.datasets.undelete(name, new_name)))
+
+
+@click.command(name="sweep")
+@click.option("--dry-run", is_flag=True, help="Only tell what would go, and why.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option(
+    "--limit",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1, 100_000),
+    help="Show so many.",
+)
+@output_option
+def sweep(dry_run: bool, yes: bool, limit: int, form: str) -> None:
+    """For admins: remove from the store, now, what nothing can name any more.
+
+    Headrace does so by itself; what is too young for that stays, and is shown as such.
+
+    \b
+    Example: headrace dataset sweep --dry-run
+    """
+    if not (dry_run or yes):
+        click.confirm("Remove what nothing names from the store?", abort=True, err=True)
+    found: list[Mapping[str, Any]] = []
+    counts = {"looked_at": 0, "nameless": 0, "due": 0, "due_bytes": 0}
+
+    async def walk(client: AsyncClient) -> None:
+        with WaitingLine() as line:
+            async for page in client.datasets.sweep(dry_run=dry_run):
+                due = [each for each in page["nameless"] if each["due"]]
+                counts["looked_at"] += page["looked_at"]
+                counts["nameless"] += len(page["nameless"])
+                counts["due"] += len(due)
+                counts["due_bytes"] += sum(each["size_bytes"] for each in due)
+                found.extend(page["nameless"][: limit - len(found)])
+                line.say(f"{counts['looked_at']:,} objects looked at, {counts['due']:,} to go")
+
+    run(walk)
+    lines = [
+        (
+            each["key"], rough_size(each["size_bytes"]), f"{each['age_s'] / 3600:.1f}h",
+            "yes" if each["due"] else "too young", each["why"],
+        )
+        for each in found
+    ]  # fmt: skip
+    heads = ("ID", "SIZE", "AGE", "GOES" if dry_run else "GONE", "WHY")
+    show(form, {**counts, "objects": found}, lambda: rows(heads, lines, "nothing is nameless"))
+    what = "would go" if dry_run else "are gone"
+    note(
+        f"{counts['looked_at']:,} objects looked at; {counts['due']:,} with "
+        f"{rough_size(counts['due_bytes'])} {what}"
+        + (f"; --limit shows {limit:,} of them" if counts["nameless"] > len(found) else "")
+    )
 
 
 def show_dataset(form: str, view: Mapping[str, Any]) -> None:

@@ -17,10 +17,17 @@ from headrace_wire.answers import (
     PartView,
     PromisedView,
     SealedView,
+    SweptPage,
     Versions,
 )
 from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest, TakeRequest
-from headrace_wire.datasets import MatchRequest, NewDataset, SealRequest, UndeleteRequest
+from headrace_wire.datasets import (
+    MatchRequest,
+    NewDataset,
+    SealRequest,
+    SweepRequest,
+    UndeleteRequest,
+)
 from headrace_wire.openapi import BYTES, Content, Operation, Parameter
 from headrace_wire.operations.parameters import (
     CURSOR,
@@ -155,6 +162,12 @@ DATASETS: Final = (
         "POST", f"{ROOT}/datasets:match", "datasets", "Find what would meet a requirement",
         {200: Content(Fulfilled | PromisedView | DerivableView | Missing)}, Act.SEE_DATASET,
         body=Content(MatchRequest, example={"category": "FORCING", "domain": _DOMAIN}),
+    ),
+    Operation(
+        "POST", f"{ROOT}/datasets:sweep", "datasets", "Sweep a page of the store, or look at it",
+        {200: Content(SweptPage)}, Act.SWEEP_STORE, errors=(409,),
+        body=Content(SweepRequest, example={"dry_run": True}, required=False),
+        about="Finds what nothing can name any more. Without `dry_run` what is `due` goes.",
     ),
     Operation(
         "GET", _ONE, "datasets", "Show a dataset", _SHOWN, Act.SEE_DATASET,

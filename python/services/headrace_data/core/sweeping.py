@@ -1,4 +1,4 @@
-"""Of which datasets nothing can come any more: what the store holds for them is nobody's."""
+"""Of which datasets nothing can come any more, and why: what lies there for them is nobody's."""
 
 from headrace_model.dataset import DatasetState
 from headrace_model.ids import JobId
@@ -15,3 +15,11 @@ def is_over(state: DatasetState | None, maker: JobId | None, status: Status | No
         return False
     # The ids of uploaded datasets are fresh, and made known before the first byte.
     return maker is None or status is None or status.final
+
+
+def why_over(maker: JobId | None, status: Status | None) -> str:
+    """Say why nothing can come of a dataset that `is_over`."""
+    if maker is None:
+        return "its dataset was deleted"
+    ended = "is archived" if status is None else f"ended as {status}"
+    return f"job {maker} {ended} and did not seal it, or its dataset was deleted"
