@@ -175,6 +175,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     ),
     "GET /groups": (Scene(("groups", "list")),),
     "POST /groups": (Scene(("groups", "create", "{new}"), body={"name": "{new}"}),),
+    "PATCH /groups/{group}": (Scene(("groups", "change", "spares", "--quota", "1TiB"),
+                                    body={"quota": "1TiB"}),),
     "DELETE /groups/{group}": (Scene(("groups", "delete", "{new}", "--yes"),
                                      names={"group": "{new}"}),),
     "PUT /groups/{group}/members/{user}": (Scene(("groups", "add", "spares", "spare")),),

@@ -184,7 +184,8 @@ async def test_a_lost_catalogue_knows_what_was_deleted_and_when_it_goes(all_: Wo
         view = (await data.api("DELETE", "/datasets/drb@2")).json
     await _lose_catalogue(all_)
     async with all_.data(dataset_undo_days=7.0) as data:
-        await wait_until(lambda: _is(data, "drb@1", 200), "the datasets to come back")
+        await wait_until(lambda: _is(data, "drb@1", 200), "the SEALED one to come back")
+        await wait_until(lambda: _deleted(data), "the DELETED one to come back")
         assert (await data.api("GET", "/datasets/drb")).json["version"] == 1
         assert await _deleted(data) == ["drb@2"]
         assert (await data.make("drb", {"a": b"3"}, version="new"))["version"] == 3

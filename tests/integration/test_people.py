@@ -338,3 +338,57 @@ async def test_an_expired_token_is_told_so_and_a_removed_one_is_unknown(desk: De
     await users.revoke_all("zoe")
     _, said = await Somebody(desk, late).call("GET", "/me")
     assert said["detail"] == "this token is not known"
+
+
+# ---- quotas
+
+
+async def test_an_admin_gives_quotas_and_who_has_them_sees_what_is_used(desk: Desk) -> None:
+    admin = await somebody(desk, "root", UserRole.ADMIN)
+    assert (await admin.call("POST", "/groups", {"name": "models"}))[0] == 201
+    eve = await somebody(desk, "eve")
+    bob = await somebody(desk, "bob")
+    for name in ("eve", "bob"):
+        await admin.call("PUT", f"/groups/models/members/{name}")
+    await desk.redis.command("HSET", "hr:stored", "eve", 5, "bob", 7)
+    status, view = await admin.call("PATCH", "/users/eve", {"quota": "10GiB"})
+    assert (status, view["stored_bytes"], view["quota_bytes"]) == (200, 5, 10 * 2**30)
+    status, view = await admin.call("PATCH", "/groups/models", {"quota": "20GiB"})
+    assert (status, view["stored_bytes"], view["quota_bytes"]) == (200, 12, 20 * 2**30)
+    _, me = await eve.call("GET", "/me")
+    assert me["storage"] == [
+        {"who": "user:eve", "stored_bytes": 5, "quota_bytes": 10 * 2**30},
+        {"who": "group:models", "stored_bytes": 12, "quota_bytes": 20 * 2**30},
+    ]
+    _, me = await bob.call("GET", "/me")
+    assert me["storage"][0] == {"who": "user:bob", "stored_bytes": 7}, "there is no quota"
+    _, users = await bob.call("GET", "/users")
+    seen = {each["name"]: each.get("stored_bytes") for each in users["users"]}
+    assert (seen["bob"], seen["eve"], seen["root"]) == (7, None, None), "what others have"
+    carol = await somebody(desk, "carol")
+    _, groups = await carol.call("GET", "/groups")
+    assert "stored_bytes" not in groups["groups"][0]
+    await admin.call("PATCH", "/users/eve", {"quota": "none"})
+    assert (await admin.call("GET", "/users/eve"))[1].get("quota_bytes") is None
+    for who in ("/users/nobody", "/groups/nobody"):
+        assert (await admin.call("PATCH", who, {"quota": "1GiB"}))[0] == 404
+    for bad in ("much", "9000TiB", 5, ""):
+        assert (await admin.call("PATCH", "/users/eve", {"quota": bad}))[0] == 422
+    assert (await eve.call("PATCH", "/users/eve", {"quota": "1TiB"}))[0] == 403
+    assert (await eve.call("PATCH", "/groups/models", {"quota": "1TiB"}))[0] == 403
+
+
+async def test_who_is_over_a_quota_starts_no_job_that_makes_more(desk: Desk) -> None:
+    admin, eve = await somebody(desk, "root", UserRole.ADMIN), await somebody(desk, "eve")
+    await admin.call("PATCH", "/users/eve", {"quota": "1GiB"})
+    await desk.redis.command("HSET", "hr:stored", "eve", 2**30 - 1)
+    makes = {**JOB, "outputs": {"flow": {"format": "GENERIC"}}}
+    assert (await eve.call("POST", "/jobs", makes))[0] == 201, "there is room for something"
+    await desk.redis.command("HSET", "hr:stored", "eve", 2**30)
+    for path in ("/jobs", "/jobs:validate"):
+        status, refused = await eve.call("POST", path, makes)
+        assert (status, refused["code"]) == (409, "OVER_QUOTA")
+        assert refused["detail"] == "eve has 1.0 GiB in datasets, of a quota of 1.0 GiB"
+        assert "delete NAME --now" in refused["hint"]
+    assert (await eve.call("POST", "/jobs", JOB))[0] == 201, "one without outputs goes on"
+    assert (await admin.call("POST", "/jobs", makes))[0] == 201

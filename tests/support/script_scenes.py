@@ -12,6 +12,7 @@ from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.services import ServiceStore
@@ -26,6 +27,7 @@ from headrace_model.job import Ask, Job, Need, NewJob, first_step
 from headrace_model.maintenance import Maintenance
 from headrace_model.move import Derivation, Move, move_of
 from headrace_model.node import Cached, Inventory
+from headrace_model.quota import Quota
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.service import ServiceRefusal, ServiceWish
@@ -104,6 +106,7 @@ class Stage:
         self.maintenance = MaintenanceStore(redis)
         self.resources = ResourcesStore(redis)
         self.services = ServiceStore(redis)
+        self.quotas = QuotaStore(redis)
 
     async def records(self, *jobs: JobId) -> list[Record]:
         return await self.packs.records(jobs)
@@ -341,6 +344,32 @@ async def _put_items(stage: Stage) -> Act:
     await stage.datasets.create(new_dataset(), new_version=False, newest="")
     items = [Item(path, 1, "0" * 64, "key") for path in ("a/b.txt", "c.txt")]
     return lambda: stage.datasets.put_items(new_dataset().id, items, 2)
+
+
+async def _put_items_in_a_quota(stage: Stage) -> Act:
+    await stage.datasets.create(new_dataset(), new_version=False, newest="")
+    items = [Item("a", 1, "0" * 64, "k")]
+    quotas = (Quota("user:ann", 9, ("ann",)), Quota("group:models", 9, ("ann", "bob")))
+    return lambda: stage.datasets.put_items(new_dataset().id, items, 2, quotas)
+
+
+async def _count_datasets(stage: Stage) -> Act:
+    await stage.sealed_dataset()
+    await stage.redis.command("HDEL", f"hr:dataset:{new_dataset().id}", "bytes")
+    return lambda: stage.redis.script(
+        "count_datasets", {"datasets": [new_dataset().id], "last": True}
+    )
+
+
+async def _set_quota(stage: Stage) -> Act:
+    await stage.users.create_user("ann")
+    return lambda: stage.quotas.set("user", "ann", 2**50)
+
+
+async def _set_group_quota(stage: Stage) -> Act:
+    await stage.users.create_group("models")
+    await stage.quotas.set("group", "models", 1)
+    return lambda: stage.quotas.set("group", "models", None)
 
 
 async def _seal_dataset(stage: Stage) -> Act:
@@ -661,6 +690,10 @@ SCENES = {
     "restore_dataset: one that was deleted": Scene(
         "restore_dataset", _restore_deleted, again=(0,)
     ),
+    "put_items: of an owner with quotas": Scene("put_items", _put_items_in_a_quota, again=(0,)),
+    "count_datasets": Scene("count_datasets", _count_datasets, again=(0,)),
+    "set_quota": Scene("set_quota", _set_quota),
+    "set_quota: of a group": Scene("set_quota", _set_group_quota),
     "look_at_datasets": Scene("look_at_datasets", _look_at_datasets),
     "wish_service": Scene("wish_service", _wish_service, again=(0,)),
     "drop_services": Scene("drop_services", _drop_services, again=(0,)),

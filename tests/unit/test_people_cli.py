@@ -24,7 +24,10 @@ PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 TOKEN = "hrt_made"  # noqa: S105 - of nobody
 CREATED = "2026-01-01T00:00:00.000Z"
 ME = {"name": "ann", "role": "admin", "groups": [], "scopes": ["read", "admin"], "expires": None}
-BOB = {"name": "bob", "role": "user", "groups": ["g"], "disabled": False, "created": CREATED}
+BOB = {
+    "name": "bob", "role": "user", "groups": ["g"], "disabled": False, "created": CREATED,
+    "stored_bytes": 3 * 2**29, "quota_bytes": 2 * 2**30,
+}  # fmt: skip
 MADE = {
     "id": "0123456789ab", "user": "bob", "label": "ci", "scopes": ["read"],
     "created": CREATED, "expires": "2026-02-01T00:00:00.000Z", "token": TOKEN,
@@ -296,7 +299,22 @@ class TestUsers:
         assert run_cli(["users", "info", "bob", "-o", "yaml"]) == exits.OK
         assert yaml.safe_load(capsys.readouterr().out) == BOB
         assert run_cli(["groups", "list"]) == exits.OK
-        assert capsys.readouterr().out.split() == ["NAME", "MEMBERS", "g", "bob"]
+        assert capsys.readouterr().out.split() == ["NAME", "STORED", "MEMBERS", "g", "-", "bob"]
+        assert run_cli(["users", "list"]) == exits.OK
+        assert "1.5 GiB of 2.0 GiB" in capsys.readouterr().out
+
+    def test_quotas_are_given_and_taken_away(
+        self, admin: SaidServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        admin.says("PATCH /users/bob", BOB)
+        admin.says("PATCH /groups/g", {"name": "g", "members": [], "stored_bytes": 5})
+        assert run_cli(["users", "change", "bob", "--quota", "2GiB"]) == exits.OK
+        assert run_cli(["groups", "change", "g", "--quota", "none", "-o", "json"]) == exits.OK
+        assert [each.body for each in admin.asked] == [{"quota": "2GiB"}, {"quota": "none"}]
+        for words in (["users", "change", "bob"], ["groups", "change", "g"]):
+            assert run_cli(words) == exits.USAGE
+        assert run_cli(["users", "change", "bob", "--quota", "2"]) == exits.REFUSED
+        assert "has no unit" in capsys.readouterr().err
 
     def test_several_people_join_and_leave_a_group(
         self, admin: SaidServer, capsys: pytest.CaptureFixture[str]
@@ -306,7 +324,8 @@ class TestUsers:
             admin.says(f"PUT /groups/g/members/{name}", status=204)
             admin.says(f"DELETE /groups/g/members/{name}", status=204)
         assert run_cli(["groups", "add", "g", "bob", "eve", "-o", "json"]) == exits.OK
-        assert _said(capsys) == [{"name": "g", "members": []}]
+        nothing = {"stored_bytes": None, "quota_bytes": None}
+        assert _said(capsys) == [{"name": "g", "members": [], **nothing}]
         assert run_cli(["groups", "remove", "g", "bob", "eve"]) == exits.OK
         admin.says("DELETE /groups/g", status=204)
         assert run_cli(["groups", "delete", "g", "--yes"]) == exits.OK

@@ -13,6 +13,7 @@ from headrace_client.http import Http
 from headrace_model.errors import InvalidInput
 from headrace_wire.api import read_view
 from headrace_wire.people import (
+    GroupChange,
     GroupView,
     LoginRequest,
     MeView,
@@ -76,7 +77,7 @@ class People:
         return MadeUser(read_view(UserView, plain), plain.get("password"))
 
     async def change_user(self, name: str, change: UserChange) -> UserView:
-        """Give a user another role, disable or enable them; a repeat is success."""
+        """Give a user another role or quota, disable or enable them; a repeat is success."""
         body = to_plain(change)
         return read_view(UserView, await self._http.json("PATCH", _at("users", name), body=body))
 
@@ -99,6 +100,11 @@ class People:
         """Make a group without members."""
         body = to_plain(NewGroup(name))
         return read_view(GroupView, await self._http.json("POST", "/groups", body=body))
+
+    async def change_group(self, name: str, change: GroupChange) -> GroupView:
+        """Change the quota of a group; a repeat is success."""
+        body = to_plain(change)
+        return read_view(GroupView, await self._http.json("PATCH", _at("groups", name), body=body))
 
     async def delete_group(self, name: str) -> None:
         """Delete a group: what is shared with it is shared with nobody there any more."""

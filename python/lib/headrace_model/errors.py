@@ -8,6 +8,7 @@ HeadraceError
 ├── NotFound                the job, dataset or node is not known
 ├── Conflict                it is known, but its state forbids what was asked
 │   ├── IllegalTransition   the status table has no such edge
+│   ├── OverQuota           a user's or group's quota has no room for it
 │   ├── Stale               decided from an older version; read again and decide anew
 │   └── Fenced              a late leader, attempt, agent or epoch
 ├── NeverFits               no node or pool could ever hold the job
@@ -88,6 +89,12 @@ class IllegalTransition(Conflict):
     def __init__(self, message: str, *, history: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.history = history
+
+
+class OverQuota(Conflict):
+    """A user's or group's quota has no room for it."""
+
+    code = "OVER_QUOTA"
 
 
 class Stale(Conflict):

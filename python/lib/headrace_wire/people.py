@@ -10,6 +10,7 @@ from typing import Final
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, check_name
 from headrace_model.people import Level, Scope, Share, User, UserRole
+from headrace_model.quota import parse_quota
 from headrace_wire.dataschema import says
 from headrace_wire.records import compact
 
@@ -17,6 +18,7 @@ LONGEST_PASSWORD: Final = 1_000
 SHORTEST_PASSWORD: Final = 10
 _LABEL: Final = 100
 _NAMED: Final = says(pattern=f"^{NAME}$")
+_QUOTA: Final = says(examples=["2TiB", "none"])
 _PASSWORD: Final = says(minLength=SHORTEST_PASSWORD, maxLength=LONGEST_PASSWORD)
 
 
@@ -49,6 +51,21 @@ class UserChange:
 
     role: UserRole | None = None
     disabled: bool | None = None
+    quota: str | None = field(default=None, metadata=_QUOTA)
+
+    def __post_init__(self) -> None:
+        if self.quota is not None:
+            parse_quota(self.quota)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """PATCH /groups/{name}: how much its members may have in datasets together, or `none`."""
+
+    quota: str = field(metadata=_QUOTA)
+
+    def __post_init__(self) -> None:
+        parse_quota(self.quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +128,38 @@ class NewSecret:
 
 @dataclass(frozen=True, slots=True)
 class UserView:
-    """A user. `groups` are sorted."""
+    """A user. `groups` are sorted. Admins and they themselves see what is in their datasets, and
+    the quota, if there is one.
+    """
 
     name: str
     role: UserRole
     groups: tuple[str, ...]
     disabled: bool
     created: str
+    stored_bytes: int | None = None
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group and the names of its members."""
+    """A group and the names of its members. Admins and they themselves see what they have in
+    datasets together, and the quota, if there is one.
+    """
 
     name: str
     members: tuple[str, ...]
+    stored_bytes: int | None = None
+    quota_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaView:
+    """What `user:NAME`, or the members of `group:NAME`, have; the quota if there is one."""
+
+    who: str
+    stored_bytes: int
+    quota_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,13 +177,14 @@ class TokenView:
 
 @dataclass(frozen=True, slots=True)
 class MeView:
-    """GET /me: who asks, and with what."""
+    """GET /me: who asks, with what, and what of their and their groups' quotas is used."""
 
     name: str
     role: UserRole
     groups: tuple[str, ...]
     scopes: tuple[Scope, ...]
     expires: str | None
+    storage: tuple[QuotaView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class Batches:
                 sum(len(each.data) for each in fresh),
                 new=sum(each.path not in known for each in fresh),
             )
+            await self._check_quotas(dataset, [items[each.path] for each in fresh], known)
             await to_end(self._keep(dataset, fresh, items))
         return [(items[each.path], each.path in there) for each in files]
 
@@ -72,6 +73,7 @@ class Batches:
             check_open(dataset)
             new = sum(each.path not in known for each in fresh)
             await self.library.check_room(dataset, 0, new=new)
+            await self._check_quotas(dataset, fresh, known)
             size = sum(each.size_bytes for each in fresh)
             if size > TAKE_BYTES and await self.library.store.free_bytes() is None:
                 raise TooLarge(
@@ -97,6 +99,13 @@ class Batches:
                     hint="it was damaged: upload the file again, into a new version",
                 )
         return [BatchFile(each.path, each.sha256, found[each.key]) for each in items]
+
+    async def _check_quotas(
+        self, dataset: Dataset, fresh: Sequence[Item], known: Mapping[str, Item]
+    ) -> None:
+        before = sum(known[each.path].size_bytes for each in fresh if each.path in known)
+        coming = sum(each.size_bytes for each in fresh)
+        await self.library.check_quotas(dataset, coming - before)
 
     async def _keep(
         self, dataset: Dataset, fresh: Sequence[BatchFile], items: dict[str, Item]

@@ -30,6 +30,7 @@ from headrace_wire.datasets import NewDataset, SealRequest
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
+    from headrace_adapters.redis.quotas import QuotaStore
 
 _DETECT_SIDE_BY_SIDE = 2
 _TRIES = 20  # of making a dataset, while others change what its name names
@@ -76,6 +77,7 @@ class Library:
     detect: Detect
     scratch: Path  # for the folders that a seal reads
     bounds: Bounds
+    quotas: "QuotaStore"
     _detecting: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_DETECT_SIDE_BY_SIDE)
     )
@@ -194,7 +196,9 @@ class Library:
             return known, True
         check_open(dataset)
         self.spool.check_size(upload, piece)
-        await self.check_room(dataset, (piece.total or 0) - piece.first, new=known is None)
+        total, before = piece.total or 0, known.size_bytes if known else 0
+        await self.check_room(dataset, total - piece.first, new=known is None)
+        await self.check_quotas(dataset, total - before)
 
         async def keep(file: Arriving | bytes) -> Item:
             key = upload_key(dataset, upload.sha256)
@@ -320,13 +324,19 @@ class Library:
     async def register(self, dataset: Dataset, items: Sequence[Item]) -> None:
         """Add items whose bytes are in the store, all or none.
 
-        Raises `TooLarge` too: `check_room` can't know what others add at the same time.
+        Raises `TooLarge`, `OverQuota` too: nobody knows what others add at the same time.
         """
         most = self.bounds.dataset_items
+        quotas = await self.quotas.of(dataset.owner)
         try:
-            await self.datasets.put_items(dataset.id, items, most)
+            await self.datasets.put_items(dataset.id, items, most, quotas)
         except TooLarge:
             raise _too_many(dataset, most) from None
+
+    async def check_quotas(self, dataset: Dataset, grows_bytes: int) -> None:
+        """Raise `OverQuota` where an owner's quotas have no room, before anything is taken in."""
+        if grows_bytes > 0:
+            await self.quotas.check(dataset.owner, grows_bytes)
 
     async def check_room(self, dataset: Dataset, coming_bytes: int, *, new: int) -> None:
         """Raise `TooLarge`, `Unavailable` where so many new items or bytes find no room."""

@@ -14,6 +14,7 @@ from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
 from headrace_data.access import Access
@@ -118,6 +119,7 @@ def build(
         detect=detect or _detect_folder(),
         scratch=settings.state_dir / "reading",
         bounds=Bounds(settings.dataset_limit_items, settings.free_limit_bytes),
+        quotas=QuotaStore(redis),
     )
 
     async def ready() -> None:

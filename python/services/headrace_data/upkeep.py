@@ -151,6 +151,7 @@ class Upkeep:
                     action="restore",
                     dataset=each.id,
                 )
+        await self.datasets.count()
 
     async def sweep(self) -> None:
         """Repeat what was cut off, and delete what has expired and no job uses."""

@@ -14,6 +14,7 @@ from headrace_adapters.redis.log_replies import LogReplies
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
+from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.sqlite.model import ReadModel
@@ -91,7 +92,10 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     waiters.listen({"job", "share", "pack"}, feed.hear)
     archive = Archive(model, feed, data.pack)
     room = Cached(_room(redis, settings).look, _REMEMBER_S)
-    desk = JobDesk(store, ArrayStore(redis), archive, nodes, bounds, room, waiters, Idempotency)
+    quotas = QuotaStore(redis)
+    desk = JobDesk(
+        store, ArrayStore(redis), archive, nodes, bounds, room, waiters, Idempotency, quotas
+    )
     held = _allocations(redis, archive)
     reader = LogReader(
         LogReplies(redis),
@@ -103,6 +107,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     )
     people = People(
         users,
+        quotas,
         Passwords(),
         new_token,
         login_days=settings.login_days,

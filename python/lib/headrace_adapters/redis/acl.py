@@ -64,10 +64,10 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange hvals"
         ),
-        reads=_words("hr:held:* hr:packs hr:resources"),
+        reads=_words("hr:held:* hr:packs hr:resources hr:stored"),
         writes=_JOB_KEYS | _words(
-            "hr:idempotency:* hr:user:* hr:users hr:groups hr:token:* hr:tokens:* hr:free:* "
-            "hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
+            "hr:idempotency:* hr:user:* hr:users hr:groups hr:quotas hr:token:* hr:tokens:* "
+            "hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
             "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed"
         ),
         # Redis compares the pattern of a PSUBSCRIBE letter by letter, and ours is a random one.
@@ -78,11 +78,11 @@ SERVICES: Final[Mapping[str, Access]] = {
         commands=_ALL | _JOB_COMMANDS | _words(
             "exists del hvals hkeys hlen hexists sadd smembers zscore"
         ),
-        reads=_words("hr:user:* hr:maintenance"),
+        reads=_words("hr:user:* hr:quotas hr:maintenance"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:data hr:restored hr:dataset:* hr:datasets:* hr:names hr:versions "
-            "hr:open hr:items:* hr:unmarked hr:deleted hr:tombstones hr:made:* hr:derivation:* "
-            "hr:secrets:* hr:packs"
+            "hr:open hr:items:* hr:unmarked hr:deleted hr:tombstones hr:stored hr:counted "
+            "hr:made:* hr:derivation:* hr:secrets:* hr:packs"
         ),
     ),
     "scheduler": Access(
@@ -130,12 +130,12 @@ SERVICES: Final[Mapping[str, Access]] = {
 SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     "request": _words("create_job transition share_job save_user remove_group make_token "
                       "revoke_tokens drain_node confirm_node label_node forget_node "
-                      "set_maintenance discard_quarantined"),
+                      "set_maintenance discard_quarantined set_quota"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
         "describe_dataset rename_dataset mark_dataset tidy_job delete_dataset undelete_dataset "
         "tombstone_dataset forget_dataset restore_dataset put_secret archive_jobs forget_pack "
-        "look_at_datasets reconciled"
+        "look_at_datasets reconciled count_datasets"
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),

@@ -7,11 +7,14 @@ from typing import Any
 
 from headrace_adapters.redis.connection import Redis
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
-from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.errors import InvalidInput, NotFound, OverQuota
 from headrace_model.ids import DatasetId, JobId
+from headrace_model.quota import Quota, over_quota
 from headrace_model.status import Role, Status
 from headrace_wire.datasets import read_entry
 from headrace_wire.records import compact, encode_dataset
+
+_COUNTED_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,41 @@ class DatasetStore:
         id_, made = await self._redis.script("create_dataset", args)
         return DatasetId(id_), bool(made)
 
-    async def put_items(self, dataset: DatasetId, items: Iterable[Item], most: int) -> int:
+    async def put_items(
+        self, dataset: DatasetId, items: Iterable[Item], most: int, quotas: Iterable[Quota] = ()
+    ) -> int:
         """Add or replace items of an OPEN dataset, all or none; how many were not there just so.
 
-        Raises `NotFound`, `Conflict` (not OPEN), `TooLarge`: it would have more than `most` items.
+        Raises `NotFound`, `Conflict` (not OPEN), `TooLarge`: it would have more than `most` items,
+        and `OverQuota`: they would pass one of its owner's `quotas`.
         """
-        texts = {each.path: _item_text(each) for each in items}
-        args = {"id": dataset, "items": texts, "most": most}
-        (changed,) = await self._redis.script("put_items", args)
+        args = {
+            "id": dataset,
+            "items": {each.path: _item_text(each) for each in items},
+            "most": most,
+            "quotas": [
+                {"who": each.who, "limit": each.limit_bytes, "owners": list(each.owners)}
+                for each in quotas
+            ],
+        }
+        try:
+            (changed,) = await self._redis.script("put_items", args)
+        except OverQuota as error:
+            who, *numbers = error.message.split()
+            raise over_quota(who, *(int(each) for each in numbers)) from None
         return int(changed)
+
+    async def count(self) -> None:
+        """Have every dataset count for its owner that was made before they were counted."""
+        if await self._redis.command("EXISTS", "hr:counted"):
+            return
+        ids = sorted(await self.ids() | set(await self.deleted()))
+        for start in range(0, len(ids) + 1, _COUNTED_AT_ONCE):
+            args = {
+                "datasets": ids[start : start + _COUNTED_AT_ONCE],
+                "last": start + _COUNTED_AT_ONCE > len(ids),
+            }
+            await self._redis.script("count_datasets", args)
 
     async def remove_item(self, dataset: DatasetId, path: str) -> bool:
         """Remove an item of an OPEN dataset; False: there was none."""

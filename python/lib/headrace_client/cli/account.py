@@ -10,12 +10,13 @@ from yarl import URL
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli.base import asked, output_option, run
+from headrace_client.cli.quota import stored_text
 from headrace_client.cli.show import note, pairs, show
 from headrace_client.cli.typed import password_from
 from headrace_client.connection import Connection, find_server
 from headrace_client.logins import Login, login_at
 from headrace_model.errors import Unauthorized
-from headrace_wire.people import TokenView
+from headrace_wire.people import QuotaView, TokenView
 
 _LOGIN_PATIENCE_S = 5.0  # who typed a password waits: better a sentence than a silent minute
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -103,8 +104,15 @@ def whoami(form: str) -> None:
         ("groups", " ".join(me.groups)),
         ("token for", " ".join(me.scopes)),
         ("until", me.expires),
+        ("stored", "\n".join(_storage(each) for each in me.storage)),
     ]
     show(form, me, lambda: pairs(shown))
+
+
+def _storage(view: QuotaView) -> str:
+    kind, _, group = view.who.partition(":")
+    of_group = f" (members of group {group})" if kind == "group" else ""
+    return stored_text(view) + of_group
 
 
 def _is_private(url: str) -> bool:

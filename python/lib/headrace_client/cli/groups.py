@@ -4,8 +4,9 @@ import click
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Words, output_option, run, run_each
+from headrace_client.cli.quota import quota_option, stored_text
 from headrace_client.cli.show import rows, show, write
-from headrace_wire.people import GroupView
+from headrace_wire.people import GroupChange, GroupView
 
 _names = click.argument("names", metavar="GROUP...", nargs=-1, required=True)
 _group = click.argument("name", metavar="GROUP")
@@ -42,6 +43,25 @@ def create(names: tuple[str, ...], form: str) -> None:
     Example: headrace groups create models
     """
     outcomes = run_each(names, lambda client, name: client.people.create_group(name))
+    if outcomes.done:
+        _show(form, outcomes.done)
+    outcomes.raise_wrong()
+
+
+@group.command(name="change")
+@_names
+@quota_option
+@output_option
+def change(names: tuple[str, ...], quota: str | None, form: str) -> None:
+    """Give groups a quota: what the datasets of all members may hold together.
+
+    \b
+    Example: headrace groups change models --quota 10TiB
+    """
+    if quota is None:
+        raise click.UsageError("nothing is to be changed: say --quota")
+    asked = GroupChange(quota)
+    outcomes = run_each(names, lambda client, name: client.people.change_group(name, asked))
     if outcomes.done:
         _show(form, outcomes.done)
     outcomes.raise_wrong()
@@ -104,5 +124,5 @@ def _show_one(name: str, form: str) -> None:
 
 
 def _show(form: str, groups: tuple[GroupView, ...]) -> None:
-    lines = [(each.name, " ".join(each.members)) for each in groups]
-    show(form, groups, lambda: rows(("NAME", "MEMBERS"), lines, "there is no group"))
+    lines = [(each.name, stored_text(each), " ".join(each.members)) for each in groups]
+    show(form, groups, lambda: rows(("NAME", "STORED", "MEMBERS"), lines, "there is no group"))

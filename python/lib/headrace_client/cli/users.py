@@ -7,6 +7,7 @@ import click
 from headrace_client.api import AsyncClient
 from headrace_client.cli.account import enter
 from headrace_client.cli.base import Outcomes, Words, asked, output_option, run, run_each
+from headrace_client.cli.quota import quota_option, stored_text
 from headrace_client.cli.show import age, note, pairs, plain, rows, show, write
 from headrace_client.cli.typed import note_once, old_password_from, password_from, tell_once
 from headrace_client.connection import find_server
@@ -99,21 +100,26 @@ def info(name: str, form: str) -> None:
         ("groups", " ".join(user.groups)),
         ("state", _state(user)),
         ("created", user.created),
+        ("stored", stored_text(user)),
     ]
     show(form, user, lambda: pairs(shown))
 
 
 @group.command(name="change")
 @_names
-@click.option("--role", type=click.Choice(_ROLES), required=True, help="What they may do.")
+@click.option("--role", type=click.Choice(_ROLES), help="What they may do.")
+@quota_option
 @output_option
-def change(names: tuple[str, ...], role: str, form: str) -> None:
-    """Give users another role.
+def change(names: tuple[str, ...], role: str | None, quota: str | None, form: str) -> None:
+    """Give users another role, or a quota for what they keep in datasets.
 
     \b
     Example: headrace users change bob --role viewer
+             headrace users change bob carol --quota 2TiB
     """
-    _change(names, UserChange(role=UserRole(role)), form)
+    if role is None and quota is None:
+        raise click.UsageError("nothing is to be changed: say --role or --quota")
+    _change(names, UserChange(role=UserRole(role) if role else None, quota=quota), form)
 
 
 @group.command(name="disable")
@@ -184,11 +190,14 @@ def _change(names: tuple[str, ...], change: UserChange, form: str) -> None:
 
 
 def _show_users(form: str, users: tuple[UserView, ...]) -> None:
-    heads = ("NAME", "ROLE", "GROUPS", "STATE", "AGE")
+    heads = ("NAME", "ROLE", "GROUPS", "STATE", "STORED", "AGE")
     lines = [
-        (user.name, user.role.value, " ".join(user.groups), _state(user), age(user.created))
+        (
+            user.name, user.role.value, " ".join(user.groups), _state(user), stored_text(user),
+            age(user.created),
+        )
         for user in users
-    ]
+    ]  # fmt: skip
     show(form, users, lambda: rows(heads, lines, "there is no user"))
 
 

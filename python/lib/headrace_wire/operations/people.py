@@ -14,6 +14,7 @@ from headrace_wire.answers import (
 from headrace_wire.openapi import Content, Operation, Parameter
 from headrace_wire.operations.parameters import ROOT, asked, named
 from headrace_wire.people import (
+    GroupChange,
     GroupView,
     LoginRequest,
     MeView,
@@ -92,7 +93,7 @@ PEOPLE: Final = (
     ),
     _of_user("GET", "Show a user", UserView, act=Act.SEE_PEOPLE, errors=(404,)),
     _of_user(
-        "PATCH", "Change a user's role, or disable or enable them", UserView,
+        "PATCH", "Change a user's role or quota, or disable or enable them", UserView,
         act=Act.MANAGE_PEOPLE, errors=(404, 409),
         body=Content(UserChange, example={"disabled": True}),
     ),
@@ -109,6 +110,11 @@ PEOPLE: Final = (
     Operation(
         "POST", f"{ROOT}/groups", "people", "Make a group", {201: Content(GroupView)},
         Act.MANAGE_PEOPLE, body=Content(NewGroup, example={"name": "hydrology"}), errors=(409,),
+    ),
+    Operation(
+        "PATCH", ROOT + "/groups/{group}", "people", "Change the quota of a group",
+        {200: Content(GroupView)}, Act.MANAGE_PEOPLE, parameters=(_GROUP,), errors=(404,),
+        body=Content(GroupChange, example={"quota": "10TiB"}),
     ),
     Operation(
         "DELETE", ROOT + "/groups/{group}", "people", "Remove a group", _DONE, Act.MANAGE_PEOPLE,

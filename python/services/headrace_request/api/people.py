@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from headrace_model.ids import check_name
-from headrace_model.people import check_token_id, usable_scopes
+from headrace_model.people import User, check_token_id, usable_scopes
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import caller_of, read_json, user_of
 from headrace_request.service.people import People
 from headrace_wire.api import iso
 from headrace_wire.people import (
+    GroupChange,
     GroupView,
     LoginRequest,
     MeView,
@@ -18,6 +19,7 @@ from headrace_wire.people import (
     NewToken,
     NewUser,
     PasswordChange,
+    QuotaView,
     TokenView,
     UserChange,
     UserView,
@@ -52,6 +54,7 @@ class PeopleRoutes:
         app.router.add_put(f"{user}/password", self.set_password)
         app.router.add_get(f"{ROOT}/groups", self.groups)
         app.router.add_post(f"{ROOT}/groups", self.create_group)
+        app.router.add_patch(group, self.change_group)
         app.router.add_delete(group, self.remove_group)
         app.router.add_put(group + "/members/{user}", self.join)
         app.router.add_delete(group + "/members/{user}", self.leave)
@@ -82,13 +85,17 @@ class PeopleRoutes:
             tuple(sorted(user.groups)),
             tuple(sorted(usable_scopes(user))),
             expires,
+            tuple(QuotaView(*each) for each in await self._people.own_storage(user)),
         )
         return web.json_response(to_plain(view))
 
     async def users(self, request: web.Request) -> web.Response:
         """List all users."""
-        found = await self._people.users(user_of(request))
-        return web.json_response({"users": [_user(each) for each in found]})
+        by = user_of(request)
+        found = await self._people.users(by)
+        stored = await self._people.stored(by, found)
+        views = [_user(each, *its) for each, its in zip(found, stored, strict=True)]
+        return web.json_response({"users": views})
 
     async def create_user(self, request: web.Request) -> web.Response:
         """Make a user; a password that was made is in the answer, once."""
@@ -98,16 +105,18 @@ class PeopleRoutes:
 
     async def user(self, request: web.Request) -> web.Response:
         """Show a user."""
-        return web.json_response(
-            _user(await self._people.user(user_of(request), _name(request, "name", "user")))
-        )
+        by = user_of(request)
+        return await self._shown(by, await self._people.user(by, _name(request, "name", "user")))
 
     async def change_user(self, request: web.Request) -> web.Response:
-        """Change a user's role, or disable or enable them."""
+        """Change a user's role or quota, or disable or enable them."""
         asked = from_plain(UserChange, await read_json(request, _BODY_BYTES))
-        name = _name(request, "name", "user")
-        record = await self._people.change_user(user_of(request), name, asked)
-        return web.json_response(_user(record))
+        name, by = _name(request, "name", "user"), user_of(request)
+        return await self._shown(by, await self._people.change_user(by, name, asked))
+
+    async def _shown(self, by: User, record: "UserRecord") -> web.Response:
+        (storage,) = await self._people.stored(by, [record])
+        return web.json_response(_user(record, *storage))
 
     async def set_password(self, request: web.Request) -> web.Response:
         """Set a password; one that was made is in the answer, once."""
@@ -119,8 +128,20 @@ class PeopleRoutes:
 
     async def groups(self, request: web.Request) -> web.Response:
         """List all groups with their members."""
-        found = await self._people.groups(user_of(request))
-        return web.json_response({"groups": [to_plain(GroupView(*each)) for each in found]})
+        views = await self._groups(user_of(request))
+        return web.json_response({"groups": [to_plain(each) for each in views]})
+
+    async def _groups(self, by: User) -> list[GroupView]:
+        found = await self._people.groups(by)
+        return [GroupView(name, members, *storage) for name, members, storage in found]
+
+    async def change_group(self, request: web.Request) -> web.Response:
+        """Change the quota of a group."""
+        asked = from_plain(GroupChange, await read_json(request, _BODY_BYTES))
+        by, name = user_of(request), _name(request, "name", "group")
+        await self._people.change_group(by, name, asked)
+        (view,) = [each for each in await self._groups(by) if each.name == name]
+        return web.json_response(to_plain(view))
 
     async def create_group(self, request: web.Request) -> web.Response:
         """Make a group."""
@@ -183,9 +204,17 @@ def _once(plain: dict[str, Any], status: int) -> web.Response:
     return web.json_response(plain, status=status, headers={"Cache-Control": "no-store"})
 
 
-def _user(record: "UserRecord") -> dict[str, Any]:
+def _user(
+    record: "UserRecord", stored_bytes: int | None = None, quota_bytes: int | None = None
+) -> dict[str, Any]:
     view = UserView(
-        record.name, record.role, record.groups, record.disabled, iso(record.created_ms)
+        record.name,
+        record.role,
+        record.groups,
+        record.disabled,
+        iso(record.created_ms),
+        stored_bytes,
+        quota_bytes,
     )
     return dict(to_plain(view))
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.arrays import ArrayStore
     from headrace_adapters.redis.jobs import Idempotency, JobStore
     from headrace_adapters.redis.nodes import NodeRecord
+    from headrace_adapters.redis.quotas import QuotaStore
 
 _DECISIONS = 20
 T = TypeVar("T")
@@ -83,6 +84,7 @@ class JobDesk:
         room: Cached[Full | None],
         waiters: Waiters,
         once: "type[Idempotency]",
+        quotas: "QuotaStore",
     ) -> None:
         self._store = store
         self._arrays = arrays
@@ -92,6 +94,7 @@ class JobDesk:
         self._room = room
         self._waiters = waiters
         self._once = once
+        self._quotas = quotas
         self._log = logger("request")
 
     async def check(self, plain: Any, user: User) -> JobSpec:
@@ -106,6 +109,9 @@ class JobDesk:
         records, bounds = await asyncio.gather(self._nodes.get(), self._bounds.get())
         nodes = [KnownNode(each.id, each.capacity, each.backends) for each in records]
         refuse_unplaceable(ask_of(spec), nodes, bounds)
+        if spec.outputs:
+            # Not what it will make, which nobody knows: a result is never lost for a quota.
+            await self._quotas.check(user.name, 0)
         return await self._still_to_complete(spec, user) if spec.after else ()
 
     async def _still_to_complete(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:

@@ -1,7 +1,7 @@
 """Users, groups and tokens: what their doors ask, checked and done."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import (
@@ -20,21 +20,34 @@ from headrace_model.people import (
     Standing,
     User,
     check_may,
+    may,
 )
+from headrace_model.quota import Quota, parse_quota
 from headrace_model.units import parse_duration
 from headrace_request.core.throttle import Throttle
 from headrace_request.service.doorman import Caller
 from headrace_request.service.passwords import Passwords, new_password
 from headrace_service.logs import logger
-from headrace_wire.people import LoginRequest, NewToken, NewUser, PasswordChange, UserChange
+from headrace_wire.people import (
+    GroupChange,
+    LoginRequest,
+    NewToken,
+    NewUser,
+    PasswordChange,
+    UserChange,
+)
 
 if TYPE_CHECKING:
+    from headrace_adapters.redis.quotas import QuotaStore
     from headrace_adapters.redis.users import TokenRecord, UserRecord, UserStore
 
 _DAY_MS = 86_400_000
 # Wrong passwords: five at once, then one each 12 s, per name; an address may be a whole institute.
 _NAME_PER_S, _NAME_AT_ONCE = 1 / 12, 5.0
 _ADDRESS_PER_S, _ADDRESS_AT_ONCE = 1.0, 50.0
+
+Storage = tuple[int | None, int | None]
+"""Bytes in datasets, and the quota; of a quota of None there is none."""
 
 
 class People:
@@ -43,6 +56,7 @@ class People:
     def __init__(
         self,
         users: "UserStore",
+        quotas: "QuotaStore",
         passwords: Passwords,
         new_token: Callable[[], str],
         *,
@@ -50,6 +64,7 @@ class People:
         token_days: int,
     ) -> None:
         self._users = users
+        self._quotas = quotas
         self._passwords = passwords
         self._new_token = new_token
         self._login_ms = login_days * _DAY_MS
@@ -129,13 +144,15 @@ class People:
         return await self._users.user(asked.name), made
 
     async def change_user(self, by: User, name: str, asked: UserChange) -> "UserRecord":
-        """Change a user's role, or disable or enable them; raises `NotFound`, `Conflict`."""
+        """Change role or quota, disable or enable; raises `NotFound`, `Conflict`."""
         check_may(by, Act.MANAGE_PEOPLE)
         if asked.role is not None:
             _check_whole(by, "a role is given")
             await self._users.set_role(name, asked.role)
         if asked.disabled is not None:
             await self._users.set_disabled(name, asked.disabled)
+        if asked.quota is not None:
+            await self._quotas.set("user", name, parse_quota(asked.quota))
         self._told(by, "change_user", name)
         return await self._users.user(name)
 
@@ -164,16 +181,54 @@ class People:
         self._told(by, "set_password", name)
         return made
 
+    async def stored(self, by: User, users: Sequence["UserRecord"]) -> list[Storage]:
+        """What users have in datasets, as far as who asks may know."""
+        limits = await self._quotas.limits()
+        stored = await self._quotas.stored(user.name for user in users)
+        told = may(by, Act.MANAGE_PEOPLE)
+        return [
+            (stored[user.name], limits.get(f"user:{user.name}"))
+            if told or user.name == by.name
+            else (None, None)
+            for user in users
+        ]
+
+    async def own_storage(self, by: User) -> list[tuple[str, int, int | None]]:
+        """What somebody has in datasets, of which quota; and the quotas of their groups."""
+        own = f"user:{by.name}"
+        quotas = {quota.who: quota for quota in await self._quotas.of(by.name)}
+        quotas.setdefault(own, Quota(own, -1, (by.name,)))
+        stored = await self._quotas.stored(o for each in quotas.values() for o in each.owners)
+        return [
+            (each.who, sum(stored[o] for o in each.owners), _limit(each))
+            for each in sorted(quotas.values(), key=lambda each: (each.who != own, each.who))
+        ]
+
     # ---- groups
 
-    async def groups(self, by: User) -> list[tuple[str, tuple[str, ...]]]:
-        """All groups with their members; raises `Forbidden`."""
+    async def groups(self, by: User) -> list[tuple[str, tuple[str, ...], Storage]]:
+        """All groups with their members, and what these have, as far as who asks may know it.
+
+        Raises `Forbidden`.
+        """
         check_may(by, Act.SEE_PEOPLE)
-        users = await self._users.users()
-        return [
-            (group, tuple(user.name for user in users if group in user.groups))
-            for group in await self._users.groups()
-        ]
+        users, limits = await self._users.users(), await self._quotas.limits()
+        stored = await self._quotas.stored(user.name for user in users)
+        found = []
+        for group in await self._users.groups():
+            members = tuple(user.name for user in users if group in user.groups)
+            storage: Storage = (None, None)
+            if may(by, Act.MANAGE_PEOPLE) or by.name in members:
+                total = sum(stored[member] for member in members)
+                storage = (total, limits.get(f"group:{group}"))
+            found.append((group, members, storage))
+        return found
+
+    async def change_group(self, by: User, name: str, asked: GroupChange) -> None:
+        """Change the quota of a group; raises `NotFound`."""
+        check_may(by, Act.MANAGE_PEOPLE)
+        await self._quotas.set("group", name, parse_quota(asked.quota))
+        self._told(by, "change_group", name)
 
     async def create_group(self, by: User, name: str) -> None:
         """Make a group; raises `Conflict` for a name that is taken."""
@@ -269,3 +324,7 @@ def _check_whole(by: User, what: str) -> None:
             f"{what} with a token of all scopes only",
             hint="log in (`headrace login`), or use the token of this machine's admin",
         )
+
+
+def _limit(quota: Quota) -> int | None:
+    return None if quota.limit_bytes < 0 else quota.limit_bytes

@@ -3,8 +3,8 @@
 --   name stood for when the doc was decided, '' for none); doc (JSON; its version and time of
 --   creation don't count, the hash has them); once (names the request, absent: nothing does).
 -- Writes: hr:dataset:<id>, hr:names, hr:versions (name → highest version ever, so that a number
---   never comes back with other contents), hr:open (index of OPEN datasets), hr:made:<once> (the
---   id and name, for a day), hr:events, hr:commits.
+--   never comes back with other contents), hr:open (index of OPEN datasets), hr:stored (names the
+--   owner), hr:made:<once> (the id and name, for a day), hr:events, hr:commits.
 -- Reply: {'OK', id, 1 made or 0 there already}; a repeat of the same id, or request, makes nothing,
 --   also where that dataset was deleted since.
 --   Refuses CONFLICT: the name is taken, or an OPEN dataset has it, or the id or the request is
@@ -14,11 +14,13 @@
 --   one before it; an id that was deleted never comes back.
 need(args, {id = 'text', name = 'text', new_version = 'flag', newest = 'text', doc = 'text',
   once = '?text'})
+local held = holding(args.doc)
 local key = 'hr:dataset:' .. args.id
 expect(key, 'hash')
 expect('hr:names', 'hash')
 expect('hr:versions', 'hash')
 expect('hr:open', 'zset')
+expect('hr:stored', 'hash')
 if args.once then expect('hr:made:' .. args.once, 'string') end
 local newest = nil
 if not problem then newest = redis.call('HGET', 'hr:names', args.name) end
@@ -56,6 +58,7 @@ redis.call('HSET', key, 'state', 'OPEN', 'version', text(version), 'name', args.
 redis.call('HSET', 'hr:names', args.name, args.id, args.name .. '@' .. text(version), args.id)
 redis.call('HSET', 'hr:versions', args.name, text(version))
 redis.call('ZADD', 'hr:open', now, args.id)
+count_bytes(args.id, held.owner, 0)
 if args.once then
   redis.call('SET', 'hr:made:' .. args.once, args.id .. ' ' .. args.name, 'PX', '86400000')
 end

@@ -3,14 +3,15 @@
 -- Arguments: epoch; id; name; version; doc; index (hr:datasets:<category>:<format>); purge_ms (until
 --   when it can be undeleted; absent: it is SEALED).
 -- Writes: hr:dataset:<id>, hr:items:<id> (of one that was OPEN), hr:open, hr:deleted, index,
---   hr:names (the name that one had when it was backed up is given back), hr:versions, hr:events,
---   hr:commits.
+--   hr:names (the name that one had when it was backed up is given back), hr:versions, hr:stored,
+--   hr:events, hr:commits.
 -- Reply: {'OK', 1}; {'OK', 0} the catalogue knows it as SEALED or deleted, or knows another dataset
 --   by that name and version.
 -- Invariant: what the catalogue knows is not changed by a marker, but for one that was OPEN when it
 --   was backed up and sealed later.
 need(args, {id = 'text', name = 'text', version = 'number', doc = 'text', index = 'text',
   purge_ms = '?number'})
+local held = holding(args.doc)
 local key, versioned = 'hr:dataset:' .. args.id, args.name .. '@' .. text(args.version)
 expect(key, 'hash')
 expect(args.index, 'set')
@@ -18,6 +19,7 @@ expect('hr:names', 'hash')
 expect('hr:versions', 'hash')
 expect('hr:tombstones', 'zset')
 expect('hr:deleted', 'zset')
+expect('hr:stored', 'hash')
 expect('hr:open', 'zset')
 expect('hr:items:' .. args.id, 'hash')
 if problem then return problem end
@@ -49,6 +51,7 @@ else
     redis.call('HSET', 'hr:names', args.name, args.id)
   end
 end
+count_bytes(args.id, held.owner, held.bytes)
 redis.call('HSET', 'hr:versions', args.name, text(math.max(highest, args.version)))
 hint('kind', 'dataset', 'dataset', args.id, 'state', state)
 commit()

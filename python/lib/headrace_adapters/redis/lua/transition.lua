@@ -6,7 +6,7 @@
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free:<node>, hr:held:<node>,
---   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:untidy,
+--   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:stored, hr:untidy,
 --   hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
@@ -24,6 +24,7 @@ need_each(args.work, {node = 'text', record = 'text'})
 need_each(args.consumes, {node = 'text', field = 'text'})
 need_each(args.children, {key = 'text'})
 need_each(args.seals, {id = 'text', doc = 'text', index = 'text', name = 'text', versioned = 'text'})
+for _, seal in ipairs(args.seals) do seal.held = holding(seal.doc) end
 local id = args.job
 local key, history = 'hr:job:' .. id, 'hr:history:' .. id
 local run = id .. '.' .. text(args.attempt)
@@ -207,6 +208,7 @@ for _, seal in ipairs(args.seals) do
   expect(seal.index, 'set')
   expect('hr:names', 'hash')
   expect('hr:unmarked', 'zset')
+  expect('hr:stored', 'hash')
 end
 -- An attempt collects in AWAITING_COLLECTION; what it put into the store there is sealed, or it
 -- leaves by STOPPING.
@@ -283,6 +285,7 @@ for _, seal in ipairs(args.seals) do
   redis.call('SADD', seal.index, seal.id)
   redis.call('HSET', 'hr:names', seal.name, seal.id, seal.versioned, seal.id)
   redis.call('ZADD', 'hr:unmarked', now, seal.id)
+  count_bytes(seal.id, seal.held.owner, seal.held.bytes)
   hint('kind', 'dataset', 'dataset', seal.id, 'state', 'SEALED')
 end
 history_entry(id, args.entry, version)

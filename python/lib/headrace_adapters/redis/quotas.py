@@ -1,0 +1,59 @@
+"""Quotas in Redis, and how much the datasets of each user hold."""
+
+from collections.abc import Iterable, Mapping
+
+from headrace_adapters.redis.connection import Redis
+from headrace_model.quota import Quota, check_quotas, quotas_of
+
+
+class QuotaStore:
+    """What the services do with quotas in Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def limits(self) -> dict[str, int]:
+        """All quotas: bytes by `user:NAME` or `group:NAME`."""
+        found: Mapping[str, str] = await self._redis.command("HGETALL", "hr:quotas")
+        return {who: int(limit) for who, limit in found.items()}
+
+    async def stored(self, owners: Iterable[str]) -> dict[str, int]:
+        """How many bytes the datasets of some users hold."""
+        names = sorted(set(owners))
+        if not names:
+            return {}
+        found = await self._redis.command("HMGET", "hr:stored", *names)
+        return {name: int(count or 0) for name, count in zip(names, found, strict=True)}
+
+    async def of(self, owner: str) -> tuple[Quota, ...]:
+        """The quotas that bound what an owner may have."""
+        limits = await self.limits()
+        if not limits:
+            return ()
+        mine = await self._groups([owner])
+        if any(f"group:{group}" in limits for group in mine[owner]):
+            # Who has made a dataset is there; nobody else has anything.
+            mine |= await self._groups(await self._redis.command("HKEYS", "hr:stored"))
+        return quotas_of(owner, mine, limits)
+
+    async def check(self, owner: str, coming_bytes: int) -> None:
+        """Raise `OverQuota` where so much more (0: anything) would pass a quota of an owner.
+
+        What others add meanwhile is seen by the script that adds items alone.
+        """
+        if quotas := await self.of(owner):
+            owners = {each for quota in quotas for each in quota.owners}
+            check_quotas(quotas, await self.stored(owners), coming_bytes)
+
+    async def set(self, kind: str, name: str, limit_bytes: int | None) -> None:
+        """Give a `user` or `group` a quota; None: none. Raises `NotFound`."""
+        args: dict[str, str | int] = {"kind": kind, "name": name}
+        if limit_bytes is not None:
+            args["limit"] = limit_bytes
+        await self._redis.script("set_quota", args)
+
+    async def _groups(self, users: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        names = list(users)
+        texts = await self._redis.commands([("HGET", f"hr:user:{n}", "groups") for n in names])
+        pairs = zip(names, texts, strict=True)
+        return {name: tuple((text or "").split()) for name, text in pairs}

@@ -1,0 +1,18 @@
+"""How commands set quotas, and show how much of one is used."""
+
+import click
+
+from headrace_model.units import rough_size
+from headrace_wire.people import GroupView, QuotaView, UserView
+
+quota_option = click.option(
+    "--quota", metavar="SIZE", help="How much their datasets may hold, such as 2TiB; or none."
+)
+
+
+def stored_text(view: UserView | GroupView | QuotaView) -> str:
+    """`1.5 GiB of 2.0 TiB`; nothing where it is not told."""
+    if view.stored_bytes is None:
+        return ""
+    used = rough_size(view.stored_bytes)
+    return used if view.quota_bytes is None else f"{used} of {rough_size(view.quota_bytes)}"
