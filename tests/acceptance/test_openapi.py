@@ -168,7 +168,9 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("GET", f"{one}/items", 200, query="?limit=1", dataset=name)
     asker.ask("GET", "/datasets", 200, query=f"?name={name}&category=&state=SEALED")
     covers = quote(json.dumps(domain))
-    assert asker.ask("GET", "/datasets", 200, query=f"?domain={covers}")["datasets"]
+    assert asker.ask("GET", "/datasets", 200, query=f"?domain={covers}&since=2020-01-01")[
+        "datasets"
+    ]
     asker.ask("POST", "/datasets:match", 200, wanted)
     asker.ask("PATCH", one, 200, {"description": "x", "expires_in": None}, dataset=name)
     asker.ask("PATCH", one, 200, {"tags": ["rain"], "name": f"{name}-wet"}, dataset=name)
@@ -211,6 +213,7 @@ def _people(asker: _Asker) -> None:
     asker.ask("PUT", "/users/{user}/password", 200, {"new": password}, user=name)
     asker.ask("GET", "/groups", 200)
     member = "/groups/{group}/members/{user}"
+    asker.ask("PATCH", "/groups/{group}", 200, {"quota": "10TiB"}, group=group)
     for method in ("PUT", "DELETE"):
         asker.ask(method, member, 204, group=group, user=name)
     asker.ask("DELETE", "/groups/{group}", 204, group=group)

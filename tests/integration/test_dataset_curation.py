@@ -185,6 +185,17 @@ async def test_datasets_are_found_by_what_they_hold_some_of(data: DataHarness) -
         assert answer.status == 422, wrong
 
 
+async def test_datasets_are_found_by_when_they_were_made(data: DataHarness) -> None:
+    first = await data.make("first", {"a": b"1"})
+    second = await data.make("second", {"a": b"1"})
+    assert first["created"] < second["created"]
+    assert await listed(data, f"since={second['created']}") == ["second@1"]
+    assert await listed(data, f"since={first['created']}") == ["second@1", "first@1"]
+    assert await listed(data, "since=2100-01-01") == []
+    wrong = await data.api("GET", "/datasets?since=yesterday")
+    assert (wrong.status, "ISO 8601" in wrong.json["detail"]) == (422, True)
+
+
 async def test_an_item_goes_from_an_open_dataset_and_stays_in_a_sealed_one(
     data: DataHarness,
 ) -> None:

@@ -19,6 +19,7 @@ from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 from headrace_model.people import Act, User
+from headrace_model.times import parse_instant
 from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
 from headrace_service.query import flag
 from headrace_wire.batch import BODY_BYTES, BatchRequest, TakeRequest, decode_batch, encode_batch
@@ -105,6 +106,7 @@ class DatasetsApi:
             owner=query.get("owner", ""),
             name=query.get("name", ""),
             job=query.get("job", ""),
+            since_ms=parse_instant(since) if (since := query.get("since", "")) else 0,
             text=query.get("q", ""),
             domain=_domain(query.get("domain", "")),
         )

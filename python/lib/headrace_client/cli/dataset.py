@@ -124,6 +124,7 @@ async def _seal(
 )
 @click.option("--owner", default="", help="Only this user's.")
 @click.option("--job", default="", help="Only what this job made.")
+@click.option("--since", default="", metavar="TIME", help="Only what was made since 2026-05-01.")
 @click.option(
     "--domain",
     metavar="YAML",
@@ -140,6 +141,7 @@ def list_datasets(
     state: str | None,
     owner: str,
     job: str,
+    since: str,
     domain: str | None,
     query: str,
     limit: int,
@@ -158,6 +160,7 @@ def list_datasets(
             state=(state or "").upper(),
             owner=owner,
             job=job,
+            since=since,
             domain=covers or "",
             q=query,
             limit=limit,

@@ -150,6 +150,7 @@ DATASETS: Final = (
             asked("owner", "Whose"),
             asked("name", "Of this name"),
             asked("job", "Made by this job"),
+            asked("since", "Made at or after this time (ISO 8601)"),
             asked("domain", "With data for some of this at least, as JSON", {
                 "type": "string", "example": '{"TIME": ["1979-01-01", "1980-01-01"]}',
             }),

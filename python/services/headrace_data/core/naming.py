@@ -40,6 +40,7 @@ class Filter:
     owner: str = ""
     name: str = ""
     job: str = ""
+    since_ms: int = 0  # made then, or later
     text: str = ""  # in the name, description or a tag, in whatever case
     domain: Domain = field(default_factory=Domain)  # some of each of its restrictions, at least
 
@@ -51,6 +52,7 @@ class Filter:
             and self.format in ("", dataset.format)
             and self._takes_state(dataset.state)
             and self.owner in ("", dataset.owner)
+            and self.since_ms <= dataset.created_ms
             and self.name in ("", dataset.name)
             and self.job in ("", dataset.origin.job if dataset.origin else None)
             and (
