@@ -19,6 +19,7 @@ from headrace_model.people import UserRole
 from headrace_model.status import Status
 from headrace_wire.batch import BatchFile, encode_batch
 from tests.support.data_service import DataHarness, World
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_blocking")
 
@@ -163,6 +164,26 @@ async def test_a_result_is_never_lost_for_a_quota(
     assert await _stored(quotas) == 5
     with pytest.raises(OverQuota, match="ann has 5 B in datasets, of a quota of 1 B"):
         await quotas.check("ann", 0)
+
+
+async def test_datasets_of_a_version_before_count_too(all_: World, quotas: QuotaStore) -> None:
+    async with all_.data(dataset_undo_days=7.0) as data:
+        ids = [(await data.make(name, {"a": b"12345"}))["id"] for name in ("drb", "gone")]
+        await data.api("DELETE", "/datasets/gone")
+        for name in ("open", "late"):
+            view = await data.api("POST", "/datasets", json={**NEW, "name": name})
+            await data.upload(name, "a", b"123")
+            ids.append(view.json["id"])
+    await all_.redis.command("DEL", "hr:stored", "hr:counted")
+    for id_ in ids:
+        await all_.redis.command("HDEL", f"hr:dataset:{id_}", "bytes", "owner")
+    # An upload that comes before the leader has counted.
+    items = [Item("b", 7, "0" * 64, "k")]
+    await all_.datasets.put_items(DatasetId(ids[-1]), items, 10)
+    assert await _stored(quotas) == 10
+    async with all_.data():
+        await wait_until(lambda: all_.redis.command("EXISTS", "hr:counted"), "all to count")
+        assert await _stored(quotas) == 5 + 5 + 3 + 10
 
 
 @pytest.mark.parametrize("kind", ["user", "group"])

@@ -390,6 +390,9 @@ async def data_alone(ground: Ground, chance: random.Random) -> None:
         assert [item["sha256"] for item in items] == [sha256(content).hexdigest()], made
         if not expires:
             ground.datasets.discard(made)
+            if chance.random() < 0.5:
+                await ground.client.datasets.delete(made)
+                await ground.client.datasets.undelete(made)
             await ground.client.datasets.delete(made, now=True)
     await wait_until(
         lambda: _is_gone(ground, name), f"dataset {name} to be gone", within_s=_ENDED_WITHIN_S

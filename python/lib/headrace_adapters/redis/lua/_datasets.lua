@@ -30,10 +30,12 @@ end
 
 -- The bytes that a dataset has; one from before they were counted is counted now.
 local function bytes_of(id)
-  local at = redis.call('HMGET', 'hr:dataset:' .. id, 'bytes', 'state', 'doc')
-  if at[1] then return tonumber(at[1]) end
-  local doc, bytes = cjson.decode(at[3] or '{}'), 0
-  if at[2] == 'TOMBSTONED' then return 0 end
+  local key = 'hr:dataset:' .. id
+  local counted = redis.call('HGET', key, 'bytes')
+  if counted then return tonumber(counted) end
+  local at = redis.call('HMGET', key, 'state', 'doc')
+  local doc, bytes = cjson.decode(at[2] or '{}'), 0
+  if at[1] == 'TOMBSTONED' then return 0 end
   if doc.sealed_ms then return doc.size_bytes or 0 end
   for _, item in ipairs(redis.call('HVALS', 'hr:items:' .. id)) do bytes = bytes + item_bytes(item) end
   return bytes

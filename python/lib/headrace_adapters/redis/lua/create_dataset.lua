@@ -54,7 +54,7 @@ end
 local closed = closed_for_new_work()
 if closed then return closed end
 redis.call('HSET', key, 'state', 'OPEN', 'version', text(version), 'name', args.name,
-  'doc', args.doc, 'created_ms', text(now), 'changes', '0')
+  'doc', args.doc, 'created_ms', text(now), 'changes', '0', 'owner', held.owner)
 redis.call('HSET', 'hr:names', args.name, args.id, args.name .. '@' .. text(version), args.id)
 redis.call('HSET', 'hr:versions', args.name, text(version))
 redis.call('ZADD', 'hr:open', now, args.id)

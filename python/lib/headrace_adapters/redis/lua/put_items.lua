@@ -17,7 +17,7 @@ expect(key, 'hash')
 expect(items, 'hash')
 expect('hr:stored', 'hash')
 if problem then return problem end
-local at = redis.call('HMGET', key, 'state', 'changes', 'doc')
+local at = redis.call('HMGET', key, 'state', 'changes', 'owner')
 if not at[1] or at[1] == 'DELETED' or at[1] == 'TOMBSTONED' then
   return refuse('NOT_FOUND', 'there is no dataset ' .. args.id)
 end
@@ -49,10 +49,12 @@ if grows > 0 then
     end
   end
 end
-local held, bytes = holding(at[3]), bytes_of(args.id) + grows
+-- A doc may be large, and there are many calls: it is read for a dataset of an older version alone.
+local owner = at[3] or holding(redis.call('HGET', key, 'doc')).owner
+local bytes = bytes_of(args.id) + grows
 for _, path in ipairs(set) do redis.call('HSET', items, path, args.items[path]) end
 for _, path in ipairs(gone) do redis.call('HDEL', items, path) end
 redis.call('HSET', key, 'changes', changes)
-count_bytes(args.id, held.owner, bytes)
+count_bytes(args.id, owner, bytes)
 commit()
 return {'OK', changed}
