@@ -18,7 +18,7 @@ _BASE = (
 )  # fmt: skip
 _MADE_OF = {
     "service": (*_BASE, "docker/main", "pyproject.toml", "python"),
-    "worker-python": (*_BASE, "docker/workers/python"),
+    "worker-python": (*_BASE, "docker/workers/python", "pyproject.toml", "python"),
     "worker-mpi": (*_BASE, "docker/workers/mpi"),
     "redis": (*_BASE, "docker/redis"),
     "object-store": (*_BASE, "docker/object_store"),

@@ -163,6 +163,26 @@ def test_a_job_names_an_image_of_ours_as_on_a_laptop(deployment: Deployment) -> 
     assert said.strip() in ("worker1", "worker2")
 
 
+def test_what_a_job_misses_is_made_in_a_container(deployment: Deployment) -> None:
+    """A day is cut out of two in the worker image, which has the code of derivations."""
+    forcing = deployment.folder / "forcing"
+    forcing.mkdir()
+    rows = [f"2015-12-0{day} {hour:02}:00:00,1.5,280" for day in (1, 2) for hour in range(24)]
+    text = "\n".join(["time,APCP_surface,TMP_2maboveground", *rows]) + "\n"
+    (forcing / "cat-1.csv").write_text(text)
+    deployment.headrace(
+        "dataset", "create", "two-days", "--category", "FORCING", "--upload", str(forcing)
+    )
+    file = deployment.folder / "reads.yaml"
+    file.write_text(
+        "headrace: 1\nkind: command\nname: reads\ncommand: [sh, -c, 'wc -l {forcing}/cat-1.csv']\n"
+        "inputs:\n  forcing: {category: FORCING, format: AORC_CSV, shape: EXACT,"
+        " domain: {TIME: [2015-12-02, 2015-12-03], CATCHMENT_ID: cat-1}}\n"
+    )
+    said = deployment.headrace("exec", "from_file", "--follow", str(file))
+    assert said.split()[0] == "25"
+
+
 def test_a_second_deployment_replaces_nothing(deployment: Deployment) -> None:
     before = deployment.tasks()
     deployment.control("all", "deploy")
