@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import pytest
 
 from headrace_adapters.files.store import DirectoryStore
+from headrace_adapters.sqlite.items import ItemIndex
 from headrace_client import smallfiles, transfers
 from headrace_client.connection import Connection
 from headrace_client.datasets import Datasets
 from headrace_client.http import Http
 from headrace_client.localfiles import LocalFile, files_below, hash_of
-from headrace_data import batches
+from headrace_data import batches, known_items
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.people import User, UserRole
 from headrace_ports.arriving import Arriving
@@ -298,3 +300,31 @@ def _spoil(
         return change(await read(*args))
 
     monkeypatch.setattr(batches.Batches, "get", spoiled)
+
+
+async def test_a_large_file_that_stands_elsewhere_goes_over_no_line(
+    data: DataHarness, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_items, "_LOOK_EVERY_S", 0.05)
+    large = LocalFile(folder / "large", "deep/other-name")
+    async with cut_line(socket_of(data)) as line, client(line.url) as datasets:
+        await datasets.upload("drb", [large])
+        first = await datasets.seal("drb")
+        await datasets.create({**NEW, "name": "second"})
+        index = ItemIndex(data.settings.state_dir / "items.sqlite")
+
+        async def learned() -> bool:
+            return first["id"] in await asyncio.to_thread(index.datasets)
+
+        await wait_until(learned, "the item to be known")
+
+        def never(*_: Any) -> Any:
+            raise AssertionError("its bytes were read to be sent")
+
+        monkeypatch.setattr(transfers, "_read", never)
+        await datasets.upload("second", [replace(large, item="large")])
+        (item,) = [each async for each in datasets.items("second")]
+        assert item["sha256"] == await hash_of(large.path)
+        assert (await data.api("GET", "/datasets/second/items/large")).body == (
+            await asyncio.to_thread(large.path.read_bytes)
+        )

@@ -44,6 +44,7 @@ from headrace_model.errors import (
 
 _PIECE_BYTES = 1 << 20
 _AT_ONCE = 8
+_WORTH_BYTES = 1 << 20  # of smaller files the server does not know where else they are
 _BATCHES_AT_ONCE = 4
 View = Mapping[str, Any]
 Moved = Callable[[str, int, int], None]
@@ -195,11 +196,13 @@ class Transfers:
         size = (await asyncio.to_thread(file.path.stat)).st_size
         address = item_address(name, file.item)
         offset: int | None = None  # the server has to be asked
-        complete = False
+        complete, asked = False, size < _WORTH_BYTES
         async for last in self._http.tries():
             try:
                 if offset is None:
                     offset, complete = await self._kept(address, digest)
+                if offset == 0 and not (complete or asked):
+                    asked, complete = True, await self._taken(address, digest, size)
                 if not complete:
                     rest = _read(file, offset, size, moved)
                     await self._put(address, file, digest, size, offset, rest)
@@ -228,6 +231,15 @@ class Transfers:
                 return int(answer.headers.get("Upload-Offset", "0")), complete
         except (NotFound, Forbidden):  # who may only write begins anew
             return 0, False
+
+    async def _taken(self, address: str, digest: str, size: int) -> bool:
+        """Ask whether the server takes the file from another dataset that one may read."""
+        headers = {"X-Content-SHA256": digest, "Content-Length": "0"}
+        headers["Content-Range"] = f"bytes */{size}"
+        async with self._http.open("PUT", address, headers=headers, takes=(409,)) as answer:
+            if answer.status == 409 and "Upload-Offset" not in answer.headers:
+                raise error_of(409, await answer.json())
+            return answer.status != 409
 
     async def _put(
         self,

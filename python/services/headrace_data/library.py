@@ -15,6 +15,7 @@ from headrace_data.catalogue import Catalogue
 from headrace_data.core.describing import GENERIC, merged_domain, merged_format
 from headrace_data.core.keys import manifest_key, upload_key
 from headrace_data.core.naming import check_new_name
+from headrace_data.known_items import KnownItems
 from headrace_data.spool import Piece, Spool, Upload
 from headrace_data.staging import Manifests
 from headrace_data.upkeep import Upkeep
@@ -25,6 +26,7 @@ from headrace_model.ids import DatasetId, job_id
 from headrace_model.people import Act, User, check_may, check_thing
 from headrace_ports.arriving import Arriving
 from headrace_ports.object_store import ObjectStore
+from headrace_wire.batch import TAKE_BYTES
 from headrace_wire.datasets import NewDataset, SealRequest
 
 if TYPE_CHECKING:
@@ -74,6 +76,7 @@ class Library:
     manifests: Manifests
     upkeep: Upkeep
     spool: Spool
+    known: KnownItems
     detect: Detect
     scratch: Path  # for the folders that a seal reads
     bounds: Bounds
@@ -183,8 +186,9 @@ class Library:
     ) -> tuple[Item | None, bool]:
         """Take the bytes of an item, `file` being its path and SHA-256.
 
-        Returns the item once it is whole, and whether it was there just so already. Errors as
-        `Spool.receive`; `Conflict` where the dataset is not OPEN.
+        Returns the item once it is whole, and whether it was there just so already. Where all is
+        said to have come and has not, it is taken from a dataset that the user may read, if one
+        has it. Errors as `Spool.receive`; `Conflict` where the dataset is not OPEN.
         """
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
@@ -200,6 +204,11 @@ class Library:
         await self.check_room(dataset, total - piece.first, new=known is None)
         await self.check_quotas(dataset, total - before)
 
+        if piece.first == piece.total and await self.spool.offset(upload) < piece.first:
+            taken = await self._take_known(dataset, upload, piece.first, user)
+            if taken is not None:
+                return taken, False
+
         async def keep(file: Arriving | bytes) -> Item:
             key = upload_key(dataset, upload.sha256)
             if isinstance(file, bytes):
@@ -213,6 +222,28 @@ class Library:
             return item
 
         return await self.spool.receive(upload, piece, body, keep), False
+
+    async def _take_known(
+        self, dataset: Dataset, upload: Upload, size: int, user: User
+    ) -> Item | None:
+        """Make an item of a content that stands in another dataset which the user may read, by a
+        copy within the store; None: there is none, and the bytes have to come.
+        """
+        if size > TAKE_BYTES and await self.store.free_bytes() is None:
+            return None  # a server would copy for too long
+        key = upload_key(dataset, upload.sha256)
+        for source, path in await self.known.find(upload.sha256):
+            try:
+                (found,) = await self.those_at(await self.find(source, user), [path])
+                if (found.sha256, found.size_bytes) != (upload.sha256, size):
+                    continue
+                await self.store.copy_many({key: found.key})
+            except (NotFound, Conflict):  # not theirs to see, or deleted meanwhile
+                continue
+            item = Item(upload.path, size, upload.sha256, key)
+            await self.register(dataset, [item])
+            return item
+        return None
 
     async def remove_item(self, name: str, user: User, path: str) -> None:
         """Remove an item of an OPEN dataset; success if there is none."""

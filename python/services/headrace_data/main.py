@@ -17,6 +17,7 @@ from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.users import UserStore
+from headrace_adapters.sqlite.items import ItemIndex
 from headrace_data.access import Access
 from headrace_data.api import DatasetsApi
 from headrace_data.archivist import Archivist, retention
@@ -25,6 +26,7 @@ from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
 from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
+from headrace_data.known_items import KnownItems
 from headrace_data.library import Bounds, Detect, Detected, Library
 from headrace_data.reconciliation import Reconciliation
 from headrace_data.room import Room
@@ -107,6 +109,7 @@ def build(
         sweep_s=settings.sweep_s,
         unfinished_s=settings.store_unfinished_s,
     )
+    known = KnownItems(ItemIndex(settings.state_dir / "items.sqlite"), catalogue, manifests)
     library = Library(
         access=Access(catalogue, datasets),
         catalogue=catalogue,
@@ -116,6 +119,7 @@ def build(
         manifests=manifests,
         upkeep=upkeep,
         spool=spool,
+        known=known,
         detect=detect or _detect_folder(),
         scratch=settings.state_dir / "reading",
         bounds=Bounds(settings.dataset_limit_items, settings.free_limit_bytes),
@@ -160,7 +164,7 @@ def build(
     return Service(
         name="data",
         open=[redis.open, check_store, library.open],
-        loops=[catalogue.run, service.run, keep_spool],
+        loops=[catalogue.run, service.run, keep_spool, known.run],
         app=app,
         listen=settings.listen,
         close=[store.close, redis.close],
