@@ -24,7 +24,8 @@ def installed(tmp_path: Path) -> dict[str, str]:
     site = tmp_path / "site"
     info = site / "headrace_stage_log-1.0.0.dist-info"
     info.mkdir(parents=True)
-    (site / "stage_log.py").write_bytes((EXAMPLE / "stage_log.py").read_bytes())
+    for name in ("stage_log.py", "stage_series.py"):
+        (site / name).write_bytes((EXAMPLE / name).read_bytes())
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     lines = [
         f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in points.items())
@@ -61,6 +62,51 @@ def test_the_example_is_detected_and_validated(tmp_path: Path, installed: dict[s
     assert "line 6" in found.stdout
     assert found.returncode != 0
     assert "1 of 1 files" in found.stderr
+
+
+_PLANS = """
+from headrace_data.core.planning import planned
+from headrace_derivations.registry import all_derivations
+from headrace_kinds.derivation import plan_job
+from headrace_model.dataset import Category
+from headrace_model.domain import Domain
+from headrace_model.ids import DatasetId
+from headrace_model.requirement import Fulfilment, Requirement
+
+def have(need):
+    there = need.format == "STAGE_LOG"
+    return Fulfilment(need.name, (DatasetId("x"),), None, "") if there else None
+
+domain = Domain.from_plain({"GAUGE_ID": "1"})
+wanted = Requirement("q", Category.OBSERVATION, "TIMESERIES_CSV", domain)
+plan = planned(wanted, [each.recipe for each in all_derivations()], have)
+print(plan_job(plan, 50).files[0].content.decode())
+"""
+
+
+def test_the_example_derives_what_a_job_misses(tmp_path: Path, installed: dict[str, str]) -> None:
+    logs, output, plan = tmp_path / "logs", tmp_path / "output", tmp_path / "plan.json"
+    logs.mkdir()
+    output.mkdir()
+    (logs / "weir.log").write_text(GOOD)
+
+    def python(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words],
+            env=installed,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    plan.write_text(python("-c", _PLANS))
+    said = python("-m", "headrace_derivations", str(plan), str(output), str(logs))
+    assert "weir.log: 2 levels" in said
+    lines = (output / "weir.csv").read_text().splitlines()
+    assert lines == ["time,stage", "2015-12-01T00:00Z,1.52", "2015-12-01T01:00Z,1.55"]
 
 
 def test_without_the_example_nobody_knows_the_format(tmp_path: Path) -> None:
