@@ -1,7 +1,6 @@
 """Forcing that is derived holds exactly the numbers of what it is derived from."""
 
 import csv
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from netCDF4 import Dataset
 
-from headrace_derivations.__main__ import run_plan
+from headrace_derivations.__main__ import read_plan, run_plan
 from headrace_derivations.base import DerivationFailed
 from headrace_formats.detect import detect_files, walk
 from headrace_kinds.derivation import Plan, Step, plan_job
@@ -84,7 +83,7 @@ def derive(
     met = Fulfilment("forcing", (DatasetId("x"),), None, "")
     spec = plan_job(Plan(wanted, step, (met,)), 50)
     output.mkdir(parents=True, exist_ok=True)
-    run_plan(json.loads(spec.files[0].content), output, [sources], output.parent)
+    run_plan(read_plan(spec.files[0].content), output, [sources], output.parent)
     files, notes = walk(output)
     found = detect_files(files, None, notes)
     assert found.format == format_

@@ -65,6 +65,7 @@ def test_the_example_is_detected_and_validated(tmp_path: Path, installed: dict[s
 
 
 _PLANS = """
+import sys
 from headrace_data.core.planning import planned
 from headrace_derivations.registry import all_derivations
 from headrace_kinds.derivation import plan_job
@@ -80,31 +81,30 @@ def have(need):
 domain = Domain.from_plain({"GAUGE_ID": "1"})
 wanted = Requirement("q", Category.OBSERVATION, "TIMESERIES_CSV", domain)
 plan = planned(wanted, [each.recipe for each in all_derivations()], have)
-print(plan_job(plan, 50).files[0].content.decode())
+sys.stdout.buffer.write(plan_job(plan, 50).files[0].content)
 """
 
 
 def test_the_example_derives_what_a_job_misses(tmp_path: Path, installed: dict[str, str]) -> None:
-    logs, output, plan = tmp_path / "logs", tmp_path / "output", tmp_path / "plan.json"
+    logs, output, plan = tmp_path / "logs", tmp_path / "output", tmp_path / "plan.json.gz"
     logs.mkdir()
     output.mkdir()
     (logs / "weir.log").write_text(GOOD)
 
-    def python(*words: str) -> str:
+    def python(*words: str) -> bytes:
         done = subprocess.run(
             [sys.executable, *words],
             env=installed,
             cwd=tmp_path,
             capture_output=True,
-            text=True,
             check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    plan.write_text(python("-c", _PLANS))
+    plan.write_bytes(python("-c", _PLANS))
     said = python("-m", "headrace_derivations", str(plan), str(output), str(logs))
-    assert "weir.log: 2 levels" in said
+    assert b"weir.log: 2 levels" in said
     lines = (output / "weir.csv").read_text().splitlines()
     assert lines == ["time,stage", "2015-12-01T00:00Z,1.52", "2015-12-01T01:00Z,1.55"]
 

@@ -1,10 +1,11 @@
 """Runs a plan: `python3 -m headrace_derivations PLAN OUTPUT [INPUT...]`.
 
-The worker of a derivation job. PLAN is the JSON that `headrace_kinds.derivation.plan_job`
+The worker of a derivation job. PLAN is the file that `headrace_kinds.derivation.plan_job`
 writes, an INPUT the folder of each of its inputs, in order. Exit code 1 with a sentence on stderr
 where the data can't be derived.
 """
 
+import gzip
 import json
 import sys
 import tempfile
@@ -20,6 +21,12 @@ from headrace_model.errors import HeadraceError
 def _say(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def read_plan(content: bytes) -> dict[str, Any]:
+    """Read the file of a plan."""
+    plan: dict[str, Any] = json.loads(gzip.decompress(content))
+    return plan
 
 
 def run_plan(plan: dict[str, Any], output: Path, inputs: Sequence[Path], scratch: Path) -> None:
@@ -47,7 +54,7 @@ def main() -> None:
     plan, output, *inputs = (Path(each) for each in sys.argv[1:])
     try:
         with tempfile.TemporaryDirectory(dir=".", prefix="steps-") as scratch:
-            run_plan(json.loads(plan.read_text()), output, inputs, Path(scratch))
+            run_plan(read_plan(plan.read_bytes()), output, inputs, Path(scratch))
     except HeadraceError as error:
         hint = f"\n{error.hint}" if error.hint else ""
         raise SystemExit(f"{error.message}{hint}") from None

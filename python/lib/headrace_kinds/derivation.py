@@ -5,6 +5,7 @@ One resolves a software environment to a list of exact versions with hashes. All
 package `headrace_derivations` has them, with the code that a step runs.
 """
 
+import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from headrace_model.resources import Resources
 from headrace_model.spec import Environment, FileSpec, JobSpec, Limits, OutputSpec, ResourceSpec
 
 DERIVATION: Final = "derivation"  # what such a job shows as its kind
-PLAN_FILE: Final = "plan.json"
+PLAN_FILE: Final = "plan.json.gz"  # a plan names catchments by the hundred thousand
 _SCRIPT: Final = "pip_lock.py"
 _LINES: Final = "requirements.txt"
 _LOCK_TIME_MS: Final = 15 * 60_000
@@ -149,7 +150,8 @@ def plan_job(plan: Plan, priority: int) -> JobSpec:
                 "parameters": each.step.parameters,
             }
         )
-    content = json.dumps({"headrace_plan": 1, "steps": steps}, sort_keys=True).encode()
+    text = json.dumps({"headrace_plan": 1, "steps": steps}, sort_keys=True)
+    content = gzip.compress(text.encode(), mtime=0)
     folders = [f"{{{each.name}}}" for each in inputs]
     wanted = plan.wanted
     return JobSpec(
