@@ -134,6 +134,10 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "POST /datasets/{dataset}:take": (
         Scene(body={"dataset": "{thing}", "paths": ["a.csv"]}),
     ),
+    "POST /datasets/{dataset}:direct-upload": (
+        Scene(body={"path": "b.bin", "size_bytes": 9, "sha256": "0" * 64}),
+    ),
+    "POST /datasets/{dataset}:direct-download": (Scene(body={"path": "a.csv"}),),
     "PUT /datasets/{dataset}/items/{path}": (Scene(body=CONTENT, headers=SUM),),
     "GET /datasets/{dataset}/items/{path}": (Scene(),),
     "HEAD /datasets/{dataset}/items/{path}": (Scene(),),

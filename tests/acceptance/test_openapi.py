@@ -156,6 +156,11 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("DELETE", item, 204, dataset=name, path="wrong.csv")
     batch = encode_batch([BatchFile(file["path"], _SHA256, _DATA)])
     asker.ask("POST", f"{one}:upload", 200, batch, dataset=name)
+    large = {"path": "large", "size_bytes": 9, "sha256": _SHA256}
+    asker.ask("POST", f"{one}:direct-upload", 200, large, dataset=name)
+    large = {"path": file["path"], "size_bytes": len(_DATA), "sha256": _SHA256}
+    asker.ask("POST", f"{one}:direct-upload", 200, large, dataset=name)
+    asker.ask("POST", f"{one}:direct-download", 200, {"path": file["path"]}, dataset=name)
     asker.ask("POST", "/datasets:match", 200, wanted)
     asker.ask("POST", f"{one}:seal", 200, {}, dataset=name)
     asker.ask("POST", f"{one}:seal", 200, dataset=name)
@@ -183,6 +188,7 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("POST", f"{one}:share", 200, share, dataset=f"{name}@1")
     asker.ask("POST", f"{one}:unshare", 200, share, dataset=f"{name}@1")
     asker.ask("GET", one, 200, dataset=name)
+    asker.ask("GET", f"{one}/lineage", 200, dataset=name)
     asker.ask("DELETE", one, 200, dataset=name)
     asker.ask("GET", "/datasets", 200, query="?state=DELETED")
     asker.ask("POST", "/datasets:sweep", 200, {"dry_run": True})

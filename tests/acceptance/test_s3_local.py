@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Any
@@ -17,6 +18,7 @@ from headrace_local import processes
 from headrace_local.health import any_free_port
 from tests.acceptance.conftest import WITHIN_S, Done, Headrace, until, waits_for
 from tests.conftest import new_s3_server
+from tests.support.held_relay import HeldRelay
 from tests.support.s3_servers import BUCKET, SECRET_KEY, S3Server, write_credentials
 
 _SECRETS = (b"X-Amz-Signature", SECRET_KEY.encode())
@@ -193,6 +195,80 @@ def test_a_large_upload_outlives_the_death_of_the_services_and_of_the_client(
     assert filecmp.cmp(state_dir / "back" / "big.bin", big, shallow=False)
     until(lambda: _arrived(headrace) < 2**20, "the spool to be empty")
     assert headrace.cli("dataset", "delete", name, "--now", "--yes").returncode == 0
+
+
+@pytest.fixture
+def relay(headrace: Headrace, server: S3Server) -> Iterator[HeldRelay]:
+    """The only way by which clients reach the store themselves, while the test lasts."""
+    with HeldRelay(server.port) as found:
+        _set(headrace, store_direct=found.url)
+        yield found
+    _set(headrace, store_direct="")
+
+
+def _set(headrace: Headrace, **settings: str) -> None:
+    headrace.local("down")
+    config = json.loads(headrace.home.config.read_text())
+    config["settings"] = {**config["settings"], **settings}
+    headrace.home.config.write_text(json.dumps(config))
+    headrace.local("up")
+
+
+def _is_ready(headrace: Headrace) -> bool:
+    with suppress(OSError):
+        return headrace.ask("GET", "/datasets").status == 200
+    return False
+
+
+def _files_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_direct_transfer_outlives_the_death_of_the_services_and_of_the_client(
+    headrace: Headrace, relay: HeldRelay, state_dir: Path
+) -> None:
+    """Of eight parts four go at a time: with 72 MiB gone one is whole at least."""
+    size, held = 128 * 2**20, 72 * 2**20
+    big = state_dir / "in" / "big.bin"
+    big.parent.mkdir()
+    big.write_bytes(token_bytes(size))
+    name = f"direct-{token_hex(4)}"
+    headrace.said("dataset", "create", name, "--category", "FORCING")
+    words = ("dataset", "upload", name, str(big.parent))
+    relay.count_anew(held)
+    with headrace.started(*words) as client:
+        until(lambda: relay.holds or client.poll() is not None, "a part of it")
+        (services,) = processes.find(headrace.home.id, "services")
+        services.signal(signal.SIGKILL)
+        until(lambda: processes.find(headrace.home.id, "services"), "the services again")
+        assert client.poll() is None
+        client.kill()
+    relay.count_anew(None)
+    until(lambda: _is_ready(headrace), "the services to answer")
+    done = headrace.cli(*words)
+    assert done.returncode == 0, done.stderr
+    assert 0 < relay.there < size - 15 * 2**20, "what was there is not sent again"
+    assert _arrived(headrace) == 0, "nothing of it came through the services"
+    back = state_dir / "back"
+    words = ("dataset", "download", name, str(back))
+    relay.count_anew(held)
+    with headrace.started(*words) as client:
+        until(lambda: _files_in(back) > 32 * 2**20 or client.poll() is not None, "a part of it")
+        client.kill()
+    relay.count_anew(None)
+    done = headrace.cli(*words)
+    assert done.returncode == 0, done.stderr
+    assert 0 < relay.back < size - 32 * 2**20
+    assert filecmp.cmp(back / "big.bin", big, shallow=False)
+    assert headrace.said("dataset", "seal", name)["state"] == "SEALED"
+    assert _secrets_in(headrace.home.root) == []
+    relay.close()
+    big.write_bytes(token_bytes(9 * 2**20))
+    again = f"streamed-{token_hex(4)}"
+    headrace.said("dataset", "create", again, "--category", "FORCING", "--upload", str(big.parent))
+    copied = headrace.cli("dataset", "download", again, str(state_dir / "streamed"))
+    assert copied.returncode == 0, copied.stderr
+    assert filecmp.cmp(state_dir / "streamed" / "big.bin", big, shallow=False)
 
 
 def test_the_store_is_remembered_and_stays(headrace: Headrace, server: S3Server) -> None:

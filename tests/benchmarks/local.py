@@ -1,8 +1,10 @@
 """`headrace local up` in a home of its own, as a user types it."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,12 +20,19 @@ _CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"
 class Local:
     """A running `headrace local`; `with` it: afterwards nothing of it is left."""
 
-    def __init__(self, home: Path, *words: str) -> None:
+    def __init__(self, home: Path, *words: str, settings: Mapping[str, str] | None = None) -> None:
         self._words = words
+        self._settings = settings or {}
         self.environ = {**os.environ, "HEADRACE_HOME": str(home)}
 
     def __enter__(self) -> Self:
         self._do("up", *self._words)
+        if self._settings:
+            self._do("down")
+            config = find_home(Path(self.environ["HEADRACE_HOME"])).config
+            plain = json.loads(config.read_text())
+            config.write_text(json.dumps({**plain, "settings": dict(self._settings)}))
+            self._do("up")
         return self
 
     def __exit__(

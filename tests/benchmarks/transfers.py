@@ -1,7 +1,8 @@
 """1 GiB and 5,000 files of 20 kB, into an S3 server and out, beside rclone and the minio SDK.
 
-Ours twice: by the store adapter alone, and the whole way as a user types it: `headrace dataset
-upload` and `download` through the request and the data service. All sides use one SeaweedFS, of
+Ours three times: by the store adapter alone; the whole way as a user types it: `headrace dataset
+upload` and `download` through the request and the data service; and for 1 GiB as a user types it
+where clients may reach the server themselves (`store_direct`). All sides use one SeaweedFS, of
 the servers at hand the one that takes the least of the time. A last pair of rows has the whole
 way with the directory store, beside rclone from one folder to another.
 """
@@ -12,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -40,6 +41,7 @@ _BIG_MIB, _SMALL_FILES, _SMALL_BYTES = 1024, 5_000, 20_000
 _CLI = "from headrace_client.cli import main; main()"
 _SIDE_BY_SIDE = 64
 _ROUNDS = 2
+_LARGE_ONLY = frozenset({"minio", "direct"})
 _WHAT = {
     "big in": ("1 GiB in", 0.95),
     "big out": ("1 GiB out", 0.95),
@@ -75,6 +77,10 @@ async def measure(bench: Bench) -> list[Row]:
         words = ["--store", f"{server.url}/whole"]
         words += ["--store-credentials", str(server.credentials_file)]
         sides["whole way"] = stack.enter_context(_Whole(bench.folder / "s3-home", data, words))
+        words[1] = f"{server.url}/direct"
+        direct = {"store_direct": f"http://{server.endpoint}"}
+        home = bench.folder / "direct-home"
+        sides["direct"] = stack.enter_context(_Whole(home, data, words, direct))
         sides["directory"] = stack.enter_context(_Whole(bench.folder / "home", data, []))
         until = time.monotonic() + bench.seconds
         rounds = 0
@@ -82,7 +88,7 @@ async def measure(bench: Bench) -> list[Row]:
             rounds += 1
             for what in _WHAT:
                 for name, side in sides.items():
-                    if name != "minio" or what.startswith("big"):
+                    if name not in _LARGE_ONLY or what.startswith("big"):
                         found.setdefault((name, what), []).append(await side(what))
                 if "rclone" in sides:
                     local = await sides["rclone"](f"local {what.split()[0]}")
@@ -95,9 +101,12 @@ def _rows(found: dict[tuple[str, str], list[float]], note: str) -> list[Row]:
     for ours, peers in (
         ("adapter", ("rclone", "minio")),
         ("whole way", ("rclone", "minio")),
+        ("direct", ("rclone", "minio")),
         ("directory", ("rclone local",)),
     ):
         for what, (title, least) in _WHAT.items():
+            if (ours, what) not in found:
+                continue
             mine = series(found[ours, what])
             known = [peer for peer in peers if (peer, what) in found]
             for peer in known or [None]:
@@ -173,8 +182,10 @@ async def _adapter(server: S3Server, data: Path) -> AsyncIterator[Side]:
 class _Whole(Local):
     """`headrace dataset upload` and `download`, each a process, with a Headrace of its own."""
 
-    def __init__(self, home: Path, data: Path, words: list[str]) -> None:
-        super().__init__(home, "--port", str(any_free_port()), *words)
+    def __init__(
+        self, home: Path, data: Path, words: list[str], settings: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(home, "--port", str(any_free_port()), *words, settings=settings)
         self._data = data
         self._back = home.with_name(f"{home.name}-back")
         self._names: dict[str, str] = {}

@@ -30,7 +30,7 @@ from headrace_model.errors import HeadraceError, RateLimited, Unavailable
 ROOT = "/api/v1"
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _FIRST_CONTACT_S = 3.0
-_BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 1 << 20
 GONE = (ClientConnectionError, ClientPayloadError, ConnectionError, TimeoutError)
 
 
@@ -55,7 +55,7 @@ class Http:
             headers={"Authorization": f"Bearer {token}"} if token else {},
             connector=TCPConnector(ssl=await asyncio.to_thread(trust, self.connection)),
             timeout=ClientTimeout(total=None, sock_connect=self._connect_s, sock_read=300.0),
-            read_bufsize=_BUFFER_BYTES,
+            read_bufsize=BUFFER_BYTES,
         )
         return self
 

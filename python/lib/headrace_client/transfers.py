@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from headrace_client.direct import Direct
 from headrace_client.errors import WrongOffset, error_of
 from headrace_client.http import GONE, Http
 from headrace_client.localfiles import LocalFile, PartFile, hash_of, read_piece
@@ -166,9 +167,11 @@ class Transfers:
         if plan.steps and plan.all_there:
             await self._confirm(name, plan.steps[0])
 
+        direct = Direct(self._http)
+
         async def one(file: LocalFile) -> None:
             async with gate:
-                await self.upload_item(name, file, moved)
+                await self.upload_item(name, file, moved, direct)
 
         async def batches() -> None:
             while small:
@@ -182,7 +185,8 @@ class Transfers:
                     await one(grown)
 
         large = [one(file) for file, size in files if size > SMALL_BYTES]
-        await all_of([*(batches() for _ in range(_BATCHES_AT_ONCE)), *large])
+        async with direct:
+            await all_of([*(batches() for _ in range(_BATCHES_AT_ONCE)), *large])
 
     async def _confirm(self, name: str, step: Step) -> None:
         """Put an item that is there, without its bytes: who may not upload hears so."""
@@ -190,10 +194,21 @@ class Transfers:
         headers["Content-Range"] = f"bytes */{step.size_bytes}"
         await self._http.json("PUT", item_address(name, step.item), headers=headers)
 
-    async def upload_item(self, name: str, file: LocalFile, moved: Moved = say_nothing) -> int:
+    async def upload_item(
+        self,
+        name: str,
+        file: LocalFile,
+        moved: Moved = say_nothing,
+        direct: Direct | None = None,
+    ) -> int:
         """Upload one file, from where an earlier try broke off; returns its size in bytes."""
         digest = await hash_of(file.path)
         size = (await asyncio.to_thread(file.path.stat)).st_size
+        if direct is not None and await direct.upload(
+            address_of(name), file, digest, size, lambda at: moved(file.item, min(at, size), size)
+        ):
+            moved(file.item, size, size)
+            return size
         address = item_address(name, file.item)
         offset: int | None = None  # the server has to be asked
         complete, asked = False, size < _WORTH_BYTES
@@ -305,9 +320,11 @@ class Transfers:
     async def _receive(self, name: str, folder: Path, plan: Plan, moved: Moved) -> None:
         gate = asyncio.Semaphore(_AT_ONCE)
 
+        direct = Direct(self._http)
+
         async def one(item: View) -> None:
             async with gate:
-                await self.download_item(name, item, folder, moved)
+                await self.download_item(name, item, folder, moved, direct)
 
         async def batch(items: Sequence[View]) -> None:
             async with gate:
@@ -324,7 +341,8 @@ class Transfers:
             else:
                 (small if step.size_bytes <= SMALL_BYTES else large).append(item)
         batches = [batch(each) for each in batches_of(small)]
-        await all_of([*batches, *(one(item) for item in large)])
+        async with direct:
+            await all_of([*batches, *(one(item) for item in large)])
 
     async def read(self, name: str, item: str) -> AsyncGenerator[bytes, None]:
         """Yield the bytes of one item, on over lines that break, and compare its SHA-256.
@@ -359,7 +377,12 @@ class Transfers:
             raise damaged(item)
 
     async def download_item(
-        self, name: str, item: View, folder: Path, moved: Moved = say_nothing
+        self,
+        name: str,
+        item: View,
+        folder: Path,
+        moved: Moved = say_nothing,
+        direct: Direct | None = None,
     ) -> int:
         """Download one item {path, size_bytes, sha256} into `folder`; returns its size in bytes.
 
@@ -374,7 +397,13 @@ class Transfers:
             return size
         await asyncio.to_thread(target.parent.mkdir, parents=True, exist_ok=True)
         found = ""
+        if direct is not None:
+            found = await direct.download(
+                address_of(name), item, part, lambda at: moved(item["path"], at, size)
+            )
         async for last in self._http.tries():
+            if found:
+                break
             try:
                 found = await self._fetch(address, part, size, partial(moved, item["path"]))
                 break

@@ -306,6 +306,37 @@ class PartView:
 
 
 @dataclass(frozen=True, slots=True)
+class PartGrant:
+    """Where `size_bytes` bytes from `offset` on go: PUT them to `url`, which is a secret."""
+
+    offset: int
+    size_bytes: int
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectUploadView:
+    """An upload to the store itself: `item`, once it is whole, or the next parts to be put.
+
+    Neither of them: the file goes through us (PUT).
+    """
+
+    item: ItemView | None
+    kept_bytes: int
+    parts: tuple[PartGrant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectDownloadView:
+    """Where the store gives a file itself: GET `url`, which is a secret; null: GET it from us."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fulfilled:
     """Datasets that meet a requirement; several join along the index `over`."""
 

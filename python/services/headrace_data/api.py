@@ -11,6 +11,7 @@ from aiohttp import web
 from headrace_data.batches import Batches
 from headrace_data.core.naming import Filter, page
 from headrace_data.curation import Curation
+from headrace_data.direct import Direct
 from headrace_data.errors import WrongOffset
 from headrace_data.library import Library
 from headrace_data.spool import Piece
@@ -34,6 +35,7 @@ from headrace_wire.datasets import (
     read_change,
     read_seal,
 )
+from headrace_wire.direct import DirectDownload, DirectUpload
 from headrace_wire.jsontext import MAX_BYTES, parse_json
 from headrace_wire.people import ShareRequest, decode_user
 from headrace_wire.schema import from_plain
@@ -51,6 +53,7 @@ _BODY_S: Final = 120.0
 _BATCH_S: Final = 600.0  # for a line that brings 5 kB a second
 # Nobody's upload may act as a page of ours in a browser.
 _FOREIGN: Final = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+_SECRET: Final = {"Cache-Control": "no-store"}
 CHECKSUM: Final = "X-Content-SHA256"
 OFFSET: Final = "Upload-Offset"
 COMPLETE: Final = "Upload-Complete"
@@ -59,8 +62,9 @@ COMPLETE: Final = "Upload-Complete"
 class DatasetsApi:
     """Decodes requests, calls the library, encodes its answers."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, direct: Direct) -> None:
         self._library = library
+        self._direct = direct
         self._batches = Batches(library)
         self._curation = Curation(library)
 
@@ -74,6 +78,8 @@ class DatasetsApi:
             ("POST", f"{_ONE}:upload", self._upload),
             ("POST", f"{_ONE}:download", self._download),
             ("POST", f"{_ONE}:take", self._take),
+            ("POST", f"{_ONE}:direct-upload", self._direct_upload),
+            ("POST", f"{_ONE}:direct-download", self._direct_download),
             ("POST", f"{_ONE}:undelete", self._undelete),
             ("POST", f"{_ONE}:share", self._share),
             ("POST", f"{_ONE}:unshare", self._unshare),
@@ -193,6 +199,16 @@ class DatasetsApi:
         return web.json_response(
             {"items": [{**item_view(item), "was_there": there} for item, there in done]}
         )
+
+    async def _direct_upload(self, request: web.Request) -> web.Response:
+        asked = from_plain(DirectUpload, await _body(request))
+        answer = await self._direct.upload(_name(request), asking(request), asked)
+        return web.json_response(answer, headers=_SECRET)
+
+    async def _direct_download(self, request: web.Request) -> web.Response:
+        asked = from_plain(DirectDownload, await _body(request))
+        answer = await self._direct.download(_name(request), asking(request), asked.path)
+        return web.json_response(answer, headers=_SECRET)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         asked = from_plain(BatchRequest, await _body(request))

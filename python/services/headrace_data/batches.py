@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
-from headrace_data.core.keys import upload_key
+from headrace_data.core.keys import copied_key, upload_key
 from headrace_data.errors import WrongChecksum
 from headrace_data.library import Library, check_open
 from headrace_model.dataset import Dataset, Item
@@ -67,7 +67,7 @@ class Batches:
             for each in wanted
             if each.path in known and known[each.path].sha256 == each.sha256
         }
-        items = [replace(each, key=upload_key(dataset, each.sha256)) for each in wanted]
+        items = [replace(each, key=copied_key(dataset, each)) for each in wanted]
         fresh = [each for each in items if each.path not in there]
         if fresh:
             check_open(dataset)

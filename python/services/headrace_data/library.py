@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 from headrace_data.access import Access
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.describing import GENERIC, merged_domain, merged_format
-from headrace_data.core.keys import manifest_key, upload_key
+from headrace_data.core.keys import is_direct, manifest_key, upload_key
 from headrace_data.core.naming import check_new_name
 from headrace_data.known_items import KnownItems
 from headrace_data.spool import Piece, Spool, Upload
 from headrace_data.staging import Manifests
 from headrace_data.upkeep import Upkeep
+from headrace_data.uploaded import check_uploaded
 from headrace_model.dataset import Dataset, DatasetState, Item, Manifest
 from headrace_model.domain import Domain
-from headrace_model.errors import Conflict, NotFound, Stale, TooLarge, Unavailable
+from headrace_model.errors import Conflict, InvalidInput, NotFound, Stale, TooLarge, Unavailable
 from headrace_model.ids import DatasetId, job_id
 from headrace_model.people import Act, User, check_may, check_thing
 from headrace_ports.arriving import Arriving
@@ -295,7 +296,8 @@ class Library:
         """Make a dataset immutable, described by what its files hold; a repeat is success.
 
         Returns it with the notes of the readers. Raises `DomainMismatch` (it stays OPEN), and
-        `Conflict`: it is empty, or changed while it was read; `Unavailable`: no room to read it.
+        `Conflict`: it is empty, or changed while it was read; `WrongChecksum`: a client put other
+        bytes than it said; `Unavailable`: no room to read it.
         """
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
@@ -308,7 +310,7 @@ class Library:
                 f"dataset {dataset.title} has no item", hint="upload a file, then seal it"
             )
         declared = asked.format or dataset.format
-        found = await self._detect(items, None if declared == GENERIC else declared)
+        found = await self._detect(dataset, items, None if declared == GENERIC else declared)
         described = replace(
             dataset,
             format=merged_format(declared, found.format),
@@ -332,7 +334,9 @@ class Library:
         await self.catalogue.refresh([dataset.id])
         return (await self.datasets.get(dataset.id)).dataset, tuple(found.notes)
 
-    async def _detect(self, items: Sequence[Item], format_: str | None) -> Detected:
+    async def _detect(
+        self, dataset: Dataset, items: Sequence[Item], format_: str | None
+    ) -> Detected:
         """Lay the items out as a folder and have it read."""
         folder = self.scratch / token_hex(8)
         async with self._detecting:
@@ -343,9 +347,21 @@ class Library:
                     if copies:
                         await asyncio.to_thread(self.spool.room.check, item.size_bytes)
                     await self.store.fetch(item.key, folder / item.path)
+                    if is_direct(item.key):
+                        await self._check(dataset, item, folder / item.path)
                 return await self.detect(folder, format_)
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _check(self, dataset: Dataset, item: Item, file: Path) -> None:
+        """Hash what its client put into the store; what is wrong is no item any more."""
+        try:
+            await check_uploaded(item, file)
+        except InvalidInput:
+            if (await self.items_at(dataset, [item.path])).get(item.path) == item:
+                await self.datasets.remove_item(dataset.id, item.path)
+            await self.store.delete(item.key)
+            raise
 
     async def _items(self, dataset: Dataset) -> tuple[Item, ...]:
         if dataset.state is DatasetState.SEALED:

@@ -5,6 +5,7 @@ import sys
 import sysconfig
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace_adapters.files.store import DirectoryStore
 from headrace_adapters.redis.arrays import ArrayStore
@@ -24,6 +25,7 @@ from headrace_data.archivist import Archivist, retention
 from headrace_data.catalogue import Catalogue
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
+from headrace_data.direct import Direct
 from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
 from headrace_data.known_items import KnownItems
@@ -48,6 +50,9 @@ from headrace_service.leader import Leader
 from headrace_service.lifecycle import Service, main_of
 from headrace_service.logs import logger
 from headrace_service.query import refuse_unknown_parameters
+
+if TYPE_CHECKING:
+    from headrace_adapters.s3.direct import DirectObjects
 
 # A list of 100,000 outputs of one attempt is a long text.
 BODY_LIMIT_BYTES = 64 * 2**20
@@ -155,7 +160,8 @@ def build(
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
     refuse_unknown_parameters(app)
-    DatasetsApi(library).add_routes(app)
+    direct = Direct(library, _direct_objects(settings, store))
+    DatasetsApi(library, direct).add_routes(app)
     StoreApi(service.store_sweep).add_routes(app)
     InternalApi(jobs, datasets, store, staging, collection).add_routes(app)
     key_file = settings.secrets_key_file
@@ -200,6 +206,21 @@ def make_store(settings: Settings) -> ObjectStore:
         grant_s=settings.store_grant_s,
     )
     return S3Store(location, read_credentials(Path(settings.store_credentials_file)), limits)
+
+
+def _direct_objects(settings: Settings, store: ObjectStore) -> "DirectObjects | None":
+    """What clients may do with the store themselves. Raises `InvalidInput`."""
+    if not settings.store_direct:
+        return None
+    if not settings.store.startswith("s3://"):
+        raise InvalidInput(
+            "store_direct names an S3 server, and the store is a folder",
+            hint="leave store_direct empty, or keep the objects on an S3 server",
+        )
+    from headrace_adapters.s3.store import S3Store
+
+    assert isinstance(store, S3Store)  # noqa: S101 - made by make_store for such a setting
+    return store.direct(settings.store_direct)
 
 
 def _detect_folder() -> Detect:

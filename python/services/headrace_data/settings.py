@@ -34,7 +34,14 @@ class Settings(CommonSettings):
         "How long a call to S3 that fails for now is tried again, in seconds.", 20.0
     )
     store_grant_s: float = setting(
-        "How long a URL is valid by which an agent reads or writes one object, in seconds.", 900.0
+        "How long a URL is valid by which an agent or client reads or writes one object, in "
+        "seconds.",
+        900.0,
+    )
+    store_direct: str = setting(
+        "The address (http[s]://host[:port]) by which clients reach the S3 server: large files go "
+        "between them and the store directly. Empty: all go through the request service.",
+        "",
     )
     store_unfinished_s: float = setting(
         "How long an unfinished write to the store is left alone, in seconds: more than the "

@@ -17,6 +17,7 @@ _SHAPE: Final = "s3://[host:port/]bucket[/prefix]"
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ENDPOINT: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?")
+_ADDRESS: Final = re.compile(rf"(?P<scheme>https?)://(?P<endpoint>{_ENDPOINT.pattern})/?")
 _OWN_HOSTS: Final = frozenset({"localhost", "[::1]"})
 _CREDENTIALS_BYTES: Final = 64 * 1024
 
@@ -77,6 +78,20 @@ def parse_location(url: str, *, endpoint: str = "", region: str = "", tls: str =
         region=region or "us-east-1",
         tls=tls == "yes" or (tls == "" and not _is_own(endpoint)),
     )
+
+
+def parse_address(text: str) -> tuple[str, bool]:
+    """Read `http[s]://host[:port]`, by which clients reach the server: host[:port], whether TLS.
+
+    Raises `InvalidInput`.
+    """
+    found = _ADDRESS.fullmatch(text)
+    if found is None:
+        raise InvalidInput(
+            f"store_direct is {text[:80]!r}, not http[s]://host[:port]",
+            hint="name the address by which clients reach the S3 server, or leave it empty",
+        )
+    return found["endpoint"], found["scheme"] == "https"
 
 
 def read_credentials(path: Path) -> Credentials:

@@ -204,12 +204,28 @@ class Server:
 
     def sweep(self, prefix: str, before: datetime) -> int:
         """Abort the uploads below a prefix that were begun before; how many."""
-        stale = [(key, upload) for key, upload, begun in self._uploads(prefix) if begun < before]
+        stale = [(key, upload) for key, upload, begun in self.uploads(prefix) if begun < before]
         for key, upload in stale:
             self.abort(key, upload)
         return len(stale)
 
-    def _uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+    def parts(self, key: str, upload: str) -> dict[tuple[int, int], str]:
+        """The parts that an upload has: (number, size in bytes) → ETag.
+
+        SeaweedFS lists all that were put under a number; others the last one.
+        """
+        found: dict[tuple[int, int], str] = {}
+        marker = None
+        while True:
+            page = self._client._list_parts(self._bucket, key, upload, part_number_marker=marker)
+            for each in page.parts:
+                found[each.part_number, each.size or 0] = each.etag
+            if not page.is_truncated or not page.parts:
+                return found
+            marker = str(page.parts[-1].part_number)
+
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+        """The uploads that were begun below a prefix: key, id, when."""
         key_marker = upload_marker = None
         while True:
             page = self._client._list_multipart_uploads(

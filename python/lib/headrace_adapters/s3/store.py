@@ -26,6 +26,7 @@ from threading import Event
 from typing import Final, TypeVar
 
 from headrace_adapters.s3.calls import Calls, Misconfigured
+from headrace_adapters.s3.direct import DirectObjects
 from headrace_adapters.s3.large import LargeObjects, check_digest
 from headrace_adapters.s3.location import Credentials, Location
 from headrace_adapters.s3.parts import cut, part_bytes
@@ -62,7 +63,7 @@ class S3Store:
         self, location: Location, credentials: Credentials, limits: Limits | None = None
     ) -> None:
         self._limits = limits or Limits()
-        self._location = location
+        self._location, self._credentials = location, credentials
         self._prefix = location.prefix and location.prefix + "/"
         connections = self._limits.parallel + self._limits.calls
         self._server = Server(location, credentials, connections)
@@ -77,6 +78,20 @@ class S3Store:
             self._bulk,
             parallel=self._limits.parallel,
             size_bytes=self._limits.part_bytes,
+        )
+
+    def direct(self, address: str) -> DirectObjects:
+        """The way of clients to objects of this store, which they reach at `address`."""
+        return DirectObjects(
+            self._server,
+            self._calls,
+            self._small,
+            self._prefix,
+            location=self._location,
+            credentials=self._credentials,
+            address=address,
+            size_bytes=self._limits.part_bytes,
+            grant_s=self._limits.grant_s,
         )
 
     async def check(self) -> None:

@@ -10,6 +10,8 @@ from headrace_wire.answers import (
     DatasetPatch,
     DatasetView,
     DerivableView,
+    DirectDownloadView,
+    DirectUploadView,
     Fulfilled,
     ItemPage,
     ItemView,
@@ -28,6 +30,7 @@ from headrace_wire.datasets import (
     SweepRequest,
     UndeleteRequest,
 )
+from headrace_wire.direct import DirectDownload, DirectUpload
 from headrace_wire.openapi import BYTES, Content, Operation, Parameter
 from headrace_wire.operations.parameters import (
     CURSOR,
@@ -221,6 +224,22 @@ DATASETS: Final = (
         {200: Content(BatchView)}, Act.CHANGE_DATASET, parameters=(DATASET,), errors=(404, 409),
         body=Content(TakeRequest, example={"dataset": "delaware-prcp@1", "paths": ["a.csv"]}),
         about="All, or none; the store copies. At most 256, of 1 GiB together on an S3 server.",
+    ),
+    Operation(
+        "POST", f"{_ONE}:direct-upload", "datasets", "Upload a large file to the store itself",
+        {200: Content(DirectUploadView)}, Act.CHANGE_DATASET,
+        parameters=(DATASET,), errors=(404, 409),
+        body=Content(DirectUpload, example={
+            "path": "a.nc", "size_bytes": 2**30, "sha256": "0" * 64,
+        }),
+        about="Put the parts, then ask again, until the answer has the item. It goes on where it "
+              "was after whatever broke.",
+    ),
+    Operation(
+        "POST", f"{_ONE}:direct-download", "datasets", "Find where the store gives a file itself",
+        {200: Content(DirectDownloadView)}, Act.SEE_DATASET,
+        parameters=(DATASET,), errors=(404,),
+        body=Content(DirectDownload, example={"path": "a.nc"}),
     ),
     _share("share", "Let somebody else find and download a dataset, or fill it too"),
     _share("unshare", "Take a share back"),

@@ -2,16 +2,17 @@
 
 `datasets/<id>/<version>/<who made it>/<sha256>` are items, named by their contents: writing one
 again, by whomever and after whatever crash, writes the same bytes, and no path that a stranger
-chose is ever a key. `sealed/<id>` is the SEALED marker, `deleted/<id>` stands in its place while
-a deletion can be undone, `tombstones/<id>` marks one that goes on, `logs/<job>/<attempt>/<name>`
-is a shipped log, `archive/<name>` a pack of archived jobs.
+chose is ever a key. `…/direct/<SHA-256 of its path>-<sha256>/<random>` is an item that its client
+put there itself: nobody hashed it yet. `sealed/<id>` is the SEALED marker, `deleted/<id>` stands
+in its place while a deletion can be undone, `tombstones/<id>` marks one that goes on,
+`logs/<job>/<attempt>/<name>` is a shipped log, `archive/<name>` a pack of archived jobs.
 `swept/catalogue` tells by which Redis the store was swept.
 """
 
 from hashlib import sha256
 from typing import Final
 
-from headrace_model.dataset import Dataset, check_item_path
+from headrace_model.dataset import Dataset, Item, check_item_path
 from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.job import Job
 from headrace_model.outputs import output_dataset
@@ -22,6 +23,7 @@ DELETED: Final = "deleted"
 TOMBSTONES: Final = "tombstones"
 ARCHIVE: Final = "archive"
 CATALOGUE: Final = "swept/catalogue"
+_DIRECT: Final = "direct"
 
 
 def folder(dataset: DatasetId) -> str:
@@ -32,6 +34,24 @@ def folder(dataset: DatasetId) -> str:
 def upload_key(dataset: Dataset, digest: str) -> str:
     """An item that came by an upload."""
     return f"{folder(dataset.id)}/{dataset.version}/upload/{digest}"
+
+
+def direct_folder(dataset: Dataset, path: str, digest: str) -> str:
+    """Where an item lies that its client puts there itself, under a random name."""
+    name = sha256(path.encode()).hexdigest()[:32]
+    return f"{folder(dataset.id)}/{dataset.version}/{_DIRECT}/{name}-{digest}"
+
+
+def is_direct(key: str) -> bool:
+    """Whether an item was put there by its client: of its bytes we know the size only."""
+    return key.split("/")[3:4] == [_DIRECT]
+
+
+def copied_key(dataset: Dataset, item: Item) -> str:
+    """An item that is a copy of another dataset's: still nobody hashed what nobody hashed."""
+    if is_direct(item.key):
+        return f"{direct_folder(dataset, item.path, item.sha256)}/copy"
+    return upload_key(dataset, item.sha256)
 
 
 def output_key(job: JobId, attempt: int, output: str, digest: str) -> str:
