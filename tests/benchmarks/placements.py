@@ -6,13 +6,15 @@ CPU time counts, not the clock: the planner is pure code.
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
-from headrace_model.ids import JobId, NodeId
+from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
+from headrace_scheduler.holders import Held
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.rows import Row, series
 
@@ -26,25 +28,49 @@ _PROCESS = "process"
 
 
 async def measure(bench: Bench) -> list[Row]:
-    """A row for single-node jobs and one for all paradigms mixed."""
-    half_s = bench.seconds / 2
+    """Rows for single-node jobs, for all paradigms mixed, and for those with inputs on nodes."""
+    third_s = bench.seconds / 3
+    mixed = tuple(Paradigm)
+    held = _held()
     return [
-        _row("planner placements, SINGLE_NODE", list(_rounds((Paradigm.SINGLE_NODE,), half_s))),
-        _row("planner placements, all paradigms", list(_rounds(tuple(Paradigm), half_s))),
+        _row("planner placements, SINGLE_NODE", list(_rounds((Paradigm.SINGLE_NODE,), third_s))),
+        _row("planner placements, all paradigms", list(_rounds(mixed, third_s))),
+        _row("planner placements, inputs on nodes", list(_rounds(mixed, third_s, held))),
     ]
 
 
-def _rounds(paradigms: tuple[Paradigm, ...], seconds: float) -> Iterator[float]:
-    """Placements a second, one figure for each time that all nodes were filled."""
+def _held() -> Held:
+    """20 datasets, each on as many nodes as the scheduler looks at."""
+    chance = random.Random(2)  # noqa: S311 - as below
+    return {
+        DatasetId(f"d{i}"): {
+            NodeId(f"n{node:04}"): chance.randrange(1, _GIB)
+            for node in chance.sample(range(_NODES), 32)
+        }
+        for i in range(20)
+    }
+
+
+def _rounds(
+    paradigms: tuple[Paradigm, ...], seconds: float, held: Held | None = None
+) -> Iterator[float]:
+    """Placements a second, one figure for each time that all nodes were filled.
+
+    With `held` each job needs two of the datasets.
+    """
     chance = random.Random(1)  # noqa: S311 - the same jobs and nodes at each run
     until = time.monotonic() + seconds
     while True:
-        yield _fill(nodes_for(chance), _waiting(chance, paradigms))
+        jobs = _waiting(chance, paradigms)
+        if held:
+            names = sorted(held)
+            jobs = [replace(job, datasets=tuple(chance.sample(names, 2))) for job in jobs]
+        yield _fill(nodes_for(chance), jobs, held or {})
         if time.monotonic() > until:
             return
 
 
-def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob]) -> float:
+def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob], held: Held) -> float:
     running: tuple[RunningJob, ...] = ()
     placed, spent_s = 0, 0.0
     queue = Waiting()
@@ -52,7 +78,8 @@ def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob]) -> float:
         queue.put(job)
     while waiting:
         began = time.process_time()
-        found = plan(Snapshot(nodes, queue.lines(0), running), 0, limit=_AT_ONCE)
+        now = Snapshot(nodes, queue.lines(0), running, held=held)
+        found = plan(now, 0, limit=_AT_ONCE)
         for placement in found.placements:
             queue.drop(placement.job)
         spent_s += time.process_time() - began

@@ -292,17 +292,17 @@ async def test_trimming_removes_the_least_used_and_keeps_what_is_viewed(state_di
 
 async def test_the_cache_knows_which_datasets_it_holds_whole(state_dir: Path) -> None:
     cache = Cache(state_dir / "cache" / "sha256", 10, Transfers())
-    assert await cache.held() == Cached(0, 0, 0)
+    assert await cache.held() == (Cached(0, 0, 0), {})
     both = [replace(item(state_dir / "store", name, name * 4), dataset="d1") for name in "ab"]
     other = replace(item(state_dir / "store", "c", "cccc"), dataset="d2")
     await cache.stage([*both, other], state_dir / "view", never)
-    assert await cache.held() == Cached(12, 3, 2)
+    assert await cache.held() == (Cached(12, 3, 2), {"d1": 8, "d2": 4})
     (state_dir / "view").chmod(0o700)
     (state_dir / "view" / "a").unlink()
     assert await cache.trim() == 4
-    assert await cache.held() == Cached(8, 2, 1), "of d1 a file is gone"
+    assert await cache.held() == (Cached(8, 2, 1), {"d2": 4}), "of d1 a file is gone"
     await cache.stage(both, state_dir / "again", never)
-    assert await cache.held() == Cached(12, 3, 2)
+    assert await cache.held() == (Cached(12, 3, 2), {"d1": 8, "d2": 4})
 
 
 async def test_the_name_of_a_dataset_leads_nowhere_else(state_dir: Path) -> None:

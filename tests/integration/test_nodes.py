@@ -9,7 +9,7 @@ import pytest
 from headrace_adapters.redis.connection import NoRoom, Redis
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, Fenced, NotFound, Stale, TooLarge
-from headrace_model.ids import NodeId
+from headrace_model.ids import DatasetId, NodeId
 from headrace_model.move import move_of
 from headrace_model.node import MOST_LABELS, NodeState
 from headrace_model.resources import NOTHING, Allocation, Resources, Share
@@ -18,6 +18,7 @@ from headrace_model.work import Verb, Work
 from headrace_wire.records import encode_work
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import (
+    HELD,
     INVENTORY,
     N1,
     N2,
@@ -29,6 +30,9 @@ from tests.support.script_scenes import (
 )
 
 BACKENDS = frozenset({"process", "container"})
+
+
+OTHER = DatasetId("d2")
 
 
 @pytest.fixture
@@ -349,14 +353,20 @@ async def test_only_the_agent_that_serves_a_node_tells_what_it_has(stage: Stage)
     await register(stage, "run 1")
     await register(stage, "run 1", node=N2)
     assert await stage.nodes.inventories([N1, N2]) == {}
-    await stage.nodes.describe(N1, "run 1", INVENTORY)
-    assert await stage.nodes.inventories([N1, N2]) == {N1: INVENTORY}
+    await stage.nodes.describe(N1, "run 1", INVENTORY, {OTHER: 9})
+    await stage.nodes.describe(N1, "run 1", INVENTORY, HELD)
+    await stage.nodes.describe(N2, "run 1", INVENTORY, HELD | {OTHER: 7})
+    assert await stage.nodes.inventories([N1, N2]) == {N1: INVENTORY, N2: INVENTORY}
+    (one,) = HELD
+    held = await stage.nodes.holders([N1, N2], [one, OTHER, DatasetId("d3")])
+    assert held == {one: {N1: 5_000, N2: 5_000}, OTHER: {N2: 7}, DatasetId("d3"): {}}
     await register(stage, "run 2")
     with pytest.raises(Fenced):
-        await stage.nodes.describe(N1, "run 1", INVENTORY)
+        await stage.nodes.describe(N1, "run 1", INVENTORY, {})
     await lose(stage)
     await stage.nodes.forget(N1)
-    assert await stage.nodes.inventories([N1, N2]) == {}
+    assert await stage.nodes.inventories([N1, N2]) == {N2: INVENTORY}
+    assert await stage.nodes.holders([N1], [one]) == {one: {}}
 
 
 async def confirmed(stage: Stage, node: NodeId = N1) -> bool:

@@ -40,6 +40,7 @@ N1, N2 = NodeId("node1"), NodeId("node2")
 NODE_SIZE = Resources(4_000, 8 * 2**30)
 SMALL = Resources(1_000, 2**30)
 ASK = Ask(SMALL, Paradigm.SINGLE_NODE, "process")
+HELD = {DatasetId("d1"): 5_000}
 INVENTORY = Inventory("docker", "20.10.24", 2, 10**12, 10**11, Cached(5_000, 3, 1))
 TWO_NODES = Allocation((Share(N1, SMALL), Share(N2, SMALL)))
 
@@ -301,7 +302,7 @@ async def _label_node(stage: Stage) -> Act:
 
 
 async def _describe_node(stage: Stage) -> Act:
-    return lambda: stage.nodes.describe(N1, f"run of {N1}", INVENTORY)
+    return lambda: stage.nodes.describe(N1, f"run of {N1}", INVENTORY, HELD)
 
 
 async def _forget_node(stage: Stage) -> Act:

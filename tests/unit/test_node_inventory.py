@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from headrace_agent import inventory
-from headrace_agent.inventory import Teller, count_gpus
+from headrace_agent.inventory import Held, Teller, count_gpus
 from headrace_model.errors import InvalidInput, Unavailable
+from headrace_model.ids import DatasetId
 from headrace_model.node import Cached, Inventory, check_labels
 from tests.support.wait import wait_until
 
@@ -40,16 +41,17 @@ class Bench:
 
     def __init__(self) -> None:
         self.found: Inventory | Exception = HAS
+        self.held: Held = {}
         self.looks = 0
         self.told: list[Inventory] = []
 
-    async def look(self) -> Inventory:
+    async def look(self) -> tuple[Inventory, Held]:
         self.looks += 1
         if isinstance(self.found, Exception):
             raise self.found
-        return self.found
+        return self.found, self.held
 
-    async def tell(self, found: Inventory) -> None:
+    async def tell(self, found: Inventory, held: Held) -> None:
         self.told.append(found)
 
     async def looked(self, times: int) -> None:
@@ -73,6 +75,26 @@ async def test_what_did_not_change_is_told_again_only_to_who_may_have_forgotten(
         await bench.looked(bench.looks + 1)
         bench.found = HAS
         teller.registered()
+        await wait_until(lambda: bench.told == [HAS, HAS], "it to be told again")
+    finally:
+        running.cancel()
+
+
+async def test_what_staging_brought_is_told_long_before_the_next_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inventory, "SOON_S", 0.01)
+    bench = Bench()
+    teller = Teller(bench.look, bench.tell)
+    running = asyncio.create_task(teller.run())
+    try:
+        teller.staged()
+        await asyncio.sleep(0.05)
+        assert bench.looks == 0, "nothing is told before the node is registered"
+        teller.registered()
+        await wait_until(lambda: bench.told == [HAS], "the first look")
+        bench.held = {DatasetId("d1"): 7}
+        teller.staged()
         await wait_until(lambda: bench.told == [HAS, HAS], "it to be told again")
     finally:
         running.cancel()

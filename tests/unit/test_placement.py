@@ -140,6 +140,50 @@ def test_an_index_that_is_written_and_searched_answers_as_a_fresh_one(free, step
         room.set(node, new)
 
 
+nearness = st.permutations([NodeId(f"n{i}") for i in range(5)]).flatmap(
+    lambda nodes: st.integers(0, 5).map(lambda count: nodes[:count])
+)
+alike = st.lists(rooms, min_size=1, max_size=2).flatmap(
+    lambda kinds: st.lists(st.sampled_from(kinds), max_size=4).map(
+        lambda found: {NodeId(f"n{i}"): room for i, room in enumerate(found)}
+    )
+)
+
+
+def left(found: Allocation | Reason, free: dict[NodeId, Resources]) -> list[tuple[int, int]]:
+    """What is free afterwards, whichever nodes have it."""
+    after = dict(free)
+    for share in found.shares if isinstance(found, Allocation) else ():
+        after[share.node] -= share.resources
+    return sorted((room.millicpus, room.memory_bytes) for room in after.values())
+
+
+@given(asks.filter(lambda ask: ask.millicpus > 0), paradigms, alike, nearness, st.integers(1, 9))
+def test_nearness_to_inputs_changes_which_node_it_is_and_nothing_else(
+    asked, paradigm, free, near, tasks
+):
+    here, there = place(asked, paradigm, free), place(asked, paradigm, free, near)
+    if isinstance(here, Reason):
+        assert there == here
+        return
+    assert left(there, free) == left(here, free)
+    assert [each.resources for each in there.shares] == [each.resources for each in here.shares]
+    room = Room(free)
+    many, many_near = (room.find_slots(asked, paradigm, tasks, each) for each in ((), near))
+    assert left(many_near, free) == left(many, free)
+
+
+@given(asks, alike, nearness)
+def test_of_nodes_with_as_much_free_the_nearest_is_taken(asked, free, near):
+    found = place(asked, Paradigm.SINGLE_NODE, free, near)
+    if isinstance(found, Reason):
+        return
+    (share,) = found.shares
+    rivals = [node for node, room in free.items() if room == free[share.node]]
+    first = [node for node in near if node in rivals]
+    assert share.node == (first[0] if first else min(rivals))
+
+
 spread = pytest.mark.parametrize("paradigm", [Paradigm.FILL_NODES, Paradigm.ROUND_ROBIN])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_model.fit import can_hold
-from headrace_model.ids import JobId, NodeId
+from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.placement import Reason, place
@@ -432,3 +432,39 @@ def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
         cluster.plan_and_apply({head.id: 1} | {j.id: next(lasts) for j in cluster.waiting[1:]})
         cluster.waiting = [head, *cluster.waiting[-6:]] if head in cluster.waiting else []
         cluster.go_to_next_end()
+
+
+held_by = st.dictionaries(
+    st.sampled_from([DatasetId("d0"), DatasetId("d1")]),
+    st.dictionaries(st.sampled_from([NodeId(f"n{i}") for i in range(4)]), st.integers(1, 9)),
+)
+
+
+@given(
+    clusters.map(lambda found: tuple(replace(each, backends=PROCESS) for each in found)),
+    queues,
+    held_by,
+    st.lists(st.sampled_from([(), (DatasetId("d0"),), (DatasetId("d1"), DatasetId("d0"))])),
+)
+def test_what_nodes_hold_changes_where_jobs_start_and_never_whether(nodes, waiting, held, inputs):
+    """On empty nodes; where jobs run, those that end first may be on the one or the other."""
+    at_hand = zip(waiting, [*inputs, *[()] * len(waiting)], strict=False)
+    now = seen(nodes, [replace(each, datasets=found) for each, found in at_hand], ())
+    here, there = plan(now, 100), plan(replace(now, held=held), 100)
+    assert started(there) == started(here)
+    assert {id: why.reason for id, why in there.reasons.items()} == {
+        id: why.reason for id, why in here.reasons.items()
+    }
+    assert {id: why.at_ms for id, why in there.reasons.items()} == {
+        id: why.at_ms for id, why in here.reasons.items()
+    }
+
+
+def test_a_job_starts_where_most_of_its_inputs_are():
+    d0, d1 = DatasetId("d0"), DatasetId("d1")
+    nodes = tuple(node(f"n{i}", 2) for i in range(4))
+    waiting = [job("a", 1, datasets=(d0, d1)), job("b", 1, datasets=(d0,)), job("c", 1)]
+    held = {d0: {NodeId("n1"): 5, NodeId("n3"): 5}, d1: {NodeId("n3"): 1, NodeId("n9"): 99}}
+    made = plan(replace(seen(nodes, waiting, ()), held=held), 0)
+    # Tightest first as ever: where one has started there is less free, so the others follow it.
+    assert [each.allocation.shares[0].node for each in made.placements] == ["n3", "n3", "n0"]

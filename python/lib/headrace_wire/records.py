@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
 from headrace_model.errors import InvalidInput
-from headrace_model.ids import JobId
+from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Ask, Job, Need, NewJob
 from headrace_model.listing import Listed
 from headrace_model.people import Shares
@@ -151,6 +151,13 @@ def encode_fulfilments(fulfilments: tuple[Fulfilment, ...]) -> str:
 def decode_fulfilments(text: str) -> tuple[Fulfilment, ...]:
     """Read a job's fulfilments; an empty text holds none."""
     return decode(Fulfilments, text).fulfilments if text else ()
+
+
+@lru_cache(maxsize=4096)
+def fulfilling(text: str) -> tuple[DatasetId, ...]:
+    """The datasets of a job's fulfilments, each once, in order."""
+    found = (dataset for each in decode_fulfilments(text) for dataset in each.datasets)
+    return tuple(dict.fromkeys(found))
 
 
 def new_job_fields(new: NewJob, status: Status) -> dict[str, str]:

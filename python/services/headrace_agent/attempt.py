@@ -128,20 +128,33 @@ class AttemptOnNode:
         await self._tools.report(fact)
 
     async def _stage(self, work: Work) -> Fact:
+        """Lay the inputs beside the worker while its image is pulled."""
+        image = image_of(load_jobtext(work.spec), self._tools.containers)
+        both = [asyncio.create_task(each) for each in (image, self._stage_inputs(work))]
         try:
-            await image_of(load_jobtext(work.spec), self._tools.containers)
-            staged = await self._tools.data.staging(work)
-            renewal = _Renewal(lambda: self._tools.data.staging(work), staged)
-            for name, items in staged.items():
-                folder = safe_folder(self.folder.datasets, name)
-                await self._tools.cache.stage(items, folder, partial(renewal.of, name))
-            if ENVIRONMENT_REQUIREMENT in staged:
-                await self._environment()
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
+                for each in both:
+                    if each.done():
+                        each.result()
+            finally:
+                for each in both:
+                    each.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
         except HeadraceError as error:
             if error.retryable:
                 raise
             return _fact(work, FactKind.STAGED, _cause(error), str(error))
         return _fact(work, FactKind.STAGED)
+
+    async def _stage_inputs(self, work: Work) -> None:
+        staged = await self._tools.data.staging(work)
+        renewal = _Renewal(lambda: self._tools.data.staging(work), staged)
+        for name, items in staged.items():
+            folder = safe_folder(self.folder.datasets, name)
+            await self._tools.cache.stage(items, folder, partial(renewal.of, name))
+        if ENVIRONMENT_REQUIREMENT in staged:
+            await self._environment()
 
     async def _environment(self) -> BuiltEnvironment:
         lock = await finish(self._lock)

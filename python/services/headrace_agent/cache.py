@@ -6,6 +6,7 @@ from writing by mistake, not by intent; an entry whose size or time changed is f
 
 import asyncio
 import hashlib
+import heapq
 import os
 import shutil
 import time
@@ -19,6 +20,7 @@ from headrace_agent.grants import Grant
 from headrace_agent.transfers import Transfers
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import HeadraceError, InvalidInput, NotFound
+from headrace_model.ids import DatasetId
 from headrace_model.node import Cached
 from headrace_service.locks import Locks
 from headrace_service.threads import finish
@@ -26,6 +28,7 @@ from headrace_service.threads import finish
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
 _SIDE_BY_SIDE = 8
+MOST_HELD = 200
 
 
 class CorruptItem(HeadraceError):
@@ -97,27 +100,33 @@ class Cache:
         """
         return await finish(self._trim)
 
-    async def held(self) -> Cached:
-        """Say what is there."""
+    async def held(self) -> tuple[Cached, dict[DatasetId, int]]:
+        """Say what is there, and how many bytes datasets have that are there whole.
+
+        Of these no more than `MOST_HELD`, those with most bytes.
+        """
         return await finish(self._held)
 
-    def _held(self) -> Cached:
+    def _held(self) -> tuple[Cached, dict[DatasetId, int]]:
         sizes = {}
         for path in self._root.glob("??/*"):
             with suppress(FileNotFoundError):
                 if path.suffix != ".part":
                     sizes[path.name] = path.stat().st_size
-        whole = 0
+        whole = {}
         for note in self._datasets.glob("*"):
-            if sizes.keys() >= set(note.read_text().split()):
-                whole += 1
+            digests = set(note.read_text().split())
+            if sizes.keys() >= digests:
+                whole[DatasetId(note.name)] = sum(sizes[each] for each in digests)
             else:
                 note.unlink(missing_ok=True)
-        return Cached(sum(sizes.values()), len(sizes), whole)
+        most = heapq.nlargest(MOST_HELD, whole.items(), key=lambda each: (each[1], each[0]))
+        return Cached(sum(sizes.values()), len(sizes), len(whole)), dict(most)
 
     def _note(self, items: Sequence[StagedItem]) -> None:
         """Note which contents the items' datasets have. A half note is one of a smaller dataset
-        until it is staged again: it is only told to people."""
+        until it is staged again: people are told of it, and plans go by it where else all is
+        equal."""
         contents: dict[str, list[str]] = {}
         for item in items:
             if item.dataset:

@@ -16,7 +16,7 @@ from headrace_model.errors import Fenced, HeadraceError, Unavailable
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
-from headrace_model.work import Fact, Verb
+from headrace_model.work import Fact, FactKind, Verb
 from headrace_model.worker import RunningWorker
 from headrace_ports.backend import Backend
 from headrace_service.hints import Pending
@@ -74,7 +74,10 @@ class Agent:
         self._offers_less = False  # since workers in quarantine use the rest
         self._watchdog = Watchdog(self._kill_exclusive, settings.exclusive_s)
         self._teller = Teller(
-            look, lambda found: self.fenced(lambda run: nodes.describe(self._node, run, found))
+            look,
+            lambda found, held: self.fenced(
+                lambda run: nodes.describe(self._node, run, found, held)
+            ),
         )
 
     async def report(self, fact: Fact) -> bool:
@@ -87,6 +90,8 @@ class Agent:
             attempt=fact.attempt,
             cause=fact.cause,
         )
+        if fact.kind is FactKind.STAGED:
+            self._teller.staged()
         return bool(kept)
 
     async def fenced(self, call: Callable[[str], Awaitable[T]]) -> T:

@@ -1,17 +1,20 @@
 """What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from headrace_model.ids import JobId
-from headrace_model.job import Job
+from headrace_model.job import Job, Need
 from headrace_model.resources import NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
+from headrace_scheduler.holders import Held
+from headrace_wire.records import fulfilling
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
@@ -37,6 +40,7 @@ def waiting_job(job: Job) -> WaitingJob:
         queued_ms=job.entered_ms,
         tasks=job.ask.tasks,
         pool=job.ask.pool,
+        datasets=fulfilling(job.fulfilments) if Need.STAGING in job.needs else (),
     )
 
 
@@ -121,10 +125,16 @@ class Queue:
             found += jobs
         return found
 
-    def snapshot(self, nodes: tuple[Node, ...], now_ms: int) -> Snapshot:
+    def lines(self, now_ms: int) -> tuple[Sequence[WaitingJob], ...]:
+        """The jobs that may start now; they hold until the next change."""
+        return self._waiting.lines(now_ms)
+
+    def snapshot(
+        self, nodes: tuple[Node, ...], now_ms: int, held: Held = MappingProxyType({})
+    ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
         running = tuple(self._running.values())
-        return Snapshot(nodes, self._waiting.lines(now_ms), running, self.until)
+        return Snapshot(nodes, self.lines(now_ms), running, self.until, held)
 
     def next_start_ms(self) -> int | None:
         """When the next job whose start lay in the future at the last snapshot may start."""

@@ -15,6 +15,7 @@ from headrace_scheduler.core.launch import after_prerequisites, launch, place
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node
 from headrace_scheduler.core.why import Explanation, after_restore, explain, in_maintenance
+from headrace_scheduler.holders import Holders
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.queue import Queue, nodes_of, waiting_job
 from headrace_scheduler.settings import Settings
@@ -52,6 +53,7 @@ class Scheduler:
     ) -> None:
         self._jobs = jobs
         self._nodes = nodes
+        self._holders = Holders(nodes)
         self._maintenance = maintenance
         self._limits = limits
         self._resources = resources
@@ -202,7 +204,8 @@ class Scheduler:
     ) -> None:
         """Plan and apply what can start now; `read` are jobs just read."""
         now_ms = self._now_ms()
-        planned = plan(queue.snapshot(nodes, now_ms), now_ms, limit=_PLACED_AT_ONCE)
+        held = await self._holders.of(queue.lines(now_ms), nodes)
+        planned = plan(queue.snapshot(nodes, now_ms, held), now_ms, limit=_PLACED_AT_ONCE)
         if not planned.placements:
             return
         allocations = {each.job: each.allocation for each in planned.placements}

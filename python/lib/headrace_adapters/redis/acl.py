@@ -87,7 +87,7 @@ SERVICES: Final[Mapping[str, Access]] = {
     ),
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers"),
-        reads=_words("hr:node:* hr:nodes hr:maintenance hr:restored"),
+        reads=_words("hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler hr:resources"),
     ),
     "monitor": Access(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from headrace_adapters.redis.connection import Redis
-from headrace_model.ids import NodeId
+from headrace_model.ids import DatasetId, NodeId
 from headrace_model.node import MOST_LABELS, Inventory, NodeState
 from headrace_model.resources import NOTHING, Resources
 from headrace_model.status import Role
@@ -121,10 +121,39 @@ class NodeStore:
         (changed,) = await self._redis.script("label_node", args)
         return bool(changed)
 
-    async def describe(self, node: NodeId, incarnation: str, inventory: Inventory) -> None:
-        """Tell what a node has; raises `Fenced` where another agent serves the node now."""
-        args = {"node": node, "incarnation": incarnation, "inventory": encode(inventory)}
+    async def describe(
+        self,
+        node: NodeId,
+        incarnation: str,
+        inventory: Inventory,
+        held: Mapping[DatasetId, int],
+    ) -> None:
+        """Tell what a node has, and the bytes of datasets that it holds whole.
+
+        Raises `Fenced` where another agent serves the node now.
+        """
+        args = {
+            "node": node,
+            "incarnation": incarnation,
+            "inventory": encode(inventory),
+            "held": {dataset: str(size_bytes) for dataset, size_bytes in held.items()},
+        }
         await self._redis.script("describe_node", args)
+
+    async def holders(
+        self, nodes: Sequence[NodeId], datasets: Sequence[DatasetId]
+    ) -> dict[DatasetId, dict[NodeId, int]]:
+        """Of datasets the nodes that hold them whole, and how many bytes that is."""
+        fields = [f"held:{dataset}" for dataset in datasets]
+        answers = await self._redis.commands(
+            [("HMGET", f"hr:inventory:{node}", *fields) for node in nodes] if fields else []
+        )
+        found: dict[DatasetId, dict[NodeId, int]] = {dataset: {} for dataset in datasets}
+        for node, sizes in zip(nodes, answers, strict=True):
+            for dataset, size in zip(datasets, sizes, strict=True):
+                if size is not None and size.isdecimal():
+                    found[dataset][node] = int(size)
+        return found
 
     async def inventories(self, nodes: Sequence[NodeId]) -> dict[NodeId, Inventory]:
         """What these nodes have, as far as their agents have told."""

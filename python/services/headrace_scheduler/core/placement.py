@@ -10,7 +10,7 @@ than one CPU is never cut, whatever the paradigm, nor is a job that asks no CPU 
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 
 from headrace_model.fit import CPU, memory_with, undivided, whole_cpus
@@ -35,8 +35,16 @@ class Reason(StrEnum):
     NEXT_PLAN = "NEXT_PLAN"  # this plan was full before the job's turn
 
 
+# The nodes that hold inputs of a job, those with most of them first.
+Near = Sequence[NodeId]
+_AtHand = Mapping[tuple[int, int], Sequence[NodeId]]
+
+
 def place(
-    asked: Resources, paradigm: Paradigm, nodes_free: Mapping[NodeId, Resources]
+    asked: Resources,
+    paradigm: Paradigm,
+    nodes_free: Mapping[NodeId, Resources],
+    near: Near = (),
 ) -> Allocation | Reason:
     """Find an allocation in what the nodes have free, or tell why there is none.
 
@@ -46,10 +54,13 @@ def place(
     * ROUND_ROBIN: CPUs are dealt one by one, over and over, beginning with the node that has the
       most free; a node that can take no more is passed over.
 
+    Of nodes that have as much free, those that hold inputs (`near`, in that order) go before the
+    one with the lowest id: what is left free is the same with it and without.
+
     Total for every non-negative request; a node with negative room counts as full. An allocation
     is found exactly if one exists, and doesn't depend on the order of `nodes_free`.
     """
-    return Room(nodes_free).find(asked, paradigm)
+    return Room(nodes_free).find(asked, paradigm, near)
 
 
 class Room:
@@ -85,7 +96,7 @@ class Room:
             self._no_whole.clear()
             self._no_cut.clear()
 
-    def find(self, asked: Resources, paradigm: Paradigm) -> Allocation | Reason:
+    def find(self, asked: Resources, paradigm: Paradigm, near: Near = ()) -> Allocation | Reason:
         """Search as `place` does."""
         if not self._order:
             return Reason.NO_NODE_UP
@@ -94,7 +105,7 @@ class Room:
             for no_cpus, no_memory in self._no_whole:
                 if no_cpus <= cpus and no_memory <= memory:
                     return Reason.NO_ROOM
-            node = self._tightest(cpus, memory, ())
+            node = self._tightest(cpus, memory, (), self._by_room(near))
             if node is None:
                 _remember(self._no_whole, asked)
                 return Reason.NO_ROOM
@@ -103,18 +114,22 @@ class Room:
         for no_cpus, no_memory in self._no_cut:
             if no_cpus <= cpus and no_memory * cpus <= memory * no_cpus:
                 return Reason.NO_ROOM
-        parts = self._fill(asked) if paradigm is Paradigm.FILL_NODES else self._deal(asked)
+        at_hand = self._by_room(near)
+        fill = paradigm is Paradigm.FILL_NODES
+        parts = self._fill(asked, at_hand) if fill else self._deal(asked, at_hand)
         if parts is None:
             _remember(self._no_cut, asked)
             return Reason.NO_ROOM
         return _with_memory(asked, parts)
 
-    def find_slots(self, task: Resources, paradigm: Paradigm, most: int) -> Allocation | Reason:
+    def find_slots(
+        self, task: Resources, paradigm: Paradigm, most: int, near: Near = ()
+    ) -> Allocation | Reason:
         """Search slots for up to `most` tasks, one at least (see `slots`)."""
-        one = self.find(task, Paradigm.SINGLE_NODE)
+        one = self.find(task, Paradigm.SINGLE_NODE, near)
         if not isinstance(one, Allocation) or most == 1:
             return one
-        return share_out(task, paradigm, most, self._order) or Reason.NO_ROOM
+        return share_out(task, paradigm, most, self._order, near) or Reason.NO_ROOM
 
     def holds(self, asked: Resources, paradigm: Paradigm) -> bool:
         """Tell whether `find` would find an allocation; cheaper when asked again and again."""
@@ -134,16 +149,29 @@ class Room:
             _remember(self._yes_whole if whole else self._yes_cut, asked)
         return found
 
-    def _tightest(self, cpus: int, memory: int, taken: Set[NodeId] | tuple[()]) -> NodeId | None:
+    def _tightest(
+        self, cpus: int, memory: int, taken: Set[NodeId] | tuple[()], at_hand: _AtHand
+    ) -> NodeId | None:
         order = self._order
         for position in range(bisect_left(order, (cpus,)), len(order)):
             entry = order[position]
             if entry[1] >= memory and entry[2] not in taken:
-                return entry[2]
+                alike = at_hand.get(entry[:2], ())
+                return next((node for node in alike if node not in taken), entry[2])
         return None
 
-    def _roomiest_first(self) -> Iterator[tuple[int, int, NodeId]]:
-        """Most CPUs, then most memory, then the lowest id; stops where no whole CPU is left."""
+    def _by_room(self, near: Near) -> _AtHand:
+        """The nodes that are near, by what they have free."""
+        found: dict[tuple[int, int], list[NodeId]] = {}
+        for node in near:
+            free = self._free.get(node)
+            if free is not None:
+                found.setdefault(free, []).append(node)
+        return found
+
+    def _roomiest_first(self, at_hand: _AtHand) -> Iterator[tuple[int, int, NodeId]]:
+        """Most CPUs, then most memory, then the nearest, then the lowest id; stops where no whole
+        CPU is left."""
         order = self._order
         end = len(order)
         while end:
@@ -151,19 +179,22 @@ class Room:
             if cpus < CPU:
                 return
             begin = bisect_left(order, (cpus, memory), 0, end)
-            yield from order[begin:end]
+            first = at_hand.get((cpus, memory), ())
+            yield from ((cpus, memory, node) for node in first)
+            others = order[begin:end]
+            yield from [each for each in others if each[2] not in first] if first else others
             end = begin
 
-    def _fill(self, asked: Resources) -> list[tuple[NodeId, int]] | None:
+    def _fill(self, asked: Resources, at_hand: _AtHand) -> list[tuple[NodeId, int]] | None:
         left, fraction = divmod(asked.millicpus, CPU)
         parts: dict[NodeId, int] = {}
         rest = 0
-        for cpus, memory, node in self._roomiest_first():
+        for cpus, memory, node in self._roomiest_first(at_hand):
             if left == 0:
                 break
             if rest != left * CPU + fraction:
                 rest = left * CPU + fraction
-                last = self._tightest(rest, memory_with(asked, rest), parts.keys())
+                last = self._tightest(rest, memory_with(asked, rest), parts.keys(), at_hand)
                 if last is not None:
                     parts[last] = rest
                     return list(parts.items())
@@ -173,13 +204,13 @@ class Room:
                 left -= whole
         if left:
             return None
-        return self._add_fraction(asked, parts, fraction, list(parts))
+        return self._add_fraction(asked, parts, fraction, list(parts), at_hand)
 
-    def _deal(self, asked: Resources) -> list[tuple[NodeId, int]] | None:
+    def _deal(self, asked: Resources, at_hand: _AtHand) -> list[tuple[NodeId, int]] | None:
         wanted, fraction = divmod(asked.millicpus, CPU)
         nodes: list[NodeId] = []
         limits: list[int] = []
-        for cpus, memory, node in self._roomiest_first():
+        for cpus, memory, node in self._roomiest_first(at_hand):
             whole = whole_cpus(asked, cpus, memory)
             if whole:
                 nodes.append(node)
@@ -191,7 +222,7 @@ class Room:
         counts, following = dealt(limits, wanted)
         parts = {node: count * CPU for node, count in zip(nodes, counts, strict=True)}
         in_turn = nodes[following:] + nodes[:following]
-        return self._add_fraction(asked, parts, fraction, in_turn)
+        return self._add_fraction(asked, parts, fraction, in_turn, at_hand)
 
     def _add_fraction(
         self,
@@ -199,6 +230,7 @@ class Room:
         parts: dict[NodeId, int],
         fraction: int,
         in_turn: list[NodeId],
+        at_hand: _AtHand,
     ) -> list[tuple[NodeId, int]] | None:
         """Give the fraction to the first of `in_turn` with a corner left, else to another node."""
         if fraction:
@@ -209,7 +241,8 @@ class Room:
                     parts[node] = with_fraction
                     break
             else:
-                other = self._tightest(fraction, memory_with(asked, fraction), parts.keys())
+                needed = memory_with(asked, fraction)
+                other = self._tightest(fraction, needed, parts.keys(), at_hand)
                 if other is None:
                     return None
                 parts[other] = fraction

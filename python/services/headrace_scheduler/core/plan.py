@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from headrace_model.fit import can_hold
-from headrace_model.ids import JobId, NodeId
+from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import Reason, Room
+from headrace_scheduler.core.placement import Near, Reason, Room
 from headrace_scheduler.core.profile import Reservation, Return, reserve
 from headrace_scheduler.core.snapshot import Node, Place, Snapshot, WaitingJob
 from headrace_scheduler.core.why import Why
@@ -151,6 +151,8 @@ class _Desk:
         self._up = [node for node in snapshot.nodes if node.state is NodeState.UP]
         self._rooms = _Rooms(self._up, {node.id: node.free for node in self._up})
         self._running = snapshot.running
+        self._held = snapshot.held
+        self._nears: dict[tuple[DatasetId, ...], Near] = {}
         self._started: list[Return] = []
         self._reservation: Reservation | None = None
         self._spare: dict[NodeId, Resources] = {}
@@ -164,15 +166,29 @@ class _Desk:
         rooms = self._rooms if in_time else self._late_rooms
         room = rooms.room(job)
         if job.tasks is None:
-            found = room.find(job.resources, job.paradigm)
+            found = room.find(job.resources, job.paradigm, self._near(job))
         else:
-            found = room.find_slots(job.resources, job.paradigm, job.tasks)
+            found = room.find_slots(job.resources, job.paradigm, job.tasks, self._near(job))
         if isinstance(found, Allocation):
             self._take(job, found, in_time)
             return found
         if not in_time and self._rooms.room(job).holds(job.resources, job.cut):
             return self._behind
         return self._blocked(job)
+
+    def _near(self, job: WaitingJob) -> Near:
+        """The nodes that hold inputs of a job, those with most bytes first."""
+        if not job.datasets or not self._held:
+            return ()
+        near = self._nears.get(job.datasets)
+        if near is None:
+            sizes: dict[NodeId, int] = {}
+            for dataset in job.datasets:
+                for node, size_bytes in self._held.get(dataset, {}).items():
+                    sizes[node] = sizes.get(node, 0) + size_bytes
+            near = sorted(sizes, key=lambda node: (-sizes[node], node))
+            self._nears[job.datasets] = near
+        return near
 
     def _ends_in_time(self, job: WaitingJob) -> bool:
         if self._reservation is None:

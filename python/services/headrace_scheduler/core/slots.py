@@ -22,7 +22,11 @@ def slots_in(task: Resources, millicpus: int, memory_bytes: int) -> int:
 
 
 def share_out(
-    task: Resources, paradigm: Paradigm, most: int, rooms: Iterable[Free]
+    task: Resources,
+    paradigm: Paradigm,
+    most: int,
+    rooms: Iterable[Free],
+    near: Sequence[NodeId],
 ) -> Allocation | None:
     """Take up to `most` slots; None where there is none.
 
@@ -30,7 +34,8 @@ def share_out(
     * FILL_NODES: the node that holds most is filled first, and so on.
     * ROUND_ROBIN: dealt one by one, over and over, beginning with the node that holds most.
 
-    Among nodes that hold as many (or all) the one with the least free room is taken, then by id.
+    Among nodes that hold as many (or all) the one with the least free room is taken, then the one
+    that is first in `near`, then by id.
     """
     able = [
         (min(slots_in(task, cpus, memory), most), (cpus, memory, node))
@@ -39,7 +44,8 @@ def share_out(
     able = [each for each in able if each[0] > 0]
     if not able:
         return None
-    able.sort(key=lambda each: (-each[0], each[1]))
+    ranks = {node: rank for rank, node in enumerate(near, start=-len(near))}
+    able.sort(key=lambda each: (-each[0], *each[1][:2], ranks.get(each[1][2], 0), each[1][2]))
     limits = [slots for slots, _ in able]
     match paradigm:
         case Paradigm.SINGLE_NODE:

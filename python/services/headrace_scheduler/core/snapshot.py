@@ -1,10 +1,10 @@
 """The facts that one call of `plan` decides from. Times are UTC in milliseconds."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
 
-from headrace_model.ids import JobId, NodeId
+from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
 
@@ -49,6 +49,7 @@ class WaitingJob:
     queued_ms: int
     tasks: int | None = None
     pool: str | None = None
+    datasets: tuple[DatasetId, ...] = ()  # that are staged for it
 
     def may_use(self, node: Node) -> bool:
         """Tell whether a node is one for this job, whatever room and state it has."""
@@ -87,10 +88,11 @@ class Snapshot:
     `lines` are the waiting jobs, each line in rank order and all of it `alike`; the lines are in
     the order of their first jobs. No job behind `until` is planned: of those before it none is
     missing. `Node.free` is already without what
-    `running` holds.
+    `running` holds. `held` tells how many bytes of a dataset nodes hold that have all of it.
     """
 
     nodes: tuple[Node, ...]
     lines: tuple[Sequence[WaitingJob], ...]
     running: tuple[RunningJob, ...]
     until: Place = END
+    held: Mapping[DatasetId, Mapping[NodeId, int]] = field(default_factory=dict)
