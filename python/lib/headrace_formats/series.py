@@ -7,13 +7,14 @@ next stamp comes earlier, so that gaps stay gaps. A single stamp tells no step.
 """
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import MAXYEAR, date
 from itertools import pairwise
 from typing import Final
 
 from headrace_formats.base import Coverage
 from headrace_formats.errors import FormatError
 from headrace_model.domain import Continuous
+from headrace_model.errors import InvalidInput
 from headrace_model.times import Instant, checked_instant, format_instant
 
 MOST_INTERVALS: Final = 1000
@@ -24,8 +25,18 @@ _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 def cover(stamps: Sequence[Instant], where: str, step_ms: int | None = None) -> Coverage:
     """Return what a series covers; `step_ms` is a declared step, used for a single stamp only.
 
-    Raises `FormatError` for stamps that do not rise; `where` names the variable or column.
+    Raises `FormatError` for stamps that do not rise, and for an end behind the year 9999; `where`
+    names the variable or column.
     """
+    try:
+        return _cover(stamps, where, step_ms)
+    except InvalidInput as error:  # stamps themselves are within the years; a FormatError is one
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"{where}: {error.message}") from None
+
+
+def _cover(stamps: Sequence[Instant], where: str, step_ms: int | None) -> Coverage:
     if not stamps:
         return Coverage(None, f"{where} holds no stamp: TIME is not detected")
     if len(stamps) == 1:
@@ -82,6 +93,8 @@ def _monthly_end(stamps: Sequence[Instant]) -> Instant | None:
         return None
     year, month = divmod(months[-1] + steps.pop(), 12)
     [(day_of_month, clock_ms)] = within
+    if year > MAXYEAR:
+        raise FormatError("its last step ends behind the year 9999")
     days = date(year, month + 1, day_of_month).toordinal() - _EPOCH_DAY
     return checked_instant(days * _DAY_MS + clock_ms)
 

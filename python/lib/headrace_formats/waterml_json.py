@@ -65,7 +65,10 @@ def _series(
     parameter = str(variable["variableCode"][0]["value"])
     checked_names([gauge, parameter], where)
     where = f"{where} ({gauge}, {parameter})"
-    nothing = float(variable.get("noDataValue", "nan"))
+    try:
+        nothing = float(variable.get("noDataValue", "nan"))
+    except (TypeError, ValueError):
+        raise FormatError(f"{where}: noDataValue is not a number") from None
     lists = listed(series["values"], f"{where}.values")
     standard_ms = _standard_ms(series["sourceInfo"])
     stamps: set[Instant] = set()
