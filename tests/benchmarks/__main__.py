@@ -12,9 +12,11 @@ from tests.benchmarks import (
     growth,
     idle,
     listing,
+    matching,
     memory,
     placements,
     recovery,
+    staging,
     start,
     submits,
     swarm,
@@ -33,6 +35,7 @@ _ALL = {
         start,
         arrays,
         memory,
+        matching,
         placements,
         submits,
         growth,
@@ -41,6 +44,7 @@ _ALL = {
         idle,
         swarm,
         transfers,
+        staging,
     )
 }
 

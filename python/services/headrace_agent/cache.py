@@ -28,6 +28,7 @@ from headrace_service.threads import finish
 _CHUNK_BYTES = 1 << 20
 _READ_ONLY = 0o444
 _SIDE_BY_SIDE = 8
+_LINKED_AT_ONCE = 500
 MOST_HELD = 200
 
 
@@ -73,6 +74,10 @@ class Cache:
         """
         for item in items:
             check_item_path(item.path)
+        missing: list[StagedItem] = []
+        for first in range(0, len(items), _LINKED_AT_ONCE):
+            some = items[first : first + _LINKED_AT_ONCE]
+            missing += await finish(self._link_held, some, folder)
         room = asyncio.Semaphore(_SIDE_BY_SIDE)
 
         async def one(item: StagedItem) -> None:
@@ -85,13 +90,28 @@ class Cache:
 
         try:
             async with asyncio.TaskGroup() as group:
-                for item in items:
+                for item in missing:
                     await room.acquire()
                     group.create_task(one(item))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         await finish(_make_read_only, folder)
         await finish(self._note, items)
+
+    def _link_held(self, items: Sequence[StagedItem], folder: Path) -> list[StagedItem]:
+        """Link what is there already, many in one go; returns what has to be fetched."""
+        missing = []
+        for item in items:
+            cached = self._path(item)
+            if _is_cached(cached, item):
+                with suppress(FileNotFoundError):  # removed meanwhile: it is fetched again
+                    _link(cached, folder / item.path)
+                    continue
+            missing.append(item)
+        return missing
+
+    def _path(self, item: StagedItem) -> Path:
+        return self._root / item.sha256[:2] / item.sha256
 
     async def trim(self) -> int:
         """Remove what was used least recently and nobody uses, down to the limit.
@@ -138,7 +158,7 @@ class Cache:
                 note.write_text("\n".join(digests))
 
     async def _fetch(self, item: StagedItem, renew: RenewItem) -> Path:
-        cached = self._root / item.sha256[:2] / item.sha256
+        cached = self._path(item)
         if await finish(_is_cached, cached, item):
             return cached
         part = cached.parent / f"{item.sha256}.{token_hex(4)}.part"
@@ -216,16 +236,21 @@ def _copy(source: Path, target: Path) -> str:
 
 def _link(cached: Path, target: Path) -> None:
     """Let `target` be the cached file: by hard link, or by copy on another file system."""
-    if target.exists():
-        return
+    for _ in range(2):
+        try:
+            os.link(cached, target)
+            return
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        except OSError:
+            break
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    try:
-        os.link(cached, target)
-    except OSError:
-        part = target.with_name(f"{target.name}.{token_hex(4)}.part")
-        shutil.copyfile(cached, part)
-        part.chmod(_READ_ONLY)
-        part.rename(target)
+    part = target.with_name(f"{target.name}.{token_hex(4)}.part")
+    shutil.copyfile(cached, part)
+    part.chmod(_READ_ONLY)
+    part.rename(target)
 
 
 def _make_read_only(folder: Path) -> None:
