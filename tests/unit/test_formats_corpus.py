@@ -17,14 +17,15 @@ from tests.support.format_reading import READERS, detected, read_as
 CORPUS = sorted((Path(__file__).parent.parent / "corpus" / "formats").iterdir())
 # Those of NetCDF may crash their library: tests/integration/test_formats_corpus.py.
 HERE = [each for each in READERS if each.sniff is not is_netcdf]
-MOST_BYTES = 4 << 30  # of address space: pytest and its libraries have most of it
+MORE_BYTES = 2 << 30  # of address space, beside what the tests' process has already
 
 
 @pytest.fixture(autouse=True)
 def memory() -> Iterator[None]:
     """So much that a file that claims to be huge is a MemoryError, and no swapping machine."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, before[1]))
+    has_bytes = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has_bytes + MORE_BYTES, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)
 
