@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from headrace_adapters.redis.nodes import NodeStore
-from headrace_local.folders import find_home
+from headrace_local.folders import find_home, write_private
 from headrace_local.health import any_free_port
 from headrace_local.layout import Home
 from headrace_local.redis_users import connect
@@ -32,6 +32,7 @@ WITHIN_S = 120.0
 _CLI = "from headrace_client.cli import main; main()"
 _LOCAL = "from headrace_local.cli import local; local(prog_name='headrace local')"
 _CPUS = "2"
+PLACE = Path(__file__).parents[2] / "examples" / "mpi"  # what may be imported from
 _MEMORY = "1GiB"
 
 Done = subprocess.CompletedProcess[str]
@@ -91,7 +92,12 @@ class Headrace:
 
         On a port of its own: tests that run beside these start a Headrace too.
         """
-        known = [] if self.home.config.exists() else ["--port", str(any_free_port())]
+        known = []
+        if not self.home.config.exists():
+            settings = {"import_places": f"examples={PLACE}"}
+            self.home.root.mkdir(0o700, parents=True, exist_ok=True)
+            write_private(self.home.config, json.dumps({"version": 1, "settings": settings}))
+            known = ["--port", str(any_free_port())]
         self.local("up", "--cpus", _CPUS, "--memory", _MEMORY, *known)
 
     def cli(self, *words: str, typed: str = "", folder: Path | None = None) -> Done:

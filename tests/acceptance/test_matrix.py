@@ -20,7 +20,7 @@ from headrace_model.people import RULES, SCOPE_OF, Act, Level, Scope, Standing, 
 from headrace_wire.batch import BatchFile, encode_batch
 from headrace_wire.openapi import Operation
 from headrace_wire.operations.table import OPERATIONS
-from tests.acceptance.conftest import Answer, Headrace, until
+from tests.acceptance.conftest import PLACE, Answer, Headrace, until
 
 JOB, DATASET = "job", "dataset"
 SEE = {JOB: Act.SEE_JOB, DATASET: Act.SEE_DATASET}
@@ -138,6 +138,11 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene(body={"path": "b.bin", "size_bytes": 9, "sha256": "0" * 64}),
     ),
     "POST /datasets/{dataset}:direct-download": (Scene(body={"path": "a.csv"}),),
+    "POST /datasets/{dataset}:import": (
+        Scene(
+            ("dataset", "import", "{thing}", "--from", str(PLACE)), body={"source": str(PLACE)}
+        ),
+    ),
     "PUT /datasets/{dataset}/items/{path}": (Scene(body=CONTENT, headers=SUM),),
     "GET /datasets/{dataset}/items/{path}": (Scene(),),
     "HEAD /datasets/{dataset}/items/{path}": (Scene(),),

@@ -11,6 +11,7 @@ from tests.benchmarks import (
     arrays,
     growth,
     idle,
+    imports,
     listing,
     matching,
     memory,
@@ -45,6 +46,7 @@ _ALL = {
         swarm,
         transfers,
         staging,
+        imports,
     )
 }
 

@@ -113,6 +113,33 @@ async def test_an_object_gets_a_second_key_and_each_goes_by_itself(store: Object
     assert await store.get_bytes("from/a", 10) == b"new"
 
 
+async def test_objects_are_read_for_their_sha256_as_long_as_they_are_what_was_listed(
+    store: ObjectStore,
+) -> None:
+    contents = {f"at/{number}": os.urandom(number * 40_000) for number in range(20)}
+    await store.put_many(contents)
+    for prefix in ("at", ""):
+        listed = {each.key: each for each in await store.page(prefix)}
+        assert {key: each.size_bytes for key, each in listed.items()} == {
+            key: len(data) for key, data in contents.items()
+        }
+        stamps = {key: each.stamp for key, each in listed.items()}
+        for key, stamp in stamps.items():
+            stat = await store.stat(key)
+            assert stat is not None
+            assert stat.stamp == stamp
+        assert await store.digests(stamps) == {
+            key: sha256(data).hexdigest() for key, data in contents.items()
+        }
+    await store.put_bytes("at/3", os.urandom(120_000))
+    with pytest.raises(Conflict, match="at/3"):
+        await store.digests(stamps)
+    await store.delete("at/3")
+    with pytest.raises(NotFound):
+        await store.digests(stamps)
+    assert await store.digests({}) == {}
+
+
 async def test_nothing_is_copied_from_nothing_or_by_a_trick(store: ObjectStore) -> None:
     await store.put_bytes("a", b"1")
     with pytest.raises(NotFound):

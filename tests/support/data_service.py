@@ -205,6 +205,7 @@ class World:
         free_limit_bytes: int = 0,
         store_unnamed_s: float = 86_400.0,
         dataset_undo_days: float = 0.0,
+        import_places: str = "",
     ) -> AsyncIterator[DataHarness]:
         """A running data service."""
         self._numbers += 1
@@ -215,6 +216,7 @@ class World:
             free_limit_bytes=free_limit_bytes,
             store_unnamed_s=store_unnamed_s,
             dataset_undo_days=dataset_undo_days,
+            import_places=import_places,
         )
         await harness.start()
         try:

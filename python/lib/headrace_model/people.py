@@ -129,6 +129,7 @@ class Act(StrEnum):
     DELETE_DATASET = "delete_dataset"
     SHARE_DATASET = "share_dataset"
     SWEEP_STORE = "sweep_store"  # see what nothing names there, and have it removed
+    IMPORT_DATA = "import_data"  # make items of files that lie elsewhere, and stay there
     SEE_NODES = "see_nodes"
     MANAGE_NODES = "manage_nodes"  # drain them, forget them
     SEE_MAINTENANCE = "see_maintenance"
@@ -157,6 +158,7 @@ RULES: Final[Mapping[Act, Mapping[UserRole, frozenset[Standing]]]] = {
         (Act.DELETE_DATASET, _OWNS, frozenset[Standing]()),
         (Act.SHARE_DATASET, _OWNS, frozenset[Standing]()),
         (Act.SWEEP_STORE, frozenset[Standing](), frozenset[Standing]()),
+        (Act.IMPORT_DATA, frozenset[Standing](), frozenset[Standing]()),
         (Act.SEE_NODES, _ANY, _ANY),
         (Act.MANAGE_NODES, frozenset[Standing](), frozenset[Standing]()),
         (Act.SEE_MAINTENANCE, _ANY, _ANY),
@@ -179,6 +181,7 @@ SCOPE_OF: Final[Mapping[Act, Scope]] = {
     Act.DELETE_DATASET: Scope.DATA,
     Act.SHARE_DATASET: Scope.DATA,
     Act.SWEEP_STORE: Scope.ADMIN,
+    Act.IMPORT_DATA: Scope.ADMIN,
     Act.SEE_NODES: Scope.READ,
     Act.MANAGE_NODES: Scope.ADMIN,
     Act.SEE_MAINTENANCE: Scope.READ,

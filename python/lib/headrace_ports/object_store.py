@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from headrace_model.errors import Conflict
 from headrace_ports.arriving import Arriving
 
 Grant = dict[str, object]
@@ -37,19 +38,30 @@ URLs are secrets while they live: never stored, never logged.
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """What a store knows of an object without reading it."""
+    """What a store knows of an object without reading it.
+
+    Where the bytes of the key are replaced, `stamp` is another one: of a directory the size and
+    the time of the last change, of an S3 server the ETag. It may be part of a key.
+    """
 
     size_bytes: int
+    stamp: str
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """An object in a page of a list; its age is how long it has its bytes, by the store's clock
-    beside ours: what is said of it may be wrong by hours."""
+    beside ours: what is said of it may be wrong by hours. `stamp` is that of `Stat`."""
 
     key: str
     size_bytes: int
     age_s: float
+    stamp: str
+
+
+def changed(key: str) -> Conflict:
+    """The error about an object that is not what it was."""
+    return Conflict(f"{key} was changed meanwhile", hint="begin again once nobody writes to it")
 
 
 class ObjectStore(Protocol):
@@ -107,11 +119,19 @@ class ObjectStore(Protocol):
     async def stat(self, key: str) -> Stat | None:
         """Look at an object; None if there is none."""
 
+    async def digests(self, stamps: Mapping[str, str]) -> dict[str, str]:
+        """Read objects, several at a time, and give the SHA-256 (hex) of each.
+
+        Raises `Conflict` where one has not the stamp that is given for its key, also where it
+        is replaced meanwhile; `NotFound`.
+        """
+
     async def keys(self, prefix: str) -> list[str]:
         """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
 
     async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
-        """Some of the keys below the folder `prefix`, those after `after`; none at the end.
+        """Some of the keys below the folder `prefix` ("": of all), those after `after`; none at
+        the end.
 
         In an order of the store's own, in which what lies in one folder stands together. What is
         put or deleted meanwhile may be among them or not; all else is, page after page. `after`

@@ -107,6 +107,28 @@ class NodeRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """POST /datasets/{name}:import: a folder or bucket whose files become items and stay there.
+
+    `after`: where to go on, as the answer before said.
+    """
+
+    source: str
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportView:
+    """How many files are items by this request, their bytes, and how many of them were read for
+    it. The next request goes on `after`; null: all are items now."""
+
+    items: int
+    size_bytes: int
+    read: int
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EntriesRequest:
     """POST /internal/datasets: the catalogue entries of ids, in any state, and that of a name."""
 

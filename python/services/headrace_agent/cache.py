@@ -172,7 +172,8 @@ class Cache:
             if found != item.sha256:
                 raise CorruptItem(
                     f"{item.path} has SHA-256 {found[:12]}…, not {item.sha256[:12]}… as it must",
-                    hint="the stored file is damaged: upload the data again as a new version",
+                    hint="the stored file is damaged, or was changed since it was imported: "
+                    "upload or import the data again as a new version",
                 )
             await finish(_keep, part, cached)
         except NotFound:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -13,6 +14,7 @@ from headrace_data.core.naming import Filter, page
 from headrace_data.curation import Curation
 from headrace_data.direct import Direct
 from headrace_data.errors import WrongOffset
+from headrace_data.importing import Importing
 from headrace_data.library import Library
 from headrace_data.spool import Piece
 from headrace_model.dataset import Category, Dataset, DatasetState, Item
@@ -25,6 +27,7 @@ from headrace_service.http import REQUEST_ID_KEY, USER, problem, read_bounded
 from headrace_service.query import flag
 from headrace_wire.batch import BODY_BYTES, BatchRequest, TakeRequest, decode_batch, encode_batch
 from headrace_wire.datasets import (
+    ImportRequest,
     MatchRequest,
     NewDataset,
     UndeleteRequest,
@@ -62,9 +65,10 @@ COMPLETE: Final = "Upload-Complete"
 class DatasetsApi:
     """Decodes requests, calls the library, encodes its answers."""
 
-    def __init__(self, library: Library, direct: Direct) -> None:
+    def __init__(self, library: Library, direct: Direct, importing: Importing) -> None:
         self._library = library
         self._direct = direct
+        self._importing = importing
         self._batches = Batches(library)
         self._curation = Curation(library)
 
@@ -80,6 +84,7 @@ class DatasetsApi:
             ("POST", f"{_ONE}:take", self._take),
             ("POST", f"{_ONE}:direct-upload", self._direct_upload),
             ("POST", f"{_ONE}:direct-download", self._direct_download),
+            ("POST", f"{_ONE}:import", self._import),
             ("POST", f"{_ONE}:undelete", self._undelete),
             ("POST", f"{_ONE}:share", self._share),
             ("POST", f"{_ONE}:unshare", self._unshare),
@@ -209,6 +214,11 @@ class DatasetsApi:
         asked = from_plain(DirectDownload, await _body(request))
         answer = await self._direct.download(_name(request), asking(request), asked.path)
         return web.json_response(answer, headers=_SECRET)
+
+    async def _import(self, request: web.Request) -> web.Response:
+        asked = from_plain(ImportRequest, await _body(request))
+        done = await self._importing.step(_name(request), asking(request), asked)
+        return web.json_response(asdict(done))
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         asked = from_plain(BatchRequest, await _body(request))

@@ -11,6 +11,7 @@ from headrace_data.library import Library, check_open
 from headrace_model.dataset import Dataset, Item
 from headrace_model.errors import HeadraceError, TooLarge
 from headrace_model.people import Act, User
+from headrace_ports.imported import IMPORTED
 from headrace_service.threads import to_end
 from headrace_wire.batch import TAKE_BYTES, BatchFile, TakeRequest, check_batch_bytes
 
@@ -67,21 +68,24 @@ class Batches:
             for each in wanted
             if each.path in known and known[each.path].sha256 == each.sha256
         }
-        items = [replace(each, key=copied_key(dataset, each)) for each in wanted]
+        items = [
+            each if each.key.startswith(IMPORTED) else replace(each, key=copied_key(dataset, each))
+            for each in wanted
+        ]
         fresh = [each for each in items if each.path not in there]
         if fresh:
             check_open(dataset)
             new = sum(each.path not in known for each in fresh)
             await self.library.check_room(dataset, 0, new=new)
             await self._check_quotas(dataset, fresh, known)
-            size = sum(each.size_bytes for each in fresh)
+            size = sum(each.size_bytes for each in fresh if not each.key.startswith(IMPORTED))
             if size > TAKE_BYTES and await self.library.store.free_bytes() is None:
                 raise TooLarge(
                     f"these items have {size:,} bytes together; {TAKE_BYTES:,} is the most",
                     hint="take fewer at a time, and upload an item that is larger",
                 )
             keys = {each.key: old.key for each, old in zip(items, wanted, strict=True)
-                    if each.path not in there}  # fmt: skip
+                    if each.path not in there and each.key != old.key}  # fmt: skip
             await to_end(self._copy(dataset, fresh, keys))
         return [(each, each.path in there) for each in items]
 

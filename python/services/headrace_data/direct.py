@@ -12,6 +12,7 @@ from headrace_data.library import Library, check_open
 from headrace_data.spool import Piece, Upload
 from headrace_model.dataset import Dataset, Item
 from headrace_model.people import Act, User
+from headrace_ports.imported import IMPORTED
 from headrace_service.threads import to_end
 from headrace_wire.datasets import item_view
 from headrace_wire.direct import DirectUpload
@@ -67,7 +68,9 @@ class Direct:
     async def download(self, name: str, user: User, path: str) -> dict[str, Any]:
         """A URL to read an item by, null where there is no such way; raises `NotFound`."""
         item = await self.library.item(name, user, path)
-        url = None if self.objects is None else await self.objects.url(item.key)
+        url = None
+        if self.objects is not None and not item.key.startswith(IMPORTED):
+            url = await self.objects.url(item.key)
         return {**item_view(item), "url": url}
 
 

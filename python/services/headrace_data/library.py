@@ -26,6 +26,7 @@ from headrace_model.errors import Conflict, InvalidInput, NotFound, Stale, TooLa
 from headrace_model.ids import DatasetId, job_id
 from headrace_model.people import Act, User, check_may, check_thing
 from headrace_ports.arriving import Arriving
+from headrace_ports.imported import IMPORTED
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.batch import TAKE_BYTES
 from headrace_wire.datasets import NewDataset, SealRequest
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.quotas import QuotaStore
 
 _DETECT_SIDE_BY_SIDE = 2
+_FETCHED_SIDE_BY_SIDE = 16
 _TRIES = 20  # of making a dataset, while others change what its name names
 
 
@@ -343,13 +345,20 @@ class Library:
             # A directory links its files into the folder, which takes no room; a server copies.
             copies = await self.store.free_bytes() is None
             try:
-                for item in items:
-                    if copies:
-                        await asyncio.to_thread(self.spool.room.check, item.size_bytes)
-                    await self.store.fetch(item.key, folder / item.path)
-                    if is_direct(item.key):
-                        await self._check(dataset, item, folder / item.path)
+                for first in range(0, len(items), _FETCHED_SIDE_BY_SIDE):
+                    some = items[first : first + _FETCHED_SIDE_BY_SIDE]
+                    if copies or any(each.key.startswith(IMPORTED) for each in some):
+                        size = sum(each.size_bytes for each in some)
+                        await asyncio.to_thread(self.spool.room.check, size)
+                    async with asyncio.TaskGroup() as group:
+                        for each in some:
+                            group.create_task(self.store.fetch(each.key, folder / each.path))
+                    for each in some:
+                        if is_direct(each.key):
+                            await self._check(dataset, each, folder / each.path)
                 return await self.detect(folder, format_)
+            except ExceptionGroup as errors:
+                raise errors.exceptions[0] from None
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

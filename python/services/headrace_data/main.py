@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace_adapters.files.store import DirectoryStore
+from headrace_adapters.imported import ImportingStore
 from headrace_adapters.redis.arrays import ArrayStore
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.datasets import DatasetStore
@@ -25,7 +26,9 @@ from headrace_data.archivist import Archivist, retention
 from headrace_data.catalogue import Catalogue
 from headrace_data.checks import DataChecks
 from headrace_data.collection import Collection
+from headrace_data.core.places import read_places
 from headrace_data.direct import Direct
+from headrace_data.importing import Importing
 from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
 from headrace_data.known_items import KnownItems
@@ -70,7 +73,10 @@ def build(
     """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     jobs, datasets = JobStore(redis), DatasetStore(redis)
-    store = make_store(settings)
+    places = read_places(settings.import_places)
+    outside = {name: make_store(settings, place) for name, place in places.items()}
+    own = make_store(settings)
+    store = ImportingStore(own, outside)
     manifests = Manifests(store)
     catalogue = Catalogue(
         datasets,
@@ -160,8 +166,9 @@ def build(
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
     refuse_unknown_parameters(app)
-    direct = Direct(library, _direct_objects(settings, store))
-    DatasetsApi(library, direct).add_routes(app)
+    direct = Direct(library, _direct_objects(settings, own))
+    importing = Importing(library, places, outside)
+    DatasetsApi(library, direct, importing).add_routes(app)
     StoreApi(service.store_sweep).add_routes(app)
     InternalApi(jobs, datasets, store, staging, collection).add_routes(app)
     key_file = settings.secrets_key_file
@@ -177,10 +184,11 @@ def build(
     )
 
 
-def make_store(settings: Settings) -> ObjectStore:
-    """The store that the setting names. Raises `InvalidInput`."""
-    if not settings.store.startswith("s3://"):
-        return DirectoryStore(Path(settings.store))
+def make_store(settings: Settings, place: str = "") -> ObjectStore:
+    """The store that the setting names, or another `place`. Raises `InvalidInput`."""
+    where = place or settings.store
+    if not where.startswith("s3://"):
+        return DirectoryStore(Path(where))
     try:
         from headrace_adapters.s3.location import parse_location, read_credentials
         from headrace_adapters.s3.store import Limits, S3Store
@@ -189,7 +197,7 @@ def make_store(settings: Settings) -> ObjectStore:
             f"an S3 store needs the package {error.name}", hint="pip install 'headrace[s3]'"
         ) from None
     location = parse_location(
-        settings.store,
+        where,
         endpoint=settings.store_endpoint,
         region=settings.store_region,
         tls=settings.store_tls,

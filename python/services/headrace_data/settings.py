@@ -57,6 +57,13 @@ class Settings(CommonSettings):
         "0: they go at once.",
         7.0,
     )
+    import_places: str = setting(
+        "Where admins may import datasets from without copying, as name=place with commas "
+        "between: a folder of this machine (of each node, where agents read it) or s3://[host:port/]bucket"
+        "[/prefix], which the credentials of the store must open. A name stands in what was "
+        "imported: it stays, wherever its place moves.",
+        "",
+    )
     item_limit_bytes: int = setting("The largest file that can be uploaded.", 200 * 2**30)
     dataset_limit_items: int = setting("How many files a dataset may have.", 200_000)
     free_limit_bytes: int = setting(

@@ -16,26 +16,26 @@ from contextlib import contextmanager, suppress
 from hashlib import sha256 as new_sha256
 from pathlib import Path
 from secrets import token_hex
+from threading import Event
 from typing import TypeVar
 
+from headrace_adapters.files.calls import check_digest, digest_of, said, stat_of, write_all
 from headrace_adapters.threads import to_end
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import (
-    Conflict,
-    HeadraceError,
     InvalidInput,
     InvalidName,
     NotFound,
     TooLarge,
-    Unavailable,
 )
 from headrace_ports.arriving import Arriving
-from headrace_ports.object_store import Grant, Listed, Stat
+from headrace_ports.object_store import Grant, Listed, Stat, changed
 
 T = TypeVar("T")
 V = TypeVar("V")
 _PART = ".part"  # what a writer has not finished yet; agents use the same ending
 _CHUNK = 1 << 20
+_READERS = 4
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # No object is ever opened for writing, so it may as well say that.
 _MODE = 0o444
@@ -76,11 +76,11 @@ class DirectoryStore:
 
     async def put_bytes(self, key: str, data: bytes) -> None:
         """Put bytes from memory."""
-        await self._do(key, lambda at: self._put(at, lambda fd: _write_all(fd, data)))
+        await self._do(key, lambda at: self._put(at, lambda fd: write_all(fd, data)))
 
     async def put_many(self, objects: Mapping[str, bytes]) -> None:
         """Put many small objects in one turn of a thread; after an error any may be there."""
-        await self._each(objects, lambda at, data: self._put(at, lambda fd: _write_all(fd, data)))
+        await self._each(objects, lambda at, data: self._put(at, lambda fd: write_all(fd, data)))
 
     async def copy_many(self, sources: Mapping[str, str]) -> None:
         """Give objects second keys, by hard links, which take no time and no room."""
@@ -123,6 +123,31 @@ class DirectoryStore:
             return await self._do(key, self._stat)
         return None
 
+    async def digests(self, stamps: Mapping[str, str]) -> dict[str, str]:
+        """Read objects in a few threads; raises `Conflict` for one with another stamp."""
+        stop, pairs = Event(), list(stamps.items())
+        reading = asyncio.gather(
+            *(
+                self._each(
+                    dict(pairs[first::_READERS]), lambda at, stamp: self._digest(at, stamp, stop)
+                )
+                for first in range(min(_READERS, len(pairs)))
+            ),
+            return_exceptions=True,
+        )
+        try:
+            done = await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            stop.set()
+            await to_end(reading)
+            raise
+        digests: dict[str, str] = {}
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+            digests |= each
+        return digests
+
     async def keys(self, prefix: str) -> list[str]:
         """The keys below the folder `prefix`, sorted; unfinished writes are not among them."""
         return await self._do(prefix, self._keys)
@@ -130,6 +155,8 @@ class DirectoryStore:
     async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
         """Some of the keys below the folder `prefix`, those after `after`; none at the end."""
         below = tuple(after.removeprefix(f"{prefix}/").split("/")) if after else ()
+        if not prefix:
+            return await to_end(asyncio.to_thread(self._page, (), below, most))
         return await self._do(prefix, lambda at: self._page(at, below, most))
 
     async def delete(self, prefix: str) -> None:
@@ -194,7 +221,7 @@ class DirectoryStore:
                 try:
                     done[key] = work(tuple(key.split("/")), value)
                 except OSError as error:
-                    raise _said(key, error) from error
+                    raise said(key, error) from error
             return done
 
         return await to_end(asyncio.to_thread(all_))
@@ -244,8 +271,8 @@ class DirectoryStore:
                     digest = new_sha256()
                     while data := read.read(_CHUNK):
                         digest.update(data)
-                        _write_all(fd, data)
-                    _check(sha256, digest.hexdigest())
+                        write_all(fd, data)
+                    check_digest(sha256, digest.hexdigest())
 
                 self._put(at, copy)
         if move:
@@ -257,7 +284,7 @@ class DirectoryStore:
         try:
             if sha256 is not None:
                 with open(fd, "rb", closefd=False) as read:
-                    _check(sha256, _digest(read.read))
+                    check_digest(sha256, digest_of(read.read))
             os.fchmod(fd, _MODE)
             os.fsync(fd)
         finally:
@@ -299,9 +326,17 @@ class DirectoryStore:
     def _stat(self, at: tuple[str, ...]) -> Stat:
         fd = self._open(at)
         try:
-            return Stat(os.fstat(fd).st_size)
+            return stat_of(os.fstat(fd))
         finally:
             os.close(fd)
+
+    def _digest(self, at: tuple[str, ...], stamp: str, stop: Event) -> str:
+        fd = self._open(at)
+        with open(fd, "rb") as read:
+            digest = digest_of(lambda size: b"" if stop.is_set() else read.read(size))
+            if stat_of(os.fstat(fd)).stamp != stamp:
+                raise changed("/".join(at))
+        return digest
 
     def _get(self, at: tuple[str, ...], limit_bytes: int) -> bytes:
         fd = self._open(at)
@@ -359,7 +394,7 @@ class DirectoryStore:
                         name.endswith(_PART) or name == first
                     ):
                         key, age_s = "/".join((*at, name)), now - known.st_mtime
-                        found.append(Listed(key, known.st_size, age_s))
+                        found.append(Listed(key, known.st_size, age_s, stat_of(known).stamp))
 
         with suppress(FileNotFoundError, NotADirectoryError), self._folder(at) as folder:
             walk(folder, at, after)
@@ -388,39 +423,3 @@ class DirectoryStore:
                         os.unlink(name, dir_fd=folder)
                         removed += 1
         return removed
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(fd, rest) :]
-
-
-def _digest(read: Callable[[int], bytes]) -> str:
-    digest = new_sha256()
-    while data := read(_CHUNK):
-        digest.update(data)
-    return digest.hexdigest()
-
-
-def _check(wanted: str | None, found: str) -> None:
-    if wanted is not None and found != wanted:
-        raise InvalidInput(f"the file has SHA-256 {found}, not {wanted} as was said")
-
-
-def _said(key: str, error: OSError) -> HeadraceError:
-    """Say an error of the operating system in our words."""
-    match error.errno:
-        case errno.ENOENT:
-            return NotFound(f"the store has no object {key}")
-        case errno.ENOTDIR | errno.EISDIR | errno.ENOTEMPTY | errno.EEXIST:
-            return Conflict(f"{key}: one key can't be an object and a folder of others")
-        case errno.ELOOP:
-            return Conflict(f"{key} lies behind a symbolic link, which the store doesn't follow")
-        case errno.ENOSPC | errno.EDQUOT:
-            return Unavailable(
-                "the disk of the object store is full",
-                hint="delete datasets, or let some expire; then try again",
-            )
-        case _:
-            return Unavailable(f"the object store can't do this now: {error.strerror}")

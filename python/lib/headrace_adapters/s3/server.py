@@ -7,6 +7,7 @@ reads a whole part in the caller's thread, starts threads of its own and can't b
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from itertools import islice
@@ -29,6 +30,16 @@ _SILENCE_S: Final = 60.0
 _CHUNK: Final = 1 << 20
 _NO_UPLOAD: Final = "NoSuchUpload"
 _NOTHING_THERE: Final = "InvalidRange"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object in a list, and when it was written."""
+
+    key: str
+    at: datetime
+    size: int
+    etag: str
 
 
 class Reader:
@@ -143,14 +154,19 @@ class Server:
         found = self._client.list_objects(self._bucket, prefix=folder, recursive=True)
         return [each.object_name for each in found if each.object_name]
 
-    def page(self, folder: str, after: str, most: int) -> list[tuple[str, int, datetime]]:
-        """The next keys that begin with `folder`, with their sizes, and when each was written."""
+    def page(self, folder: str, after: str, most: int) -> list[Found]:
+        """The next objects whose keys begin with `folder`."""
         found = self._client.list_objects(
             self._bucket, prefix=folder, recursive=True, start_after=after or None
         )
         named = (each for each in found if each.object_name and not each.object_name.endswith("/"))
         return [
-            (each.object_name or "", each.size or 0, each.last_modified or datetime.now(UTC))
+            Found(
+                each.object_name or "",
+                each.last_modified or datetime.now(UTC),
+                each.size or 0,
+                each.etag or "",
+            )
             for each in islice(named, most)
         ]
 

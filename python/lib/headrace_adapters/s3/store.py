@@ -35,7 +35,7 @@ from headrace_adapters.threads import Threads, to_end
 from headrace_model.dataset import check_item_path
 from headrace_model.errors import InvalidInput, InvalidName, NotFound, TooLarge, Unavailable
 from headrace_ports.arriving import Arriving
-from headrace_ports.object_store import Grant, Listed, Stat
+from headrace_ports.object_store import Grant, Listed, Stat, changed
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -193,8 +193,8 @@ class S3Store:
         """Look at an object; None if there is none."""
         full = self._full(key)
         with suppress(NotFound):
-            size, _ = await self._call(lambda: self._server.stat(full), key)
-            return Stat(size)
+            size, etag = await self._call(lambda: self._server.stat(full), key)
+            return Stat(size, _stamp(etag))
         return None
 
     async def keys(self, prefix: str) -> list[str]:
@@ -206,11 +206,18 @@ class S3Store:
 
     async def page(self, prefix: str, after: str = "", most: int = 1000) -> list[Listed]:
         """Some of the keys below the folder `prefix`, those after `after`; none at the end."""
-        folder = self._full(prefix) + "/"
+        folder = self._full(prefix) + "/" if prefix else self._prefix
         last = self._full(after) if after else ""
         found = await self._call(lambda: self._server.page(folder, last, most), prefix)
         start, now = len(self._prefix), datetime.now(UTC)
-        return [Listed(name[start:], size, (now - at).total_seconds()) for name, size, at in found]
+        return [
+            Listed(each.key[start:], each.size, (now - each.at).total_seconds(), _stamp(each.etag))
+            for each in found
+        ]
+
+    async def digests(self, stamps: Mapping[str, str]) -> dict[str, str]:
+        """Read objects, several at a time; raises `Conflict` for one with another stamp."""
+        return await self._each(stamps, self._digest_now)
 
     async def delete(self, prefix: str) -> None:
         """Delete the object `prefix` and all below the folder `prefix`."""
@@ -346,6 +353,17 @@ class S3Store:
             raise TooLarge(f"the object {key} has more than {limit_bytes:,} bytes")
         return bytes(data)
 
+    def _digest_now(self, key: str, stamp: str, stop: Event) -> str:
+        reader, digest = Reader(self._server, self._full(key), 0, None), new_sha256()
+        try:
+            while not stop.is_set() and (data := self._again(reader.read, key, stop)):
+                digest.update(data)
+            if reader.etag and _stamp(reader.etag) != stamp:
+                raise changed(key)
+        finally:
+            reader.close()
+        return digest.hexdigest()
+
     def _full(self, key: str) -> str:
         """The key in the bucket."""
         check_item_path(key)
@@ -358,6 +376,11 @@ class S3Store:
                 f"{_KEY_BYTES:,} bytes"
             )
         return full
+
+
+def _stamp(etag: str) -> str:
+    """An ETag may hold anything."""
+    return new_sha256(etag.strip('"').encode()).hexdigest()[:32]
 
 
 def _open(source: Path) -> int:

@@ -15,6 +15,7 @@ from headrace_client.cli.covers import (
     plain_domain,
 )
 from headrace_client.cli.curation import add_curation, show_dataset
+from headrace_client.cli.importing import import_
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import asked_shares, with_option, write_option
 from headrace_client.cli.show import age, note, rows, show
@@ -271,5 +272,6 @@ def unshare(name: str, who: tuple[str, ...], form: str) -> None:
 
 
 group.add_command(lineage.of_dataset)
+group.add_command(import_)
 add_curation(group)
 add_transfers(group)

@@ -24,6 +24,8 @@ from headrace_wire.answers import (
 )
 from headrace_wire.batch import BATCH_BYTES, BATCH_FILES, BatchRequest, TakeRequest
 from headrace_wire.datasets import (
+    ImportRequest,
+    ImportView,
     MatchRequest,
     NewDataset,
     SealRequest,
@@ -240,6 +242,13 @@ DATASETS: Final = (
         {200: Content(DirectDownloadView)}, Act.SEE_DATASET,
         parameters=(DATASET,), errors=(404,),
         body=Content(DirectDownload, example={"path": "a.nc"}),
+    ),
+    Operation(
+        "POST", f"{_ONE}:import", "datasets", "Make items of files that lie elsewhere, in place",
+        {200: Content(ImportView)}, Act.IMPORT_DATA, parameters=(DATASET,), errors=(404, 409),
+        body=Content(ImportRequest, example={"source": "s3://forcing/aorc/2015"}),
+        about="For some seconds; repeat it with `after` of the answer until that is null. Only "
+        "from places that the setting import_places names. What is an item is not read again.",
     ),
     _share("share", "Let somebody else find and download a dataset, or fill it too"),
     _share("unshare", "Take a share back"),

@@ -44,7 +44,8 @@ def direct_folder(dataset: Dataset, path: str, digest: str) -> str:
 
 def is_direct(key: str) -> bool:
     """Whether an item was put there by its client: of its bytes we know the size only."""
-    return key.split("/")[3:4] == [_DIRECT]
+    parts = key.split("/")
+    return parts[0] == DATASETS and parts[3:4] == [_DIRECT]
 
 
 def copied_key(dataset: Dataset, item: Item) -> str:
