@@ -273,6 +273,8 @@ def test_a_download_of_no_outputs_is_refused_and_a_list_of_none_is_not(
         words = ["jobs", "outputs", "0123456789abcdef", "-o", form]
         for more, code in ([], exits.OK), (["--download", str(tmp_path)], exits.REFUSED):
             server.says("GET /jobs/0123456789abcdef/outputs", {"outputs": {}})
+            kept = "GET /datasets?job=0123456789abcdef&state=OPEN&limit=1000"
+            server.says(kept, {"datasets": [], "cursor": None})
             assert run_cli([*words, *more]) == code
     assert "has no sealed output to download" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

@@ -239,6 +239,9 @@ def test_the_end_follows_the_wish_then_the_cause_and_the_retries_left(job: Job, 
         assert move.opens is None
     assert {w.node for w in move.work} == gone - by.lost
     assert {w.verb for w in move.work} <= {Verb.CLEAN}
+    failed = move.event in (Event.RETRY, Event.END_FAILED)
+    keeps = failed and Need.COLLECTION in job.needs and not job.is_array
+    assert {w.spec for w in move.work} <= {job.spec if keeps else ""}
     assert set(move.forgets) == gone & by.lost
     assert {node for node, _ in move.consumes} == gone
 

@@ -160,6 +160,11 @@ class Dataset:
         """The name for people: `delaware-run v1`."""
         return f"{self.name} v{self.version}"
 
+    @property
+    def is_partial(self) -> bool:
+        """Tell whether it holds what an attempt that failed had written: it is never sealed."""
+        return self.state is DatasetState.OPEN and self.origin is not None
+
     def expired(self, now_ms: int) -> bool:
         """Tell whether its time is over; it is from `expires_ms` on."""
         return self.expires_ms is not None and self.expires_ms <= now_ms

@@ -11,11 +11,22 @@ from headrace_model.ids import DatasetId, JobId, parse_job_id
 
 _NAME: Final = 128
 _ID: Final = 16
+_PARTIAL: Final = "-partial"
 
 
 def output_dataset(job: JobId, attempt: int, output: str) -> DatasetId:
     """The id of the dataset that an output becomes: known before there is one."""
     return DatasetId(f"{job}.{attempt}.{output}")
+
+
+def partial_dataset(job: JobId, attempt: int, output: str) -> DatasetId:
+    """The id of the dataset that holds what a failed attempt had written of an output."""
+    return DatasetId(f"{job}.{attempt}{_PARTIAL}.{output}")
+
+
+def partial_name(job_name: str, output: str, job: JobId, attempt: int) -> str:
+    """The name of that dataset."""
+    return output_name(job_name, f"{output}{_PARTIAL}-{attempt}", job)
 
 
 def output_name(job_name: str, output: str, job: JobId) -> str:
@@ -45,6 +56,7 @@ def origin_of(dataset: DatasetId) -> tuple[Origin, str] | None:
     maker = maker_of(dataset)
     _, _, rest = dataset.partition(".")
     attempt, _, output = rest.partition(".")
+    attempt = attempt.removesuffix(_PARTIAL)
     if maker is None or not (attempt.isascii() and attempt.isdigit() and len(attempt) < 10):
         return None
     return Origin(maker, int(attempt)), output

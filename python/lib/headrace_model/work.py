@@ -31,7 +31,9 @@ class Work:
     job: JobId
     attempt: int
     verb: Verb
-    spec: str = ""  # canonical JSON of the JobSpec; with all but CLEAN
+    # Canonical JSON of the JobSpec. With CLEAN only where the attempt failed and may have written
+    # outputs, which are kept as partial ones.
+    spec: str = ""
     resources: Resources | None = None  # this node's share; with LAUNCH
     rank: int = 0  # of this node's worker
     ranks: int = 1

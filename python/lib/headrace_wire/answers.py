@@ -180,7 +180,7 @@ class Reference:
 @dataclass(frozen=True, slots=True)
 class DatasetView:
     """One version of a dataset. Times are ISO 8601 in UTC; at `purged` the files of a deleted one
-    go, and it can't be brought back any more.
+    go, and it can't be brought back any more. `partial`: it is what a failed attempt had written.
     """
 
     id: str
@@ -200,6 +200,7 @@ class DatasetView:
     purged: str | None
     origin: OriginView | None
     output: str | None
+    partial: bool
     derived_from: tuple[Reference, ...]
     description: str
     tags: tuple[str, ...]

@@ -150,6 +150,17 @@ class OutputFile:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialsRequest:
+    """POST /internal/partials: files of an attempt that failed; `put`: they are in the store."""
+
+    job: str
+    attempt: int
+    node: str
+    items: tuple[OutputFile, ...]
+    put: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OutputsRequest:
     """POST /internal/outputs."""
 
@@ -264,6 +275,7 @@ def dataset_view(
         "purged": _time(dataset.purge_ms),
         "origin": {"job": origin.job, "attempt": origin.attempt} if origin else None,
         "output": dataset.output,
+        "partial": dataset.is_partial,
         "derived_from": [_reference(one, known) for one in dataset.derived_from],
         "description": dataset.description,
         "tags": list(dataset.tags),

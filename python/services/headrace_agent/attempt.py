@@ -3,6 +3,7 @@
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -50,6 +51,10 @@ Report = Callable[[Fact], Awaitable[bool]]
 _PASSING = frozenset(
     {errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EROFS}
 )
+
+
+_PARTIAL_S = 300.0
+_PARTIAL_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)  # a service that died is back meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,8 +320,36 @@ class AttemptOnNode:
             logger("agent").warning(
                 f"logs are not kept: {error}", action="logs", job=work.job, attempt=work.attempt
             )
+        if work.spec:
+            await self._keep_partials(work)
         await self._tools.backend.clean(work.job, work.attempt)
         await finish(self.folder.remove)
+
+    async def _keep_partials(self, work: Work) -> None:
+        """Keep what a failed attempt had written; a comfort, given up after a few tries.
+
+        Nothing waits for it: the node's share came back before, and a retry has begun.
+        """
+        why: object = "it took too long"
+        spec, limit = load_jobtext(work.spec), self._tools.settings.partial_limit_bytes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PARTIAL_S):
+                for pause_s in _PARTIAL_PAUSES_S:
+                    try:
+                        why = await self._outputs.keep_partials(work, spec, limit)
+                        break
+                    except (HeadraceError, OSError) as error:
+                        why = error
+                        if isinstance(error, HeadraceError) and not error.retryable:
+                            break
+                    await asyncio.sleep(pause_s)
+        if why:
+            logger("agent").warning(
+                f"what the failed attempt had written is not (all) kept: {why!s}",
+                action="partial",
+                job=work.job,
+                attempt=work.attempt,
+            )
 
     async def _ship_logs(self, work: Work) -> None:
         limit = self._tools.settings.log_limit_bytes

@@ -72,19 +72,24 @@ class DataClient:
         self, work: Work, files: Sequence[tuple[str, FoundFile]], upload: str = ""
     ) -> list[OutputGrant]:
         """A grant for each (output, file), in order; `upload` as in `Grant`."""
-        items = [
-            {
-                "output": name,
-                "path": f.path,
-                "size_bytes": f.size_bytes,
-                "sha256": f.sha256,
-                "upload": upload,
-            }
-            for name, f in files
-        ]
+        return await self._granted("outputs", work, _named(files, upload))
+
+    async def partials(
+        self, work: Work, files: Sequence[tuple[str, FoundFile]], upload: str = ""
+    ) -> list[OutputGrant]:
+        """As `outputs`, for what a failed attempt had written."""
+        return await self._granted("partials", work, _named(files, upload))
+
+    async def keep_partials(self, work: Work, files: Sequence[tuple[str, FoundFile]]) -> None:
+        """Tell that files are where their grants of `partials` said."""
+        await self._post("partials", work, {"items": _named(files), "put": True})
+
+    async def _granted(
+        self, what: str, work: Work, items: Sequence[Mapping[str, Any]]
+    ) -> list[OutputGrant]:
         if not items:
             return []
-        answer = await self._post("outputs", work, {"items": items})
+        answer = await self._post(what, work, {"items": items})
         return [OutputGrant(item["key"], read_grant(item["grant"])) for item in answer["items"]]
 
     async def logs(
@@ -120,6 +125,19 @@ class DataClient:
                 raise _error(reply.status, str(plain.get("detail", reply.reason)))
         except (ClientError, TimeoutError, OSError) as error:
             raise Unavailable(f"the data service does not answer: {error}") from None
+
+
+def _named(files: Sequence[tuple[str, FoundFile]], upload: str = "") -> list[dict[str, Any]]:
+    return [
+        {
+            "output": name,
+            "path": f.path,
+            "size_bytes": f.size_bytes,
+            "sha256": f.sha256,
+            "upload": upload,
+        }
+        for name, f in files
+    ]
 
 
 def _datasets(requirement: Mapping[str, Any]) -> Iterator[str]:

@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from headrace_agent.collect import BadOutput, FoundFile, find_files, send_file
 from headrace_agent.core.tasks import TaskRun
-from headrace_agent.data_client import DataClient
+from headrace_agent.data_client import DataClient, OutputGrant
 from headrace_agent.folders import AttemptFolder
 from headrace_agent.grants import Grant
 from headrace_agent.transfers import Transfers
@@ -30,6 +30,14 @@ Detect: TypeAlias = Callable[
     [Path, str | None, Sequence[str]], Awaitable[tuple[str, dict[str, object]]]
 ]
 _GRANTS_AT_ONCE = 500
+
+
+class _Ask(Protocol):
+    """Asks where files go."""
+
+    def __call__(
+        self, work: Work, files: Sequence[tuple[str, FoundFile]], upload: str = "", /
+    ) -> Awaitable[list[OutputGrant]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +172,44 @@ class Outputs:
         items = await self._send(work, self._folder.output, output.name, files)
         return CollectedOutput(output.name, items, format_, domain)
 
+    async def keep_partials(self, work: Work, spec: JobSpec, limit_bytes: int) -> str:
+        """Bring what a failed attempt had written, to be looked at; tells what was left out.
+
+        Smaller files first, up to `limit_bytes` together.
+        """
+        self._sent.clear()  # by the keys of whole outputs
+        left, out = limit_bytes, []
+        for output in spec.outputs:
+            try:
+                found = await self._find(output_folder(spec.outputs, output.name), "")
+            except BadOutput as error:
+                out.append(error.message)
+                continue
+            files = []
+            for file in sorted(found, key=lambda file: file.found.size_bytes):
+                if file.found.size_bytes > left:
+                    break
+                left -= file.found.size_bytes
+                files.append(file)
+            if len(files) < len(found):
+                out.append(f"of {output.name!r} {len(found) - len(files):,} files are too large")
+            for start in range(0, len(files), _GRANTS_AT_ONCE):
+                some = files[start : start + _GRANTS_AT_ONCE]
+                await self._send(work, self._folder.output, output.name, some, self._data.partials)
+                named = [(output.name, replace(file.found, path=file.path)) for file in some]
+                await self._data.keep_partials(work, named)
+        return "; ".join(out)
+
     async def _send(
-        self, work: Work, root: Path, output: str, files: Sequence[_File]
+        self,
+        work: Work,
+        root: Path,
+        output: str,
+        files: Sequence[_File],
+        ask: _Ask | None = None,
     ) -> tuple[CollectedItem, ...]:
         """Put files of an output; those that an earlier try put are not sent again."""
+        ask = ask or self._data.outputs
         # In turns: grants of 100,000 files at once would be no longer valid when they are used.
         for start in range(0, len(files), _GRANTS_AT_ONCE):
             turn = [
@@ -176,11 +218,11 @@ class Outputs:
                 if (output, file.found) not in self._sent
             ]
             asked = [(output, replace(file.found, path=file.path)) for file in turn]
-            grants = await self._data.outputs(work, asked)
+            grants = await ask(work, asked)
             for file, named, granted in zip(turn, asked, grants, strict=True):
 
                 async def renew(old: Grant, named: tuple[str, FoundFile] = named) -> Grant:
-                    return (await self._data.outputs(work, [named], old.upload))[0].grant
+                    return (await ask(work, [named], old.upload))[0].grant
 
                 await send_file(root, file.found, granted.grant, renew, self._transfers)
                 self._sent[output, file.found] = granted.key

@@ -73,6 +73,9 @@ class Settings(CommonSettings):
         2 * 2**30,
     )
     output_limit_items: int = setting("Most files that one output may hold.", 100_000)
+    partial_limit_bytes: int = setting(
+        "Most bytes that are kept of what a failed attempt had written.", 2**30
+    )
     log_limit_bytes: int = setting("Most bytes that are kept of one log file.", 256 * 2**20)
 
     @property

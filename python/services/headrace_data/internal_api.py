@@ -9,6 +9,7 @@ from aiohttp import web
 from headrace_data.archivist import PACK_BYTES
 from headrace_data.collection import Collection
 from headrace_data.core.keys import log_key, pack_key
+from headrace_data.partials import Partials
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import DatasetId, JobId, NodeId, parse_job_id
@@ -18,6 +19,7 @@ from headrace_wire.datasets import (
     LogsRequest,
     NodeRequest,
     OutputsRequest,
+    PartialsRequest,
     read_body,
 )
 from headrace_wire.records import encode_dataset
@@ -38,17 +40,20 @@ class InternalApi:
         store: ObjectStore,
         staging: Staging,
         collection: Collection,
+        partials: Partials,
     ) -> None:
         self._jobs = jobs
         self._datasets = datasets
         self._store = store
         self._staging = staging
         self._collection = collection
+        self._partials = partials
 
     def add_routes(self, app: web.Application) -> None:
         """Add the internal addresses."""
         app.router.add_post("/internal/staging", self._stage)
         app.router.add_post("/internal/outputs", self._outputs)
+        app.router.add_post("/internal/partials", self._partial)
         app.router.add_post("/internal/logs", self._logs)
         app.router.add_post("/internal/datasets", self._entries)
         app.router.add_get(
@@ -68,6 +73,15 @@ class InternalApi:
         granted = await self._collection.grants(
             job, asked.attempt, NodeId(asked.node), asked.items
         )
+        return web.json_response({"items": granted})
+
+    async def _partial(self, request: web.Request) -> web.Response:
+        asked = from_plain(PartialsRequest, read_body(await request.read()))
+        job = await self._jobs.get(parse_job_id(asked.job))
+        if asked.put:
+            await self._partials.keep(job, asked.attempt, asked.items)
+            return web.json_response({})
+        granted = await self._partials.grants(job, asked.attempt, asked.items)
         return web.json_response({"items": granted})
 
     async def _logs(self, request: web.Request) -> web.Response:

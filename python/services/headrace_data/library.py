@@ -251,6 +251,7 @@ class Library:
     async def remove_item(self, name: str, user: User, path: str) -> None:
         """Remove an item of an OPEN dataset; success if there is none."""
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
+        check_open(entry.dataset)
         await self.datasets.remove_item(entry.dataset.id, path)
 
     async def items(
@@ -305,6 +306,7 @@ class Library:
         dataset = entry.dataset
         if dataset.state is DatasetState.SEALED:
             return dataset, ()
+        check_open(dataset)
         items = await self.datasets.items(dataset.id)
         if not items:
             await self.access.allowed(dataset.id, user, Act.CHANGE_DATASET)  # unless it is gone
@@ -409,6 +411,11 @@ class Library:
 
 def check_open(dataset: Dataset) -> None:
     """Raise `Conflict` for a dataset that takes no more items."""
+    if dataset.is_partial:
+        raise Conflict(
+            f"dataset {dataset.title} is what a failed attempt had written, and stays so",
+            hint="download it, and upload what you need as a dataset of your own",
+        )
     if dataset.state is not DatasetState.OPEN:
         raise Conflict(
             f"dataset {dataset.title} is {dataset.state}: it can't change any more",

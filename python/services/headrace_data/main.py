@@ -33,6 +33,7 @@ from headrace_data.internal_api import InternalApi
 from headrace_data.keyring import Keyring
 from headrace_data.known_items import KnownItems
 from headrace_data.library import Bounds, Detect, Detected, Library
+from headrace_data.partials import Partials
 from headrace_data.reconciliation import Reconciliation
 from headrace_data.room import Room
 from headrace_data.secrets_api import SecretsApi
@@ -92,6 +93,14 @@ def build(
     staging = Staging(catalogue, jobs, store, manifests, users)
     derived_ms = retention(settings.derived_days, "derived_days")
     collection = Collection(catalogue, jobs, ArrayStore(redis), store, derived_ms)
+    partials = Partials(
+        catalogue,
+        datasets,
+        jobs,
+        store,
+        retention(settings.partial_keep_days, "partial_keep_days"),
+        settings.dataset_limit_items,
+    )
     room = Room(settings.state_dir, settings.free_limit_bytes)
     spool = Spool(settings.state_dir / "spool", settings.item_limit_bytes, room)
     script = (files("headrace_data") / "pip_lock_script.py").read_bytes()
@@ -170,7 +179,7 @@ def build(
     importing = Importing(library, places, outside)
     DatasetsApi(library, direct, importing).add_routes(app)
     StoreApi(service.store_sweep).add_routes(app)
-    InternalApi(jobs, datasets, store, staging, collection).add_routes(app)
+    InternalApi(jobs, datasets, store, staging, collection, partials).add_routes(app)
     key_file = settings.secrets_key_file
     keyring = Keyring.load(Path(key_file)) if key_file else None
     SecretsApi(jobs, SecretStore(redis), keyring).add_routes(app)

@@ -71,6 +71,9 @@ class Settings(CommonSettings):
         "so are seals that must copy files from S3 to read them.",
         512 * 2**20,
     )
+    partial_keep_days: float = setting(
+        "After how many days what a failed attempt had written is removed; 0: it is not kept.", 3.0
+    )
     spool_keep_s: float = setting("How long an unfinished upload can be resumed.", 7 * 86_400.0)
     catalogue_sweep_s: float = setting("How often the whole catalogue is read again.", 300.0)
     retention_days: float = setting(

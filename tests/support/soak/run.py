@@ -107,6 +107,7 @@ class Soak:
                 "exclusive_s": str(times.exclusive_s),
                 # So that a soak sees what the sweep of the store might do wrong, and does.
                 "store_unnamed_s": "2",
+                "partial_keep_days": "0",  # the ground truth counts results alone
                 **self._store.settings,
             },
         )

@@ -178,6 +178,7 @@ def show_dataset(form: str, view: Mapping[str, Any]) -> None:
         ("size", rough_size(view["size_bytes"])),
         ("owner", view["owner"]),
         ("made by", f"job {origin['job']}, attempt {origin['attempt']}" if origin else ""),
+        ("partial", "the attempt failed: it is no result" if view.get("partial") else ""),
         ("about", view["description"]),
         ("tags", " ".join(view.get("tags", ()))),
         ("shared", shares_text(view.get("shared", ()))),

@@ -1,7 +1,10 @@
 """`headrace jobs`: see and steer jobs."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +18,7 @@ from headrace_client.cli.base import (
 )
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import copy_log, say_end
+from headrace_client.cli.partials import partial_of, partials_text, read_partials
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
@@ -109,18 +113,21 @@ def info(job: str, form: str) -> None:
     Example: headrace jobs info 0123456789abcdef -o yaml
     """
 
-    async def read(client: AsyncClient) -> tuple[JobView, str, UsageView | None]:
+    async def read(client: AsyncClient) -> tuple[JobView, _More]:
         view = await client.job(job)
+        more = _More()
         if form != "table":
-            return view, "", None
-        used = await read_used(client, view)
-        if not (view.tasks and view.tasks.failed):
-            return view, "", used
-        page = await client.tasks(job, state="failed", limit=_FIRST_FAILED)
-        return view, failed_text(page.tasks, view.tasks.failed), used
+            return view, more
+        more.used = await read_used(client, view)
+        if view.attempt > 1 or view.status is Status.FAILED:
+            more.partials = await read_partials(client, job)
+        if view.tasks and view.tasks.failed:
+            page = await client.tasks(job, state="failed", limit=_FIRST_FAILED)
+            more.failed = failed_text(page.tasks, view.tasks.failed)
+        return view, more
 
-    view, failed, used = run(read)
-    show(form, view, lambda: _info(view, failed, used))
+    view, more = run(read)
+    show(form, view, lambda: _info(view, more))
 
 
 @group.command(name="tasks")
@@ -296,12 +303,15 @@ def retry(job: str, form: str) -> None:
 def outputs(job: str, folder: str | None, form: str) -> None:
     """Name the datasets that a job made, or download them into DIR/OUTPUT.
 
+    What failed attempts had written is named too, as partial, for some days; it is no result, and
+    `headrace dataset download` fetches it.
+
     \b
     Example: headrace jobs outputs 0123456789abcdef --download results
     """
 
-    async def read(client: AsyncClient) -> list[dict[str, object]]:
-        found = []
+    async def read(client: AsyncClient) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
         for name, dataset in (await client.outputs(job)).items():
             view = await client.datasets.get(dataset)
             line: dict[str, object] = {"output": name, **view}
@@ -310,6 +320,8 @@ def outputs(job: str, folder: str | None, form: str) -> None:
                     await client.datasets.download(dataset, Path(folder) / name, moved)
                 line["downloaded"] = str(Path(folder) / name)
             found.append(line)
+        if folder is None:
+            found += await read_partials(client, job)
         if folder is not None and not found:
             raise Conflict(
                 f"job {job} has no sealed output to download",
@@ -323,7 +335,8 @@ def outputs(job: str, folder: str | None, form: str) -> None:
     heads = ("OUTPUT", "DATASET", "FORMAT", "FILES", "SIZE", *(["IN"] if folder else []))
     lines = [
         (
-            each["output"], each["title"], each["format"], each["item_count"],
+            partial_of(each) if each.get("partial") else each["output"], each["title"],
+            each["format"], each["item_count"],
             rough_size(int(str(each["size_bytes"]))), *([each["downloaded"]] if folder else []),
         )
         for each in found
@@ -331,7 +344,16 @@ def outputs(job: str, folder: str | None, form: str) -> None:
     show(form, found, lambda: rows(heads, lines, "this job has no sealed output"))
 
 
-def _info(view: JobView, failed: str, used: UsageView | None) -> None:
+@dataclass(slots=True)
+class _More:
+    """What `info` tells beside the job's view."""
+
+    failed: str = ""
+    used: UsageView | None = None
+    partials: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def _info(view: JobView, more: _More) -> None:
     shares = "\n".join(
         f"{s.node}: {s.cpus:g} CPU, {rough_size(s.memory)}" for s in view.allocation
     )
@@ -347,11 +369,11 @@ def _info(view: JobView, failed: str, used: UsageView | None) -> None:
             ("cause", f"{view.cause.value}: {MEANINGS[view.cause].what}" if view.cause else ""),
             ("detail", view.detail),
             ("exit code", view.exit_code),
-            ("CPU used", cpu_text(used)),
-            ("peak memory", peak_text(view, used)),
+            ("CPU used", cpu_text(more.used)),
+            ("peak memory", peak_text(view, more.used)),
             ("attempt", f"{view.attempt} (retries {view.retries})"),
             ("tasks", counts_text(view.tasks)),
-            ("failed", failed),
+            ("failed", more.failed),
             ("created", view.created),
             ("asks", f"{asked} a task" if view.tasks else asked),
             ("nodes", shares),
@@ -361,6 +383,7 @@ def _info(view: JobView, failed: str, used: UsageView | None) -> None:
             ("derives for", " ".join(view.parents)),
             ("shared", shares_text(view.shared)),
             ("outputs", "\n".join(f"{k}: {v}" for k, v in view.outputs.items())),
+            ("partial", partials_text(more.partials)),
         ]
     )
     if view.status.closed and view.cause:

@@ -15,7 +15,7 @@ from typing import Final
 from headrace_model.dataset import Dataset, Item, check_item_path
 from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.job import Job
-from headrace_model.outputs import output_dataset
+from headrace_model.outputs import output_dataset, partial_dataset
 
 DATASETS: Final = "datasets"
 MARKERS: Final = "sealed"
@@ -58,6 +58,11 @@ def copied_key(dataset: Dataset, item: Item) -> str:
 def output_key(job: JobId, attempt: int, output: str, digest: str) -> str:
     """An item that an attempt made."""
     return f"{folder(output_dataset(job, attempt, output))}/1/{job}.{attempt}/{digest}"
+
+
+def partial_key(job: JobId, attempt: int, output: str, digest: str) -> str:
+    """A file that an attempt had written when it failed."""
+    return f"{folder(partial_dataset(job, attempt, output))}/1/{job}.{attempt}/{digest}"
 
 
 def manifest_key(dataset: Dataset, digest: str) -> str:

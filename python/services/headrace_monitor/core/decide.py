@@ -258,12 +258,16 @@ def _end(job: Job, seen: Seen) -> Move:
             event = Event.END_STOPPED
         case _:
             event = Event.RETRY if retried else Event.END_FAILED
+    failed = event in (Event.RETRY, Event.END_FAILED)
+    partial = failed and Need.COLLECTION in job.needs and not job.is_array
     end = replace(
         move_of(job, event, Role.MONITOR, cause=job.cause, detail=job.detail),
         exit_code=job.exit_code,
         returns=nodes,
         work=tuple(
-            Work(node, job.id, job.attempt, Verb.CLEAN) for node in nodes if node not in seen.lost
+            Work(node, job.id, job.attempt, Verb.CLEAN, spec=job.spec if partial else "")
+            for node in nodes
+            if node not in seen.lost
         ),
         lost=tuple(node for node in nodes if node in seen.lost),
         confirmed=seen.sure(node for node in nodes if node in seen.lost),
