@@ -8,11 +8,17 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from headrace_derivations import forcing
+from headrace_derivations import forcing, hydrofabric, ngen_output
 from headrace_derivations.base import GROUP, Derivation, DerivationFailed
 from headrace_model.nearest import did_you_mean
 
-BUILT_IN: Final = (forcing.DERIVATION,)
+BUILT_IN: Final = (
+    forcing.DERIVATION,
+    hydrofabric.DERIVATION,
+    ngen_output.UNPACK,
+    ngen_output.PACK,
+    ngen_output.PART,
+)
 
 
 @cache

@@ -47,7 +47,7 @@ def _read(path: Path, report: Report) -> FileDomain:
     ids: list[str] = []
     for place, feature in enumerate(features):
         where = f"features[{place}]"
-        id_ = _id(feature, where, report)
+        id_ = id_of(feature, where, report)
         if id_ is None:
             continue
         ids.append(id_)
@@ -76,7 +76,7 @@ def _crs(value: object) -> Crs:
     return Crs(f"EPSG:{code}")
 
 
-def _id(feature: object, where: str, report: Report) -> str | None:
+def id_of(feature: object, where: str, report: Report) -> str | None:
     """The id of a feature that has one and flows somewhere; says why not."""
     if not isinstance(feature, dict) or not isinstance(feature.get("properties"), dict):
         report.error(where, "it must be a feature with properties")
@@ -93,21 +93,36 @@ def _id(feature: object, where: str, report: Report) -> str | None:
     return str(id_)
 
 
+def toid_of(feature: dict[str, Any]) -> str:
+    """Where a feature with an id flows to; empty: nowhere."""
+    to = feature["properties"].get("toid", feature["properties"].get("toID"))
+    return "" if to is None else str(to)
+
+
+def layer_of(kind: object, id_: str) -> str | None:
+    """The layer of a feature, by the type of its geometry and its id; None: of no hydrofabric."""
+    if kind in ("LineString", "MultiLineString") or _FLOWPATH.match(id_):
+        return "flowpaths"
+    if kind == "Point" or (kind is None and _NEXUS.match(id_)):
+        return "nexuses"
+    return "catchments" if kind in ("Polygon", "MultiPolygon", None) else None
+
+
 def _add(
     fabric: Fabric, feature: dict[str, Any], id_: str, crs: Crs, where: str, report: Report
 ) -> None:
     properties = feature["properties"]
-    to = properties.get("toid", properties.get("toID"))
-    to = "" if to is None else str(to)
+    to = toid_of(feature)
     geometry = mapping(feature.get("geometry") or {"type": None}, "geometry")
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
-    if kind in ("LineString", "MultiLineString") or _FLOWPATH.match(id_):
+    layer = layer_of(kind, id_)
+    if layer == "flowpaths":
         fabric.flowpaths += 1
-    elif kind == "Point" or (kind is None and _NEXUS.match(id_)):
+    elif layer == "nexuses":
         points = [_point(coordinates)] if kind else []
         _check_place(points, crs, where, report)
         fabric.add_nexus(id_, to, points, crs)
-    elif kind in ("Polygon", "MultiPolygon", None):
+    elif layer == "catchments":
         polygons = _polygons(kind, coordinates)
         _check_place([ring[0] for each in polygons for ring in each if ring], crs, where, report)
         area = next((properties[name] for name in _AREAS if name in properties), None)

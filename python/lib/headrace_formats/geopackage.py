@@ -52,6 +52,13 @@ class Tables:
         # The names are ours, and the table's is one of the file's that is checked to be plain.
         return self._connection.execute(f'SELECT {wanted} FROM "{table}"')  # noqa: S608
 
+    def declared(self, table: str) -> list[tuple[str, str, bool]]:
+        """The columns of a table: name, declared type, whether it is part of the primary key."""
+        if table not in self.columns:
+            raise FormatError(f"the table {table} is missing")
+        found = self._connection.execute(f'PRAGMA table_info("{table}")')
+        return [(str(row[1]), str(row[2]), bool(row[5])) for row in found]
+
     def count(self, table: str) -> int:
         """The number of rows of a table."""
         if table not in self.columns:

@@ -132,10 +132,14 @@ def _gauges(tables: Tables, layout: Layout) -> Iterator[str]:
         if table not in tables.columns:
             continue
         for kind, value in tables.rows(table, (kind_column or column, column)):
-            if not isinstance(value, str):
-                continue
-            text = f"{kind}-{value}" if kind_column else value
-            yield from (found[1] for part in text.split(",") if (found := _GAUGE.fullmatch(part)))
+            if isinstance(value, str):
+                yield from gauges_in(f"{kind}-{value}" if kind_column else value)
+
+
+def gauges_in(uri: object) -> Iterator[str]:
+    """The gauges of the places at an outlet, such as `Gages-01073000,NID-NH00001`."""
+    parts = uri.split(",") if isinstance(uri, str) else []
+    yield from (found[1] for part in parts if (found := _GAUGE.fullmatch(part)))
 
 
 def _regions(tables: Tables, layout: Layout) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reading the points and polygons of strangers' GeoPackages (OGC 12-128r18, clause 2.1.3).
+"""Reading the points, lines and polygons of strangers' GeoPackages (OGC 12-128r18, clause 2.1.3).
 
 A geometry is a header (`GP`, version, flags, reference system, envelope) and well-known binary
 (OGC 06-103r4, clause 8). Counts are checked against what is left before anything is read. Heights
@@ -12,21 +12,15 @@ from headrace_formats.errors import FormatError
 from headrace_formats.fabric import Polygon
 
 _ENVELOPE_BYTES: Final = {0: 0, 1: 32, 2: 48, 3: 48, 4: 64}
-_POINT, _POLYGON, _MULTIPOINT, _MULTIPOLYGON = 1, 3, 4, 6
+_POINT, _LINE, _POLYGON, _MULTIPOINT, _MULTILINE, _MULTIPOLYGON = 1, 2, 3, 4, 5, 6
 _EMPTY: Final = 0b10000
 
 
 def read_geometry(blob: bytes) -> tuple[list[tuple[float, float]], list[Polygon]]:
     """Return the points and the polygons of a geometry; raises `FormatError`."""
-    if len(blob) < 8 or blob[:2] != b"GP":
-        raise FormatError("its geometry is none of a GeoPackage")
-    flags = blob[3]
-    envelope = _ENVELOPE_BYTES.get((flags >> 1) & 0b111)
-    if envelope is None:
-        raise FormatError("its geometry has an unknown envelope")
-    if flags & _EMPTY:
+    reader = _opened(blob)
+    if reader is None:
         return [], []
-    reader = _Reader(blob, 8 + envelope)
     try:
         kind = reader.head()
         if kind == _POINT:
@@ -40,6 +34,33 @@ def read_geometry(blob: bytes) -> tuple[list[tuple[float, float]], list[Polygon]
     except struct.error:
         raise FormatError("its geometry ends early") from None
     raise FormatError(f"its geometry is of the type {kind}, neither point nor polygon")
+
+
+def read_lines(blob: bytes) -> list[list[tuple[float, float]]]:
+    """Return the lines of a geometry; raises `FormatError`."""
+    reader = _opened(blob)
+    if reader is None:
+        return []
+    try:
+        kind = reader.head()
+        if kind == _LINE:
+            return [reader.line()]
+        if kind == _MULTILINE:
+            return [reader.part(_LINE).line() for _ in range(reader.count(9))]
+    except struct.error:
+        raise FormatError("its geometry ends early") from None
+    raise FormatError(f"its geometry is of the type {kind}, no line")
+
+
+def _opened(blob: bytes) -> "_Reader | None":
+    """A reader at the well-known binary; None: the geometry is empty."""
+    if len(blob) < 8 or blob[:2] != b"GP":
+        raise FormatError("its geometry is none of a GeoPackage")
+    flags = blob[3]
+    envelope = _ENVELOPE_BYTES.get((flags >> 1) & 0b111)
+    if envelope is None:
+        raise FormatError("its geometry has an unknown envelope")
+    return None if flags & _EMPTY else _Reader(blob, 8 + envelope)
 
 
 class _Reader:
@@ -82,6 +103,10 @@ class _Reader:
         self._at += count * per_point * 8
         return list(zip(numbers[::per_point], numbers[1::per_point], strict=True))
 
+    def line(self) -> list[tuple[float, float]]:
+        """Read the points of a line, or of a ring."""
+        return self.points(self.count(8 * self._per_point))
+
     def polygon(self) -> Polygon:
         """Read the rings of a polygon."""
-        return [self.points(self.count(8 * self._per_point)) for _ in range(self.count(4))]
+        return [self.line() for _ in range(self.count(4))]
