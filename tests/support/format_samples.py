@@ -90,13 +90,16 @@ def geopackage_of(found: Sequence[dict[str, Any]], version: int = 2) -> bytes:
         with closing(sqlite3.connect(path)) as file:
             file.execute("PRAGMA page_size = 512")
             file.execute(f"PRAGMA application_id = {0x47504B47}")
-            code = "organization_coordsys_id"
-            file.execute(f"CREATE TABLE gpkg_spatial_ref_sys (srs_id, organization, {code})")
-            file.execute("INSERT INTO gpkg_spatial_ref_sys VALUES (4326, 'EPSG', 4326)")
-            file.execute("CREATE TABLE gpkg_geometry_columns (table_name, srs_id)")
-            file.execute(
-                "INSERT INTO gpkg_geometry_columns VALUES ('divides', 4326), ('nexus', 4326)"
-            )
+            system = ("srs_name", "srs_id", "organization", "organization_coordsys_id")
+            file.execute(f"CREATE TABLE gpkg_spatial_ref_sys ({', '.join(system)}, definition)")
+            file.execute("INSERT INTO gpkg_spatial_ref_sys VALUES ('x', 4326, 'EPSG', 4326, '')")
+            columns = "table_name, column_name, geometry_type_name, srs_id, z, m"
+            file.execute(f"CREATE TABLE gpkg_geometry_columns ({columns})")
+            file.execute("CREATE TABLE gpkg_contents (table_name, data_type, last_change)")
+            for layer in ("divides", "nexus"):
+                row = (layer, "geom", "GEOMETRY", 4326, 0, 0)
+                file.execute("INSERT INTO gpkg_geometry_columns VALUES (?, ?, ?, ?, ?, ?)", row)
+                file.execute("INSERT INTO gpkg_contents VALUES (?, 'features', '')", (layer,))
             id_name = "id" if version == 1 else "divide_id"
             file.execute(f"CREATE TABLE divides (fid, geom, {id_name}, toid, areasqkm)")
             file.execute("CREATE TABLE nexus (fid, geom, id, toid, poi_type, poi_value, hl_uri)")
@@ -266,7 +269,12 @@ SAMPLES = {
     "NGEN_CAL_OUTPUT": ("ngen_objective.txt", OBJECTIVE.encode()),
     "NWM_CONFIG": ("namelist.hrldas", NWM_NAMELIST.encode()),
     "NGEN_PARTITION_CONFIG": ("partitions.json", json.dumps(PARTITIONS).encode()),
+    "NGEN_PARTIAL_REALIZATION_CONFIG": (
+        "realization.json",
+        json.dumps({"global": REALIZATION["global"], "time": {"output_interval": 3600}}).encode(),
+    ),
     "NGEN_REALIZATION_CONFIG": ("realization.json", json.dumps(REALIZATION).encode()),
+    "BMI_CONFIG_TEMPLATE": ("cfe.ini", CFE.replace("=4.2[]", "={{bexp}}[]").encode()),
     "BMI_CONFIG": ("cat-27.ini", CFE.encode()),
     "NGEN_CSV_OUTPUT": ("nex-26_output.csv", NEXUS_CSV.encode()),
     "ARCHIVED_NGEN_CSV_OUTPUT": ("out.tar.gz", tar_of(OUTPUTS, "w:gz")),

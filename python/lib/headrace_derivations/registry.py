@@ -8,7 +8,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Final
 
-from headrace_derivations import forcing, hydrofabric, ngen_output
+from headrace_derivations import (
+    bmi_init,
+    composite,
+    forcing,
+    hydrofabric,
+    ngen_output,
+    realization,
+)
 from headrace_derivations.base import GROUP, Derivation, DerivationFailed
 from headrace_model.nearest import did_you_mean
 
@@ -18,6 +25,9 @@ BUILT_IN: Final = (
     ngen_output.UNPACK,
     ngen_output.PACK,
     ngen_output.PART,
+    realization.DERIVATION,
+    bmi_init.DERIVATION,
+    composite.DERIVATION,
 )
 
 

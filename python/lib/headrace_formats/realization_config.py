@@ -28,7 +28,8 @@ _PROVIDERS: Final = (
 _DEEPEST: Final = 8
 
 
-def _sniff(head: bytes) -> bool:
+def sniff(head: bytes) -> bool:
+    """Tell whether a file begins as a realization config, also a partial one."""
     return (
         begins_as_json(head)
         and bool(_MARK.search(head))
@@ -38,6 +39,22 @@ def _sniff(head: bytes) -> bool:
 
 def _read(path: Path, report: Report) -> FileDomain:
     config = mapping(load_json(path), "the file")
+    ids = read_formulations(config, report)
+    time = _time(config.get("time"), report)
+    restrictions: dict[Index, Restriction] = {} if ids is None else {Index.CATCHMENT_ID: ids}
+    if time is not None:
+        restrictions[Index.TIME] = time
+    unknown = frozenset(() if time is not None else (Index.TIME,))
+    return FileDomain((("realization", Domain.of(restrictions)),), unknown)
+
+
+def read_formulations(
+    config: dict[str, Any], report: Report, *, is_partial: bool = False
+) -> Restriction | None:
+    """Check what is run for which catchments, and return these; None: nothing is run.
+
+    `is_partial`: there may be no forcing, or one without a path.
+    """
     everywhere = mapping(config.get("global", {}), "global")
     named = mapping(config.get("catchments", {}), "catchments")
     if not everywhere and not named:
@@ -45,18 +62,14 @@ def _read(path: Path, report: Report) -> FileDomain:
     for_all = _formulated(everywhere, "global", report)
     for id_, each in named.items():
         _formulated(mapping(each, f"catchments.{id_[:60]}"), f"catchments.{id_[:60]}", report)
-    _check_forcing(everywhere.get("forcing"), "global.forcing", bool(for_all), report)
+    forcing = everywhere.get("forcing")
+    _check_forcing(forcing, "global.forcing", bool(for_all), report, is_partial)
     ids: Restriction | None = ALL if for_all else None
     if ids is None and named:
         ids = Discrete(checked_names(list(named), "catchments"))
     if ids is None:
         report.warn("global.formulations", "there are none, and no catchments: nothing is run")
-    time = _time(config.get("time"), report)
-    restrictions: dict[Index, Restriction] = {} if ids is None else {Index.CATCHMENT_ID: ids}
-    if time is not None:
-        restrictions[Index.TIME] = time
-    unknown = frozenset(() if time is not None else (Index.TIME,))
-    return FileDomain((("realization", Domain.of(restrictions)),), unknown)
+    return ids
 
 
 def _formulated(of: dict[str, Any], where: str, report: Report) -> int:
@@ -100,16 +113,18 @@ def _check_modules(params: dict[str, Any], where: str, report: Report, depth: in
         _check_formulation(each, f"{where}.modules[{place}]", report, depth + 1)
 
 
-def _check_forcing(forcing: Any, where: str, needed: bool, report: Report) -> None:
+def _check_forcing(
+    forcing: Any, where: str, needed: bool, report: Report, is_partial: bool
+) -> None:
     if forcing is None:
-        if needed:
+        if needed and not is_partial:
             report.warn(where, "there is none")
         return
     forcing = mapping(forcing, where)
     provider = forcing.get("provider", "CsvPerFeature")
     if provider not in _PROVIDERS:
         report.warn(f"{where}.provider", f"ngen has no provider {str(provider)[:60]!r}")
-    if not isinstance(forcing.get("path"), str):
+    if not isinstance(forcing.get("path"), str) and not (is_partial and "path" not in forcing):
         report.error(f"{where}.path", "it is missing")
     pattern = forcing.get("file_pattern")
     if (
@@ -120,15 +135,21 @@ def _check_forcing(forcing: Any, where: str, needed: bool, report: Report) -> No
         report.warn(f"{where}.file_pattern", "it holds no {{id}}: every catchment finds one file")
 
 
-def _time(time: Any, report: Report) -> Continuous | None:
-    """The period that is simulated, with the step that begins at `end_time`."""
-    time = mapping(time, "time")
-    begin, end = (_instant(time.get(key), f"time.{key}", report) for key in _ENDS)
+def read_step(time: dict[str, Any], report: Report) -> int | None:
+    """The step in seconds, from `output_interval`; None where it is none."""
     step = time.get("output_interval")
     if not isinstance(step, int) or isinstance(step, bool) or not 0 < step <= 10**9:
         report.error("time.output_interval", "it must be a number of seconds")
         return None
-    if begin is None or end is None:
+    return step
+
+
+def _time(time: Any, report: Report) -> Continuous | None:
+    """The period that is simulated, with the step that begins at `end_time`."""
+    time = mapping(time, "time")
+    begin, end = (_instant(time.get(key), f"time.{key}", report) for key in ENDS)
+    step = read_step(time, report)
+    if step is None or begin is None or end is None:
         return None
     if begin >= end:
         report.error("time.end_time", "it is not after start_time")
@@ -138,7 +159,7 @@ def _time(time: Any, report: Report) -> Continuous | None:
     return Continuous(((begin, Instant(end + step * 1000)),))
 
 
-_ENDS: Final = ("start_time", "end_time")
+ENDS: Final = ("start_time", "end_time")
 
 
 def _instant(value: Any, where: str, report: Report) -> Instant | None:
@@ -165,7 +186,7 @@ FORMAT: Final = Format(
             "ALL with formulations under `global`, else the keys of `catchments`",
         ),
     ),
-    sniff=_sniff,
+    sniff=sniff,
     read=_read,
     fields=(
         Field("global", "", "formulations and forcing for every catchment"),
