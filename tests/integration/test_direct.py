@@ -27,6 +27,7 @@ from headrace_client.connection import Connection
 from headrace_client.datasets import Datasets
 from headrace_client.http import Http
 from headrace_client.localfiles import LocalFile
+from headrace_data import known_items
 from headrace_data import main as data_main
 from headrace_local.health import any_free_port
 from headrace_model.errors import Conflict, HeadraceError, InvalidInput
@@ -378,6 +379,30 @@ async def test_over_a_quota_nothing_is_begun_and_nothing_becomes_an_item(
     assert await store.keys("datasets") == []
     await quotas.set("user", "ann", len(DATA))
     assert (await data.api("POST", SEND, json=ASKED)).json["item"] == ASKED
+
+
+async def test_what_stands_in_a_sealed_dataset_that_one_may_read_is_not_sent(
+    data: DataHarness, file: LocalFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_items, "_LOOK_EVERY_S", 0.1)
+    await data.kill()
+    await data.start()
+    async with clients_of(data) as datasets:
+        await datasets.upload("drb", [file])
+        await datasets.seal("drb")
+    await data.api("POST", "/datasets", json={"name": "other", "category": "FORCING"})
+
+    async def taken() -> bool:
+        answer = await data.api("POST", "/datasets/other:direct-upload", json=ASKED)
+        return bool(answer.json["item"] == ASKED)
+
+    await wait_until(taken, "the sealed item to be known")
+    assert (await data.api("POST", "/datasets/other:seal")).status == 200
+    assert (await data.api("GET", "/datasets/other/items/large")).body == DATA
+    data.user = "bob"
+    await data.api("POST", "/datasets", json={"name": "bobs", "category": "FORCING"})
+    answer = await data.api("POST", "/datasets/bobs:direct-upload", json=ASKED)
+    assert (answer.json["item"], answer.json["kept_bytes"]) == (None, 0)
 
 
 async def test_a_file_that_changes_while_it_is_sent_is_no_item(

@@ -47,6 +47,9 @@ class Direct:
         await self.library.check_room(dataset, asked.size_bytes, new=known is None)
         before = known.size_bytes if known else 0
         await self.library.check_quotas(dataset, asked.size_bytes - before)
+        taken = await self.library.take_known(dataset, upload, asked.size_bytes, user)
+        if taken is not None:
+            return _upload_view(taken)
         return await to_end(self._go_on(self.objects, dataset, asked))
 
     async def _go_on(

@@ -208,7 +208,7 @@ class Library:
         await self.check_quotas(dataset, total - before)
 
         if piece.first == piece.total and await self.spool.offset(upload) < piece.first:
-            taken = await self._take_known(dataset, upload, piece.first, user)
+            taken = await self.take_known(dataset, upload, piece.first, user)
             if taken is not None:
                 return taken, False
 
@@ -226,7 +226,7 @@ class Library:
 
         return await self.spool.receive(upload, piece, body, keep), False
 
-    async def _take_known(
+    async def take_known(
         self, dataset: Dataset, upload: Upload, size: int, user: User
     ) -> Item | None:
         """Make an item of a content that stands in another dataset which the user may read, by a
