@@ -125,7 +125,8 @@ class TestManaging:
         names = {each["name"] for each in people.bob.said("users", "list")}
         assert {"bob", "carol", "vera", "olaf"} <= names
         (models,) = people.bob.said("groups", "list")
-        assert models == {"name": "models", "members": ["carol", "vera"]}
+        assert (models["name"], models["members"]) == ("models", ["carol", "vera"])
+        assert models["stored_bytes"] is None, "what others keep is not told"
         assert people.vera.code("users", "list") == exits.REFUSED
         assert people.vera.said("users", "info", "vera")["role"] == "viewer"
 
