@@ -372,3 +372,16 @@ async def _lay_back(redis: Redis, dumps: dict[str, tuple[str, Any]]) -> None:
         else:
             await redis.command("ZADD", key, *[part for pair in value for part in reversed(pair)])
     await redis.command("SET", "hr:restored", "a backup")
+
+
+async def test_deleting_a_bare_name_for_good_twice_takes_no_older_version(
+    undo: DataHarness,
+) -> None:
+    await undo.make("drb", {"a": b"1"})
+    second = await undo.make("drb", {"a": b"2"}, version="new")
+    refused = await undo.api("DELETE", "/datasets/drb?now=true")
+    assert (refused.status, refused.json["hint"]) == (409, "name the version: drb@2")
+    for _ in range(2):
+        await undo.api("DELETE", f"/datasets/{second['id']}?now=true")
+    assert (await undo.api("GET", "/datasets/drb")).json["version"] == 1
+    assert (await undo.api("DELETE", "/datasets/drb?now=true")).status == 204

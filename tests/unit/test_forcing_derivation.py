@@ -202,34 +202,165 @@ def test_half_an_hour_of_hourly_forcing_is_covered_but_not_exactly(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("unit", "numbers", "wanted"),
+    ("column", "target", "numbers", "wanted"),
     [
-        ("m s-1", [1e-6, 2e-6], [1e-3, 2e-3]),
-        ("mm/h", [3.6, 7.2], [1e-3, 2e-3]),
-        ("kg m^-2 s^-1", [1e-3, 2e-3], [1e-3, 2e-3]),
+        ("precip_rate (m s-1)", "RAINRATE", [1e-6, 2e-6], [1e-3, 2e-3]),
+        ("precip_rate (mm/h)", "RAINRATE", [3.6, 7.2], [1e-3, 2e-3]),
+        ("precip_rate (kg m^-2 s^-1)", "RAINRATE", [1e-3, 2e-3], [1e-3, 2e-3]),
+        ("APCP_surface (m)", "RAINRATE", [3.6e-3, 7.2e-3], [1e-3, 2e-3]),
+        ("T2D (degC)", "T2D", [0.0, -10.5], [273.15, 262.65]),
+        ("PRES_surface (hPa)", "PSFC", [1013.25, 990.0], [101325.0, 99000.0]),
+        ("SPFH_2maboveground (g/kg)", "Q2D", [5.0, 6.0], [0.005, 0.006]),
+        ("UGRD_10maboveground (km h-1)", "U2D", [36.0, -7.2], [10.0, -2.0]),
+        ("DSWRF_surface (kW m-2)", "SWDOWN", [0.5, 1.0], [500.0, 1000.0]),
     ],
 )
 def test_units_are_converted(
-    tmp_path: Path, unit: str, numbers: list[float], wanted: list[float]
+    tmp_path: Path, column: str, target: str, numbers: list[float], wanted: list[float]
 ) -> None:
-    _rain(tmp_path / "in", f"precip_rate ({unit})", numbers)
+    _rain(tmp_path / "in", column, numbers)
     derive(tmp_path / "in", tmp_path / "out", NWM, {"CATCHMENT_ID": ["cat-2"]})
-    rates = read_netcdf(tmp_path / "out", ["RAINRATE"])["cat-2"].values()
-    assert [rate for (rate,) in rates] == pytest.approx(wanted)
+    found = read_netcdf(tmp_path / "out", [target])["cat-2"].values()
+    assert [number for (number,) in found] == pytest.approx(wanted)
 
 
 def _rain(folder: Path, column: str, numbers: list[float]) -> None:
     folder.mkdir()
-    lines = [f"time,{column},TMP_2maboveground"]
+    lines = [f"time,{column},DLWRF_surface"]
     lines += [f"{clock(FIRST + 3600 * at)},{each!r},280.0" for at, each in enumerate(numbers)]
     (folder / "cat-2.csv").write_text("\n".join(lines) + "\n")
 
 
+def _depths(folder: Path, hours: Sequence[int], *, rates: Sequence[float] = ()) -> None:
+    """3.6 mm fell in each of these hours."""
+    folder.mkdir()
+    lines = ["time,APCP_surface,DLWRF_surface" + (",precip_rate" if rates else "")]
+    for place, hour in enumerate(hours):
+        rate = f",{rates[place]!r}" if rates else ""
+        lines.append(f"{clock(FIRST + 3600 * hour)},3.6,280.0{rate}")
+    (folder / "cat-2.csv").write_text("\n".join(lines) + "\n")
+
+
+def _rates(folder: Path) -> dict[int, float]:
+    """The rates by their hours."""
+    told = read_netcdf(folder, ["RAINRATE"])["cat-2"]
+    return {(at - FIRST) // 3600: rate for at, (rate,) in told.items()}
+
+
 def test_the_rain_of_a_step_becomes_a_rate_where_there_is_none(tmp_path: Path) -> None:
-    _rain(tmp_path / "in", "APCP_surface", [3.6, 7.2])
+    """Before a gap too, and where only parts of the time are asked."""
+    hours = [*range(5), *range(29, 40)]
+    _depths(tmp_path / "in", hours)
+    derive(tmp_path / "in", tmp_path / "all", NWM, {"CATCHMENT_ID": ["cat-2"]})
+    assert _rates(tmp_path / "all") == pytest.approx(dict.fromkeys(hours, 1e-3))
+    parts = [[iso(FIRST + 3600 * at) for at in pair] for pair in ((0, 2), (30, 33))]
+    derive(tmp_path / "in", tmp_path / "parts", NWM, {"TIME": parts}, Shape.EXACT)
+    assert _rates(tmp_path / "parts") == pytest.approx(dict.fromkeys((0, 1, 30, 31, 32), 1e-3))
+
+
+def test_steps_of_other_lengths_have_rates_of_their_own(tmp_path: Path) -> None:
+    _depths(tmp_path / "in", [0, 2, 3, 5, 7])
     derive(tmp_path / "in", tmp_path / "out", NWM, {"CATCHMENT_ID": ["cat-2"]})
-    rates = read_netcdf(tmp_path / "out", ["RAINRATE"])["cat-2"].values()
-    assert [rate for (rate,) in rates] == pytest.approx([1e-3, 2e-3])
+    wanted = {0: 5e-4, 2: 1e-3, 3: 5e-4, 5: 5e-4, 7: 5e-4}
+    assert _rates(tmp_path / "out") == pytest.approx(wanted)
+
+
+def test_rain_that_is_told_twice_and_otherwise_is_not_halved(tmp_path: Path) -> None:
+    _depths(tmp_path / "wrong", range(4), rates=[1e-6] * 4)
+    with pytest.raises(DerivationFailed, match=r"0\.0144 mm of rain in all and .* 14\.4 mm"):
+        derive(tmp_path / "wrong", tmp_path / "none", NWM, {"CATCHMENT_ID": ["cat-2"]})
+    _depths(tmp_path / "right", range(4), rates=[1e-3] * 4)
+    derive(tmp_path / "right", tmp_path / "out", NWM, {"CATCHMENT_ID": ["cat-2"]})
+    assert _rates(tmp_path / "out") == pytest.approx(dict.fromkeys(range(4), 1e-3))
+
+
+def test_one_step_alone_does_not_tell_its_length(tmp_path: Path) -> None:
+    write_csv(tmp_path / "in", make(("cat-2",), range(24)))
+    for hour in (0, 23):
+        domain = {"TIME": [iso(FIRST + 3600 * hour), iso(FIRST + 3600 * (hour + 1))]}
+        with pytest.raises(DerivationFailed, match="is a single step"):
+            derive(tmp_path / "in", tmp_path / f"no{hour}", CSV, domain, Shape.EXACT)
+        derive(tmp_path / "in", tmp_path / f"out{hour}", CSV, domain)
+        assert len(read_csv(tmp_path / f"out{hour}")["cat-2"]) == 2
+
+
+def _netcdf(folder: Path, ids: Sequence[str], hours: int, *, time_first: bool = False) -> Told:
+    """A file as others write it; gives what it tells of `precip_rate`."""
+    folder.mkdir()
+    rows = [[1e-6 * (place * 1_000 + hour) for hour in range(hours)] for place in range(len(ids))]
+    stamps = [FIRST + 3600 * hour for hour in range(hours)]
+    with Dataset(folder / "f.nc", "w") as file:
+        file.createDimension("catchment-id", len(ids))
+        file.createDimension("time", hours)
+        named = file.createVariable("ids", str, ("catchment-id",))
+        for place, each in enumerate(ids):
+            named[place] = each
+        time = file.createVariable("Time", "f8", ("catchment-id", "time"))
+        time.units = "s"
+        time[:] = [stamps] * len(ids)
+        over = ("time", "catchment-id") if time_first else ("catchment-id", "time")
+        values = np.array(rows)
+        file.createVariable("precip_rate", "f8", over)[:] = values.T if time_first else values
+    return {
+        each: {at: (rate,) for at, rate in zip(stamps, row, strict=True)}
+        for each, row in zip(ids, rows, strict=True)
+    }
+
+
+@pytest.mark.parametrize("time_first", [False, True])
+def test_rows_are_found_wherever_they_lie(tmp_path: Path, time_first: bool) -> None:
+    """Close together, far apart, in either order of dimensions, not in the order of numbers."""
+    ids = [f"cat-{number}" for number in (7, 90, 3, *range(100, 130), 1)]
+    told = _netcdf(tmp_path / "in", ids, 30, time_first=time_first)
+    for name, chosen in (
+        ("close", ["cat-7", "cat-3"]),
+        ("far", ["cat-90", "cat-1"]),
+        ("all", ids),
+    ):
+        derive(tmp_path / "in", tmp_path / name, AORC, {"CATCHMENT_ID": chosen})
+        found = read_netcdf(tmp_path / name, ["precip_rate"])
+        assert found == {each: told[each] for each in chosen}
+
+
+def test_a_file_of_more_times_than_are_read_at_once_is_derived_and_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace_formats.netcdf._MOST_VALUES", 1_000)
+    monkeypatch.setattr("headrace_formats.forcing_netcdf._MOST_VALUES", 1_000)
+    ids = [f"cat-{number}" for number in range(1, 101)]
+    told = _netcdf(tmp_path / "in", ids, 24)
+    derive(tmp_path / "in", tmp_path / "out", AORC, {"CATCHMENT_ID": ids})
+    assert read_netcdf(tmp_path / "out", ["precip_rate"]) == told
+    with Dataset(tmp_path / "in" / "f.nc", "a") as file:
+        file["Time"][77, 3] += 60
+    with pytest.raises(DerivationFailed, match="row 77"):
+        derive(tmp_path / "in", tmp_path / "bad", AORC, {"CATCHMENT_ID": ids})
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "cat-1/../x", "wb-1"])  # noqa: S108
+def test_an_id_that_is_no_file_name_is_not_made_one(tmp_path: Path, name: str) -> None:
+    _netcdf(tmp_path / "in", ["cat-5", name], 4)
+    out = tmp_path / "a" / "b" / "out"
+    with pytest.raises(DerivationFailed, match="can't stand in a file name"):
+        derive(tmp_path / "in", out, CSV, {})
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "in" / "f.nc"]
+    derive(tmp_path / "in", tmp_path / "netcdf", AORC, {"CATCHMENT_ID": [name]})
+
+
+def test_ids_that_stand_twice_are_refused(tmp_path: Path) -> None:
+    _netcdf(tmp_path / "in", ["cat-5", "cat-6", "cat-5"], 4)
+    with pytest.raises(DerivationFailed, match="twice"):
+        derive(tmp_path / "in", tmp_path / "out", CSV, {"CATCHMENT_ID": ["cat-5"]})
+
+
+def test_a_name_with_a_comma_stays_one_column(tmp_path: Path) -> None:
+    _netcdf(tmp_path / "in", ["cat-5"], 4)
+    with Dataset(tmp_path / "in" / "f.nc", "a") as file:
+        file.createVariable("a,b", "f8", ("catchment-id", "time"))[:] = 7.0
+        file.createVariable("TMP_2maboveground", "f8", ("catchment-id", "time"))[:] = 280.0
+    derive(tmp_path / "in", tmp_path / "out", CSV, {"CATCHMENT_ID": ["cat-5"]})
+    header, first, *_ = csv.reader((tmp_path / "out" / "cat-5.csv").read_text().splitlines())
+    assert dict(zip(header, first, strict=True))["a,b"] == "7.0"
 
 
 def test_a_unit_that_nobody_can_convert_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Matching finds data exactly where brute force over written-out points finds it."""
 
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
@@ -11,13 +12,15 @@ from hypothesis import strategies as st
 from headrace_data.core.entry import dataset_entry
 from headrace_data.core.matching import Matcher
 from headrace_data.core.timeline import Timeline
+from headrace_kinds.derivation import Plan, Recipe, Step, derivation_key
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import ALL, Continuous, Discrete, Domain, Index, Restriction, union
 from headrace_model.errors import Conflict
 from headrace_model.ids import DatasetId, JobId
+from headrace_model.people import Level, Share, User, UserRole
 from headrace_model.requirement import Fulfilment, Miss, Promise, Promised, Requirement, Shape
 from headrace_model.times import Instant
-from headrace_model.visible import readers_of
+from headrace_model.visible import reader_keys, readers_of
 
 NOW = 1_000
 ADA = readers_of("ada", ())
@@ -565,3 +568,67 @@ def test_the_union_of_parts_is_what_the_domains_unite_to() -> None:
     assert whole.get(Index.TIME) == union(one.restrictions[0][1], other.restrictions[0][1])
     held = matcher(dataset("b", other), dataset("a", one))
     assert ids(held.match(wanting(whole), NOW, ADA)) == ["a", "b"]
+
+
+# --- what is derived ---------------------------------------------------------------------------
+
+DAY = {"TIME": ["1979-01-01", "1979-01-02"]}
+
+
+def _from_netcdf(wanted: Requirement) -> Iterator[Step]:
+    yield Step("convert", (Requirement("in", Category.OUTPUT, "NETCDF", wanted.domain),), {})
+
+
+RECIPES = (Recipe("convert", "", ((Category.OUTPUT, "CSV"),), _from_netcdf),)
+
+
+def planned(index: Matcher) -> Plan:
+    plan = index.plan(wanting(DAY), NOW, ADA, RECIPES)
+    assert plan is not None
+    return plan
+
+
+def derived(plan: Plan, id_: str = "derived", **fields: object) -> Dataset:
+    key = derivation_key(plan.content, "ada")
+    return dataset(id_, DAY, derived_from=plan.datasets, derivation=key, **fields)
+
+
+def test_what_was_derived_answers_its_question_as_long_as_its_data_would_be_taken() -> None:
+    index = matcher(dataset("v1", DAY, "NETCDF", created_ms=1))
+    first = planned(index)
+    index.add(derived(first))
+    assert isinstance(index.match(wanting(DAY), NOW, ADA), Miss), "no other question finds it"
+    assert ids(index.made(wanting(DAY), planned(index), NOW, ADA)) == ["derived"]
+    index.add(dataset("v2", DAY, "NETCDF", created_ms=2))
+    assert index.made(wanting(DAY), planned(index), NOW, ADA) is None, "made of older data"
+    index.remove(DatasetId("v2"))
+    assert index.made(wanting(DAY), planned(index), NOW, ADA)
+    index.remove(DatasetId("derived"))
+    assert index.made(wanting(DAY), planned(index), NOW, ADA) is None
+
+
+def test_what_was_derived_is_for_those_who_may_read_it_and_for_its_time() -> None:
+    shared = (Share("user:bob", Level.READ),)
+    index = matcher(dataset("v1", DAY, "NETCDF", shared=shared))
+    plan = planned(index)
+    bob = reader_keys(User("bob", UserRole.USER))
+    index.add(derived(plan, expires_ms=NOW + 1))
+    assert index.made(wanting(DAY), plan, NOW, ADA)
+    assert index.made(wanting(DAY), plan, NOW + 1, ADA) is None
+    assert index.made(wanting(DAY), plan, NOW, bob) is None
+    index.add(derived(plan, shared=shared))
+    assert index.made(wanting(DAY), plan, NOW, bob)
+
+
+def test_what_can_be_derived_from_a_promise_is_waited_for_and_not_planned() -> None:
+    index = matcher()
+    domain = Domain.from_plain(DAY)
+    job = JobId("0123456789abcdef")
+    index.promise(Promise(job, "flow", Category.OUTPUT, "NETCDF", domain, "ada"))
+    assert index.plan(wanting(DAY), NOW, ADA, RECIPES) is None
+    later = index.plan_later(wanting(DAY), NOW, ADA, RECIPES, None)
+    assert isinstance(later, Promised)
+    assert later.promise.job == job
+    assert index.plan_later(wanting(DAY), NOW, ADA, RECIPES, job) is None, "only older jobs"
+    index.withdraw(job)
+    assert index.plan_later(wanting(DAY), NOW, ADA, RECIPES, None) is None

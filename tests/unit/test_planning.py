@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_data.core.planning import MOST_STEPS, planned, sources_of
-from headrace_kinds.derivation import Plan, Recipe, Step, derivation_key, plan_job
+from headrace_data.recipes import guarded
+from headrace_kinds.derivation import Derivable, Plan, Recipe, Step, plan_job
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain
 from headrace_model.ids import DatasetId
-from headrace_model.requirement import Fulfilment, Requirement, Shape
+from headrace_model.requirement import Fulfilment, Miss, Requirement, Shape
 from headrace_wire.jobfile import dump_text, load_jobtext
 
 FORMATS = "ABCDEF"
@@ -116,10 +117,50 @@ def test_a_recipe_that_names_thousands_of_inputs_ends() -> None:
     assert asked < 1_000
 
 
-def test_what_is_made_is_named_by_what_is_asked_and_by_whom() -> None:
+def test_a_recipe_that_raises_names_no_way() -> None:
+    def steps(wanted: Requirement) -> Iterator[Step]:
+        yield Step("half", (wanting("B"),), {})
+        raise TypeError("a stranger's bug")
+
+    bad = guarded(Recipe("half", "", ((Category.FORCING, "A"),), steps))
+    good = recipe("good", "A", ("C",))
+    plan = planned(wanting("A"), [bad, good], fulfilled)
+    assert plan is not None
+    assert plan.step.derivation == "good"
+
+
+def fulfilled(need: Requirement, *ids: str) -> Fulfilment:
+    datasets = tuple(DatasetId(each) for each in ids or (f"of-{need.format}",))
+    return Fulfilment(need.name, datasets, None, "")
+
+
+def test_the_same_format_comes_before_a_conversion_that_reads_less() -> None:
+    def steps(wanted: Requirement) -> Iterator[Step]:
+        for each in "BA":
+            yield Step("any", (wanting(each, "source"),), {})
+
+    both = Recipe("any", "", ((Category.FORCING, "A"),), steps)
+
+    def have(need: Requirement) -> Fulfilment:
+        return fulfilled(need, "one", "two", "three") if need.format == "A" else fulfilled(need)
+
+    one = Requirement("it", Category.FORCING, "A", DOMAIN, Shape.ONE)
+    plan = planned(one, [both], have)
+    assert plan is not None
+    assert plan.datasets == ("one", "two", "three")
+
+
+def _content(wanted: Requirement, *ids: str) -> str:
+    plan = planned(wanted, [recipe("x", "A", ("B",))], lambda need: fulfilled(need, *ids))
+    assert plan is not None
+    return Derivable(Miss(wanted, (), ()), plan).content
+
+
+def test_contents_are_named_by_the_question_and_by_the_data() -> None:
     exact = Requirement("x", Category.FORCING, "A", DOMAIN, Shape.EXACT)
     same = Requirement("y", Category.FORCING, "A", DOMAIN, Shape.EXACT)
-    assert derivation_key(exact, "ann") == derivation_key(same, "ann")
-    others = [derivation_key(wanting("A"), "ann"), derivation_key(wanting("B"), "ann")]
-    keys = {derivation_key(exact, "ann"), derivation_key(exact, "bob"), *others}
-    assert len(keys) == 4
+    assert _content(exact, "1") == _content(same, "1")
+    others = {_content(wanting("A"), "1"), _content(exact, "2"), _content(exact, "1", "2")}
+    assert len({_content(exact, "1"), *others}) == 4
+    question = {each.partition(".")[0] for each in (_content(exact, "1"), _content(exact, "2"))}
+    assert len(question) == 1

@@ -11,15 +11,21 @@ import numpy as np
 from headrace_derivations.base import DerivationFailed, files_below
 from headrace_derivations.units import to_unit
 from headrace_formats import aorc_csv
-from headrace_formats.base import read_head
+from headrace_formats.base import checked_names, read_head
 from headrace_formats.delimited import name_and_unit, opened_rows, timed_rows
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import catchment_in, is_documentation, is_prose
-from headrace_formats.forcing_netcdf import forcing_layout
+from headrace_formats.forcing_netcdf import (
+    MOST_CHUNK_BYTES,
+    ForcingLayout,
+    chunk_bytes,
+    forcing_layout,
+)
 from headrace_formats.netcdf import is_netcdf, opened, text_of
 from headrace_formats.ngen_forcing import QUANTITIES
 from headrace_formats.report import Report
 from headrace_formats.series import cover
+from headrace_model.domain import Continuous
 from headrace_model.times import Instant
 
 if TYPE_CHECKING:
@@ -48,6 +54,25 @@ class Series:
         return self.times.nbytes * (1 + len(self.columns))
 
 
+def covered(series: Series) -> Continuous:
+    """The TIME that a series covers; raises `DerivationFailed` where its stamps don't tell."""
+    found = cover([Instant(int(each)) for each in series.times], series.source)
+    if found.time is None:
+        raise DerivationFailed(f"{series.catchment}: {found.warning}")
+    return found.time
+
+
+def step_ends(series: Series) -> Times:
+    """Where each step ends: where the next one begins, or before a gap."""
+    intervals = covered(series).intervals
+    begins = np.array([begin for begin, _ in intervals], dtype=np.int64)
+    ends = np.array([end for _, end in intervals], dtype=np.int64)
+    of_interval = ends[np.searchsorted(begins, series.times, side="right") - 1]
+    following = np.append(series.times[1:], ends[-1])
+    ended: Times = np.minimum(following, of_interval)
+    return ended
+
+
 @dataclass(frozen=True, slots=True)
 class _Row:
     """Where a catchment lies in a NetCDF file."""
@@ -63,6 +88,7 @@ class ForcingFiles:
         self._folder = folder
         self._say = say
         self._places: dict[str, list[Path | _Row]] = {}
+        self._layouts: dict[Path, ForcingLayout] = {}
         for path in files_below(folder):
             if not is_documentation(path.name) and not is_prose(path.name):
                 self._find(path)
@@ -82,7 +108,7 @@ class ForcingFiles:
         read: dict[Path, dict[str, Series]] = {}
         for path, these in rows.items():
             with self._blaming(path):
-                read[path] = _netcdf_rows(path, these)
+                read[path] = _netcdf_rows(path, self._layouts[path], these)
         for catchment in catchments:
             parts = []
             for place in self._places[catchment]:
@@ -97,8 +123,8 @@ class ForcingFiles:
         head = read_head(path)
         if is_netcdf(head):
             with self._blaming(path):
-                ids = _ids(path)
-            for place, each in enumerate(ids):
+                layout = self._layouts[path] = _layout(path)
+            for place, each in enumerate(layout.ids):
                 self._places.setdefault(each, []).append(_Row(path, place))
             return
         if not aorc_csv.FORMAT.sniff(head):
@@ -140,17 +166,21 @@ def _csv(path: Path, catchment: str) -> Series:
     return Series(catchment, path.name, np.array(times, dtype=np.int64), columns)
 
 
-def _ids(path: Path) -> list[str]:
-    with opened(path) as dataset:
-        return forcing_layout(dataset, Report()).ids
-
-
-def _netcdf_rows(path: Path, places: dict[str, int]) -> dict[str, Series]:
-    """The series of some catchments, by their places."""
+def _layout(path: Path) -> ForcingLayout:
     with opened(path) as dataset:
         layout = forcing_layout(dataset, Report())
+        checked_names(layout.ids, "variable ids")
         if cover(layout.stamps, "its times").time != layout.coverage.time:
             raise FormatError("its times are not the begins of their steps")
+        for name in layout.variables:
+            if chunk_bytes(dataset.variables[name]) > MOST_CHUNK_BYTES:
+                raise FormatError(f"variable {name}: its chunks are too large to read")
+        return layout
+
+
+def _netcdf_rows(path: Path, layout: ForcingLayout, places: dict[str, int]) -> dict[str, Series]:
+    """The series of some catchments, by their places."""
+    with opened(path) as dataset:
         times = np.array(layout.stamps, dtype=np.int64)
         columns: dict[str, dict[str, Numbers]] = {each: {} for each in places}
         for name in layout.variables:

@@ -7,9 +7,14 @@ import numpy as np
 
 from headrace_derivations.base import DerivationFailed, Work
 from headrace_derivations.forcing_formats import CSV, ROLE
-from headrace_derivations.forcing_read import ForcingFiles, Series, Times
+from headrace_derivations.forcing_read import (
+    ForcingFiles,
+    Series,
+    Times,
+    covered,
+    step_ends,
+)
 from headrace_derivations.forcing_write import CsvWriter, NetcdfWriter
-from headrace_formats.series import cover
 from headrace_model.domain import Continuous, Discrete, Domain, Index, describe
 from headrace_model.times import Instant, format_instant
 
@@ -30,8 +35,8 @@ def derive(work: Work) -> None:
         done, at_once = 0, 1
         while some := catchments[done : done + at_once]:
             for parts in files.read(some):
-                series = _cut(_joined(parts), domain.time, exact)
-                writer.write(series)
+                series = writer.prepare(_joined(parts))
+                writer.write(_cut(series, domain.time, exact))
                 largest = max(sum(part.size_bytes for part in parts), 1)
                 at_once = max(1, min(_MOST_AT_ONCE, _HELD_BYTES // largest))
             done += len(some)
@@ -93,25 +98,30 @@ def _cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
     """The steps that reach into the wanted time; raises where they don't cover it."""
     if wanted is None:
         return series
-    stamps = [Instant(int(each)) for each in series.times]
-    whole = cover(stamps, series.source)
-    if whole.time is None:
-        raise DerivationFailed(f"{series.catchment}: {whole.warning}")
-    if missing := wanted.subtract(whole.time).intervals:
+    begins, whole = series.times, covered(series)
+    if missing := wanted.subtract(whole).intervals:
         raise DerivationFailed(
             f"{series.catchment}: TIME {describe(Continuous(missing))} is missing"
         )
-    if whole.time == wanted:
+    if whole == wanted:
         return series
-    kept = _touched(series.times, whole.time, wanted)
+    kept = _touched(begins, step_ends(series), wanted)
+    if np.count_nonzero(kept) == 1:
+        if exact:
+            raise DerivationFailed(
+                f"{series.catchment}: TIME {describe(wanted)} is a single step, and a file of one "
+                "step does not tell how long it is",
+                hint="ask for two steps, or without the shape EXACT",
+            )
+        kept = _with_a_neighbour(kept)
     cut = Series(
         series.catchment,
         series.source,
         series.times[kept],
         {name: numbers[kept] for name, numbers in series.columns.items()},
     )
-    told = cover([stamps[place] for place in np.flatnonzero(kept)], series.source).time
-    if told is None or not told.contains(wanted) or (exact and told != wanted):
+    told = covered(cut)
+    if not told.contains(wanted) or (exact and told != wanted):
         raise DerivationFailed(
             f"{series.catchment}: TIME {describe(wanted)} does not begin and end where steps of "
             "the forcing do",
@@ -120,10 +130,17 @@ def _cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
     return cut
 
 
-def _touched(times: Times, whole: Continuous, wanted: Continuous) -> Any:
-    """Which steps have an instant in the wanted time; a step ends where the next begins."""
-    ends = np.append(times[1:], whole.intervals[-1][1])
-    touched = np.zeros(len(times), dtype=bool)
+def _touched(begins: Times, ends: Times, wanted: Continuous) -> Any:
+    """Which steps have an instant in the wanted time."""
+    touched = np.zeros(len(begins), dtype=bool)
     for begin, end in wanted.intervals:
-        touched |= (times < end) & (ends > begin)
+        touched |= (begins < end) & (ends > begin)
     return touched
+
+
+def _with_a_neighbour(kept: Any) -> Any:
+    """The one step that is kept and the next one, or the one before where it is the last."""
+    (place,) = np.flatnonzero(kept)
+    more = kept.copy()
+    more[place + 1 if place + 1 < len(kept) else place - 1] = True
+    return more

@@ -1,14 +1,18 @@
 """Writes forcing: one CSV file a catchment, or one NetCDF file in either set of names."""
 
+import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from headrace_derivations.base import DerivationFailed
 from headrace_derivations.forcing_formats import CANONICAL
+from headrace_derivations.forcing_read import Numbers, Series, step_ends
+from headrace_formats.file_names import catchment_in
 from headrace_formats.ngen_forcing import (
     AORC_QUANTITIES,
     DEPTH,
@@ -17,12 +21,10 @@ from headrace_formats.ngen_forcing import (
 )
 from headrace_model.times import Instant, format_instant
 
-if TYPE_CHECKING:
-    from headrace_derivations.forcing_read import Series
-
 _FILE: Final = "forcing.nc"
 _SECOND_MS: Final = 1000
 _CHUNK_STEPS: Final = 1024
+_ALIKE: Final = 0.2  # what `check_rain` of the readers lets pass
 
 
 class Writer(Protocol):
@@ -33,7 +35,10 @@ class Writer(Protocol):
     def begin(self, catchments: Sequence[str]) -> None:
         """Get ready for these, which then come in this order."""
 
-    def write(self, series: "Series") -> None:
+    def prepare(self, series: Series) -> Series:
+        """Make of a whole series, before it is cut, what the format has a name for."""
+
+    def write(self, series: Series) -> None:
         """Write one; raises `DerivationFailed` for what the format can't hold."""
 
 
@@ -51,13 +56,24 @@ class CsvWriter:
         """Nothing is open."""
 
     def begin(self, catchments: Sequence[str]) -> None:
-        """Nothing to get ready."""
+        """The name of a file is that of its catchment: nothing else may stand in it."""
+        for each in catchments:
+            if catchment_in(f"{each}.csv") != each:
+                raise DerivationFailed(
+                    f"the catchment {each[:80]!r} can't stand in a file name: AORC_CSV knows "
+                    "cat-<number> alone",
+                    hint="ask for a NetCDF format",
+                )
 
-    def write(self, series: "Series") -> None:
+    def prepare(self, series: Series) -> Series:
+        """Nothing has to be made."""
+        return series
+
+    def write(self, series: Series) -> None:
         """One file; numbers as short as they can be read back exactly."""
         names = _ordered(series)
         with (self._folder / f"{series.catchment}.csv").open("w", newline="") as file:
-            file.write(",".join(("time", *names)) + "\n")
+            csv.writer(file, lineterminator="\n").writerow(("time", *names))
             table = np.column_stack([series.columns[name] for name in names]).tolist()
             for time, row in zip(series.times.tolist(), table, strict=True):
                 file.write(",".join((_clock(time, series), *map(repr, row))) + "\n")
@@ -97,7 +113,20 @@ class NetcdfWriter:
         for place, catchment in enumerate(catchments):
             ids[place] = catchment
 
-    def write(self, series: "Series") -> None:
+    def prepare(self, series: Series) -> Series:
+        """For the names of the National Water Model: the rate of rain, in place of its depth."""
+        if not self._canonical or DEPTH.name not in series.columns:
+            return series
+        columns = dict(series.columns)
+        depths = columns.pop(DEPTH.name)
+        steps_s = (step_ends(series) - series.times) / _SECOND_MS
+        if RATE.name in columns:
+            _check_alike(series, columns[RATE.name], depths, steps_s)
+        else:
+            columns[RATE.name] = depths / steps_s
+        return replace(series, columns=columns)
+
+    def write(self, series: Series) -> None:
         """Write one row of each variable."""
         columns = self._columns(series)
         if self._first is None:
@@ -113,7 +142,7 @@ class NetcdfWriter:
             self._dataset.variables[name][self._place] = numbers
         self._place += 1
 
-    def _create(self, series: "Series", names: Sequence[str]) -> None:
+    def _create(self, series: Series, names: Sequence[str]) -> None:
         steps = len(series.times)
         self._dataset.createDimension("time", steps)
         over = ("catchment-id", "time")
@@ -130,7 +159,7 @@ class NetcdfWriter:
                 variable.units = quantities[name].unit
                 variable.long_name = quantities[name].about
 
-    def _check_like_the_first(self, series: "Series") -> None:
+    def _check_like_the_first(self, series: Series) -> None:
         first = self._first
         if first is None or series is first:
             return
@@ -146,12 +175,10 @@ class NetcdfWriter:
                 f"{first.catchment} does"
             )
 
-    def _columns(self, series: "Series") -> dict[str, Any]:
+    def _columns(self, series: Series) -> dict[str, Any]:
         if not self._canonical:
             return {name: series.columns[name] for name in _ordered(series)}
         columns = dict(series.columns)
-        if RATE.name not in columns and DEPTH.name in columns:
-            columns[RATE.name] = columns[DEPTH.name] / _steps_s(series)
         found = {
             name: columns.pop(quantity.name)
             for name, quantity in NWM_QUANTITIES.items()
@@ -166,24 +193,26 @@ class NetcdfWriter:
             self.notes.append(note)
 
 
-def _ordered(series: "Series") -> list[str]:
+def _ordered(series: Series) -> list[str]:
     """Quantities in the order of AORC, then the others by name."""
     known = [name for name in AORC_QUANTITIES if name in series.columns]
     return known + sorted(series.columns.keys() - set(known))
 
 
-def _steps_s(series: "Series") -> Any:
-    """The length of each step in seconds; the last is as long as the one before."""
-    if len(series.times) < 2:
+def _check_alike(series: Series, rates: Numbers, depths: Numbers, steps_s: Numbers) -> None:
+    """Refuse to drop the depths where the rates tell another rain: only both show that."""
+    told = np.isfinite(rates) & np.isfinite(depths)
+    by_rate = float((rates * steps_s)[told].sum())
+    by_depth = float(depths[told].sum())
+    if abs(by_rate - by_depth) > _ALIKE * max(by_rate, by_depth):
         raise DerivationFailed(
-            f"{series.catchment}: one step alone does not tell how long it is, so {DEPTH.name} "
-            f"can't become {RATE.name}"
+            f"{series.catchment}: {RATE.name} tells {by_rate:.4g} mm of rain in all and "
+            f"{DEPTH.name} {by_depth:.4g} mm, and the format has a name for the rate alone",
+            hint="correct the forcing, or ask for NETCDF_AORC_DEFAULT, which keeps both",
         )
-    steps = np.diff(series.times) / _SECOND_MS
-    return np.append(steps, steps[-1])
 
 
-def _clock(time_ms: int, series: "Series") -> str:
+def _clock(time_ms: int, series: Series) -> str:
     if time_ms % _SECOND_MS:
         raise DerivationFailed(
             f"{series.catchment}: {format_instant(Instant(time_ms))} is no whole second, as "

@@ -16,7 +16,6 @@ from headrace_formats.delimited import Numbers
 from headrace_formats.errors import FormatError
 from headrace_formats.netcdf import (
     data_variables,
-    sized,
     stamps_of,
     text_of,
     texts_of,
@@ -39,7 +38,7 @@ from headrace_model.times import Instant, checked_instant, parse_instant
 
 if TYPE_CHECKING:
     import numpy as np
-    from netCDF4 import Dataset
+    from netCDF4 import Dataset, Variable
 
     Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -56,7 +55,9 @@ _UNIT_MS: Final = {
 _EPOCH: Final = re.compile(r"(\d\d)/(\d\d)/(\d\d|\d{4}) (\d\d:\d\d:\d\d)", re.ASCII)
 _FARTHEST_MS: Final = 4e14
 _MOST_VALUES: Final = 2_000_000  # of a variable that are looked at for physics
-_MOST_CHUNK_BYTES: Final = 64 << 20
+MOST_CHUNK_BYTES: Final = 64 << 20
+_MOST_STEPS: Final = 5_000_000
+_MOST_TIMES: Final = 1_000_000_000  # in all rows: a minute
 _COMPARED: Final = 10  # catchments whose rain is compared hour by hour
 
 
@@ -118,18 +119,35 @@ def _times(
         if name is None:
             raise FormatError("it has neither Time(catchment-id, time) nor a time by CF")
         return name, time_coverage(dataset, name), stamps_of(dataset, name)
+
+    first = _one_for_all(variable, report)
+    stamps = _instants(first, text_of(variable, "units"), text_of(variable, "epoch_start"))
+    return variable.dimensions[1], cover(stamps, "variable Time"), stamps
+
+
+def _one_for_all(variable: "Variable[Any]", report: Report) -> "Array":
+    """The first row of ngen's `Time`, which all others repeat; read in blocks of rows."""
     import numpy as np
 
-    rows = np.asarray(sized(variable, "variable Time")[...], dtype=np.float64)
-    if not rows.size:
+    count, steps = variable.shape
+    if not count * steps:
         raise FormatError("variable Time is empty")
-    if not np.isfinite(rows).all():
-        raise FormatError("variable Time: a time is missing or not a number")
-    if (rows != rows[0]).any():
-        at = int(np.argmax((rows != rows[0]).any(axis=1)))
-        report.error(f"variable Time, row {at}", "its times are not those of the first row")
-    stamps = _instants(rows[0], text_of(variable, "units"), text_of(variable, "epoch_start"))
-    return variable.dimensions[1], cover(stamps, "variable Time"), stamps
+    if steps > _MOST_STEPS or count * steps > _MOST_TIMES:
+        raise FormatError(
+            f"variable Time claims {count:,} rows of {steps:,} times: too many to read"
+        )
+    if chunk_bytes(variable) > MOST_CHUNK_BYTES:
+        raise FormatError("variable Time: its chunks are too large to read")
+    at_once = max(1, _MOST_VALUES // steps)
+    first = np.asarray(variable[0], dtype=np.float64)
+    for begin in range(0, count, at_once):
+        rows = np.asarray(variable[begin : begin + at_once], dtype=np.float64)
+        if not np.isfinite(rows).all():
+            raise FormatError("variable Time: a time is missing or not a number")
+        if (rows != first).any():
+            at = begin + int(np.argmax((rows != first).any(axis=1)))
+            report.error(f"variable Time, row {at}", "its times are not those of the first row")
+    return first
 
 
 def _instants(row: "Array", units: str, epoch: str) -> list[Instant]:
@@ -199,14 +217,20 @@ def _check_numbers(
             check_rain(rain[RATE.name][place].tolist(), row, step_s, report)
 
 
+def chunk_bytes(variable: "Variable[Any]") -> int:
+    """What opening one chunk of a variable takes."""
+    import numpy as np
+
+    chunks = variable.chunking()
+    return int(np.prod(chunks)) * variable.dtype.itemsize if isinstance(chunks, list) else 0
+
+
 def _looked_at(dataset: "Dataset", name: str, catchments: str, report: Report) -> "Array | None":
     """Some rows of a variable, one a catchment; None where its chunks are too large to open."""
     import numpy as np
 
     variable = dataset.variables[name]
-    chunks = variable.chunking()
-    one = int(np.prod(chunks)) if isinstance(chunks, list) else 1
-    if one * variable.dtype.itemsize > _MOST_CHUNK_BYTES:
+    if chunk_bytes(variable) > MOST_CHUNK_BYTES:
         report.warn(f"variable {name}", "its chunks are too large to look at the numbers")
         return None
     first = variable.dimensions[0] == catchments

@@ -82,9 +82,29 @@ class Plan:
         return tuple(found)
 
     @property
-    def cost(self) -> tuple[int, int]:
-        """The number of steps, and of datasets that are read: the lower, the better."""
-        return sum(1 for _ in self.in_order()), len(self.datasets)
+    def cost(self) -> tuple[int, int, int]:
+        """The number of steps, of inputs in other formats, and of datasets that are read: the
+        lower, the better.
+        """
+        plans = list(self.in_order())
+        others = sum(need.format != e.wanted.format for e in plans for need in e.step.inputs)
+        return len(plans), others, len(self.datasets)
+
+    @property
+    def content(self) -> str:
+        """What names the data that it makes: what is asked, and by which steps of which data."""
+        made = [
+            [
+                each.step.derivation,
+                each.step.parameters,
+                [
+                    [need.name, *source.datasets] if isinstance(source, Fulfilment) else need.name
+                    for need, source in zip(each.step.inputs, each.sources, strict=True)
+                ],
+            ]
+            for each in self.in_order()
+        ]
+        return f"{asked_of(self.wanted)}.{_digest(made)}"
 
     @property
     def why(self) -> str:
@@ -111,18 +131,43 @@ class Derivable:
         """Say it for people."""
         return self.plan.why if self.plan else "it can be resolved by pip"
 
+    @property
+    def content(self) -> str:
+        """What names the data that the child makes."""
+        return self.plan.content if self.plan else asked_of(self.miss.requirement)
 
-def derivation_key(requirement: Requirement, owner: str) -> str:
-    """What names the contents to be made: two jobs of one owner that miss the same share one
-    derivation. Never two owners: what it makes belongs to the one who asked first.
+
+def derivation_key(content: str, owner: str) -> str:
+    """What names a derivation: two jobs of one owner that miss the same share one. Never two
+    owners: what it makes belongs to the one who asked first.
     """
-    said = {
-        "category": requirement.category,
-        "format": requirement.format,
-        "domain": requirement.domain.to_plain(),
-        "shape": requirement.shape,
-    }
-    return f"{owner}:{sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()}"
+    return f"{owner}:{content}"
+
+
+def content_of(key: str) -> str:
+    """What a `derivation_key` names without its owner."""
+    return key.rpartition(":")[2]
+
+
+def asked_by(key: str) -> str:
+    """The question of which a `derivation_key` names an answer: `asked_of` gave it."""
+    return content_of(key).partition(".")[0]
+
+
+def asked_of(requirement: Requirement) -> str:
+    """What names a question: the first part of `content`, whatever answers it."""
+    return _digest(
+        [
+            requirement.category,
+            requirement.format,
+            requirement.domain.to_plain(),
+            requirement.shape,
+        ]
+    )
+
+
+def _digest(plain: object) -> str:
+    return sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def plan_job(plan: Plan, priority: int) -> JobSpec:

@@ -117,9 +117,10 @@ class Dataset:
 
     `output` is the name of the output, or of the requirement (for uploads that travel with a job
     and for derivations), under which `origin` made it. `derived_from` lists the datasets it was
-    made from. Sizes and counts are zero until it is sealed. `shared` and `tags` are no part of the
-    manifest: they change after it is sealed. `purge_ms` tells until when one that was deleted at
-    `deleted_ms` can be brought back; then its files go. Raises `InvalidInput`.
+    made from; `derivation` names what a derivation was asked, and of what it made it. Sizes and
+    counts are zero until it is sealed. `shared` and `tags` are no part of the manifest: they
+    change after it is sealed. `purge_ms` tells until when one that was deleted at `deleted_ms`
+    can be brought back; then its files go. Raises `InvalidInput`.
     """
 
     id: DatasetId
@@ -136,6 +137,7 @@ class Dataset:
     origin: Origin | None = None
     output: str | None = None
     derived_from: tuple[DatasetId, ...] = ()
+    derivation: str | None = None
     description: str = ""
     size_bytes: int = 0
     item_count: int = 0
@@ -274,6 +276,7 @@ def _plain(dataset: Dataset) -> dict[str, Any]:
         "output": dataset.output,
         "derived_from": list(dataset.derived_from),
         "description": dataset.description,
+        **({"derivation": dataset.derivation} if dataset.derivation else {}),
     }
 
 

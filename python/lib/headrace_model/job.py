@@ -104,6 +104,7 @@ class Job:
     fulfilments: str  # JSON, "" while no data check has passed
     outputs: str  # JSON object output name → dataset id, "" before collection
     children: tuple[JobId, ...] = ()
+    derivation: str = ""  # of a derivation child: what names the contents that it makes
     shared: Shares = ()
     peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
 

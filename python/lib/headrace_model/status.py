@@ -136,7 +136,8 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     edge(s.AWAITING_PREREQUISITES, e.PREREQUISITE_FAILED, s.FAILED, Role.SCHEDULER)
     steps(s.AWAITING_DATA_CHECK, Role.DATA, e.NEEDS_DERIVATION, *first_steps[2:])
     edge(s.AWAITING_DATA_CHECK, e.UNPROVIDEABLE, s.DATA_UNPROVIDEABLE, Role.DATA)
-    steps(s.AWAITING_DERIVATION, Role.DATA, *first_steps[2:])
+    # Again, where other data that it needs has gone meanwhile.
+    steps(s.AWAITING_DERIVATION, Role.DATA, e.NEEDS_DERIVATION, *first_steps[2:])
     edge(s.AWAITING_DERIVATION, e.DERIVATION_FAILED, s.DATA_FAILURE, Role.DATA)
     steps(s.AWAITING_PARTITIONING, Role.PARTITIONER, e.NEEDS_ALLOCATION)
     edge(

@@ -209,6 +209,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             after=tuple(JobId(one) for one in fields.get("after", "").split()),
             parents=tuple(JobId(one) for one in fields.get("parents", "").split()),
             children=tuple(JobId(one) for one in fields.get("children", "").split()),
+            derivation=fields.get("derivation", ""),
             origin=JobId(fields["origin"]) if fields.get("origin") else None,
             request_id=fields.get("request_id", ""),
             allocation=_allocation(allocation) if allocation else None,

@@ -14,7 +14,7 @@ from headrace_data.core.checking import Matched
 from headrace_data.core.matching import Matcher
 from headrace_data.core.planning import sources_of
 from headrace_kinds.base import Expansion, Target
-from headrace_kinds.derivation import Derivable, Plan, Recipe
+from headrace_kinds.derivation import DERIVATION, Derivable, Plan, Recipe
 from headrace_kinds.registry import kind_named
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.errors import HeadraceError, InvalidInput
@@ -127,18 +127,30 @@ class Catalogue:
         while isinstance(found, Fulfilment) and await self.hidden(found.datasets, readers):
             found = self._matcher.match(wanted, now, readers, for_job, here=here)
         if isinstance(found, Miss) and not here:
-            plan = await self._plan(wanted, now, readers)
-            return Derivable(found, plan) if plan else found
+            return await self._derived(found, now, readers, for_job)
         return found
+
+    async def _derived(
+        self, missed: Miss, now_ms: int, readers: Readers, for_job: JobId | None
+    ) -> Matched:
+        """What was derived already, or can be, now or when a live job has ended."""
+        wanted = missed.requirement
+        while plan := await self._plan(wanted, now_ms, readers):
+            made = self._matcher.made(wanted, plan, now_ms, readers)
+            if made is None and await self._catch_up(wanted.category, wanted.format):
+                made = self._matcher.made(wanted, plan, now_ms, readers)
+            if made is None:
+                return Derivable(missed, plan)
+            if not await self.hidden(made.datasets, readers):
+                return made
+        later = self._matcher.plan_later(wanted, now_ms, readers, self.recipes, for_job)
+        return later or missed
 
     async def _plan(self, wanted: Requirement, now_ms: int, readers: Readers) -> Plan | None:
         plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
         if plan is None:
-            new = [
-                await self._catch_up(category, format_)
-                for category, format_ in sorted(sources_of(wanted, self.recipes))
-            ]
-            if any(new):
+            sources = sorted(sources_of(wanted, self.recipes), key=lambda e: (e[0], e[1] or ""))
+            if any([await self._catch_up(*each) for each in sources]):
                 plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
         while plan is not None and await self.hidden(plan.datasets, readers):
             plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)
@@ -254,6 +266,8 @@ class Catalogue:
             for job in await self.jobs.get_many(ids[start : start + _AT_ONCE]):
                 if Need.COLLECTION not in job.needs or job.status.closed:
                     continue
+                if job.kind == DERIVATION:
+                    continue  # who misses the same becomes a parent of it
                 self._promise_outputs(job)
                 # A long list is read while requests wait for their answers.
                 await asyncio.sleep(0)

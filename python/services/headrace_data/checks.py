@@ -1,5 +1,7 @@
 """The data check of jobs, and the derivations that make what is missing."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from secrets import randbits
 from typing import TYPE_CHECKING
@@ -13,23 +15,26 @@ from headrace_data.core.checking import (
     decide,
     failed_child,
     is_lock_list,
+    made_by,
     to_derive,
 )
 from headrace_data.core.keys import log_key
 from headrace_kinds.derivation import (
     DERIVATION,
     Derivable,
+    content_of,
     derivation_key,
     environment_job,
     plan_job,
 )
 from headrace_model.errors import HeadraceError, InvalidInput
-from headrace_model.ids import JobId, job_id
+from headrace_model.ids import DatasetId, JobId, job_id
 from headrace_model.job import PROCESS, Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Derivation, Move
-from headrace_model.requirement import Miss, Requirement
+from headrace_model.requirement import Fulfilment, Miss, Requirement
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status
+from headrace_model.visible import Readers
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.jobfile import dump_text, load_jobtext
 
@@ -53,32 +58,41 @@ class DataChecks:
     lock_script: bytes  # what a derivation of an environment runs
     _waits: dict[JobId, frozenset[JobId]] = field(default_factory=dict)
 
-    async def check(self, job: Job) -> Move | None:
-        """Match every requirement of a job; None: it goes on waiting for a promised output."""
+    async def check(self, job: Job, children: Sequence[Job] = ()) -> Move | None:
+        """Match every requirement of a job, whose `children` are closed; None: it goes on waiting
+        for a promised output.
+        """
         try:
-            matched = await self._match(job)
+            matched = await self._match(job, children)
         except InvalidInput as error:
             return broken(job, f"what the job asks for can't be read: {error}")
         if waits := awaited(matched):
             self._waits[job.id] = waits
         else:
             self._waits.pop(job.id, None)
-        children = [
-            self._derivation(job, wanted, await self.jobs.now_ms())
-            for wanted in to_derive(job, matched)
-        ]
-        return decide(job, matched, children)
+        wanted = to_derive(matched)
+        for each in wanted:
+            child = made_by(each, children)
+            if child is None or child.status is Status.COMPLETED:
+                continue
+            if content_of(child.derivation) == each.content:  # it would end so again
+                return broken(job, failed_child(child, ""))
+        now_ms = await self.jobs.now_ms()
+        return decide(job, matched, [self._derivation(job, each, now_ms) for each in wanted])
 
     async def after_derivation(self, job: Job) -> Move | None:
-        """Go on once every child is closed; None: some still work, or a log is on its way."""
+        """Go on once every child is closed; None: some still work, or a log is on its way.
+
+        A child whose data went before it began is no failure: there may be another way.
+        """
         children = await self.jobs.get_many(job.children)
         if any(not child.status.closed for child in children):
             return None
         for child in children:
-            if child.status is not Status.COMPLETED:
+            if child.status not in (Status.COMPLETED, Status.DATA_UNPROVIDEABLE):
                 log = await self._log_tail(child)
                 return None if log is None else broken(job, failed_child(child, log))
-        return await self.check(job)
+        return await self.check(job, children)
 
     def waiting_for(self, closed: JobId) -> list[JobId]:
         """The jobs that wait for an output of `closed`."""
@@ -93,7 +107,7 @@ class DataChecks:
         """Note that a job waits no longer."""
         self._waits.pop(job, None)
 
-    async def _match(self, job: Job) -> list[Matched]:
+    async def _match(self, job: Job, children: Sequence[Job]) -> list[Matched]:
         wanted = self.catalogue.expand(job).requirements
         readers = await readers_for(self.users, job.owner)
         # A derivation reads what is there: waiting for others it might wait for its own parents.
@@ -104,8 +118,22 @@ class DataChecks:
             met = await self.catalogue.match(each, keys, job.id, here=here)
             if isinstance(met, Miss) and is_lock_list(each):
                 met = Derivable(met, None)
+            if isinstance(met, Derivable) and (child := made_by(met, children)):
+                met = await self._taken_from(child, met, keys) or met
             found.append(met)
         return found
+
+    async def _taken_from(
+        self, child: Job, wanted: Derivable, readers: Readers
+    ) -> Fulfilment | None:
+        """What a child has made, although other data would be taken for it now."""
+        made = tuple(DatasetId(one) for one in json.loads(child.outputs or "{}").values())
+        if not made or await self.catalogue.hidden(made, readers):
+            return None
+        known = [self.catalogue.get(one) for one in made]
+        titles = tuple(each.title for each in known if each is not None)
+        why = f"{', '.join(titles)} was derived for this job"
+        return Fulfilment(wanted.miss.requirement.name, made, None, why, titles)
 
     def _derivation(self, job: Job, missed: Derivable, now_ms: int) -> Derivation:
         """The job that makes missing data: of the parent's owner and priority."""
@@ -130,7 +158,8 @@ class DataChecks:
             parents=(job.id,),
             request_id=job.request_id,
         )
-        return Derivation(derivation_key(wanted, job.owner), new, first_step(new.needs))
+        key = derivation_key(missed.content, job.owner)
+        return Derivation(key, new, first_step(new.needs))
 
     def _lock_job(self, job: Job, wanted: Requirement) -> JobSpec:
         environment = load_jobtext(job.spec).environment

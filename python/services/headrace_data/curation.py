@@ -96,6 +96,14 @@ class Curation:
                 if name != entry.dataset.id:  # a name stands for another version by now
                     raise
                 return entry.dataset  # a repeat
+        if now and name == entry.dataset.name:
+            versions = await self.library.datasets.versions(name)
+            if len(versions) > 1:  # a repeat would delete the one before
+                raise Conflict(
+                    f"{name} has {len(versions)} versions, and what is deleted at once can't be "
+                    "brought back",
+                    hint=f"name the version: {name}@{entry.dataset.version}",
+                )
         try:
             return await self.library.upkeep.delete(entry.dataset.id, now=now)
         except Conflict as error:

@@ -11,6 +11,7 @@ from headrace_model.dataset import DatasetState
 from headrace_model.errors import HeadraceError
 from headrace_model.ids import DatasetId
 from headrace_service.logs import logger
+from headrace_service.threads import finish
 
 if TYPE_CHECKING:
     from headrace_adapters.sqlite.items import ItemIndex
@@ -35,7 +36,7 @@ class KnownItems:
     async def find(self, digest: str) -> list[tuple[DatasetId, str]]:
         """Items of a content, as (dataset, path); whether one may be read, the caller checks."""
         try:
-            return await asyncio.to_thread(self.index.find, digest, _MOST_FOUND)
+            return await finish(self.index.find, digest, _MOST_FOUND)
         except sqlite3.Error as error:
             _say(f"known items can't be looked up: {error}")
             return []
@@ -45,20 +46,20 @@ class KnownItems:
         await self.catalogue.ready.wait()
         while True:
             try:
-                await asyncio.to_thread(self.index.open)
+                await finish(self.index.open)
                 await self._keep_up()
             except sqlite3.Error as error:
                 _say(f"known items can't be kept: {error}")
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _keep_up(self) -> None:
-        learned = await asyncio.to_thread(self.index.datasets)
+        learned = await finish(self.index.datasets)
         sealed = {
             each.id: each for each in self.catalogue.all() if each.state is DatasetState.SEALED
         }
         gone = sorted(learned - sealed.keys())
         for start in range(0, len(gone), _FORGOTTEN_AT_ONCE):
-            await asyncio.to_thread(self.index.forget, gone[start : start + _FORGOTTEN_AT_ONCE])
+            await finish(self.index.forget, gone[start : start + _FORGOTTEN_AT_ONCE])
         for one in sealed.keys() - learned:
             dataset = sealed[one]
             items: list[tuple[str, str]] = []
@@ -69,7 +70,7 @@ class KnownItems:
                     _say(f"the items of dataset {dataset.title} can't be read: {error}")
                     continue
                 items = [(e.sha256, e.path) for e in found.items if e.size_bytes >= WORTH_BYTES]
-            await asyncio.to_thread(self.index.learn, one, items)
+            await finish(self.index.learn, one, items)
 
 
 def _say(what: str) -> None:

@@ -34,6 +34,7 @@ from headrace_data.keyring import Keyring
 from headrace_data.known_items import KnownItems
 from headrace_data.library import Bounds, Detect, Detected, Library
 from headrace_data.partials import Partials
+from headrace_data.recipes import all_recipes
 from headrace_data.reconciliation import Reconciliation
 from headrace_data.room import Room
 from headrace_data.secrets_api import SecretsApi
@@ -44,7 +45,6 @@ from headrace_data.staging import Manifests, Staging
 from headrace_data.store_api import StoreApi
 from headrace_data.store_sweep import StoreSweep
 from headrace_data.upkeep import Upkeep
-from headrace_derivations.registry import all_derivations
 from headrace_kinds.base import Target
 from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.status import Role
@@ -85,7 +85,7 @@ def build(
         events or Events(redis),
         _target(settings),
         settings.catalogue_sweep_s,
-        tuple(each.recipe for each in all_derivations()),
+        all_recipes(),
     )
     undo_ms = retention(settings.dataset_undo_days, "dataset_undo_days")
     upkeep = Upkeep(catalogue, datasets, jobs, store, manifests, undo_ms)

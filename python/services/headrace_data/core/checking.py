@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from headrace_kinds.command import ENVIRONMENT_FORMAT
-from headrace_kinds.derivation import Derivable
+from headrace_kinds.derivation import Derivable, asked_by
 from headrace_model.dataset import Category
 from headrace_model.ids import JobId
 from headrace_model.job import Job, step_after_data
@@ -21,11 +21,19 @@ def is_lock_list(requirement: Requirement) -> bool:
     return requirement.category is Category.CONFIG and requirement.format == ENVIRONMENT_FORMAT
 
 
-def to_derive(job: Job, matched: Sequence[Matched]) -> tuple[Derivable, ...]:
-    """What child jobs have to make before the job can go on; empty while it waits or fails."""
-    if _lost(matched) or awaited(matched) or job.status is not Status.AWAITING_DATA_CHECK:
+def to_derive(matched: Sequence[Matched]) -> tuple[Derivable, ...]:
+    """What child jobs have to make before the job can go on, each content once; empty while it
+    waits or fails.
+    """
+    if _lost(matched) or awaited(matched):
         return ()
-    return _derivable(matched)
+    return tuple({each.content: each for each in _derivable(matched)}.values())
+
+
+def made_by(wanted: Derivable, children: Sequence[Job]) -> Job | None:
+    """The closed child that was asked for this, be it of other data than it would read now."""
+    question = wanted.content.partition(".")[0]
+    return next((each for each in children if question == asked_by(each.derivation)), None)
 
 
 def _lost(matched: Sequence[Matched]) -> tuple[Miss, ...]:
@@ -46,13 +54,12 @@ def decide(
     job: Job, matched: Sequence[Matched], derivations: Sequence[Derivation] = ()
 ) -> Move | None:
     """The move of a job in AWAITING_DATA_CHECK, or in AWAITING_DERIVATION when its children
-    completed; None: it stays until the jobs close that it waits for.
+    are closed; None: it stays until the jobs close that it waits for.
     """
-    deriving = job.status is Status.AWAITING_DERIVATION
-    again = [each.miss for each in _derivable(matched)] if deriving else []
-    if hopeless := [*_lost(matched), *again]:
+    if lost := _lost(matched):
+        deriving = job.status is Status.AWAITING_DERIVATION
         event = Event.DERIVATION_FAILED if deriving else Event.UNPROVIDEABLE
-        return move_of(job, event, Role.DATA, detail=_said(hopeless))
+        return move_of(job, event, Role.DATA, detail=_said(lost))
     if awaited(matched):
         return None
     if _derivable(matched):

@@ -105,6 +105,7 @@ def _manifest(
             origin=Origin(job.id, job.attempt),
             output=output.name,
             derived_from=sources,
+            derivation=job.derivation or None,
         )
         return Manifest.of(dataset, items)
     except DomainMismatch as error:

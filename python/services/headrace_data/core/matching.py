@@ -31,9 +31,9 @@ from headrace_data.core.entry import (
     promise_entry,
 )
 from headrace_data.core.fabrics import KnownFabrics
-from headrace_data.core.planning import planned
+from headrace_data.core.planning import Have, planned
 from headrace_data.core.shelf import Shelf, Shelves
-from headrace_kinds.derivation import Plan, Recipe
+from headrace_kinds.derivation import Plan, Recipe, content_of
 from headrace_model.dataset import Category, Dataset, DatasetState
 from headrace_model.domain import Domain, Index, Restriction, lacking
 from headrace_model.errors import Conflict
@@ -64,6 +64,9 @@ class Matcher:
         self._datasets: _Places = {}
         self._promises: _Places = {}
         self._possible: _Places = {}
+        self._derived: dict[
+            str, dict[DatasetId, Entry]
+        ] = {}  # by what they were asked and made of
         self._entries: dict[DatasetId, Entry] = {}
         self._promised: dict[JobId, dict[str, tuple[Entry, Entry]]] = {}
         self._fabrics = KnownFabrics()
@@ -78,13 +81,22 @@ class Matcher:
         self.remove(dataset.id)
         entry = dataset_entry(dataset)
         self._entries[dataset.id] = entry
-        _put(self._datasets, entry)
-        self._fabrics.learn(dataset)
+        if content := _derived_content(dataset):
+            self._derived.setdefault(content, {})[dataset.id] = entry
+        else:
+            _put(self._datasets, entry)
+            self._fabrics.learn(dataset)
 
     def remove(self, dataset: DatasetId) -> None:
         """Offer a dataset no more; an unknown one is already gone."""
         entry = self._entries.pop(dataset, None)
-        if entry is not None:
+        if entry is None:
+            return
+        if isinstance(entry.source, Dataset) and (content := _derived_content(entry.source)):
+            del self._derived[content][dataset]
+            if not self._derived[content]:
+                del self._derived[content]
+        else:
             _take(self._datasets, entry)
             self._fabrics.forget(dataset)
 
@@ -130,21 +142,30 @@ class Matcher:
         With `for_job`, only jobs older than that one are waited for: two jobs could otherwise
         wait for each other for ever. `here`: nobody is waited for.
         """
+        asked = self._asked(wanted, now_ms, readers)
+        found, covers = self._fulfilled(asked)
+        if found is not None:
+            return found
+        promised = None if here else self._promised_for(asked, for_job)
+        return promised or self._miss(asked, covers)
+
+    def _asked(self, wanted: Requirement, now_ms: int, readers: Readers) -> "_Asked":
         fabrics = self._fabrics.seen_by(readers)
-        asked = _Asked(wanted, expanded(wanted.domain, fabrics), fabrics, now_ms, readers)
+        return _Asked(wanted, expanded(wanted.domain, fabrics), fabrics, now_ms, readers)
+
+    def _fulfilled(self, asked: "_Asked") -> tuple[Fulfilment | None, list[Cover]]:
+        """What datasets meet it, and else what was tried."""
+        wanted = asked.wanted
         searches = asked.searches(self._datasets)
         singles = [entry for search in searches if (entry := search.single())]
         if singles:
             best = min(singles, key=lambda entry: entry.rank)
-            ids = (DatasetId(best.key),)
-            why = f"{best.title} covers it"
-            return Fulfilment(wanted.name, ids, None, why, (best.title,))
+            return _alone(wanted, best, f"{best.title} covers it"), []
         covers = [cover for search in searches for cover in search.unions()]
         whole = [cover for cover in covers if cover.left is None]
         if whole and wanted.shape is Shape.ANY:
-            return _union(wanted, min(whole, key=_cover_order))
-        promised = None if here else self._promised_for(asked, for_job)
-        return promised or self._miss(asked, covers)
+            return _union(wanted, min(whole, key=_cover_order)), []
+        return None, covers
 
     def plan(
         self, wanted: Requirement, now_ms: int, readers: Readers, recipes: Sequence[Recipe]
@@ -152,9 +173,53 @@ class Matcher:
         """Find how to make what a requirement misses, from datasets alone; None: in no way."""
 
         def have(need: Requirement) -> Fulfilment | None:
-            found = self.match(need, now_ms, readers, here=True)
+            return self._fulfilled(self._asked(need, now_ms, readers))[0]
+
+        return self._planned(wanted, readers, recipes, have)
+
+    def made(
+        self, wanted: Requirement, plan: Plan, now_ms: int, readers: Readers
+    ) -> Fulfilment | None:
+        """Find what the plan has made already: for the same question, of the same data."""
+        there = [
+            entry
+            for entry in self._derived.get(plan.content, {}).values()
+            if entry.readers & readers and not entry.expired(now_ms)
+        ]
+        best = min(there, key=lambda entry: entry.rank, default=None)
+        if best is None:
+            return None
+        return _alone(wanted, best, f"{best.title} was derived for it, from the same data")
+
+    def plan_later(
+        self,
+        wanted: Requirement,
+        now_ms: int,
+        readers: Readers,
+        recipes: Sequence[Recipe],
+        for_job: JobId | None,
+    ) -> Promised | None:
+        """Find the output of a live job with which there will be a plan, where there is none."""
+        kept: list[tuple[Fulfilment, Promised]] = []
+
+        def have(need: Requirement) -> Fulfilment | None:
+            found = self.match(need, now_ms, readers, for_job)
+            if isinstance(found, Promised):
+                kept.append((Fulfilment(need.name, (), None, found.why), found))
+                return kept[-1][0]
             return found if isinstance(found, Fulfilment) else None
 
+        plan = self._planned(wanted, readers, recipes, have)
+        sources = [source for each in plan.in_order() for source in each.sources] if plan else []
+        for stands_for, promised in kept:
+            if any(source is stands_for for source in sources):
+                why = f"{promised.why}, and it can be derived from that"
+                return Promised(wanted.name, promised.promise, why)
+        return None
+
+    def _planned(
+        self, wanted: Requirement, readers: Readers, recipes: Sequence[Recipe], have: Have
+    ) -> Plan | None:
         want = expanded(wanted.domain, self._fabrics.seen_by(readers))
         return planned(replace(wanted, domain=want), recipes, have)
 
@@ -242,6 +307,19 @@ class _Asked:
             Search(shelves, self.want, self.fabrics, self.now_ms, exact)
             for shelves in self.shelves(places, or_format=or_format)
         ]
+
+
+def _derived_content(dataset: Dataset) -> str | None:
+    """What names the contents of derived data: it answers the question that it was derived for,
+    as long as that would be derived from the same data, and no other.
+    """
+    if dataset.derivation is None or not dataset.derived_from:
+        return None
+    return content_of(dataset.derivation)
+
+
+def _alone(wanted: Requirement, entry: Entry, why: str) -> Fulfilment:
+    return Fulfilment(wanted.name, (DatasetId(entry.key),), None, why, (entry.title,))
 
 
 def _put(places: _Places, entry: Entry) -> None:

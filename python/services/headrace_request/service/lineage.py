@@ -87,11 +87,12 @@ class LineageDesk:
         found = {job.id: job for job in await self._desk.get_many(ids)}
         seen = [job for job in ids if lineage.takes(job) and lineage.job(job, found.get(job))]
         if not back:  # the index does not tell as which inputs
+            among = frozenset(datasets)
             links = [
                 link
                 for job in ids
                 for link in (inputs_of(found[job]) if job in found else ())
-                if link.dataset in datasets
+                if link.dataset in among
             ]
         for link in links:
             lineage.edge(link)

@@ -68,6 +68,7 @@ local function leave(child)
     redis.call('ZADD', 'hr:status:' .. to, now, child.id)
     redis.call('HSET', child_key, 'entered_ms', text(now))
     if child.attempt ~= '1' then redis.call('ZADD', 'hr:untidy', now, child.id) end
+    for _, dataset in ipairs(child.links) do redis.call('SREM', 'hr:links:' .. dataset, child.id) end
   end
   redis.call('HSET', child_key, 'desired', 'CANCEL', 'status', to, 'version', text(child.version))
   history_entry(child.id, {txn = args.txn, by = args.role, event = 'CANCEL', from = child.status,
@@ -141,15 +142,18 @@ for _, node in ipairs(args.forgets) do
   agents[#agents + 1] = node
 end
 for _, item in ipairs(args.consumes) do expect('hr:facts:' .. item.node, 'hash') end
-local old_links = {}
-if args.final and now_at[5] and now_at[5] ~= '' then
-  for _, fulfilment in ipairs(cjson.decode(now_at[5]).fulfilments) do
+local function linked(fulfilments)
+  local found = {}
+  if not fulfilments or fulfilments == '' then return found end
+  for _, fulfilment in ipairs(cjson.decode(fulfilments).fulfilments) do
     for _, dataset in ipairs(fulfilment.datasets) do
       expect('hr:links:' .. dataset, 'set')
-      old_links[#old_links + 1] = dataset
+      found[#found + 1] = dataset
     end
   end
+  return found
 end
+local old_links = args.final and linked(now_at[5]) or {}
 local awaited = {}
 if args.final then
   for other in string.gmatch(now_at[8] or '', '%S+') do
@@ -189,7 +193,8 @@ if args.status == 'MODEL_EXEC:AWAITING_DERIVATION' and args.to ~= args.status th
   for child in string.gmatch(now_at[6] or '', '%S+') do
     local there = {}
     if expect('hr:job:' .. child, 'hash') and expect('hr:history:' .. child, 'list') then
-      there = redis.call('HMGET', 'hr:job:' .. child, 'status', 'parents', 'version', 'attempt')
+      there = redis.call('HMGET', 'hr:job:' .. child, 'status', 'parents', 'version', 'attempt',
+        'fulfilments')
     end
     if there[1] and not string.find(there[1], '^CLOSED:') then
       local parents = {}
@@ -199,7 +204,7 @@ if args.status == 'MODEL_EXEC:AWAITING_DERIVATION' and args.to ~= args.status th
       expect('hr:status:' .. there[1], 'zset')
       expect('hr:status:CLOSED:CANCELED', 'zset')
       left[#left + 1] = {id = child, parents = table.concat(parents, ' '), status = there[1],
-        version = tonumber(there[3]) + 1, attempt = there[4]}
+        version = tonumber(there[3]) + 1, attempt = there[4], links = linked(there[5])}
     end
   end
 end
