@@ -85,7 +85,7 @@ class Matcher:
             self._derived.setdefault(content, {})[dataset.id] = entry
         else:
             _put(self._datasets, entry)
-            self._fabrics.learn(dataset)
+        self._fabrics.learn(dataset)
 
     def remove(self, dataset: DatasetId) -> None:
         """Offer a dataset no more; an unknown one is already gone."""
@@ -98,7 +98,7 @@ class Matcher:
                 del self._derived[content]
         else:
             _take(self._datasets, entry)
-            self._fabrics.forget(dataset)
+        self._fabrics.forget(dataset)
 
     def replace_all(self, datasets: Mapping[DatasetId, Dataset]) -> None:
         """Offer exactly these: for a sweep that read the whole catalogue. Raises `Conflict`."""
