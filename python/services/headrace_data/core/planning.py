@@ -11,10 +11,12 @@ from typing import Final
 
 from headrace_kinds.derivation import Plan, Recipe, Step
 from headrace_model.dataset import Category
-from headrace_model.requirement import Fulfilment, Requirement
+from headrace_model.domain import Domain
+from headrace_model.requirement import Fulfilment, Requirement, Shape
 
 Have = Callable[[Requirement], Fulfilment | None]
 Source = tuple[Category, str | None]
+_Question = tuple[Category, str | None, Domain, Shape]
 
 MOST_STEPS: Final = 3  # from any dataset to what is wanted
 _MOST_LOOKED_AT: Final = 200  # requirements in one search: a plug-in may name many
@@ -47,6 +49,7 @@ class _Search:
         self._recipes = recipes
         self._have = have
         self._left = _MOST_LOOKED_AT
+        self._known: dict[_Question, Fulfilment | None] = {}
 
     def plan(self, wanted: Requirement, depth: int, path: tuple[Requirement, ...]) -> Plan | None:
         best: Plan | None = None
@@ -65,20 +68,23 @@ class _Search:
         """What each input of a step is met by; None where one can't be."""
         found: list[Plan | Fulfilment] = []
         for need in step.inputs:
-            if self._left <= 0 or _is_in(need, path):
+            # What is wanted further up leads nowhere.
+            if _question(need) in map(_question, path):
                 return None
-            self._left -= 1
-            source = self._have(need) or (self.plan(need, depth - 1, path) if depth > 1 else None)
+            source = self._there(need) or (self.plan(need, depth - 1, path) if depth > 1 else None)
             if source is None:
                 return None
             found.append(source)
         return tuple(found)
 
+    def _there(self, need: Requirement) -> Fulfilment | None:
+        """What is there for a requirement, looked for once; nothing after too many."""
+        question = _question(need)
+        if question not in self._known:
+            self._left -= 1
+            self._known[question] = self._have(need) if self._left >= 0 else None
+        return self._known[question]
 
-def _is_in(need: Requirement, path: tuple[Requirement, ...]) -> bool:
-    """Tell whether the same is wanted further up: such a way leads nowhere."""
-    return any(
-        (need.category, need.format, need.domain, need.shape)
-        == (each.category, each.format, each.domain, each.shape)
-        for each in path
-    )
+
+def _question(need: Requirement) -> _Question:
+    return need.category, need.format, need.domain, need.shape
