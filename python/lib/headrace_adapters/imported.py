@@ -7,31 +7,38 @@ store's own.
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from headrace_model.errors import Conflict, InvalidInput, NotFound
 from headrace_ports.imported import IMPORTED
 from headrace_ports.object_store import Grant, ObjectStore, Stat
 
 
+def _own(name: str) -> Any:
+    """The method of the store itself."""
+    return property(lambda self: getattr(self._store, name))
+
+
 class ImportingStore:
     """See the module. `places`: the stores outside, by the names that keys have for them."""
+
+    check = _own("check")
+    put_file = _own("put_file")
+    put_arriving = _own("put_arriving")
+    put_bytes = _own("put_bytes")
+    put_many = _own("put_many")
+    copy_many = _own("copy_many")
+    digests = _own("digests")
+    keys = _own("keys")
+    page = _own("page")
+    delete = _own("delete")
+    grant_put = _own("grant_put")
+    free_bytes = _own("free_bytes")
+    sweep_parts = _own("sweep_parts")
 
     def __init__(self, store: ObjectStore, places: Mapping[str, ObjectStore]) -> None:
         self._store = store
         self._places = places
-        self.check = store.check
-        self.put_file = store.put_file
-        self.put_arriving = store.put_arriving
-        self.put_bytes = store.put_bytes
-        self.put_many = store.put_many
-        self.copy_many = store.copy_many
-        self.digests = store.digests
-        self.keys = store.keys
-        self.page = store.page
-        self.delete = store.delete
-        self.grant_put = store.grant_put
-        self.free_bytes = store.free_bytes
-        self.sweep_parts = store.sweep_parts
 
     async def close(self) -> None:
         """Let go of all of them."""
