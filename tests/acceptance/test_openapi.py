@@ -112,6 +112,7 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
             asker.ask("GET", f"{one}/{part}", 200, job=each)
     asker.ask("GET", one, 200, query="?after_version=1&wait=30", job=job)
     asker.ask("GET", f"{one}/logs", 200, query="?stream=out&offset=1", job=job)
+    asker.ask("GET", f"{one}/lineage", 200, job=job)
     asker.ask("GET", f"{one}/usage", 200, query="?attempt=1&since=2000-01-01", job=job)
     asker.ask("GET", f"{one}/usage", 200, query="?rank=0", job=waits)
     many = _job("sh", "-c", "exit {index}", array={"count": 2}, retry={"limit": 0})
@@ -193,7 +194,7 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("GET", "/datasets", 200, query="?state=DELETED")
     asker.ask("POST", "/datasets:sweep", 200, {"dry_run": True})
     asker.ask("POST", f"{one}:undelete", 200, {}, dataset=name)
-    asker.ask("DELETE", one, 204, dataset=name, query="?now=true")
+    asker.ask("DELETE", one, 204, dataset=f"{name}@2", query="?now=true")
 
 
 def _promised(headrace: Headrace, asker: _Asker) -> None:

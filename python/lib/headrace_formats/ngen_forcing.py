@@ -66,7 +66,7 @@ WARNS: Final = (
 )
 
 _WET_STEPS: Final = 24
-_FAINT: Final = 1e-5  # mm/s: less than any gauge or radar tells; 36 mm/h, where it is meant as m/s
+_FAINT: Final = 0.04 / 3600  # mm/s: less than any gauge tells; 40 mm/h, where it is meant as m/s
 _SHIFTS: Final = (-1, 1)
 
 

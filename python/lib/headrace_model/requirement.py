@@ -134,6 +134,8 @@ class Miss:
         text += "covers it" if wanted.shape is not Shape.EXACT else "covers exactly it"
         if self.missing:
             text += f": missing {describe_all(dict(self.missing))}"
+        if wanted.shape is not Shape.ANY and not wanted.format:
+            text += "; name a format to have it made from several or from a larger one"
         if self.nearest:
             text += "; nearest: " + ", ".join(near.sentence for near in self.nearest)
         return text

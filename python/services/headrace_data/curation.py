@@ -122,9 +122,15 @@ class Curation:
             entry = await access.deleted(name, user)
         except NotFound as missing:
             try:
-                return (await access.allowed(name, user, Act.DELETE_DATASET)).dataset
+                there = (await access.allowed(name, user, Act.DELETE_DATASET)).dataset
             except NotFound:
                 raise missing from None
+            if new_name not in (None, there.name):
+                raise Conflict(
+                    f"dataset {there.title} is not deleted, so that it keeps its name",
+                    hint=f"`headrace dataset change {there.name} --name {new_name}` renames it",
+                ) from None
+            return there
         dataset = entry.dataset
         if new_name is not None and new_name != dataset.name:
             check_new_name(new_name)

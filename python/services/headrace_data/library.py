@@ -419,7 +419,8 @@ def check_open(dataset: Dataset) -> None:
     if dataset.state is not DatasetState.OPEN:
         raise Conflict(
             f"dataset {dataset.title} is {dataset.state}: it can't change any more",
-            hint="make a new version of it: POST /api/v1/datasets with `version: new`",
+            hint="make a new version of it: `headrace dataset create NAME --new-version`, or POST "
+            "/api/v1/datasets with `version: new`",
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from headrace_client.cli.base import dataset_argument, output_option, run
 from headrace_client.cli.progress import WaitingLine
 from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import note, pairs, rows, show, write
+from headrace_model.errors import NotFound
 from headrace_model.units import rough_size
 
 _NEVER = "never"
@@ -87,9 +89,16 @@ def delete(name: str, now: bool, yes: bool) -> None:
     """
     if not yes:
         click.confirm(f"Delete {name}{' for good' if now else ''}?", abort=True, err=True)
-    view = run(lambda client: client.datasets.delete(name, now=now))
+
+    async def ask(client: AsyncClient) -> tuple[str, Mapping[str, Any] | None]:
+        title = name
+        with suppress(NotFound):  # it was deleted before
+            title = (await client.datasets.get(name))["title"]
+        return title, await client.datasets.delete(name, now=now)
+
+    title, view = run(ask)
     if view is None:
-        write(f"{name} is deleted for good")
+        write(f"{title} is deleted for good")
         return
     version = f"{view['name']}@{view['version']}"
     write(

@@ -2,13 +2,15 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from headrace_client.cli.base import Words, output_option
 from headrace_client.cli.show import pairs, rows, show
 from headrace_model.errors import InvalidInput
+
+_UNREAD: Final = "GENERIC"
 
 
 def _formats(module: str = "detect") -> Any:
@@ -76,7 +78,10 @@ def validate(path: Path, format_: str | None, form: str) -> None:
         for each in files
         for found in each.findings
     ]
+    unread = sum(each.format == _UNREAD for each in files)
     none = f"nothing is wrong with {len(files):,} file{'' if len(files) == 1 else 's'}"
+    if unread:
+        none += f"; {unread:,} of unknown format ({_UNREAD}), in which nothing was checked"
     show(form, answer, lambda: rows(("FILE", "FORMAT", "SEVERITY", "FINDING"), lines, none))
     wrong = sum(not each.is_valid for each in files)
     if wrong:

@@ -35,7 +35,7 @@ def match(
     form: str,
 ) -> None:
     """Tell which data would fulfil the inputs of the job in FILE, or one input that the options
-    describe; or what is missing. Nothing is run or made.
+    describe; or what is missing. Nothing is run or made; the exit code is 0 either way.
 
     \b
     Example: headrace dataset match job.yaml
@@ -93,7 +93,7 @@ def _plain(wanted: Requirement) -> dict[str, Any]:
 
 def _lines(view: Mapping[str, Any]) -> list[tuple[str, object]]:
     datasets = ", ".join(f"{each['name']}@{each['version']}" for each in view.get("datasets", ()))
-    near = "\n".join(f"{each['title']}: {each['why']}" for each in view.get("nearest", ()))
+    near = "\n".join(str(each["why"]) for each in view.get("nearest", ()))
     return [
         ("result", view["result"]),
         ("datasets", datasets),
