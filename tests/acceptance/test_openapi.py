@@ -10,7 +10,7 @@ from urllib.parse import quote
 import jsonschema
 
 from headrace_wire.batch import BatchFile, encode_batch
-from tests.acceptance.conftest import Answer, Headrace, until, waits_for
+from tests.acceptance.conftest import PLACE, Answer, Headrace, until, waits_for
 
 _DATA = b"time,flow\n1980-01-01,1.5\n1980-01-02,2.5\n"
 _SHA256 = sha256(_DATA).hexdigest()
@@ -163,6 +163,9 @@ def _datasets(asker: _Asker) -> None:
     asker.ask("POST", f"{one}:direct-upload", 200, large, dataset=name)
     asker.ask("POST", f"{one}:direct-download", 200, {"path": file["path"]}, dataset=name)
     asker.ask("POST", "/datasets:match", 200, wanted)
+    beside = {"name": f"{name}-beside", "category": "OBSERVATION"}
+    asker.ask("POST", "/datasets", 201, beside)
+    asker.ask("POST", f"{one}:import", 200, {"source": str(PLACE)}, dataset=beside["name"])
     asker.ask("POST", f"{one}:seal", 200, {}, dataset=name)
     asker.ask("POST", f"{one}:seal", 200, dataset=name)
     asker.ask("HEAD", item, 200, **file)
