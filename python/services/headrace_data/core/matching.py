@@ -51,7 +51,7 @@ from headrace_model.visible import Readers
 
 _UNKNOWN_FORMAT = "GENERIC"  # a promise of this format says only that files will come
 _NEAREST = 3
-_NEAR_LOOKED_AT = 24
+_NEAR_LOOKED_AT = 10
 _NAMED_PARTS = 3
 
 _Places = dict[tuple[Category, str], dict[str, Shelf]]  # at last by the key of the reader
