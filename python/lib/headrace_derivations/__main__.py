@@ -58,6 +58,11 @@ def main() -> None:
     except HeadraceError as error:
         hint = f"\n{error.hint}" if error.hint else ""
         raise SystemExit(f"{error.message}{hint}") from None
+    except ImportError as error:
+        raise SystemExit(
+            f"this derivation needs the package {error.name}, which these workers have not\n"
+            "pip install 'headrace[netcdf]' beside the agent, or use a worker image that has it"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ class Reason:
 _NOTHING: Final = "Nothing to do; it goes on by itself."
 _STEPS: Final = {
     Status.ACCEPTED: "The job is being accepted.",
-    Status.AWAITING_DATA_CHECK: "The data that the job needs is being looked for.",
+    Status.AWAITING_DATA_CHECK: "The data that the job needs is being looked for, or a live job "
+    "is still to make it (`headrace dataset match` tells).",
     Status.AWAITING_DERIVATION: "Child jobs make data that the job needs.",
     Status.AWAITING_PARTITIONING: "The job's catchments are being divided among its workers.",
     Status.AWAITING_ALLOCATION: "The job waits in the queue for its nodes.",
