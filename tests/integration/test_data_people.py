@@ -452,10 +452,10 @@ async def test_nobody_s_lock_list_but_one_s_own_is_taken_for_an_environment(all_
         await data.make("mine", {"lock.txt": b"evil==1"}, version="new", **wanted)
         data.user = "bob"
         met = await data.api("POST", "/datasets:match", json={**wanted, "name": "environment"})
-        assert met.json["result"] == "promised"
+        assert met.json["result"] == "missing"
         again = await all_.submit({CHECK}, ENVIRONMENT, owner="bob")
-        waits = await all_.until(again, Status.AWAITING_DATA_CHECK)
-        assert waits.fulfilments == ""
+        waits = await all_.until(again, Status.AWAITING_DERIVATION)
+        assert (waits.fulfilments, waits.children) == ("", (child,))
 
 
 async def test_what_is_shared_no_more_is_not_staged_again(all_: World) -> None:
