@@ -75,15 +75,8 @@ async def store(
 @pytest.fixture
 async def data(all_: World, server: S3Server, store: S3Store) -> AsyncIterator[DataHarness]:
     """A data service with an OPEN dataset, whose clients reach the store by another name."""
-    async with all_.data() as made:
-        await made.kill()
-        made.settings = replace(
-            made.settings,
-            store=server.url,
-            store_direct=f"http://localhost:{server.port}",
-            item_limit_bytes=2**30,
-        )
-        await made.start()
+    direct = f"http://localhost:{server.port}"
+    async with all_.data(store=server.url, store_direct=direct, item_limit_bytes=2**30) as made:
         answer = await made.api("POST", "/datasets", json={"name": "drb", "category": "FORCING"})
         assert answer.status == 201
         yield made

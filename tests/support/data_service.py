@@ -206,8 +206,9 @@ class World:
         store_unnamed_s: float = 86_400.0,
         dataset_undo_days: float = 0.0,
         import_places: str = "",
+        **further: Any,
     ) -> AsyncIterator[DataHarness]:
-        """A running data service."""
+        """A running data service; `further` settings are given as they are."""
         self._numbers += 1
         harness = DataHarness(self.state, self._url, self._numbers, detect)
         harness.settings = replace(
@@ -217,6 +218,7 @@ class World:
             store_unnamed_s=store_unnamed_s,
             dataset_undo_days=dataset_undo_days,
             import_places=import_places,
+            **further,
         )
         await harness.start()
         try:
