@@ -112,14 +112,14 @@ class FaultJobs:
         return [_entry(json.loads(line)) for line in lines]
 
     async def made_by(self, job: str) -> list[str]:
-        """The datasets that a job made, as Redis holds them."""
+        """The results that a job made, as Redis holds them: what a lost attempt left is none."""
         async with self.stack.redis() as redis:
             keys = await redis.command("KEYS", "hr:dataset:*")
-            docs = await redis.commands([("HGET", key, "doc") for key in keys])
+            found = await redis.commands([("HMGET", key, "doc", "state") for key in keys])
         return [
             key.removeprefix("hr:dataset:")
-            for key, doc in zip(keys, docs, strict=True)
-            if doc and job in json.dumps(json.loads(doc).get("origin"))
+            for key, (doc, state) in zip(keys, found, strict=True)
+            if state == "SEALED" and job in json.dumps(json.loads(doc).get("origin"))
         ]
 
     async def no_leaks(self) -> None:
