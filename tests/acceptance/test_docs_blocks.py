@@ -23,7 +23,7 @@ _BLOCK_WITHIN_S = 240.0  # an environment is resolved and built in one of them
 _SAID = {
     "README.md": {"hi"},
     "cli.md": {"hello you", "exit code 137"},
-    "data.md": {"more is deleted for good"},
+    "data.md": {"more v1 is deleted for good"},
     "first-hour.md": {"hello", "step 3", "exit code 7", "1.6", "exit code 3", "still here"},
     "operate.md": {"refused, exit code 5", "Headrace takes new work."},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},
