@@ -159,7 +159,7 @@ def test_a_job_outlives_the_death_of_the_store(
 
 def _arrived(headrace: Headrace) -> int:
     """Bytes of files that come in just now."""
-    spool = headrace.home.state_of("data")
+    spool = headrace.home.state_of("data") / "spool"
     return sum(path.stat().st_size for path in spool.rglob("*") if path.is_file())
 
 
