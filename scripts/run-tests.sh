@@ -91,7 +91,7 @@ run_check() {
 
 # Runs the tests of one folder. CI also ends a group that hangs.
 run_group() {
-  local group=$1 started=$SECONDS code=0 note="" limit=() limit_s=1800
+  local group=$1 started=$SECONDS code=0 note="" limit=() limit_s=2700
   local folder=tests/$group outcomes=$results/$1.jsonl
   echo "=== $group"
   if [ -z "$(find "$folder" -name 'test_*.py' -print -quit 2>/dev/null)" ]; then
