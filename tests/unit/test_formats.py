@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from netCDF4 import Dataset
 
-from headrace_formats import detect, registry
+from headrace_formats import detect, plugins, registry
 from headrace_formats.base import FileDomain, Format
 from headrace_formats.detect import detect_file, detect_files, detect_folder
 from headrace_formats.errors import FormatError
@@ -381,12 +381,12 @@ def test_a_third_party_adds_a_format(tmp_path: Path, monkeypatch: pytest.MonkeyP
         lambda head: head == b"MINE",
         lambda _path, _report: FileDomain(),
     )
-    monkeypatch.setattr(registry, "entry_points", lambda group: [_Point(mine)])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [_Point(mine)])
     registry.all_formats.cache_clear()
     try:
         assert detect_folder(tmp_path).format == "MINE"
         assert [each.name for each in detect.describe_all()][-2:] == ["MINE", "GENERIC"]
-        monkeypatch.setattr(registry, "entry_points", lambda group: [_Point(3)])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [_Point(3)])
         registry.all_formats.cache_clear()
         with pytest.raises(FormatError, match="package:FORMAT"):
             detect_file(tmp_path / "x")

@@ -5,7 +5,6 @@ Those of third parties (entry points of the group `headrace.derivations`, each a
 """
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final
 
 from headrace_derivations import (
@@ -17,6 +16,7 @@ from headrace_derivations import (
     realization,
 )
 from headrace_derivations.base import GROUP, Derivation, DerivationFailed
+from headrace_formats.plugins import loaded
 from headrace_model.nearest import did_you_mean
 
 BUILT_IN: Final = (
@@ -35,24 +35,10 @@ BUILT_IN: Final = (
 def all_derivations() -> tuple[Derivation, ...]:
     """Return every derivation, in order; raises `DerivationFailed` for a plug-in of no use."""
     found = list(BUILT_IN)
-    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        try:
-            plugin = point.load()
-        except Exception as error:  # a stranger's module may raise anything
-            raise DerivationFailed(
-                f"the derivation plug-in {point.value} can't be loaded: {error!r}",
-                hint="repair or uninstall it",
-            ) from error
-        if not isinstance(plugin, Derivation):
-            raise DerivationFailed(
-                f"the derivation plug-in {point.value} is not a "
-                "headrace_derivations.base.Derivation"
-            )
-        if plugin.recipe.name in {each.recipe.name for each in found}:
-            raise DerivationFailed(
-                f"the derivation plug-in {point.value}: there is a derivation "
-                f"{plugin.recipe.name} already"
-            )
+    for title, plugin in loaded(GROUP, Derivation, "derivation", DerivationFailed):
+        name = plugin.recipe.name
+        if name in {each.recipe.name for each in found}:
+            raise DerivationFailed(f"{title}: there is a derivation {name} already")
         found.append(plugin)
     return tuple(found)
 

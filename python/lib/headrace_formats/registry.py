@@ -6,7 +6,6 @@ file was before. `page` writes docs/formats.md from them.
 """
 
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final
 
 from headrace_formats import (
@@ -44,6 +43,7 @@ from headrace_formats import (
 )
 from headrace_formats.base import Format
 from headrace_formats.errors import FormatError
+from headrace_formats.plugins import loaded
 from headrace_model.domain import check_format
 from headrace_model.errors import InvalidDomain
 from headrace_model.nearest import did_you_mean
@@ -93,28 +93,19 @@ def all_formats() -> tuple[Format, ...]:
     its files GENERIC.
     """
     found = list(BUILT_IN)
-    for point in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        try:
-            plugin = point.load()
-        except Exception as error:  # a stranger's module may raise anything
-            raise FormatError(
-                f"the format plug-in {point.value} can't be loaded: {error!r}",
-                hint="repair or uninstall it",
-            ) from error
-        found.append(_checked(plugin, point.value, {each.name for each in (*found, GENERIC)}))
+    for title, plugin in loaded(GROUP, Format, "format"):
+        _check(plugin, title, {each.name for each in (*found, GENERIC)})
+        found.append(plugin)
     return (*found, GENERIC)
 
 
-def _checked(plugin: object, value: str, taken: set[str]) -> Format:
-    if not isinstance(plugin, Format):
-        raise FormatError(f"the format plug-in {value} is not a headrace_formats.base.Format")
+def _check(plugin: Format, title: str, taken: set[str]) -> None:
     try:
         check_format(plugin.name)
     except InvalidDomain as error:
-        raise FormatError(f"the format plug-in {value}: {error.message}") from None
+        raise FormatError(f"{title}: {error.message}") from None
     if plugin.name in taken:
-        raise FormatError(f"the format plug-in {value}: there is a format {plugin.name} already")
-    return plugin
+        raise FormatError(f"{title}: there is a format {plugin.name} already")
 
 
 def format_named(name: str) -> Format:
