@@ -9,6 +9,7 @@ import gzip
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
@@ -56,9 +57,12 @@ class Recipe:
     steps: Callable[[Requirement], Iterable[Step]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
-    """How `wanted` is made: a step, and for each of its inputs the data or a further plan."""
+    """How `wanted` is made: a step, and for each of its inputs the data or a further plan.
+
+    Not slotted, so that `content` is made once: it reads every catchment that is named.
+    """
 
     wanted: Requirement
     step: Step
@@ -90,7 +94,7 @@ class Plan:
         others = sum(need.format != e.wanted.format for e in plans for need in e.step.inputs)
         return len(plans), others, len(self.datasets)
 
-    @property
+    @cached_property
     def content(self) -> str:
         """What names the data that it makes: what is asked, and by which steps of which data."""
         made = [
@@ -150,7 +154,7 @@ def content_of(key: str) -> str:
 
 
 def asked_by(key: str) -> str:
-    """The question of which a `derivation_key` names an answer: `asked_of` gave it."""
+    """The question that a `content`, or a `derivation_key` of one, answers: `asked_of` gave it."""
     return content_of(key).partition(".")[0]
 
 

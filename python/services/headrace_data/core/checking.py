@@ -32,8 +32,8 @@ def to_derive(matched: Sequence[Matched]) -> tuple[Derivable, ...]:
 
 def made_by(wanted: Derivable, children: Sequence[Job]) -> Job | None:
     """The closed child that was asked for this, be it of other data than it would read now."""
-    question = wanted.content.partition(".")[0]
-    return next((each for each in children if question == asked_by(each.derivation)), None)
+    question = asked_by(wanted.content)
+    return next((each for each in children if asked_by(each.derivation) == question), None)
 
 
 def _lost(matched: Sequence[Matched]) -> tuple[Miss, ...]:

@@ -64,9 +64,8 @@ class Matcher:
         self._datasets: _Places = {}
         self._promises: _Places = {}
         self._possible: _Places = {}
-        self._derived: dict[
-            str, dict[DatasetId, Entry]
-        ] = {}  # by what they were asked and made of
+        # By what they were asked and made of.
+        self._derived: dict[str, dict[DatasetId, Entry]] = {}
         self._entries: dict[DatasetId, Entry] = {}
         self._promised: dict[JobId, dict[str, tuple[Entry, Entry]]] = {}
         self._fabrics = KnownFabrics()
