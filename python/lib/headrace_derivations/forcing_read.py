@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -36,11 +37,12 @@ _CLOSE: Final = 4  # rows that are read for each one that is wanted
 Times: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"  # milliseconds since 1970
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """What one file tells of a catchment: for each time a number of each quantity.
 
-    Columns are named as AORC names the quantities; others keep the name that they have.
+    Columns are named as AORC names the quantities; others keep the name that they have. Not
+    slotted, so that what its times cover is found once.
     """
 
     catchment: str
@@ -53,24 +55,24 @@ class Series:
         """What its numbers take."""
         return self.times.nbytes * (1 + len(self.columns))
 
+    @cached_property
+    def covered(self) -> Continuous:
+        """The TIME that it covers; raises `DerivationFailed` where its stamps don't tell."""
+        found = cover([Instant(each) for each in self.times.tolist()], self.source)
+        if found.time is None:
+            raise DerivationFailed(f"{self.catchment}: {found.warning}")
+        return found.time
 
-def covered(series: Series) -> Continuous:
-    """The TIME that a series covers; raises `DerivationFailed` where its stamps don't tell."""
-    found = cover([Instant(int(each)) for each in series.times], series.source)
-    if found.time is None:
-        raise DerivationFailed(f"{series.catchment}: {found.warning}")
-    return found.time
-
-
-def step_ends(series: Series) -> Times:
-    """Where each step ends: where the next one begins, or before a gap."""
-    intervals = covered(series).intervals
-    begins = np.array([begin for begin, _ in intervals], dtype=np.int64)
-    ends = np.array([end for _, end in intervals], dtype=np.int64)
-    of_interval = ends[np.searchsorted(begins, series.times, side="right") - 1]
-    following = np.append(series.times[1:], ends[-1])
-    ended: Times = np.minimum(following, of_interval)
-    return ended
+    @cached_property
+    def step_ends(self) -> Times:
+        """Where each step ends: where the next one begins, or before a gap."""
+        intervals = self.covered.intervals
+        begins = np.array([begin for begin, _ in intervals], dtype=np.int64)
+        ends = np.array([end for _, end in intervals], dtype=np.int64)
+        of_interval = ends[np.searchsorted(begins, self.times, side="right") - 1]
+        following = np.append(self.times[1:], ends[-1])
+        ended: Times = np.minimum(following, of_interval)
+        return ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,7 @@ import numpy as np
 
 from headrace_derivations.base import DerivationFailed, Work
 from headrace_derivations.forcing_formats import CSV, ROLE
-from headrace_derivations.forcing_read import (
-    ForcingFiles,
-    Series,
-    Times,
-    covered,
-    step_ends,
-)
+from headrace_derivations.forcing_read import ForcingFiles, Series, Times
 from headrace_derivations.forcing_write import CsvWriter, NetcdfWriter
 from headrace_model.domain import Continuous, Discrete, Domain, Index, describe
 from headrace_model.times import Instant, format_instant
@@ -98,14 +92,13 @@ def _cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
     """The steps that reach into the wanted time; raises where they don't cover it."""
     if wanted is None:
         return series
-    begins, whole = series.times, covered(series)
-    if missing := wanted.subtract(whole).intervals:
+    if missing := wanted.subtract(series.covered).intervals:
         raise DerivationFailed(
             f"{series.catchment}: TIME {describe(Continuous(missing))} is missing"
         )
-    if whole == wanted:
+    if series.covered == wanted:
         return series
-    kept = _touched(begins, step_ends(series), wanted)
+    kept = _touched(series.times, series.step_ends, wanted)
     if np.count_nonzero(kept) == 1:
         if exact:
             raise DerivationFailed(
@@ -120,8 +113,7 @@ def _cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
         series.times[kept],
         {name: numbers[kept] for name, numbers in series.columns.items()},
     )
-    told = covered(cut)
-    if not told.contains(wanted) or (exact and told != wanted):
+    if not cut.covered.contains(wanted) or (exact and cut.covered != wanted):
         raise DerivationFailed(
             f"{series.catchment}: TIME {describe(wanted)} does not begin and end where steps of "
             "the forcing do",

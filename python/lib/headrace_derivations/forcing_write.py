@@ -11,7 +11,7 @@ import numpy as np
 
 from headrace_derivations.base import DerivationFailed
 from headrace_derivations.forcing_formats import CANONICAL
-from headrace_derivations.forcing_read import Numbers, Series, step_ends
+from headrace_derivations.forcing_read import Numbers, Series
 from headrace_formats.file_names import catchment_in
 from headrace_formats.ngen_forcing import (
     AORC_QUANTITIES,
@@ -119,7 +119,7 @@ class NetcdfWriter:
             return series
         columns = dict(series.columns)
         depths = columns.pop(DEPTH.name)
-        steps_s = (step_ends(series) - series.times) / _SECOND_MS
+        steps_s = (series.step_ends - series.times) / _SECOND_MS
         if RATE.name in columns:
             _check_alike(series, columns[RATE.name], depths, steps_s)
         else:
