@@ -47,19 +47,24 @@ class KnownItems:
         while True:
             try:
                 await finish(self.index.open)
-                await self._keep_up()
+                learned = await finish(self.index.datasets)
+                while True:
+                    await self._keep_up(learned)
+                    await asyncio.sleep(_LOOK_EVERY_S)
             except sqlite3.Error as error:
                 _say(f"known items can't be kept: {error}")
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def _keep_up(self) -> None:
-        learned = await finish(self.index.datasets)
+    async def _keep_up(self, learned: set[DatasetId]) -> None:
+        """Bring the file, and with it `learned`, to what the catalogue has."""
         sealed = {
             each.id: each for each in self.catalogue.all() if each.state is DatasetState.SEALED
         }
         gone = sorted(learned - sealed.keys())
         for start in range(0, len(gone), _FORGOTTEN_AT_ONCE):
-            await finish(self.index.forget, gone[start : start + _FORGOTTEN_AT_ONCE])
+            some = gone[start : start + _FORGOTTEN_AT_ONCE]
+            await finish(self.index.forget, some)
+            learned.difference_update(some)
         for one in sealed.keys() - learned:
             dataset = sealed[one]
             items: list[tuple[str, str]] = []
@@ -71,6 +76,7 @@ class KnownItems:
                     continue
                 items = [(e.sha256, e.path) for e in found.items if e.size_bytes >= WORTH_BYTES]
             await finish(self.index.learn, one, items)
+            learned.add(one)
 
 
 def _say(what: str) -> None:
