@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from headrace_model.estimate import Estimate
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
@@ -50,6 +51,7 @@ class WaitingJob:
     tasks: int | None = None
     pool: str | None = None
     datasets: tuple[DatasetId, ...] = ()  # that are staged for it
+    estimate: Estimate | None = None  # from earlier runs; None: too few of them
 
     def may_use(self, node: Node) -> bool:
         """Tell whether a node is one for this job, whatever room and state it has."""
@@ -79,6 +81,7 @@ class RunningJob:
     id: JobId
     allocation: Allocation
     ends_ms: int | None
+    estimate: Estimate | None = None  # from earlier runs; None: too few of them
 
 
 @dataclass(frozen=True, slots=True)
