@@ -190,11 +190,11 @@ async def test_shares_that_changed_after_a_job_was_packed_are_as_they_are_now(
 ) -> None:
     job = await _canceled(stage, 1)
     early = () if late else (Share("user:bob"),)
-    await stage.jobs.share(job, early)
+    await stage.jobs.share(job, early, "ann")
     await _later(stage)
     with pytest.raises(Fenced):  # the pack is in the store, its leader is not any more
         await _archivist(stage, store).sweep(77)
-    await stage.jobs.share(await stage.jobs.get(job.id), late)
+    await stage.jobs.share(await stage.jobs.get(job.id), late, "ann")
     await _later(stage)
     await _archivist(stage, store).sweep(1)
 

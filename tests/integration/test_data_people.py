@@ -408,7 +408,7 @@ async def test_only_those_wait_for_an_output_who_may_see_it_and_it_is_shared_as_
         await wait_until(lambda: is_promised("ann"), "the promise")
         stranger = await all_.submit({CHECK}, READS, owner="bob")
         await all_.until(stranger, Status.DATA_UNPROVIDEABLE)
-        await all_.jobs.share(await all_.jobs.get(maker), (Share("user:bob"),))
+        await all_.jobs.share(await all_.jobs.get(maker), (Share("user:bob"),), "ann")
         await wait_until(lambda: is_promised("bob"), "the promise to be shared")
         assert await result("eve") == "missing"
         waiting = await all_.submit({CHECK}, READS, owner="bob")

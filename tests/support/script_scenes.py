@@ -213,7 +213,7 @@ async def _remove_group(stage: Stage) -> Act:
 
 async def _share_job(stage: Stage) -> Act:
     job = await stage.make(new_job())
-    return lambda: stage.jobs.share(job, (people.Share("user:bob"),))
+    return lambda: stage.jobs.share(job, (people.Share("user:bob"),), "ann")
 
 
 async def _acquire_lease(stage: Stage) -> Act:
@@ -495,7 +495,7 @@ async def _archive_jobs(stage: Stage) -> Act:
         job = await stage.apply(replace(stop, forgets=(N1, N2)))
         await stage.apply(replace(move_of(job, Event.END_FAILED, Role.MONITOR), returns=(N1, N2)))
     over, shared = await stage.records(new_job(1).id, new_job(4).id)
-    await stage.jobs.share(shared.job, (people.Share("user:bob"),))
+    await stage.jobs.share(shared.job, (people.Share("user:bob"),), "ann")
     awaited = replace(over, id=new_job(2).id, fields=await stage.fields(new_job(2).id))
     return lambda: stage.packs.remove(PACK, [over, awaited, shared], 1)
 

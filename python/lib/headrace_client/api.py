@@ -36,6 +36,7 @@ from headrace_wire.api import (
     read_history,
     read_view,
 )
+from headrace_wire.history import PhaseView, read_phase
 from headrace_wire.jobfile import dump
 from headrace_wire.lineage import DEPTH, NODES, LineageView, read_lineage
 from headrace_wire.live import LogPiece
@@ -216,6 +217,11 @@ class AsyncClient:
         """Read a job's history, oldest first."""
         plain = await self._http.json("GET", f"/jobs/{job}/history")
         return tuple(read_history(each) for each in plain["history"])
+
+    async def phases(self, job: str) -> tuple[PhaseView, ...]:
+        """How long a job was in each status, attempt after attempt."""
+        plain = await self._http.json("GET", f"/jobs/{job}/history")
+        return tuple(read_phase(each) for each in plain["phases"])
 
     async def why(self, job: str) -> WhyView:
         """Ask why a job is where it is."""

@@ -16,6 +16,7 @@ from headrace_client.jobsource import JobSource
 from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
 from headrace_model.status import Status
 from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
+from headrace_wire.history import PhaseView
 from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
 from headrace_wire.usage import UsageView
@@ -149,6 +150,10 @@ class Job:
     def history(self) -> tuple[HistoryView, ...]:
         """Its way until now."""
         return self._call(lambda client: client.history(self.id))
+
+    def phases(self) -> tuple[PhaseView, ...]:
+        """How long it was in each status, attempt after attempt."""
+        return self._call(lambda client: client.phases(self.id))
 
     def why(self) -> WhyView:
         """Why it is where it is, and what to do."""

@@ -36,6 +36,7 @@ class Move:
     event: Event | None  # None: only `desired` changes
     to: Status
     writer: Role
+    user: str = ""  # who asked for it, where somebody did
     cause: Cause | None = None
     detail: str = ""
     exit_code: int | None = None

@@ -15,6 +15,7 @@ from headrace_model.people import Share
 from headrace_model.resources import Paradigm
 from headrace_model.status import Status
 from headrace_wire.api import AcceptedView, HistoryView, JobView, NodeView, ResourcesView
+from headrace_wire.history import PhaseView
 from headrace_wire.people import GroupView, MeView, SecretView, TokenView, UserView
 
 
@@ -87,9 +88,10 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A job's transitions, oldest first."""
+    """A job's transitions and what was wished for it, oldest first, and how long it was where."""
 
     history: tuple[HistoryView, ...]
+    phases: tuple[PhaseView, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ class AcceptedView:
 
 @dataclass(frozen=True, slots=True)
 class HistoryView:
-    """One transition of a job."""
+    """One transition of a job, or a wish of somebody: `user` tells whose.
+
+    `nodes`: those that it took, or whose shares came back; `exit_code`: of the worker that ended.
+    """
 
     at: str
     by: str
@@ -134,6 +137,9 @@ class HistoryView:
     cause: str = ""
     detail: str = ""
     desired: str = ""
+    user: str = ""
+    nodes: tuple[str, ...] = ()
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

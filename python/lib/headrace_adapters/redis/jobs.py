@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from secrets import token_hex
 from typing import Any
 
 from headrace_adapters.redis.connection import Redis
+from headrace_adapters.redis.entries import entry_of, first_entries, share_entry
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
 from headrace_model.errors import Conflict, Fenced, InvalidInput, NotFound
@@ -94,12 +94,13 @@ class JobStore:
         (version,) = await self._redis.script("transition", _transition(change, term))
         return int(version)
 
-    async def share(self, job: Job, shared: Shares) -> None:
+    async def share(self, job: Job, shared: Shares, user: str) -> None:
         """Change with whom a job is shared; raises `Stale` where that changed meanwhile."""
         args = {
             "job": job.id,
             "old": encode_shares(job.shared),
             "shared": encode_shares(shared),
+            "entry": share_entry(job.shared, shared, user),
         }
         await self._redis.script("share_job", args)
 
@@ -291,35 +292,17 @@ class JobStore:
 
 def _new_job(new: NewJob, first: Event, writer: Role) -> dict[str, Any]:
     status = move(Status.ACCEPTED, first).to
-    txn = token_hex(8)
-    base = {"txn": txn, "by": writer, "attempt": 1}
     return {
         "id": new.id,
         "status": status,
         "fields": new_job_fields(new, status),
         **({"tasks": new.tasks} if new.tasks is not None else {}),
-        "entries": [
-            base | {"event": "SUBMIT", "from": "", "to": Status.ACCEPTED},
-            base | {"event": first, "from": Status.ACCEPTED, "to": status},
-        ],
+        "entries": first_entries(new, first, status, writer),
     }
 
 
 def _transition(change: Move, term: int | None) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "txn": token_hex(8),
-        "by": change.writer,
-        "event": change.event or f"DESIRE_{change.desired}",
-        "from": change.status,
-        "to": change.to,
-        "attempt": change.attempt,
-    }
-    if change.cause:
-        entry["cause"] = change.cause
-    if change.detail:
-        entry["detail"] = change.detail
-    if change.desired:
-        entry["desired"] = change.desired
+    entry = entry_of(change)
     run = {"job": change.job, "attempt": change.attempt}
     args: dict[str, Any] = {
         "role": change.writer,

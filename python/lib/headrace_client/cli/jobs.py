@@ -18,6 +18,7 @@ from headrace_client.cli.base import (
 )
 from headrace_client.cli.execute import follow_job
 from headrace_client.cli.follow import copy_log, say_end
+from headrace_client.cli.history import history
 from headrace_client.cli.partials import partial_of, partials_text, read_partials
 from headrace_client.cli.progress import WaitingLine, transfer
 from headrace_client.cli.sharing import shares_text
@@ -170,23 +171,6 @@ def tasks(job: str, state: str | None, limit: int, form: str) -> None:
         for each in found
     ]
     show(form, found, lambda: rows(heads, lines, "no task is in this state"))
-
-
-@group.command(name="history")
-@job_argument
-@output_option
-def history(job: str, form: str) -> None:
-    """Show the way of a job, from the beginning.
-
-    \b
-    Example: headrace jobs history 0123456789abcdef
-    """
-    way = run(lambda client: client.history(job))
-    heads = ("AT", "BY", "EVENT", "TO", "TRY", "CAUSE", "DETAIL")
-    lines = [
-        (h.at[:19], h.by, h.event, step(h.to), h.attempt, h.cause, h.detail[:120]) for h in way
-    ]
-    show(form, way, lambda: rows(heads, lines, "nothing happened yet"))
 
 
 @group.command(name="logs")
@@ -393,4 +377,5 @@ def _info(view: JobView, more: _More) -> None:
 
 
 group.add_command(lineage.of_job)
+group.add_command(history)
 add_steering(group)

@@ -130,7 +130,7 @@ JOBS: Final = (
         errors=(404,),
     ),
     Operation(
-        "GET", f"{_ONE}/history", "jobs", "Show every transition of a job",
+        "GET", f"{_ONE}/history", "jobs", "Show what happened to a job, and how long it was where",
         {200: Content(History)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
     ),
     Operation(

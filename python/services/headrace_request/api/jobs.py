@@ -28,6 +28,7 @@ from headrace_request.service.peers import Peer
 from headrace_request.settings import Settings
 from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import accepted_view, amount, history_view, job_view, task_page
+from headrace_wire.history import phases_view
 from headrace_wire.jobfile import dump
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import from_plain
@@ -161,9 +162,14 @@ class JobRoutes:
         return web.json_response(task_page(record, state, int(cursor), limit))
 
     async def history(self, request: web.Request) -> web.Response:
-        """Show a job's history, oldest first."""
-        lines = await self._desk.history(job_of(request), user_of(request))
-        return web.json_response({"history": [history_view(line) for line in lines]})
+        """Show a job's history, oldest first, and the phases that it tells."""
+        way = await self._desk.history(job_of(request), user_of(request))
+        return web.json_response(
+            {
+                "history": [history_view(line) for line in way.lines],
+                "phases": phases_view(way.lines, way.attempt, way.now_ms),
+            }
+        )
 
     async def why(self, request: web.Request) -> web.Response:
         """Tell why a job is where it is, and what to do."""

@@ -58,6 +58,15 @@ class Submitted:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """A job's history (JSON texts, oldest first), its current attempt, and the time by Redis."""
+
+    lines: Sequence[str]
+    attempt: int
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """What a submit asks for: a spec, its canonical JSON, the caller's key for it.
 
@@ -318,15 +327,16 @@ class JobDesk:
             and run in node.held
         ]
 
-    async def history(self, job: JobId, user: User) -> list[str]:
-        """Read a job's history, oldest first."""
-        await self.get(job, user)
+    async def history(self, job: JobId, user: User) -> Way:
+        """Read a job's history."""
+        attempt = (await self.get(job, user)).attempt
         try:
-            return await self._store.history(job)
+            lines, now_ms = await asyncio.gather(self._store.history(job), self._store.now_ms())
         except NotFound:
             if record := await self._archive.find(job):
-                return list(record.history)
+                return Way(record.history, attempt, 0)
             raise
+        return Way(lines, attempt, now_ms)
 
     async def share(self, job: JobId, user: User, change: Callable[[Shares], Shares]) -> Job:
         """Change with whom a job is shared; raises `NotFound`, `Forbidden`, `InvalidInput`."""
@@ -334,7 +344,7 @@ class JobDesk:
             found = await self.get(job, user, Act.SHARE_JOB)
             wanted = change(found.shared)
             try:
-                await self._store.share(found, wanted)
+                await self._store.share(found, wanted, user.name)
             except Stale:
                 continue
             except NotFound:
@@ -358,7 +368,7 @@ class JobDesk:
                     raise Conflict(sentence, hint=next_step)
                 case Move() as change:
                     try:
-                        await self._store.apply(change)
+                        await self._store.apply(replace(change, user=user.name))
                     except Stale as error:
                         REFUSALS.labels("request", error.code).inc()
                         continue
