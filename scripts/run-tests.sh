@@ -7,7 +7,7 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$project_root/scripts/lib/venv.sh"
 
 groups_known=(unit contract integration acceptance faults simulation swarm hydrology browser soak)
-groups_of_ci=(unit contract integration acceptance faults hydrology swarm)
+groups_of_ci=(unit contract integration acceptance faults simulation hydrology swarm)
 
 usage() {
   cat <<EOF
@@ -19,8 +19,10 @@ scripts/check.sh, then ${groups_of_ci[*]}, as far as they have tests; this is wh
 
   --minutes N  how long soak runs, all its seeds together
                (HEADRACE_SOAK_MINUTES for its tests; 10 without)
-  --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), and the kills
-               of faults and swarm (HEADRACE_FAULT_SEEDS; 1 without)
+  --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), the kills of
+               faults and swarm (HEADRACE_FAULT_SEEDS; 1 without), and the simulation
+               (HEADRACE_SIMULATION_SEEDS; without, as many as fit into 90 s, and
+               10,000 in soak). HEADRACE_SIMULATION_FIRST_SEED is the simulation's first
 
 Under CI=true a skipped test fails the run unless tests/skips.txt names it. Some tests read
 sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
@@ -31,6 +33,8 @@ Examples: scripts/run-tests.sh unit -- -k status -x
           scripts/run-tests.sh soak --minutes 30 --seeds 10
           scripts/run-tests.sh faults --seeds 200 -- -k matrix
           scripts/run-tests.sh swarm --seeds 10 -- -k any_moment
+          scripts/run-tests.sh soak --seeds 20000 -- -k simulated
+          python -m tests.support.simulation --first 17 --trace   (one simulated seed again)
 EOF
 }
 
@@ -51,7 +55,7 @@ read_arguments() {
         if [ "$1" = --minutes ]; then
           export HEADRACE_SOAK_MINUTES=$2
         else
-          export HEADRACE_SOAK_SEEDS=$2 HEADRACE_FAULT_SEEDS=$2
+          export HEADRACE_SOAK_SEEDS=$2 HEADRACE_FAULT_SEEDS=$2 HEADRACE_SIMULATION_SEEDS=$2
         fi
         options+=" $1 "
         shift
@@ -72,8 +76,8 @@ read_arguments() {
   fi
   [[ $options != *" --minutes "* || " ${asked[*]} " == *" soak "* ]] ||
     fail_usage "--minutes is for the group soak"
-  [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults "|" swarm " ]] ||
-    fail_usage "--seeds is for the groups soak, faults and swarm"
+  [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults "|" swarm "|" simulation " ]] ||
+    fail_usage "--seeds is for the groups soak, faults, simulation and swarm"
 }
 
 # Keeps the result of one group for the table: name, exit code, seconds, outcomes file, note.
@@ -102,6 +106,11 @@ run_group() {
     return
   fi
   [ "$group" != soak ] || limit_s=$((limit_s + 60 * ${HEADRACE_SOAK_MINUTES:-10}))
+  # A simulated seed takes some two seconds on a busy machine.
+  case $group in
+    soak) limit_s=$((limit_s + 2 * ${HEADRACE_SIMULATION_SEEDS:-10000})) ;;
+    simulation) limit_s=$((limit_s + 2 * ${HEADRACE_SIMULATION_SEEDS:-0})) ;;
+  esac
   [ "${CI:-}" != true ] || limit=(timeout --signal=INT --kill-after=30 "$limit_s")
   HEADRACE_TEST_OUTCOMES=$outcomes "${limit[@]}" "$python" -m pytest -p tests.support.outcomes \
     "$folder" "${pytest_arguments[@]}" || code=$?

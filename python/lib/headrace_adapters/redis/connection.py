@@ -324,7 +324,6 @@ class Redis:
                 if asyncio.get_running_loop().time() - started > self._patience_s:
                     _fail(batch, Unavailable(f"Redis does not answer: {error}"))
                     return
-                self._loaded = False
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
@@ -354,8 +353,11 @@ class Redis:
             call.answer.set_result(reply)
 
     async def _load(self) -> None:
-        for digest, source in self._scripts.values():
-            answer = await self._client.script_load(source)
+        scripts = self._scripts.values()
+        answers = await self._line.exchange([("SCRIPT", "LOAD", source) for _, source in scripts])
+        for (digest, _), answer in zip(scripts, answers, strict=True):
+            if isinstance(answer, RedisError):
+                raise answer
             if answer != digest:
                 raise AssertionError(f"Redis names a script {answer}, we {digest}")
         self._loaded = True

@@ -1,0 +1,235 @@
+"""What must hold of Redis after every step (docs/design.md, section 8), read by one script."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from headrace_model.errors import IllegalTransition
+from headrace_model.status import HAS_ATTEMPT, Event, Status, move
+from tests.support.simulation.redis_host import RedisHost, Served
+
+_HOLDS = frozenset(HAS_ATTEMPT) | {Status.STOPPING}
+_FREE_OF_SHARES = (Status.AWAITING_COLLECTION,)  # its shares came back when its workers had ended
+
+# All that is looked at, in one answer: what grows is told by its length and its end.
+_LOOK = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', 'hr:*')) do
+  local family = string.match(key, '^hr:(%a+)')
+  local kind = redis.call('TYPE', key).ok
+  if family == 'events' or family == 'inventory' or family == 'idempotency' then
+    -- nothing is promised of these
+  elseif kind == 'hash' then
+    found[#found + 1] = {key, redis.call('HGETALL', key)}
+  elseif kind == 'list' then
+    found[#found + 1] = {key, {redis.call('LLEN', key), redis.call('LINDEX', key, -1)}}
+  elseif kind == 'zset' then
+    found[#found + 1] = {key, redis.call('ZRANGE', key, 0, -1)}
+  elseif kind == 'set' then
+    found[#found + 1] = {key, redis.call('SMEMBERS', key)}
+  elseif kind == 'string' then
+    found[#found + 1] = {key, redis.call('GET', key)}
+  end
+end
+return found
+"""
+
+
+class Broken(AssertionError):
+    """An invariant does not hold."""
+
+
+class Invariants:
+    """Looks after each step, and remembers what was."""
+
+    def __init__(self, host: RedisHost) -> None:
+        self._host = host
+        self._commits = 0
+        self._histories: dict[str, list[dict[str, Any]]] = {}
+        self._closed: dict[str, str] = {}  # final jobs, and how
+        self._cancelled: set[str] = set()
+        self._terms: dict[str, int] = {}
+        self.accepted: set[str] = set()  # what a user was told of
+        self.looks = 0
+        self.fenced = 0  # how often a former leader was refused
+        self.state: dict[str, Any] = {}
+
+    def after_step(self, commands: list[list[bytes]], served: Served) -> None:
+        """Look, if a script has written. Raises `Broken`."""
+        before, self._commits = self._commits, served.commits
+        self._fences(commands, served.replies)
+        if self._commits != before:
+            _check(self._commits > before, f"hr:commits went from {before} to {self._commits}")
+            self.look()
+
+    def after_restart(self) -> None:
+        """Look whether all that was answered is there. Raises `Broken`."""
+        commits = int(self._host.ask([("GET", "hr:commits")])[0] or 0)
+        _check(
+            commits >= self._commits,
+            f"{self._commits} commits were answered, and after the crash there are {commits}",
+        )
+        self._commits = commits
+        self.look()
+
+    def look(self) -> None:
+        """Read all and check it."""
+        self.looks += 1
+        found = self._host.ask([("EVAL", _LOOK, 0)])[0]
+        self.state = dict(found)
+        jobs = {key[7:]: hash_of(value) for key, value in found if key.startswith("hr:job:")}
+        for job in self.accepted:
+            _check(job in jobs, f"job {job} was accepted and is gone")
+        for job, fields in jobs.items():
+            self._job(job, fields)
+        self._indexes(jobs)
+        for key, value in found:
+            if key.startswith("hr:node:"):
+                self._ledger(key.removeprefix("hr:node:"), hash_of(value), jobs)
+        for key, value in found:
+            if key.startswith("hr:lease:"):
+                term = int(hash_of(value).get("term", 0))
+                _check(term >= self._terms.get(key, 0), f"the term of {key} fell to {term}")
+                self._terms[key] = term
+
+    def _job(self, job: str, fields: Mapping[str, str]) -> None:
+        """Its history replays to its state; nothing twice; what is final stays."""
+        length, last = self.state.get(f"hr:history:{job}") or (0, None)
+        known = self._histories.setdefault(job, [])
+        _check(length >= len(known), f"the history of {job} has become shorter")
+        if length > len(known):
+            new = self._host.ask([("LRANGE", f"hr:history:{job}", len(known), -1)])[0]
+            for text in new:
+                self._replay(job, known, json.loads(text))
+                known.append(json.loads(text))
+            _check(job not in self._closed, f"{job} was {self._closed.get(job)} and moved: {last}")
+        status, version = fields["status"], int(fields["version"])
+        end = known[-1]
+        _check(end["to"] == status, f"{job} is in {status}, its history ends in {end['to']}")
+        _check(end["version"] == version, f"{job} has version {version}, its history {end}")
+        if Status(status).final:
+            if job in self._cancelled:
+                _check(
+                    status == Status.CANCELED, f"{job} was to be cancelled and ended in {status}"
+                )
+            self._closed.setdefault(job, status)
+        if fields.get("desired") == "CANCEL":
+            self._cancelled.add(job)
+        else:
+            _check(job not in self._cancelled, f"the CANCEL of {job} was overwritten")
+
+    def _replay(self, job: str, known: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+        if not known:
+            _check(entry["from"] == "" and entry["to"] == Status.ACCEPTED, f"{job}: {entry}")
+            return
+        before = known[-1]
+        _check(entry["from"] == before["to"], f"{job}: {entry} does not follow {before}")
+        born = len(known) == 1  # creation is two entries of one version and transaction
+        _check(
+            entry["version"] == before["version"] + (not born), f"{job}: {entry} after {before}"
+        )
+        _check(
+            born or all(entry["txn"] != each["txn"] for each in known),
+            f"{job}: {entry} took effect twice",
+        )
+        if entry["event"].startswith("DESIRE_"):
+            _check(entry["to"] == before["to"], f"{job}: a wish moved it: {entry}")
+            return
+        try:
+            edge = move(Status(entry["from"]), Event(entry["event"]))
+        except IllegalTransition as error:
+            raise Broken(f"{job}: {error}") from None
+        _check(edge.to == entry["to"], f"{job}: {entry} leads elsewhere")
+        _check(edge.writer == entry["by"], f"{job}: {entry} is not its writer's")
+
+    def _indexes(self, jobs: Mapping[str, Mapping[str, str]]) -> None:
+        indexed: dict[str, str] = {}
+        for status in Status:
+            for job in self.state.get(f"hr:status:{status}", ()):
+                _check(job not in indexed, f"{job} is in {status} and in {indexed.get(job)}")
+                indexed[job] = status
+        for job, fields in jobs.items():
+            where = indexed.pop(job, None)
+            _check(where == fields["status"], f"{job} is in {fields['status']}, listed in {where}")
+        _check(not indexed, f"listed, and no job: {indexed}")
+        queued = set(self.state.get("hr:queue", ()))
+        waiting = {j for j, f in jobs.items() if f["status"] == Status.AWAITING_ALLOCATION}
+        _check(queued == waiting, f"the queue has {queued}, and {waiting} wait")
+
+    def _ledger(
+        self, node: str, fields: Mapping[str, str], jobs: Mapping[str, Mapping[str, str]]
+    ) -> None:
+        """No over-booking, and no share without an attempt that may use it."""
+        held = hash_of(self.state.get(f"hr:held:{node}", ()))
+        capacity = int(fields["millicpus"]), int(fields["memory_bytes"])
+        used = [0, 0]
+        for run, share in held.items():
+            amounts = [int(word) for word in share.split()[:2]]
+            used = [a + b for a, b in zip(used, amounts, strict=True)]
+            job, _, attempt = run.rpartition(".")
+            owner = jobs.get(job)
+            _check(owner is not None, f"{node} gives a share to {run}, and there is no such job")
+            if owner is not None:
+                _check(
+                    Status(owner["status"]) in _HOLDS
+                    and owner["status"] not in _FREE_OF_SHARES
+                    and owner["attempt"] == attempt,
+                    f"{node} gives a share to {run}, which is in {owner['status']}, "
+                    f"attempt {owner['attempt']}",
+                )
+        for have, most in zip(used, capacity, strict=True):
+            _check(have <= most, f"{node} is over-booked: {held} of {capacity}")
+        room = hash_of(self.state.get(f"hr:free:{node}", ())).get("room")
+        if fields["state"] != "UP":
+            _check(room is None, f"{node} is {fields['state']} and offers {room}")
+            return
+        _check(room is not None, f"{node} is UP and offers nothing")
+        free = [int(word) for word in (room or "").split()[:2]]
+        _check(
+            all(f >= 0 and f + u == c for f, u, c in zip(free, used, capacity, strict=True)),
+            f"{node}: {free} free and {used} held are not {capacity}: {held}",
+        )
+
+    def _fences(self, commands: list[list[bytes]], replies: list[Any]) -> None:
+        """What comes of a term that stands no more is refused for that, and nothing else."""
+        for command, reply in zip(commands, replies, strict=True):
+            if command[0] != b"EVALSHA" or not isinstance(reply, list):
+                continue
+            args = json.loads(command[3])
+            lease = f"hr:lease:{args.get('role')}"
+            if self._host.name_of(command) == "acquire_lease" and reply[0] == "OK":
+                self._terms[lease] = int(reply[1])
+            elif args.get("term") is not None and args["term"] != self._terms.get(lease):
+                self.fenced += 1
+                _check(
+                    reply[:2] in (["REFUSED", "TERM"], ["REFUSED", "EPOCH"]),
+                    f"in term {self._terms.get(lease)} the {args['role']} of term {args['term']} "
+                    f"asked for {self._host.name_of(command)} and was told {reply}",
+                )
+
+    def at_rest(self) -> list[str]:
+        """What is left when all is over; nothing should be."""
+        self.look()
+        left = []
+        for key, value in self.state.items():
+            if key.startswith(("hr:held:", "hr:work:", "hr:facts:")) and value:
+                left.append(f"{key} holds {value}")
+            if key.startswith("hr:job:"):
+                fields = hash_of(value)
+                if not Status(fields["status"]).closed:
+                    left.append(f"{key} is in {fields['status']}, desired {fields['desired']}")
+        return left
+
+    def histories(self) -> Mapping[str, list[dict[str, Any]]]:
+        """The histories as far as they were read."""
+        return self._histories
+
+
+def hash_of(flat: Any) -> dict[str, str]:
+    """A hash as Redis answers it."""
+    return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _check(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise Broken(sentence)

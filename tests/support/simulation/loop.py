@@ -1,0 +1,154 @@
+"""An event loop whose clock is simulated, on which whole processes crash, pause and go on.
+
+Nothing sleeps: where nothing is to be done now, the clock is put to the next timer. What belongs
+to which simulated process is told by the context that each callback carries.
+"""
+
+import asyncio
+import contextvars
+import heapq
+from collections import deque
+from collections.abc import Callable, Coroutine
+from itertools import count
+from typing import Any
+
+BEGIN_S = 1_900_000_000.0
+"""The wall clock at the begin of each simulation, in seconds since 1970."""
+
+
+class Process:
+    """One simulated process. Once it is dead none of its callbacks runs any more, as if it was
+    killed between two of them; while it is paused they wait."""
+
+    def __init__(self, name: str, skew_s: float = 0.0) -> None:
+        self.name = name
+        self.skew_s = skew_s  # how much its wall clock is ahead
+        self.alive = True
+        self.paused = False
+        self.parked: deque[asyncio.Handle] = deque()
+        self.context = contextvars.Context()
+        self.context.run(PROCESS.set, self)
+
+
+PROCESS: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
+WORLD = contextvars.Context()
+"""What belongs to no process: the network, machines, users' hands."""
+
+
+class _Numbered:
+    """Hashed by a number: a set of tasks must have the same order each time."""
+
+    _numbers = count(1)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _Task(_Numbered, asyncio.Task):
+    def __init__(self, coro: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self._number = next(self._numbers)
+        # The library's default numbers all tasks that the program ever made.
+        super().__init__(coro, name=f"t{self._number}", **options)
+
+
+class _Future(_Numbered, asyncio.Future):
+    def __init__(self, **options: Any) -> None:
+        self._number = next(self._numbers)
+        super().__init__(**options)
+
+
+def _task(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **options: Any
+) -> _Task:
+    return _Task(coro, loop=loop, **options)
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """Runs one callback a turn. `executor_delay` says how long a call in a thread takes (s)."""
+
+    def __init__(self, executor_delay: Callable[[], float]) -> None:
+        super().__init__()
+        _Numbered._numbers = count(1)
+        self.now_s = 0.0
+        self.turns = 0
+        self._executor_delay = executor_delay
+        self.set_task_factory(_task)
+
+    def time(self) -> float:
+        """Simulated seconds since the begin."""
+        return self.now_s
+
+    def create_future(self) -> _Future:
+        """As the base class."""
+        return _Future(loop=self)
+
+    def later(self, delay_s: float, call: Callable[..., object], *args: Any) -> asyncio.Handle:
+        """Call something that belongs to no process."""
+        return self.call_at(self.now_s + delay_s, call, *args, context=WORLD)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """Call it in this thread, a moment later."""
+        future = self.create_future()
+
+        def call() -> None:
+            try:
+                result = func(*args)
+            except BaseException as error:
+                if not future.done():
+                    future.set_exception(error)
+                return
+            if not future.done():
+                future.set_result(result)
+
+        self.call_later(self._executor_delay(), call)
+        return future
+
+    def start(self, process: Process, coro: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Run a coroutine as (part of) a process."""
+        return self.create_task(coro, context=process.context.copy())
+
+    def resume(self, process: Process) -> None:
+        """Let a paused process go on with all that has come meanwhile."""
+        process.paused = False
+        self._ready.extend(process.parked)
+        process.parked.clear()
+
+    def _run_once(self) -> None:
+        if not self._ready:
+            self._advance()
+        if not self._ready:
+            raise AssertionError("nothing is left to happen, and somebody still waits")
+        handle = self._ready.popleft()
+        if handle._cancelled:
+            return
+        process = handle._context.get(PROCESS)
+        if process is not None:
+            if not process.alive:
+                return
+            if process.paused:
+                process.parked.append(handle)
+                return
+        self.turns += 1
+        handle._run()
+
+    def _advance(self) -> None:
+        while self._scheduled:
+            timer = heapq.heappop(self._scheduled)
+            timer._scheduled = False
+            if timer._cancelled:
+                continue
+            process = timer._context.get(PROCESS)
+            if process is not None and not process.alive:
+                continue
+            self.now_s = max(self.now_s, timer._when)
+            self._ready.append(timer)
+            return
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        pass  # it is passed over when its time comes
+
+    def _write_to_self(self) -> None:
+        pass  # there is no other thread
+
+    def _process_events(self, event_list: Any) -> None:
+        pass

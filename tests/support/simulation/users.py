@@ -1,0 +1,154 @@
+"""People who submit jobs and steer them, and ask again until they are answered."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any, TypeVar
+
+from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.ids import JobId
+from headrace_model.people import User, UserRole
+from headrace_model.status import Status
+from headrace_request.core.desire import DesireVerb
+from headrace_request.service.jobs import Submitted
+from tests.support.simulation.cluster import Cluster, Door
+from tests.support.simulation.invariants import Invariants
+from tests.support.simulation.trace import Trace
+
+T = TypeVar("T")
+_ANN = User("ann", UserRole.USER)
+_PAUSE_S = 0.5
+_WAYS = ("ok", "ok", "ok", "ok", "ok", "exit", "oom", "signal", "lost", "forever")
+_CAUSES = ("NODE_LOST", "ATTEMPT_LOST", "STAGING", "EXIT_CODE", "OOM", "TIME_LIMIT", "NOT_STARTED")
+
+
+class Users:
+    """`within_s`: when the last of the jobs is submitted."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        invariants: Invariants,
+        trace: Trace,
+        chance: Random,
+        doors: list[str],
+        within_s: float,
+    ) -> None:
+        self.jobs: dict[JobId, str] = {}  # each that was accepted, and the key it was sent with
+        self.keys: set[str] = set()  # of all that was ever sent
+        self._cluster = cluster
+        self._invariants = invariants
+        self._trace = trace
+        self._chance = chance
+        self._doors = doors
+        self._within_s = within_s
+
+    async def run(self, count: int, most_cpus: int, nodes: list[str]) -> None:
+        """Have all jobs accepted and steered; returns when nobody holds one back any more."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(count):
+                group.create_task(self._errand(f"j{number}", most_cpus))
+            for node in nodes:
+                if self._chance.random() < 0.2:
+                    group.create_task(self._drain(node))
+
+    async def _errand(self, key: str, most_cpus: int) -> None:
+        await asyncio.sleep(self._chance.uniform(0.0, self._within_s))
+        job = (await self._submit(key, self._spec(key, most_cpus))).id
+        steer = self._chance.random()
+        if steer < 0.5:
+            return
+        await asyncio.sleep(self._chance.expovariate(1 / 6.0))
+        if steer < 0.6:
+            await self._desire(job, DesireVerb.CANCEL)
+        elif steer < 0.7:
+            await self._desire(job, DesireVerb.HOLD)
+            await asyncio.sleep(self._chance.expovariate(1 / 6.0))
+            await self._desire(job, DesireVerb.RELEASE)
+        elif steer < 0.9:
+            await self._desire(job, DesireVerb.STOP)
+            await self._stopped(job)
+            # Else jobs that come after it would wait for ever, and rightly so.
+            again = self._chance.random() < 0.8
+            await self._desire(job, DesireVerb.RESTART if again else DesireVerb.CANCEL)
+        else:
+            await self._retry(job, f"{key}-again")
+
+    async def _submit(self, key: str, spec: dict[str, Any]) -> Submitted:
+        self.keys.add(key)
+        (made,) = await self._until_answered(lambda door: door.desk.submit([spec], _ANN, key, ""))
+        self._accepted(made, key)
+        return made
+
+    async def _retry(self, job: JobId, key: str) -> None:
+        while not (await self._status(job)).closed:
+            await asyncio.sleep(2.0)
+        self.keys.add(key)
+        again = await self._until_answered(lambda door: door.desk.retry(job, _ANN, key, ""))
+        if again is not None:
+            self._accepted(again, key)
+
+    def _accepted(self, made: Submitted, key: str) -> None:
+        self._trace.say(f"ann      is told that {key} is {made.id}")
+        self.jobs[made.id] = key
+        self._invariants.accepted.add(made.id)
+
+    async def _stopped(self, job: JobId) -> None:
+        while not (await self._status(job)).closed:
+            await asyncio.sleep(1.0)
+
+    async def _status(self, job: JobId) -> Status:
+        found = await self._until_answered(lambda door: door.desk.get(job, _ANN))
+        return found.status
+
+    async def _desire(self, job: JobId, verb: DesireVerb) -> None:
+        self._trace.say(f"ann      wants to {verb} {job}")
+        await self._until_answered(lambda door: door.desk.desire(job, verb, _ANN))
+
+    async def _drain(self, node: str) -> None:
+        await asyncio.sleep(self._chance.uniform(0.0, self._within_s))
+        await self._until_answered(lambda door: door.nodes.drain(node, drained=True))
+        await asyncio.sleep(self._chance.uniform(1.0, 20.0))
+        await self._until_answered(lambda door: door.nodes.drain(node, drained=False))
+
+    async def _until_answered(self, what: Callable[[Door], Awaitable[T]]) -> T:
+        """Ask any of the doors; a refusal is an answer, but none that is awaited: None."""
+        while True:
+            try:
+                return await self._cluster.ask(self._chance.choice(self._doors), what)
+            except Unavailable:
+                await asyncio.sleep(_PAUSE_S)
+            except HeadraceError as error:
+                self._trace.say(f"ann      is told: {error}")
+                if error.retryable or error.code == "NOT_FOUND":
+                    await asyncio.sleep(_PAUSE_S)
+                    continue
+                return None
+
+    def _spec(self, key: str, most_cpus: int) -> dict[str, Any]:
+        chance, way = self._chance, self._chance.choice(_WAYS)
+        seconds = min(chance.expovariate(1 / 5.0), 30.0)
+        limits: dict[str, Any] = {"grace": f"{chance.choice((0, 1, 5))}s"}
+        if way == "forever" or chance.random() < 0.2:
+            limits["time"] = f"{chance.choice((2, 5, 20))}s"
+        if chance.random() < 0.25:
+            limits["exclusive"] = True
+        spec: dict[str, Any] = {
+            "headrace": 1,
+            "kind": "command",
+            "name": key,
+            "command": ["work", way, f"{seconds:.2f}"],
+            "resources": {
+                "cpus": chance.randint(1, most_cpus),
+                "memory": f"{chance.choice((128, 512, 1024))}MiB",
+                "paradigm": chance.choice(("SINGLE_NODE", "SINGLE_NODE", "FILL_NODES")),
+            },
+            "limits": limits,
+            "priority": chance.choice((10, 50, 90)),
+        }
+        if chance.random() < 0.6:
+            some = [cause for cause in _CAUSES if chance.random() < 0.6]
+            spec["retry"] = {"limit": chance.randrange(4), "on": some}
+        if self.jobs and chance.random() < 0.3:
+            spec["after"] = [chance.choice(sorted(self.jobs))]
+        return spec
