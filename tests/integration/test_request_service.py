@@ -369,6 +369,13 @@ async def test_why_says_what_a_job_waits_for(desk: Desk) -> None:
     after = await desk.submit(after=[first])
     _, said = await desk.call("GET", f"/jobs/{after}/why")
     assert said["sentence"] == f"It waits for job {first} to complete."
+    assert said["causes"] == [
+        {
+            "cause": "PREREQUISITE",
+            "sentence": f"Job {first} is in MODEL_EXEC:AWAITING_ALLOCATION.",
+        }
+    ]
+    assert f"`headrace jobs why {first}`" in said["hint"]
     status, said = await desk.call("POST", "/jobs", {**JOB, "after": ["0" * 16]})
     assert (status, said["code"]) == (404, "NOT_FOUND")
 

@@ -20,6 +20,7 @@ from headrace_model.resources import Resources
 from headrace_model.status import Role, Status
 from headrace_request.core.desire import DesireVerb, desire
 from headrace_scheduler import queue as queues
+from headrace_scheduler.answers import Answers, anew
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.queue import Queue, nodes_of
@@ -145,6 +146,11 @@ def _scheduler(
     )
 
 
+def _answers(stage: Stage, limits: LimitsFile | None = None) -> Answers:
+    maintenance = MaintenanceStore(stage.redis)
+    return Answers(stage.jobs, stage.nodes, maintenance, limits or LimitsFile(None))
+
+
 async def test_the_head_starts_while_the_rest_is_still_read(stage: Stage) -> None:
     await stage.ready()
     await stage.leases.release(Role.SCHEDULER, "me")
@@ -171,15 +177,42 @@ async def test_why_is_told_of_each_of_many_jobs_that_ask_alike(stage: Stage) -> 
     hold = desire(held, DesireVerb.HOLD)
     assert isinstance(hold, Move)
     await stage.jobs.apply(hold)
-    scheduler = _scheduler(stage, stage.jobs)
-    told = [await scheduler.why(id) for id in ids]
-    assert told[0]
-    assert "held" in told[0].sentence
-    assert told[1:9] == [None] * 8
-    assert told[9]
-    assert "is being cleared for it" in told[9].sentence
-    assert told[10]
-    assert "It fits only after running jobs have ended." in told[10].sentence
+    answers = _answers(stage)
+    told = [await answers.why(id) for id in ids]
+    assert "held" in told[0].explanation.sentence
+    assert told[0].change is not None
+    assert [bool(each.starts) for each in told[1:]] == [True] * 8 + [False] * 2
+    assert "is being cleared for it" in told[9].explanation.sentence
+    assert "It fits only after running jobs have ended." in told[10].explanation.sentence
+    # Of the jobs that may start: who is held stands in nobody's way.
+    assert [each.position for each in told] == [1, *range(1, 11)]
+
+
+async def test_the_change_that_why_names_starts_the_job_when_it_is_submitted_so(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    large = replace(new_job(1), ask=replace(new_job(1).ask, resources=Resources(9_000, 1)))
+    await stage.jobs.create(large, first_step(large.needs))
+    told = await _answers(stage).why(large.id)
+    assert [each.cause for each in told.causes] == ["TOO_LARGE", "CPUS"]
+    assert told.change is not None
+    cpus = int(told.change.set["resources.cpus"]) * 1_000
+    for number, millicpus, started in ((2, cpus + 1_000, False), (3, cpus, True)):
+        ask = replace(large.ask, resources=Resources(millicpus, 1))
+        again = replace(new_job(number), ask=ask)
+        await stage.jobs.create(again, first_step(again.needs))
+        queue = Queue(stage.jobs)
+        await queue.begin()
+        await queue.read_on()
+        assert (again.id in await _planned(stage, queue)) == started
+
+
+async def test_the_rank_that_a_change_is_tried_with_is_that_of_a_new_job(stage: Stage) -> None:
+    for number, priority in ((1, 50), (2, 75)):
+        (id,) = await _submit(stage, [number], priority=priority)
+        job = await stage.jobs.get(id)
+        assert anew(job, job.created_ms).rank(priority) == job.rank
 
 
 async def test_who_leads_without_a_file_tells_that_the_one_before_counts_no_more(
@@ -229,8 +262,8 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
     running = asyncio.create_task(scheduler.run())
     try:
         await become({first: N2})
-        why = await scheduler.why(second)
-        assert why is not None
+        answers = _answers(stage, limits)
+        why = (await answers.why(second)).explanation
         assert "fits only after running jobs have ended" in why.sentence
         said = await stage.resources.get()
         assert said is not None
@@ -249,9 +282,7 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
         await wait_until(told, "the change to be told")
         file.write_text("nodes: {}")
         await limits.look()
-        why = await scheduler.why(third)
-        assert why is not None
-        assert "0 CPUs" in why.sentence
+        assert "0 CPUs" in (await answers.why(third)).explanation.sentence
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -44,6 +44,7 @@ from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
 from headrace_wire.usage import UsageView
+from headrace_wire.why import WhyView
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,6 @@ class JobPage:
     jobs: tuple[JobView, ...]
     cursor: str | None
     incomplete: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WhyView:
-    """Why a job is where it is, and what to do."""
-
-    job: str
-    status: str
-    sentence: str
-    hint: str | None = None
 
 
 class AsyncClient:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from headrace_client import html
-from headrace_client.api import AsyncClient, WhyView
+from headrace_client.api import AsyncClient
 from headrace_client.background import Background
 from headrace_client.jobsource import JobSource
 from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
@@ -20,6 +20,7 @@ from headrace_wire.history import PhaseView
 from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
 from headrace_wire.usage import UsageView
+from headrace_wire.why import WhyView
 
 T = TypeVar("T")
 
@@ -156,7 +157,7 @@ class Job:
         return self._call(lambda client: client.phases(self.id))
 
     def why(self) -> WhyView:
-        """Why it is where it is, and what to do."""
+        """Why it is where it is, what is in the way, and the smallest change that would help."""
         return self._call(lambda client: client.why(self.id))
 
     def cancel(self) -> None:

@@ -95,16 +95,6 @@ class History:
 
 
 @dataclass(frozen=True, slots=True)
-class WhyView:
-    """Why a job is where it is, and what to do."""
-
-    job: str
-    status: Status
-    sentence: str
-    hint: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class OutputsView:
     """The dataset (its id) of each output that is sealed, by the output's name."""
 

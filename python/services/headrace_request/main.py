@@ -20,6 +20,7 @@ from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
+from headrace_request.api.answers import add_answers
 from headrace_request.api.document import OPEN, add_document
 from headrace_request.api.jobs import JobRoutes
 from headrace_request.api.lineage import add_lineage
@@ -32,6 +33,7 @@ from headrace_request.api.traffic import limit_requests
 from headrace_request.api.usage import add_usage
 from headrace_request.core.room import Watermarks
 from headrace_request.core.throttle import Throttle
+from headrace_request.service.answers import AnswerDesk
 from headrace_request.service.archive import Archive
 from headrace_request.service.cached import Cached
 from headrace_request.service.doorman import Doorman
@@ -119,7 +121,8 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     hub = LiveHub(events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader))
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
-    JobRoutes(desk, lister, scheduler, settings).add_to(app)
+    JobRoutes(desk, lister, settings).add_to(app)
+    add_answers(app, AnswerDesk(desk, scheduler, data))
     add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
     add_usage(app, desk, UsageReader(reader, data.shipped_log, held))
     add_lineage(app, LineageDesk(desk, data, model, feed))

@@ -10,6 +10,7 @@ from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_model.status import Role
+from headrace_scheduler.answers import Answers
 from headrace_scheduler.api import add_routes
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.service import Scheduler
@@ -29,10 +30,11 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
     limits = LimitsFile(Path(settings.resources_file) if settings.resources_file else None)
+    jobs, nodes, maintenance = JobStore(redis), NodeStore(redis), MaintenanceStore(redis)
     scheduler = Scheduler(
-        JobStore(redis),
-        NodeStore(redis),
-        MaintenanceStore(redis),
+        jobs,
+        nodes,
+        maintenance,
         limits,
         ResourcesStore(redis),
         events or Events(redis),
@@ -45,7 +47,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         authenticate=InternalToken(settings.internal_token_file).check,
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
-    add_routes(app, scheduler)
+    add_routes(app, Answers(jobs, nodes, maintenance, limits))
     return Service(
         name="scheduler",
         open=[limits.open, redis.open],

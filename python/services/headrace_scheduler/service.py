@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import Conflict, HeadraceError, NotFound, Stale
@@ -14,10 +13,9 @@ from headrace_model.status import Role, Status
 from headrace_scheduler.core.launch import after_prerequisites, launch, place
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node
-from headrace_scheduler.core.why import Explanation, after_restore, explain, in_maintenance
 from headrace_scheduler.holders import Holders
 from headrace_scheduler.limits_file import LimitsFile
-from headrace_scheduler.queue import Queue, nodes_of, waiting_job
+from headrace_scheduler.queue import Queue, nodes_of
 from headrace_scheduler.settings import Settings
 from headrace_service.hints import Pending
 from headrace_service.leader import Leader
@@ -69,36 +67,6 @@ class Scheduler:
     async def run(self) -> None:
         """Try to lead, and act while leading."""
         await self._leader.run(self._act)
-
-    async def why(self, job_id: JobId) -> Explanation | None:
-        """Explain why a job in AWAITING_ALLOCATION waits; None: the next plan starts it.
-
-        Any replica can answer: it plans from what Redis holds now and applies nothing. Raises
-        `NotFound`, and `Conflict` where the job waits for no allocation.
-        """
-        job = await self._jobs.get(job_id)
-        if job.status is not Status.AWAITING_ALLOCATION:
-            raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
-        if said := await self._maintenance.get():
-            return in_maintenance(said)
-        if backup := await self._jobs.restored_from():
-            return after_restore(backup)
-        waiting, now_ms = waiting_job(job), await self._jobs.now_ms()
-        queue = Queue(self._jobs)
-        await queue.begin()
-        while queue.unread and queue.until < waiting.place:
-            await queue.read_on()
-        # In a line of its own it is looked at even where another that asks alike can't start.
-        queue.forget(job_id)
-        await self._limits.look()
-        nodes = self._limits.limit(nodes_of(await self._nodes.all()))
-        snapshot = queue.snapshot(nodes, now_ms)
-        lines = sorted((*snapshot.lines, (waiting,)), key=lambda line: line[0].place)
-        snapshot = replace(snapshot, lines=tuple(lines), until=waiting.place)
-        planned = plan(snapshot, now_ms, limit=len(queue) + 1)
-        if any(placement.job == job_id for placement in planned.placements):
-            return None
-        return explain(waiting, planned.why(job_id), snapshot.nodes)
 
     async def _act(self, term: int) -> None:
         queue = Queue(self._jobs)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits, lineage
+from headrace_client.cli import complete, exits, lineage, waits
 from headrace_client.cli.base import (
     Words,
     job_argument,
@@ -222,14 +222,14 @@ def logs(
 @job_argument
 @output_option
 def why(job: str, form: str) -> None:
-    """Tell why a job is where it is, and what to do.
+    """Tell why a job is where it is, all that is in the way, and what to do: of one that waits
+    in the queue the smallest change that would let it start now.
 
     \b
     Example: headrace jobs why 0123456789abcdef
     """
     view = run(lambda client: client.why(job))
-    lines = [("status", step(view.status)), ("why", view.sentence), ("next", view.hint)]
-    show(form, view, lambda: pairs(lines))
+    show(form, view, lambda: pairs(waits.why_lines(view)))
 
 
 @group.command(name="watch")

@@ -14,13 +14,13 @@ from headrace_wire.answers import (
     Nodes,
     OutputsView,
     PlanView,
-    WhyView,
 )
 from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange, TaskPage
 from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, FLAG, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
 from headrace_wire.usage import UsageView
+from headrace_wire.why import WhyView
 
 _ONE: Final = ROOT + "/jobs/{job}"
 _EXAMPLE: Final[Mapping[str, Any]] = {

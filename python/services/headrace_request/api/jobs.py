@@ -5,11 +5,10 @@ from typing import Any, Final
 from aiohttp import web
 
 from headrace_model.array import TaskState
-from headrace_model.errors import HeadraceError, InvalidInput, TooLarge
+from headrace_model.errors import InvalidInput, TooLarge
 from headrace_model.job import Job
 from headrace_model.listing import Filter
 from headrace_model.people import Act, Standing, check_may, not_shared_with, shared_with
-from headrace_model.status import Status
 from headrace_model.times import parse_instant
 from headrace_request.api.requests import (
     job_of,
@@ -21,10 +20,8 @@ from headrace_request.api.requests import (
 from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.desire import DesireVerb
 from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
-from headrace_request.core.waits import waits_for
 from headrace_request.service.jobs import JobDesk, Submitted
 from headrace_request.service.lister import Lister
-from headrace_request.service.peers import Peer
 from headrace_request.settings import Settings
 from headrace_service.http import REQUEST_ID_KEY
 from headrace_wire.api import accepted_view, amount, history_view, job_view, task_page
@@ -40,10 +37,9 @@ _LONGEST_WAIT_S: Final = 30
 class JobRoutes:
     """Decodes requests about jobs, calls the shell, encodes its answers."""
 
-    def __init__(self, desk: JobDesk, lister: Lister, scheduler: Peer, settings: Settings) -> None:
+    def __init__(self, desk: JobDesk, lister: Lister, settings: Settings) -> None:
         self._desk = desk
         self._lister = lister
-        self._scheduler = scheduler
         self._settings = settings
 
     def add_to(self, app: web.Application) -> None:
@@ -56,7 +52,6 @@ class JobRoutes:
         app.router.add_get(one, self.get)
         app.router.add_get(f"{one}/tasks", self.tasks)
         app.router.add_get(f"{one}/history", self.history)
-        app.router.add_get(f"{one}/why", self.why)
         app.router.add_get(f"{one}/outputs", self.outputs)
         app.router.add_post(f"{one}:retry", self.retry)
         app.router.add_post(f"{one}:share", self.share)
@@ -170,22 +165,6 @@ class JobRoutes:
                 "phases": phases_view(way.lines, way.attempt, way.now_ms),
             }
         )
-
-    async def why(self, request: web.Request) -> web.Response:
-        """Tell why a job is where it is, and what to do."""
-        job, user = job_of(request), user_of(request)
-        found = await self._desk.get(job, user)
-        said: dict[str, Any] | None = None
-        if found.status is Status.AWAITING_ALLOCATION:
-            try:
-                said = await self._scheduler.json(f"/internal/why/{job}")
-            except HeadraceError as error:
-                said = {"sentence": f"It waits in the queue; {error.message}.", "hint": error.hint}
-        if said is None:
-            others = await self._desk.named_by(found)
-            reason = waits_for(found, others, await self._desk.silent_nodes(found))
-            said = {"sentence": reason.sentence, "hint": reason.next_step}
-        return web.json_response({"job": job, "status": found.status, **said})
 
     async def outputs(self, request: web.Request) -> web.Response:
         """Name the datasets that a job has made, by output."""

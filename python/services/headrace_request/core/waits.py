@@ -15,10 +15,25 @@ from headrace_model.status import Desired, Status
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a job is where it is, and what to do (or that there is nothing to do)."""
+    """Why a job is where it is, and what to do (or that there is nothing to do).
+
+    `causes`: what each of the things that it waits for does now, where there are several.
+    """
 
     sentence: str
     next_step: str
+    causes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the data service says of an input: `result` is fulfilled, promised, derivable or
+    missing; `job`: whose promise it is."""
+
+    name: str
+    result: str
+    why: str
+    job: str | None = None
 
 
 _NOTHING: Final = "Nothing to do; it goes on by itself."
@@ -38,10 +53,16 @@ _STEPS: Final = {
 }
 
 
-def waits_for(job: Job, others: Sequence[Job] = (), silent: Sequence[NodeId] = ()) -> Reason:
+def waits_for(
+    job: Job,
+    others: Sequence[Job] = (),
+    silent: Sequence[NodeId] = (),
+    wanted: Sequence[Wanted] = (),
+) -> Reason:
     """Tell what the job waits for; `others` are the jobs in its `after` or its children.
 
-    `silent`: lost nodes of an exclusive job where its workers may still live.
+    `silent`: lost nodes of an exclusive job where its workers may still live. `wanted`: what is
+    known of its inputs.
     """
     if job.status is Status.STOPPED:
         return Reason(
@@ -65,23 +86,63 @@ def waits_for(job: Job, others: Sequence[Job] = (), silent: Sequence[NodeId] = (
             f"It goes on when {named} is back. Where the machine is off an admin can say so: "
             f"`headrace nodes confirm-lost {silent[0]}`.",
         )
-    where = f" on {_nodes(job)}" if job.allocation else ""
-    sentence = _STEPS.get(job.status, f"The job is in {job.status}.")
-    if job.status is Status.AWAITING_PREREQUISITES:
-        open_ones = [other.id for other in others if other.status is not Status.COMPLETED]
-        sentence = f"It waits for {_jobs(open_ones or job.after)} to complete."
-    elif job.status is Status.AWAITING_DERIVATION and job.children:
-        sentence = f"Data that it needs is made by {_jobs(job.children)}."
-    elif job.status is Status.AWAITING_DATA_CHECK and job.detail:
-        sentence = f"It waits for data: {job.detail}"
-    elif where:
-        sentence = f"{sentence[:-1]}{where}."
+    sentence, causes = _awaited(job, others, wanted)
     if job.desired is Desired.HOLD:
         return Reason(
             f"{sentence} Besides, it is held.",
             f"Let it go with `headrace jobs release {job.id}`.",
+            (*causes, ("HELD", "The job is held by its owner.")),
         )
-    return Reason(sentence, _NOTHING)
+    return Reason(sentence, _next_of(job, others), causes)
+
+
+def _awaited(
+    job: Job, others: Sequence[Job], wanted: Sequence[Wanted]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What a live job waits for, in a sentence and one by one."""
+    sentence = _STEPS.get(job.status, f"The job is in {job.status}.")
+    open_ones = [other for other in others if other.status is not Status.COMPLETED]
+    match job.status:
+        case Status.AWAITING_PREREQUISITES:
+            ids = [other.id for other in open_ones] or job.after
+            causes = tuple(("PREREQUISITE", _now(other)) for other in open_ones)
+            return f"It waits for {_jobs(ids)} to complete.", causes
+        case Status.AWAITING_DERIVATION if job.children:
+            ids = [other.id for other in open_ones] or job.children
+            causes = tuple(("DERIVATION", _now(other)) for other in open_ones)
+            return f"Data that it needs is made by {_jobs(ids)}.", causes
+        case Status.AWAITING_DATA_CHECK:
+            missed = [each for each in wanted if each.result != "fulfilled"]
+            causes = tuple(("DATA", _of_input(each)) for each in missed)
+            if job.detail:
+                return f"It waits for data: {job.detail}", causes
+            return (causes[0][1] if causes else sentence), causes
+        case _ if job.allocation:
+            return f"{sentence[:-1]} on {_nodes(job)}.", ()
+        case _:
+            return sentence, ()
+
+
+def _next_of(job: Job, others: Sequence[Job]) -> str:
+    """What to do: look at what the job it waits for waits for itself."""
+    if job.status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_DERIVATION):
+        for other in others:
+            if not other.status.closed:
+                return (
+                    "Nothing to do; it goes on by itself. "
+                    f"`headrace jobs why {other.id}` tells what that job waits for."
+                )
+    return _NOTHING
+
+
+def _now(other: Job) -> str:
+    return f"Job {other.id} is in {other.status}."
+
+
+def _of_input(wanted: Wanted) -> str:
+    if wanted.result == "promised":
+        return f"The input {wanted.name!r} waits for job {wanted.job}: {wanted.why}."
+    return f"The input {wanted.name!r} is {wanted.result}: {wanted.why}."
 
 
 def _nodes(job: Job) -> str:

@@ -308,10 +308,6 @@ class JobDesk:
                     return found
                 await woken(change, left_s)
 
-    async def named_by(self, job: Job) -> list[Job]:
-        """Read the jobs that a job names: those in its `after`."""
-        return await self.get_many(job.after)
-
     async def silent_nodes(self, job: Job) -> list[NodeId]:
         """The lost nodes where a worker of an exclusive job may still live."""
         there = {share.node for share in job.allocation.shares} if job.allocation else set()

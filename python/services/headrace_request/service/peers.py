@@ -7,7 +7,7 @@ from aiohttp import ClientError, ClientSession, web
 from yarl import URL
 
 from headrace_model.dataset import Dataset
-from headrace_model.errors import InvalidName, NotFound, Unavailable
+from headrace_model.errors import InvalidInput, InvalidName, NotFound, Unavailable
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.people import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
@@ -108,6 +108,20 @@ class Peer:
                 if answer.status != 200:
                     raise Unavailable(f"the {self._name} service answered {answer.status}")
                 return await answer.json()
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
+
+    async def asked(self, path: str, body: object, user: User) -> Any:
+        """POST a small question for a user; raises `Unavailable`, `InvalidInput`."""
+        headers = {USER: encode_user(user)}
+        try:
+            async with self.session.post(self._base + path, json=body, headers=headers) as answer:
+                said = await answer.json(content_type=None)
+                if answer.status < 300:
+                    return said
+                if answer.status < 500:
+                    raise InvalidInput(str(said["detail"]), hint=said.get("hint"))
+                raise Unavailable(f"the {self._name} service answered {answer.status}")
         except (ClientError, OSError) as error:
             raise self.down(error) from None
 
