@@ -18,7 +18,7 @@ import yaml
 from headrace_derivations.registry import all_derivations
 from headrace_formats.page import describe_page
 from headrace_local.layout import SERVICES
-from headrace_model.cause import MEANINGS, NOT_THE_JOBS_FAULT, RETRYABLE, Cause, next_step
+from headrace_model.cause import MEANINGS, RETRIED_BY_DEFAULT, RETRYABLE, Cause, next_step
 from headrace_model.people import RULES, SCOPE_OF, Act, Standing, UserRole
 from headrace_model.status import as_markdown, as_picture
 from headrace_model.units import size_text
@@ -134,7 +134,9 @@ def _retried(cause: Cause) -> str:
         return "always"
     if cause not in RETRYABLE:
         return "never"
-    return "yes" if cause in NOT_THE_JOBS_FAULT else "if `retry.on` names it"
+    if cause is Cause.OOM:
+        return "yes, with more memory"
+    return "yes" if cause in RETRIED_BY_DEFAULT else "if `retry.on` names it"
 
 
 def _between(page: str, name: str, mark: str, text: str) -> str:

@@ -124,7 +124,7 @@ def test_secrets_are_files_that_only_the_worker_may_read(headrace: InContainers)
     [
         ({}, "exit 4", "EXIT_CODE", "left with exit code 4"),
         (
-            {},
+            {"retry": {"limit": 0}},
             "exec dd if=/dev/zero of=/dev/null bs=400M count=9",
             "OOM",
             "more memory than 64.0 MiB",

@@ -64,9 +64,26 @@ class TestHowJobsEnd:
 
     def test_too_much_memory_is_told_apart(self, headrace: Headrace) -> None:
         eats = "import time; held = b'x' * (300 << 20); time.sleep(60)"
-        view = headrace.until(headrace.submit("python3", "-c", eats), "FAILED")
+        job = headrace.submit("python3", "-c", eats, retry=_NO_RETRY)
+        view = headrace.until(job, "FAILED")
         assert view["cause"] == "OOM"
         assert "64" in view["detail"]
+
+    def test_after_an_oom_the_next_attempt_has_twice_the_memory(self, headrace: Headrace) -> None:
+        eats = "import time; held = b'x' * (80 << 20); time.sleep(1); print(len(held))"
+        job = headrace.submit("python3", "-c", eats)
+        view = headrace.until(job, "COMPLETED")
+        assert view["attempt"] == 2
+        assert headrace.log(job) == f"{80 << 20}\n"
+        told = headrace.cli("jobs", "history", job).stdout
+        assert "used more memory than 64.0 MiB: ask for more; attempt 2 asks 128.0 MiB" in told
+
+    def test_memory_is_raised_up_to_a_limit_and_no_further(self, headrace: Headrace) -> None:
+        eats = "import time; held = b'x' * (300 << 20); time.sleep(60)"
+        retry = {"memory_limit": "100MiB"}
+        view = headrace.until(headrace.submit("python3", "-c", eats, retry=retry), "FAILED")
+        assert (view["cause"], view["attempt"]) == ("OOM", 2)
+        assert "more than 100.0 MiB: that is `retry.memory_limit`" in view["detail"]
 
     def test_a_command_that_does_not_exist_is_not_started(self, headrace: Headrace) -> None:
         typed = _file(command=["no-such-program-here"], retry=_NO_RETRY)

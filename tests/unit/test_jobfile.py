@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
+from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import ALL, Discrete, Domain, Index
 from headrace_model.errors import InvalidInput, InvalidSpec
@@ -77,7 +77,7 @@ def test_the_example_means_what_the_design_says() -> None:
 def test_what_a_file_leaves_out_has_a_default() -> None:
     spec = load_jobfile("headrace: 1\nkind: command\ncommand: [date]\n")
     assert spec == JobSpec(kind="command", name="command", command=("date",))
-    assert spec.retry.on == NOT_THE_JOBS_FAULT
+    assert spec.retry.on == RETRIED_BY_DEFAULT
     assert spec.limits.grace_ms == 10_000
     assert spec.priority == 50
 
@@ -151,6 +151,8 @@ def specs(draw: st.DrawFn) -> JobSpec:
     travelling = draw(
         st.lists(st.tuples(names(), st.binary(max_size=9)), unique_by=lambda p: p[0])
     )
+    memory = draw(st.integers(2**20, MAX_SIZE_BYTES))
+    raised = st.none() if array.is_array else st.none() | st.integers(memory, MAX_SIZE_BYTES)
     return JobSpec(
         kind="command",
         name=draw(names()),
@@ -164,16 +166,16 @@ def specs(draw: st.DrawFn) -> JobSpec:
         files=tuple(made_file(pair) for pair in travelling),
         env=tuple(sorted(env.items())),
         secrets=tuple(draw(st.lists(names(), unique=True, max_size=3))),
-        resources=ResourceSpec(
-            Resources(cpus, draw(st.integers(2**20, MAX_SIZE_BYTES))), paradigm
-        ),
+        resources=ResourceSpec(Resources(cpus, memory), paradigm),
         limits=Limits(
             draw(st.none() | st.integers(1, MAX_DURATION_MS)),
             draw(st.integers(0, MAX_DURATION_MS)),
             draw(st.booleans()),
         ),
         retry=Retry(
-            draw(st.integers(0, 100)), draw(st.frozensets(st.sampled_from(sorted(RETRYABLE))))
+            draw(st.integers(0, 100)),
+            draw(st.frozensets(st.sampled_from(sorted(RETRYABLE)))),
+            draw(raised),
         ),
         after=tuple(draw(st.lists(st.just(JobId("0123456789abcdef")), max_size=1))),
         start_not_before_ms=draw(st.none() | st.integers(-(10**12), 10**14)),

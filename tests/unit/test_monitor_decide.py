@@ -17,13 +17,8 @@ from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.spec import Retry
 from headrace_model.status import EDGES, HAS_ATTEMPT, Desired, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb
-from headrace_monitor.core.decide import (
-    FIRST_BACK_OFF_MS,
-    LONGEST_BACK_OFF_MS,
-    Facts,
-    Seen,
-    decide,
-)
+from headrace_monitor.core.again import FIRST_BACK_OFF_MS, LONGEST_BACK_OFF_MS
+from headrace_monitor.core.decide import Facts, Seen, decide
 
 N1, N2, N3 = NODES = (NodeId("node1"), NodeId("node2"), NodeId("node3"))
 NOW = 1_700_000_000_000
@@ -218,6 +213,7 @@ def test_the_end_follows_the_wish_then_the_cause_and_the_retries_left(job: Job, 
     again = restored or (
         job.cause in by.retry.on
         and job.cause not in (Cause.STOPPED, Cause.CANCELED, Cause.PREREQUISITE)
+        and job.cause is not Cause.OOM  # tests/unit/test_monitor_again.py
         and job.retries < by.retry.limit
     )
     match job.desired:

@@ -18,25 +18,31 @@ class Cause(StrEnum):
     NOT_STARTED = "NOT_STARTED"  # the backend could not start a worker
     STAGING = "STAGING"  # data could not be put beside the node
     COLLECTION = "COLLECTION"  # the output could not be collected, checked or sealed
+    POISON = "POISON"  # one node after the other was lost while it ran there
     TASKS = "TASKS"  # tasks of an array failed, each after its own retries
     PREREQUISITE = "PREREQUISITE"  # a job in `after` did not complete
     STOPPED = "STOPPED"  # a person asked for STOP
     CANCELED = "CANCELED"  # a person asked for CANCEL
 
 
-# A person's wish and a failed prerequisite would come back unchanged, and failed tasks have had
-# their retries: another attempt can't help them. After a restore there always is another one.
+# A person's wish and a failed prerequisite would come back unchanged, failed tasks have had their
+# retries, and a job that nodes are lost with is kept from more of them: another attempt can't help
+# them, or must not be. After a restore there always is another one.
 RETRYABLE = frozenset(Cause) - {
     Cause.RESTORED,
+    Cause.POISON,
     Cause.TASKS,
     Cause.PREREQUISITE,
     Cause.STOPPED,
     Cause.CANCELED,
 }
 
-# Ends that are no fault of the job: what is retried when a job file says nothing. NOT_STARTED is
-# not among them: most often the program does not exist, and would not the next time.
+# Ends that are no fault of the job. NOT_STARTED is not among them: most often the program does not
+# exist, and would not the next time.
 NOT_THE_JOBS_FAULT = frozenset({Cause.NODE_LOST, Cause.ATTEMPT_LOST, Cause.STAGING})
+
+# What is retried when a job file says nothing: also what more memory may help.
+RETRIED_BY_DEFAULT = NOT_THE_JOBS_FAULT | {Cause.OOM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,8 @@ MEANINGS: Final[Mapping[Cause, Meaning]] = {
     ),
     Cause.OOM: Meaning(
         "a worker used more memory than the job asked for, and was killed",
-        "ask for more: `resources.memory` in the job file, or `--set resources.memory=…`",
+        "ask for more: `resources.memory` in the job file, or `--set resources.memory=…`; "
+        "`retry.memory_limit` lets further attempts ask more by themselves",
     ),
     Cause.TIME_LIMIT: Meaning(
         "it ran longer than its `limits.time`, and was stopped",
@@ -85,6 +92,11 @@ MEANINGS: Final[Mapping[Cause, Meaning]] = {
     Cause.COLLECTION: Meaning(
         "it ended well, but its output could not be collected, checked or sealed",
         "have the command write into {{output}} what `outputs` in the job file declares",
+    ),
+    Cause.POISON: Meaning(
+        "one machine after the other was lost while it ran there, so it is not tried again",
+        "find out whether it is what ends them (memory, disk, devices): `headrace jobs history "
+        "{job}` names them, `headrace jobs retry {job}` tries it once more",
     ),
     Cause.TASKS: Meaning(
         "tasks of the array failed, each after its own retries",

@@ -107,6 +107,7 @@ class Job:
     derivation: str = ""  # of a derivation child: what names the contents that it makes
     shared: Shares = ()
     peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
+    losses: int = 0  # those of `retries` that followed the loss of a node or of its workers there
 
     @property
     def is_array(self) -> bool:

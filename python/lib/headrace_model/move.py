@@ -44,6 +44,7 @@ class Move:
     desired: Desired | None = None
     opens: Ask | None = None  # what attempt + 1 asks
     retries: int | None = None
+    losses: int | None = None
     takes: Allocation | None = None  # shares to take from the ledger
     keeps: Allocation | None = None  # what is left of the attempt's shares, when a node has left
     returns: tuple[NodeId, ...] = ()  # nodes whose share of the attempt comes back

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
-from headrace_model.cause import NOT_THE_JOBS_FAULT, Cause
+from headrace_model.cause import RETRIED_BY_DEFAULT, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import JobId, check_name
@@ -21,6 +21,7 @@ DEFAULT_RESOURCES: Final = Resources(millicpus=1_000, memory_bytes=2**30)
 DEFAULT_GRACE_MS: Final = 10_000
 DEFAULT_RETRY_LIMIT: Final = 3
 DEFAULT_PRIORITY: Final = 50
+MOST_RAISED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +75,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often a new attempt follows one that ended for a cause in `on`."""
+    """How often a new attempt follows one that ended for a cause in `on`.
+
+    After an OOM it asks twice the memory, at most `memory_limit_bytes`; None: `MOST_RAISED` times
+    what the job asked.
+    """
 
     limit: int = DEFAULT_RETRY_LIMIT
-    on: frozenset[Cause] = NOT_THE_JOBS_FAULT
+    on: frozenset[Cause] = RETRIED_BY_DEFAULT
+    memory_limit_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def problems_of(spec: JobSpec, *, sent: bool) -> list[Problem]:
         *_files(spec.files),
         *_software(spec),
         *_parallel(spec),
+        *_raised(spec),
         *(_unsent(spec) if sent else ()),
     ]
     wrong = kind_named(spec.kind).check(spec)
@@ -95,6 +96,19 @@ def _parallel(spec: JobSpec) -> Iterator[Problem]:
             f"{spec.resources.paradigm} spreads the ranks over nodes, which takes an image with "
             "Open MPI and an SSH server: name one, or write `paradigm: SINGLE_NODE`",
         )
+
+
+def _raised(spec: JobSpec) -> Iterator[Problem]:
+    limit = spec.retry.memory_limit_bytes
+    if limit is None:
+        return
+    if spec.array.is_array:
+        yield Problem(
+            "retry.memory_limit", "tasks of an array run again with what they asked: leave it out"
+        )
+    if limit < spec.resources.amount.memory_bytes:
+        asked = size_text(spec.resources.amount.memory_bytes)
+        yield Problem("retry.memory_limit", f"is less than `resources.memory`, {asked}")
 
 
 def _unsent(spec: JobSpec) -> Iterator[Problem]:

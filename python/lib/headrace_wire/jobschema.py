@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from headrace_kinds.registry import KIND_NAMES, kind_named
-from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
+from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
@@ -71,6 +71,18 @@ def _duration(what: str, least: int, **options: Any) -> Parsed[int]:
     )
 
 
+def _memory(what: str, example: str, **options: Any) -> Parsed[int]:
+    return Parsed(
+        "a size",
+        example,
+        parse_size,
+        size_text,
+        pattern=r"^[0-9]+(\.[0-9]+)? ?([kKMGTP][iI]?)?[bB]$",
+        check=_positive(what, MIN_MEMORY_BYTES, "1MiB"),
+        **options,
+    )
+
+
 class EnvironmentSchema(StrictSchema):
     """`environment`."""
 
@@ -100,13 +112,9 @@ class ResourcesSchema(StrictSchema):
         attribute="amount.millicpus",
         about="CPUs of the whole attempt, or of each task; thousandths count. Default 1.",
     )
-    memory = Parsed(
-        "a size",
+    memory = _memory(
+        "memory",
         "4GiB",
-        parse_size,
-        size_text,
-        pattern=r"^[0-9]+(\.[0-9]+)? ?([kKMGTP][iI]?)?[bB]$",
-        check=_positive("memory", MIN_MEMORY_BYTES, "1MiB"),
         attribute="amount.memory_bytes",
         about="Memory of the whole attempt, or of each task. Default 1GiB.",
     )
@@ -151,7 +159,15 @@ class RetrySchema(StrictSchema):
         limit=len(Cause),
         unique=True,
         example="[NODE_LOST, STAGING]",
-        about=f"Causes to retry for. Default {', '.join(sorted(NOT_THE_JOBS_FAULT))}.",
+        about=f"Causes to retry for. Default {', '.join(sorted(RETRIED_BY_DEFAULT))}.",
+    )
+
+    memory_limit_bytes = _memory(
+        "memory_limit",
+        "8GiB",
+        data_key="memory_limit",
+        about="After an OOM the next attempt asks twice the memory, at most this. Default 4 times "
+        "`resources.memory`.",
     )
 
     def make(self, read: dict[str, Any]) -> Retry:

@@ -219,6 +219,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             fulfilments=fields.get("fulfilments", ""),
             outputs=fields.get("outputs", ""),
             shared=decode_shares(fields.get("shared", "")),
+            losses=int(fields.get("losses", "0")),
             peak_memory_bytes=int(peak) if (peak := fields.get("peak_memory_bytes")) else None,
         )
     except (KeyError, ValueError) as error:

@@ -6,6 +6,7 @@ from headrace_adapters.redis.events import Events
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.resources import ResourcesStore
 from headrace_model.status import Role
 from headrace_monitor.service import Monitor
 from headrace_monitor.settings import Settings
@@ -27,6 +28,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         JobStore(redis),
         ArrayStore(redis),
         NodeStore(redis),
+        ResourcesStore(redis),
         events or Events(redis),
         leader,
         settings,

@@ -5,10 +5,13 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from headrace_model.bounds import Bounds
+from headrace_model.cause import Cause
 from headrace_model.errors import Fenced, NotFound, Stale
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job
 from headrace_model.node import NodeState
+from headrace_model.resources import Resources
 from headrace_model.spec import Retry
 from headrace_model.status import HAS_ATTEMPT, Role, Status
 from headrace_monitor.core.decide import Seen, decide
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.events import Events
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.nodes import NodeRecord, NodeStore
+    from headrace_adapters.redis.resources import ResourcesStore
 
 _WATCHED = (*HAS_ATTEMPT, Status.STOPPING)
 _PLACED = (Status.AWAITING_DATA, Status.SCHEDULED)
@@ -40,6 +44,7 @@ class Monitor:
         jobs: "JobStore",
         arrays: "ArrayStore",
         nodes: "NodeStore",
+        resources: "ResourcesStore",
         events: "Events",
         leader: Leader,
         settings: Settings,
@@ -47,6 +52,7 @@ class Monitor:
         self._jobs = jobs
         self._arrays = arrays
         self._nodes = nodes
+        self._resources = resources
         self._events = events
         self._leader = leader
         self._settings = settings
@@ -54,6 +60,7 @@ class Monitor:
         self._pending: Pending[JobId] = Pending()
         self._lost: frozenset[NodeId] = frozenset()
         self._confirmed: frozenset[NodeId] = frozenset()
+        self._known: list[NodeRecord] = []
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
@@ -115,7 +122,7 @@ class Monitor:
         for node in records:
             if node.id in news:
                 self._pending.add(*(JobId(run.rpartition(".")[0]) for run in node.held))
-        self._lost, self._confirmed = lost, confirmed
+        self._lost, self._confirmed, self._known = lost, confirmed, records
         for state in NodeState:
             NODES.labels(state).set(sum(node.state is state for node in records))
 
@@ -176,7 +183,19 @@ class Monitor:
             array=await self._arrays.read(job.id) if job.is_array else None,
             exclusive=spec is not None and spec.limits.exclusive,
             confirmed=self._confirmed,
+            asked=spec.resources.amount if spec else None,
+            rooms=await self._rooms(job) if job.cause is Cause.OOM else (),
         )
+
+    async def _rooms(self, job: Job) -> list[Resources]:
+        """The nodes that a job may use, as far as they may be used, when they are empty."""
+        bounds = await self._resources.get() or Bounds()
+        return [
+            bounds.usable(node.id, node.capacity)
+            for node in self._known
+            if job.ask.backend in node.backends
+            and (job.ask.pool is None or job.ask.pool in bounds.pools_of(node.id))
+        ]
 
 
 def _just_placed(hint: Mapping[str, str]) -> bool:

@@ -193,7 +193,9 @@ async def copies(ground: Ground, chance: random.Random) -> None:
 async def eats(ground: Ground, chance: random.Random) -> None:
     """A job that uses more memory than it asked for."""
     expected = Expected("eats", Status.FAILED, Cause.OOM)
-    await ground.ends(await ground.submit(expected, [sys.executable, "-S", "-c", _EAT]))
+    await ground.ends(
+        await ground.submit(expected, [sys.executable, "-S", "-c", _EAT], retry={"limit": 0})
+    )
 
 
 async def too_long(ground: Ground, chance: random.Random) -> None:

@@ -92,7 +92,7 @@ SERVICES: Final[Mapping[str, Access]] = {
     ),
     "monitor": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard"),
-        reads=_words("hr:nodes"),
+        reads=_words("hr:nodes hr:resources"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:monitor hr:node:*"),
     ),
     "cluster": Access(

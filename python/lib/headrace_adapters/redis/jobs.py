@@ -362,6 +362,8 @@ def _job_fields(change: Move) -> dict[str, str]:
         fields["peak_memory_bytes"] = str(change.peak_memory_bytes)
     if change.retries is not None:
         fields["retries"] = str(change.retries)
+    if change.losses is not None:
+        fields["losses"] = str(change.losses)
     if held := change.takes or change.keeps:
         fields["allocation"] = encode(held)
     if change.fulfilments is not None:

@@ -31,8 +31,11 @@ def run_of(ended: WorkerExit) -> TaskRun:
 
 
 def failure(run: TaskRun, cause: Cause, detail: str, code: int | None, retry: Retry) -> FailedTask:
-    """A failed run, and whether its cause is one that is retried."""
-    again = cause in RETRYABLE and cause in retry.on
+    """A failed run, and whether its cause is one that is retried.
+
+    A task has no more memory the next time, so that an OOM would come back.
+    """
+    again = cause in RETRYABLE and cause in retry.on and cause is not Cause.OOM
     return FailedTask(run.index, cause, again, code, detail[:_DETAIL])
 
 

@@ -1,22 +1,21 @@
 """What the monitor does with an attempt: facts in, one move out."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from headrace_model.array import ArrayRecord, failed_sentence, lost_from
-from headrace_model.cause import RETRYABLE, Cause
+from headrace_model.cause import Cause
 from headrace_model.ids import NodeId
 from headrace_model.job import Job, Need
 from headrace_model.move import Move, move_of
-from headrace_model.resources import Allocation
+from headrace_model.resources import Allocation, Resources
 from headrace_model.spec import Retry
 from headrace_model.status import HAS_ATTEMPT, TAKES_TASKS, Desired, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
+from headrace_monitor.core.again import judge
 
 Facts = Mapping[tuple[NodeId, FactKind], Fact]
 
-FIRST_BACK_OFF_MS = 1_000
-LONGEST_BACK_OFF_MS = 60_000
 _MAY_RUN_AGAIN = frozenset({Event.RETRY, Event.END_STOPPED})
 
 # What is seen of a worker until it is gone.
@@ -36,6 +35,8 @@ class Seen:
     array: ArrayRecord | None = None  # of an array
     exclusive: bool = False  # two workers of the job must never live at once
     confirmed: Set[NodeId] = frozenset()  # lost nodes of which an admin said that they are gone
+    asked: Resources | None = None  # what the job asked at first (read in STOPPING)
+    rooms: Sequence[Resources] = ()  # the nodes that it may use, when they are empty
 
     @property
     def doubtful(self) -> Set[NodeId]:
@@ -247,21 +248,20 @@ def _while_stopping(job: Job, seen: Seen) -> Move | None:
 
 def _end(job: Job, seen: Seen) -> Move:
     nodes = _nodes(job)
-    restored = job.cause is Cause.RESTORED
-    retried = restored or (
-        job.cause in RETRYABLE and job.cause in seen.retry.on and job.retries < seen.retry.limit
-    )
+    verdict = judge(job, seen.retry, seen.asked or job.ask.resources, seen.rooms, seen.now_ms)
+    cause, detail = job.cause, job.detail
     match job.desired:
         case Desired.CANCEL:
             event = Event.END_CANCELED
         case Desired.STOP:
             event = Event.END_STOPPED
         case _:
-            event = Event.RETRY if retried else Event.END_FAILED
+            event = Event.RETRY if verdict.ask else Event.END_FAILED
+            cause, detail = verdict.cause, verdict.detail
     failed = event in (Event.RETRY, Event.END_FAILED)
     partial = failed and Need.COLLECTION in job.needs and not job.is_array
     end = replace(
-        move_of(job, event, Role.MONITOR, cause=job.cause, detail=job.detail),
+        move_of(job, event, Role.MONITOR, cause=cause, detail=detail),
         exit_code=job.exit_code,
         returns=nodes,
         work=tuple(
@@ -274,9 +274,13 @@ def _end(job: Job, seen: Seen) -> Move:
         forgets=tuple(node for node in nodes if node in seen.lost),
         consumes=tuple((node, kind) for node in nodes for kind in FactKind),
     )
-    if event is not Event.RETRY:
+    if event is not Event.RETRY or verdict.ask is None:
         return end
-    pause = min(FIRST_BACK_OFF_MS << min(job.retries, 16), LONGEST_BACK_OFF_MS)
     tasks = max(1, seen.array.counts.unfinished) if seen.array else job.ask.tasks
-    again = replace(job.ask, not_before_ms=seen.now_ms + pause, tasks=tasks)
-    return replace(end, opens=again, retries=job.retries + (not restored))
+    counted = job.cause is not Cause.RESTORED
+    return replace(
+        end,
+        opens=replace(verdict.ask, tasks=tasks),
+        retries=job.retries + counted,
+        losses=verdict.losses,
+    )

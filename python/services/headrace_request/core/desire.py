@@ -94,7 +94,7 @@ def _restart(job: Job, unfinished: int | None) -> Answer:
         tasks = job.ask.tasks if unfinished is None else max(1, unfinished)
         ask = replace(job.ask, not_before_ms=None, tasks=tasks)
         start = move_of(job, event, Role.REQUEST)
-        return replace(start, desired=Desired.RUN, opens=ask, retries=0)
+        return replace(start, desired=Desired.RUN, opens=ask, retries=0, losses=0)
     # Its last attempt was opened by a restart, which set `retries` to 0. A client whose answer was
     # lost asks again, and the job may have completed by then.
     restarted = job.desired is Desired.RUN and job.attempt > 1 and job.retries == 0
