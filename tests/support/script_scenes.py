@@ -354,6 +354,18 @@ async def _put_items_in_a_quota(stage: Stage) -> Act:
     return lambda: stage.datasets.put_items(new_dataset().id, items, 2, quotas)
 
 
+async def _tell_queue(stage: Stage) -> Act:
+    ids = [(await stage.make(new_job(number))).id for number in (1, 2)]
+    return lambda: stage.jobs.queue_owners([*ids, job_id(1, 9)])
+
+
+async def _rank_queue(stage: Stage) -> Act:
+    job = await stage.make(new_job())
+    await stage.redis.command("ZADD", "hr:queue", "50e13", job.id)
+    args = {"role": Role.SCHEDULER, "term": 1, "jobs": [job.id], "last": True}
+    return lambda: stage.redis.script("rank_queue", args)
+
+
 async def _count_datasets(stage: Stage) -> Act:
     await stage.sealed_dataset()
     await stage.redis.command("HDEL", f"hr:dataset:{new_dataset().id}", "bytes")
@@ -692,6 +704,8 @@ SCENES = {
         "restore_dataset", _restore_deleted, again=(0,)
     ),
     "put_items: of an owner with quotas": Scene("put_items", _put_items_in_a_quota, again=(0,)),
+    "tell_queue": Scene("tell_queue", _tell_queue),
+    "rank_queue": Scene("rank_queue", _rank_queue, again=(0,)),
     "count_datasets": Scene("count_datasets", _count_datasets, again=(0,)),
     "set_quota": Scene("set_quota", _set_quota),
     "set_quota: of a group": Scene("set_quota", _set_group_quota),

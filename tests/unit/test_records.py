@@ -273,7 +273,7 @@ new_jobs = st.builds(
 
 @given(new_jobs, st.sampled_from(Status))
 def test_a_new_job_reads_back_from_its_fields(new: NewJob, status: Status) -> None:
-    times = {"created_ms": "1", "entered_ms": "2", "rank": "3"}
+    times = {"created_ms": "1", "entered_ms": "2"}
     job = read_job(new.id, new_job_fields(new, status) | times)
     assert (job.id, job.status, job.version, job.attempt, job.retries) == (new.id, status, 1, 1, 0)
     for name in ("owner", "name", "kind", "spec", "priority", "ask", "needs", "after"):
@@ -283,9 +283,9 @@ def test_a_new_job_reads_back_from_its_fields(new: NewJob, status: Status) -> No
     assert (job.allocation, job.cause, job.exit_code, job.detail) == (None, None, None, "")
 
 
-@pytest.mark.parametrize("damage", [{"status": "surprise"}, {"version": "x"}, {"rank": ""}])
+@pytest.mark.parametrize("damage", [{"status": "surprise"}, {"version": "x"}, {"created_ms": ""}])
 def test_a_damaged_job_is_refused_by_its_key(damage: dict[str, str]) -> None:
     new = NewJob(JobId(JOB), "ann", "n", "command", "{}", 50, FULL["ask"], frozenset())
-    times = {"created_ms": "1", "entered_ms": "2", "rank": "3"}
+    times = {"created_ms": "1", "entered_ms": "2"}
     with pytest.raises(InvalidInput, match=f"hr:job:{JOB} is damaged"):
         read_job(JOB, new_job_fields(new, Status.RUNNING) | times | damage)

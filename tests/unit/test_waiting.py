@@ -1,5 +1,6 @@
 """The queue in lines: the plan is that of a walk over every job, and only some are looked at."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from headrace_model.ids import JobId
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.plan import plan
+from headrace_scheduler.core.quota import Bound, Quotas, What
 from headrace_scheduler.core.snapshot import Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
 from tests.unit.test_plan import PROCESS, job, loaded, loads, node, running, seen, waiting_in
@@ -34,6 +36,8 @@ queued = st.lists(
         st.sampled_from([False, False, False, True]),
         st.sampled_from([None, None, None, NOW_MS, NOW_MS + 1]),
         often_none,
+        st.sampled_from(["ann", "ann", "bob", "cyd"]),
+        st.sampled_from([None, None, None, NOW_MS + 4, NOW_MS + 5]),
     ),
     min_size=2,
     max_size=14,
@@ -54,34 +58,68 @@ some_nodes = st.lists(
 
 def made_of(specs: list) -> tuple[WaitingJob, ...]:
     return tuple(
-        job(f"j{i:02}", 1, **ask, held=held, not_before_ms=later, tasks=tasks)
-        for i, (ask, held, later, tasks) in enumerate(specs)
-    )
+        job(
+            f"j{i:02}", 1, **ask, held=held, not_before_ms=later, tasks=tasks, owner=owner,
+            deadline_ms=deadline,
+        )
+        for i, (ask, held, later, tasks, owner, deadline) in enumerate(specs)
+    )  # fmt: skip
 
 
-def in_lines(jobs: list[WaitingJob]) -> Waiting:
+some_shifts = st.dictionaries(st.sampled_from(["ann", "bob"]), st.integers(0, 9))
+some_quotas = st.lists(
+    st.builds(
+        Bound,
+        st.just("group:some"),
+        st.sampled_from(list(What)),
+        st.integers(0, 6_000),
+        st.integers(0, 100),
+        st.frozensets(st.sampled_from(["ann", "bob", "cyd"])),
+    ).map(lambda bound: replace(bound, limit=3) if bound.what is What.JOBS else bound),
+    max_size=2,
+).map(lambda bounds: Quotas(tuple(bounds)))
+
+
+def in_lines(jobs: list[WaitingJob], shifts: Mapping[str, int] | None = None) -> Waiting:
     waiting = Waiting()
+    waiting.shift(shifts or {})
     for each in jobs:
         waiting.put(each)
     return waiting
 
 
 @settings(max_examples=500, deadline=None)
-@given(some_nodes, loads, queued, st.randoms(), st.integers(0, 14), st.integers(0, 20))
-def test_lines_give_the_plan_of_a_walk_over_every_job(nodes, load, specs, rng, limit, known):
+@given(
+    some_nodes, loads, queued, st.randoms(), st.integers(0, 14), st.integers(0, 25), some_shifts,
+    some_quotas,
+)  # fmt: skip
+def test_lines_give_the_plan_of_a_walk_over_every_job(
+    nodes, load, specs, rng, limit, known, shifts, quotas
+):
     every = loaded(nodes, load, made_of(specs))
     jobs = list(waiting_in(every))
     # What is not known yet, behind `until`, may well be there and must not be planned.
     until = (float(known), JobId("j99"))
+    placed = sorted(jobs, key=lambda each: each.place_in(shifts))
+    front = [each for each in placed if each.place_in(shifts) <= until]
     walked = plan(
-        seen(every.nodes, [each for each in jobs if each.place <= until], every.running),
+        replace(seen(every.nodes, front, every.running), quotas=quotas),
         NOW_MS,
         limit,
     )
     rng.shuffle(jobs)
-    lines = in_lines(jobs).lines(NOW_MS)
-    found = plan(Snapshot(every.nodes, lines, every.running, until), NOW_MS, limit)
+    waiting = in_lines(jobs, rng.choice([shifts, {"bob": 3}]))
+    waiting.shift(shifts)
+    lines = waiting.lines(NOW_MS)
+    found = plan(
+        Snapshot(every.nodes, lines, every.running, until, shifts=shifts, quotas=quotas),
+        NOW_MS,
+        limit,
+    )
     assert found.placements == walked.placements
+    late = {each.id for each in jobs if (each.latest_start_ms or NOW_MS) < NOW_MS}
+    assert late.isdisjoint(each.job for each in found.placements)
+    assert set(waiting.overdue(NOW_MS)) == late
 
 
 @given(

@@ -42,6 +42,7 @@ class Ask:
     not_before_ms: int | None = None
     tasks: int | None = None
     pool: str | None = None  # the nodes must be in it
+    deadline_ms: int | None = None  # it must have ended by then, or does not start
 
     @property
     def cut(self) -> Paradigm:
@@ -108,6 +109,7 @@ class Job:
     shared: Shares = ()
     peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
     losses: int = 0  # those of `retries` that followed the loss of a node or of its workers there
+    taken_ms: int | None = None  # when the last attempt that got shares got them
 
     @property
     def is_array(self) -> bool:

@@ -14,13 +14,13 @@ from headrace_model.cause import RETRIED_BY_DEFAULT, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import JobId, check_name
+from headrace_model.priority import DEFAULT_PRIORITY
 from headrace_model.requirement import PathInput, Requirement
 from headrace_model.resources import Paradigm, Resources
 
 DEFAULT_RESOURCES: Final = Resources(millicpus=1_000, memory_bytes=2**30)
 DEFAULT_GRACE_MS: Final = 10_000
 DEFAULT_RETRY_LIMIT: Final = 3
-DEFAULT_PRIORITY: Final = 50
 MOST_RAISED: Final = 4
 
 

@@ -13,10 +13,10 @@ from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
+from headrace_model.priority import DEFAULT_PRIORITY
 from headrace_model.requirement import PathInput, Requirement, Shape
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import (
-    DEFAULT_PRIORITY,
     DEFAULT_RESOURCES,
     DEFAULT_RETRY_LIMIT,
     ArraySpec,

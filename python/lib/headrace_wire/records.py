@@ -16,6 +16,7 @@ from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Ask, Job, Need, NewJob
 from headrace_model.listing import Listed
 from headrace_model.people import Shares
+from headrace_model.priority import rank_of
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation
 from headrace_model.status import Desired, Status
@@ -200,9 +201,9 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             version=int(fields["version"]),
             attempt=int(fields["attempt"]),
             retries=int(fields.get("retries", "0")),
-            priority=int(fields["priority"]),
-            rank=float(fields["rank"]),
-            created_ms=int(fields["created_ms"]),
+            priority=(priority := int(fields["priority"])),
+            rank=rank_of(created_ms := int(fields["created_ms"]), priority),
+            created_ms=created_ms,
             entered_ms=int(fields["entered_ms"]),
             ask=_ask(fields["ask"]),
             needs=frozenset(Need(need) for need in fields.get("needs", "").split()),
@@ -221,6 +222,7 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             shared=decode_shares(fields.get("shared", "")),
             losses=int(fields.get("losses", "0")),
             peak_memory_bytes=int(peak) if (peak := fields.get("peak_memory_bytes")) else None,
+            taken_ms=int(taken) if (taken := fields.get("taken_ms")) else None,
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None

@@ -1,7 +1,6 @@
 """What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from math import inf
 from types import MappingProxyType
@@ -11,6 +10,8 @@ from headrace_model.ids import JobId
 from headrace_model.job import Job, Need
 from headrace_model.resources import NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
+from headrace_scheduler.core.order import in_order
+from headrace_scheduler.core.quota import NO_QUOTAS, Quotas
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
 from headrace_scheduler.holders import Held
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _HOLDING = (*HAS_ATTEMPT, Status.STOPPING)
 _AT_ONCE = 500
+_MENDED_AT_ONCE = 20_000
 
 
 def waiting_job(job: Job) -> WaitingJob:
@@ -41,6 +43,8 @@ def waiting_job(job: Job) -> WaitingJob:
         tasks=job.ask.tasks,
         pool=job.ask.pool,
         datasets=fulfilling(job.fulfilments) if Need.STAGING in job.needs else (),
+        owner=job.owner,
+        deadline_ms=job.ask.deadline_ms,
     )
 
 
@@ -48,7 +52,8 @@ def _running_job(job: Job) -> RunningJob | None:
     if job.allocation is None:
         return None
     limit = job.ask.time_ms
-    return RunningJob(job.id, job.allocation, job.entered_ms + limit if limit else None)
+    ends_ms = job.entered_ms + limit if limit else None
+    return RunningJob(job.id, job.allocation, ends_ms, owner=job.owner, since_ms=job.taken_ms)
 
 
 def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
@@ -68,22 +73,44 @@ def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
 class Queue:
     """The waiting and running jobs, as last read.
 
-    The queue is read from its head, in rank order. While the rest is `unread` a snapshot ends
-    where reading has come to, so that a plan is that of the whole queue up to there.
+    The queue is read from its head. While the rest is `unread` a snapshot ends where reading has
+    come to, so that a plan is that of the whole queue up to there; the shares of owners, which the
+    order depends on, stay as they were when reading began.
     """
 
     def __init__(self, jobs: "JobStore") -> None:
         self._jobs = jobs
         self._waiting = Waiting()
         self._running: dict[JobId, RunningJob] = {}
-        self._unread: deque[JobId] = deque()
+        self._shifts: Mapping[str, int] = {}
+        self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
+        self._quotas = NO_QUOTAS
+        self._order: Iterator[tuple[Place, JobId]] = iter(())
+        self._unread: set[JobId] = set()
+        self._mended: Iterator[JobId] = iter(())  # what is left of a round over those known
+        self._mended_to = 0  # so far in the queue
         self.until: Place = END  # no waiting job before it is unknown
 
     async def begin(self) -> None:
-        """Read what runs, and who waits; `read_on` then reads the waiting jobs."""
-        self._unread.extend(await self._jobs.queue())
+        """Read what runs, and who waits; `arrange` and `read_on` then read the waiting jobs."""
+        self._queued = await self._jobs.queue_owners(await self._jobs.queue())
+        self._unread = {id for _, id, _ in self._queued}
         self.until = (-inf, JobId("")) if self._unread else END
         await self.refresh(await self._under_way())
+        self.arrange({}, NO_QUOTAS)
+
+    def arrange(self, shifts: Mapping[str, int], quotas: Quotas) -> None:
+        """Have the jobs of each owner so far back, and quotas bound what runs.
+
+        While the queue is being read it stays in the order in which that began.
+        """
+        self._quotas = quotas
+        if self._queued:
+            self._order = in_order(self._queued, shifts)
+        elif self._unread:
+            return
+        self._shifts = shifts
+        self._waiting.shift(shifts)
 
     @property
     def unread(self) -> bool:
@@ -92,24 +119,31 @@ class Queue:
 
     async def read_on(self) -> None:
         """Read the next waiting jobs."""
-        some = list(islice(self._unread, _AT_ONCE))
-        jobs = await self.refresh(some)
-        for _ in some:
-            self._unread.popleft()
-        places = [(job.rank, job.id) for job in jobs]
-        self.until = max([self.until, *places]) if self._unread else END
+        self._queued = []
+        some = list(islice(self._order, _AT_ONCE))
+        await self.refresh([id for _, id in some])
+        self._unread.difference_update(id for _, id in some)
+        if some:
+            self.until = some[-1][0]
+        if not self._unread:
+            self.until = END
 
     async def mend(self) -> None:
-        """Read what hints missed, without reading the whole queue again.
+        """Read what hints missed, of a long queue a part: the next part the next time.
 
         New and gone jobs are found by their ids. A missed change of a job that stays shows when
         its placement is refused as stale; only a held job would wait for ever, so those are read.
         """
-        queued = set(await self._jobs.queue())
+        queued = await self._jobs.queue(self._mended_to, _MENDED_AT_ONCE)
+        self._mended_to = self._mended_to + len(queued) if len(queued) == _MENDED_AT_ONCE else 0
+        known = list(islice(self._mended, _MENDED_AT_ONCE))
+        if len(known) < _MENDED_AT_ONCE:
+            self._mended = iter(list(self._waiting))
+            known += islice(self._mended, _MENDED_AT_ONCE - len(known))
+        gone = set(known) - await self._jobs.queued(known)
         under_way = await self._under_way()
-        waiting = set(self._waiting)
-        moved = ((queued ^ waiting) - set(self._unread)) | (under_way ^ self._running.keys())
-        await self.refresh(moved | self._waiting.held)
+        new = {id for id in queued if id not in self._waiting} - self._unread
+        await self.refresh(new | gone | (under_way ^ self._running.keys()) | self._waiting.held)
 
     async def refresh(self, ids: Iterable[JobId]) -> list[Job]:
         """Read these jobs anew; returns those that exist."""
@@ -134,11 +168,30 @@ class Queue:
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
         running = tuple(self._running.values())
-        return Snapshot(nodes, self.lines(now_ms), running, self.until, held)
+        return Snapshot(
+            nodes, self.lines(now_ms), running, self.until, held, self._shifts, self._quotas
+        )
 
-    def next_start_ms(self) -> int | None:
-        """When the next job whose start lay in the future at the last snapshot may start."""
-        return self._waiting.next_start_ms()
+    def overdue(self, now_ms: int) -> list[JobId]:
+        """Waiting jobs that can't end by their deadlines any more."""
+        return self._waiting.overdue(now_ms)
+
+    def next_change_ms(self) -> int | None:
+        """When the next job whose start lay in the future at the last snapshot may start, or may
+        start no more."""
+        times = (self._waiting.next_start_ms(), self._waiting.next_overdue_ms())
+        return min((each for each in times if each is not None), default=None)
+
+    @property
+    def running(self) -> Iterable[RunningJob]:
+        """The jobs that hold an allocation."""
+        return self._running.values()
+
+    @property
+    def owners(self) -> Set[str]:
+        """Whose jobs wait or run, as far as is known."""
+        running = {each.owner for each in self._running.values()}
+        return running | self._waiting.owners | {owner for _, _, owner in self._queued}
 
     def forget(self, job: JobId) -> None:
         """Leave a job out, known or not."""

@@ -73,6 +73,7 @@ class Scheduler:
         self._told = None
         await self._tell_limits(term)
         await self._set_clock()
+        await self._jobs.rank_queue(Role.SCHEDULER, term)
         await queue.begin()
         self._changed.add(None)
         try:
@@ -129,7 +130,7 @@ class Scheduler:
     async def _plan_all(self, queue: Queue, term: int) -> None:
         awaited: dict[JobId, frozenset[JobId]] = {}  # job → its prerequisites
         while True:
-            start = queue.next_start_ms()
+            start = queue.next_change_ms()
             pause_s = None if start is None else max(0.0, (start - self._now_ms()) / 1000)
             changed = await self._changed.take(pause_s)
             ids = [id for id in changed if id is not None]

@@ -86,9 +86,11 @@ SERVICES: Final[Mapping[str, Access]] = {
         ),
     ),
     "scheduler": Access(
-        commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers"),
+        commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers zscore zmscore"),
         reads=_words("hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored"),
-        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:scheduler hr:resources"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words(
+            "hr:lease:scheduler hr:resources hr:ranked"
+        ),
     ),
     "monitor": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard"),
@@ -137,7 +139,8 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
         "tombstone_dataset forget_dataset restore_dataset put_secret archive_jobs forget_pack "
         "look_at_datasets reconciled count_datasets"
     ),
-    "scheduler": _words("acquire_lease release_lease transition publish_resources"),
+    "scheduler": _words("acquire_lease release_lease transition publish_resources tell_queue "
+                        "rank_queue"),
     "monitor": _words("acquire_lease release_lease transition lose_node"),
     "cluster": _words("acquire_lease release_lease refuse_service drop_services"),
     AGENT: _words("register_node renew_node describe_node report_fact finish_work take_tasks "

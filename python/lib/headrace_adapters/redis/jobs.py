@@ -1,8 +1,9 @@
 """Jobs in Redis: create, move, read, list, and the facts and work records of their attempts."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from headrace_adapters.redis.connection import Redis
@@ -35,6 +36,7 @@ from headrace_wire.records import (
 )
 
 _LOG = logging.getLogger(__name__)
+_AT_ONCE = 5_000  # ids in one call, which other clients wait for
 _IDEMPOTENCY_MS = 24 * 3_600_000
 # Entering these, a job shows the cause of no earlier attempt (or of the one that is retried).
 _CLEARED = (*HOLDS_NOTHING, Status.COMPLETED)
@@ -165,10 +167,45 @@ class JobStore:
         sizes = await self._redis.commands([("ZCARD", f"hr:status:{s}") for s in Status])
         return {status: int(size) for status, size in zip(Status, sizes, strict=True)}
 
-    async def queue(self, limit: int = -1) -> list[JobId]:
-        """Jobs in AWAITING_ALLOCATION in rank order."""
-        stop = -1 if limit < 0 else limit - 1
-        return [JobId(job) for job in await self._redis.command("ZRANGE", "hr:queue", 0, stop)]
+    async def queue(self, first: int = 0, most: int = -1) -> list[JobId]:
+        """Jobs in AWAITING_ALLOCATION in rank order, up to `most` (-1: all) from the first on."""
+        stop = -1 if most < 0 else first + most - 1
+        found = await self._redis.command("ZRANGE", "hr:queue", first, stop)
+        return [JobId(job) for job in found]
+
+    async def queued(self, jobs: Iterable[JobId]) -> set[JobId]:
+        """Those of the jobs that are in AWAITING_ALLOCATION."""
+        ids = list(jobs)
+        found: set[JobId] = set()
+        for some in _parts(ids):
+            ranks = await self._redis.command("ZMSCORE", "hr:queue", *some)
+            found.update(id for id, rank in zip(some, ranks, strict=True) if rank is not None)
+        return found
+
+    async def queue_owners(self, jobs: Iterable[JobId]) -> list[tuple[float, JobId, str]]:
+        """Rank, id and owner of those of the jobs that are in AWAITING_ALLOCATION."""
+        found: list[tuple[float, JobId, str]] = []
+        for some in _parts(list(jobs)):
+            reply = iter(await self._redis.script("tell_queue", {"jobs": some}))
+            for id, rank, owner in zip(some, reply, reply, strict=True):
+                if owner:
+                    found.append((float(rank), id, intern(owner)))
+        return found
+
+    async def rank_queue(self, role: Role, term: int) -> int:
+        """Rank what the version before has queued; tells how many jobs got another rank.
+
+        Raises `Fenced`.
+        """
+        if await self._redis.command("GET", "hr:ranked"):
+            return 0
+        parts = list(_parts(await self.queue())) or [[]]
+        moved = 0
+        for part in parts:
+            args = {"role": role, "term": term, "jobs": part, "last": part is parts[-1]}
+            (some,) = await self._redis.script("rank_queue", args)
+            moved += int(some)
+        return moved
 
     async def now_ms(self) -> int:
         """The clock of Redis, by which jobs are timed."""
@@ -288,6 +325,10 @@ class JobStore:
         }
         (dropped,) = await self._redis.script("finish_work", args)
         return bool(dropped)
+
+
+def _parts(ids: list[JobId]) -> Iterator[list[JobId]]:
+    return (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))
 
 
 def _new_job(new: NewJob, first: Event, writer: Role) -> dict[str, Any]:

@@ -25,6 +25,8 @@ class Reason(StrEnum):
     HELD = "HELD"
     NOT_BEFORE = "NOT_BEFORE"
     BACK_OFF = "BACK_OFF"
+    DEADLINE = "DEADLINE"  # it can't end in time any more, and is about to be ended
+    QUOTA = "QUOTA"  # its owner, or a group of theirs, uses as much as they may at a time
     NO_NODE_KNOWN = "NO_NODE_KNOWN"
     NO_NODE_UP = "NO_NODE_UP"
     NO_BACKEND = "NO_BACKEND"

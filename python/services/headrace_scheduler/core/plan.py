@@ -11,7 +11,7 @@ and placements, however many jobs wait.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from headrace_model.fit import can_hold
@@ -20,12 +20,14 @@ from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Near, Reason, Room
 from headrace_scheduler.core.profile import Reservation, Return, reserve
+from headrace_scheduler.core.quota import Gate
 from headrace_scheduler.core.snapshot import Node, Place, Snapshot, WaitingJob
 from headrace_scheduler.core.why import Why
 
 _NEXT_PLAN = Why(Reason.NEXT_PLAN)
 _NO_ROOM = Why(Reason.NO_ROOM)
 _HELD = Why(Reason.HELD)
+_LATE = Why(Reason.DEADLINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +65,20 @@ def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
     desk = _Desk(snapshot, now_ms)
     placements: list[Placement] = []
     reasons: dict[JobId, Why] = {}
-    walk = _Walk(snapshot.lines)
-    while len(placements) < limit and (job := walk.next()) and job.place <= snapshot.until:
+    gate = snapshot.quotas.gate()
+    walk = _Walk(snapshot)
+    while len(placements) < limit and (job := walk.next()) and walk.place(job) <= snapshot.until:
         if why := _gate(job, now_ms):
             reasons[job.id] = why
+        elif bound := gate.may_start(job.owner, job.resources, job.time_limit_ms):
+            reasons[job.id] = Why(Reason.QUOTA, bound=bound)
+            continue
         else:
-            answer = desk.decide(job)
+            answer = desk.decide(_bounded(job, gate))
             if not isinstance(answer, Allocation):
                 reasons[job.id] = answer
                 continue
+            gate.take(job.owner, answer.total, job.time_limit_ms)
             placements.append(Placement(job.id, job.version, job.attempt, answer))
         walk.stay()
     return Plan(tuple(placements), reasons)
@@ -80,17 +87,23 @@ def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
 class _Walk:
     """The jobs of all lines in rank order; who does not `stay` has left the line."""
 
-    __slots__ = ("_entered", "_heads", "_line", "_lines")
+    __slots__ = ("_entered", "_heads", "_line", "_lines", "_shifts")
 
-    def __init__(self, lines: Sequence[Sequence[WaitingJob]]) -> None:
-        self._lines = lines
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._lines = snapshot.lines
+        self._shifts = snapshot.shifts
         self._entered = 0  # so many of them; the others begin later
         self._heads: list[tuple[Place, WaitingJob, Iterator[WaitingJob]]] = []
         self._line: Iterator[WaitingJob] = iter(())
 
+    def place(self, job: WaitingJob) -> Place:
+        """Tell where in the queue a job is."""
+        return job.place_in(self._shifts)
+
     def next(self) -> WaitingJob | None:
+        """Give the next job."""
         begins = self._lines[self._entered][0] if self._entered < len(self._lines) else None
-        if self._heads and (begins is None or self._heads[0][0] < begins.place):
+        if self._heads and (begins is None or self._heads[0][0] < self.place(begins)):
             # Places differ, so that nothing else is compared.
             _, job, self._line = heappop(self._heads)
             return job
@@ -104,7 +117,7 @@ class _Walk:
         """Go on with what stands behind the last job in its line."""
         job = next(self._line, None)
         if job is not None:
-            heappush(self._heads, (job.place, job, self._line))
+            heappush(self._heads, (self.place(job), job, self._line))
 
 
 def _gate(job: WaitingJob, now_ms: int) -> Why | None:
@@ -114,7 +127,17 @@ def _gate(job: WaitingJob, now_ms: int) -> Why | None:
     if job.not_before_ms is not None and job.not_before_ms > now_ms:
         reason = Reason.BACK_OFF if job.attempt > 1 else Reason.NOT_BEFORE
         return Why(reason, at_ms=job.not_before_ms)
+    if job.latest_start_ms is not None and job.latest_start_ms < now_ms:
+        return _LATE
     return None
+
+
+def _bounded(job: WaitingJob, gate: Gate) -> WaitingJob:
+    """An array runs no more tasks at a time than quotas let it."""
+    if job.tasks is None:
+        return job
+    most = gate.most(job.owner, job.resources, job.tasks, job.time_limit_ms)
+    return job if most == job.tasks else replace(job, tasks=most)
 
 
 class _Rooms:

@@ -8,8 +8,10 @@ from headrace_model.estimate import Estimate
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_scheduler.core.quota import NO_QUOTAS, Quotas
 
-# Where in the queue: the rank, then the id. The queue is read and planned in this order.
+# Where in the queue: the rank and the shift of the owner (ms), then the id. The queue is read and
+# planned in this order.
 Place = tuple[float, JobId]
 END: Place = (inf, JobId(""))
 
@@ -31,7 +33,8 @@ class Node:
 class WaitingJob:
     """A job in AWAITING_ALLOCATION, and the attempt that would start.
 
-    `rank` is made of priority and age by the job store; the lower one starts first. `resources`
+    `rank` is made of age and priority (`headrace_model/priority.py`), in ms; with the shift of its
+    owner (`core/order.py`) it is the job's place, and the lower one starts first. `resources`
     are those of this attempt (they may be above the spec's after an OOM). `time_limit_ms` is None
     when the job may run for ever. Of an array `resources` are those of one task, and up to `tasks`
     of them are placed, one at least; what else is said of its place is said of one task.
@@ -52,10 +55,19 @@ class WaitingJob:
     pool: str | None = None
     datasets: tuple[DatasetId, ...] = ()  # that are staged for it
     estimate: Estimate | None = None  # from earlier runs; None: too few of them
+    owner: str = ""
+    deadline_ms: int | None = None  # it must have ended by then
 
     def may_use(self, node: Node) -> bool:
         """Tell whether a node is one for this job, whatever room and state it has."""
         return self.backend in node.backends and (self.pool is None or self.pool in node.pools)
+
+    @property
+    def latest_start_ms(self) -> int | None:
+        """When it must have started to end by its deadline, as far as its time limit tells."""
+        if self.deadline_ms is None:
+            return None
+        return self.deadline_ms - (self.time_limit_ms or 0)
 
     @property
     def cut(self) -> Paradigm:
@@ -64,8 +76,17 @@ class WaitingJob:
 
     @property
     def place(self) -> Place:
-        """Its place in the queue."""
+        """Its place among the jobs of its owner, whose order no share changes."""
         return self.rank, self.id
+
+    def place_in(self, shifts: Mapping[str, int]) -> Place:
+        """Its place in the queue, where the jobs of each owner are so far back."""
+        return self.rank + shifts.get(self.owner, 0), self.id
+
+    @property
+    def line(self) -> Hashable:
+        """The line that it waits in: of jobs of one owner that ask alike."""
+        return self.alike, self.owner
 
     @property
     def alike(self) -> Hashable:
@@ -76,22 +97,29 @@ class WaitingJob:
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that holds an allocation; `ends_ms` is when it gives it back at the latest."""
+    """A job that holds an allocation; `ends_ms` is when it gives it back at the latest.
+
+    `since_ms` is when its attempt got it.
+    """
 
     id: JobId
     allocation: Allocation
     ends_ms: int | None
     estimate: Estimate | None = None  # from earlier runs; None: too few of them
+    owner: str = ""
+    since_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one plan looks at; nodes may come in any order.
 
-    `lines` are the waiting jobs, each line in rank order and all of it `alike`; the lines are in
-    the order of their first jobs. No job behind `until` is planned: of those before it none is
-    missing. `Node.free` is already without what
-    `running` holds. `held` tells how many bytes of a dataset nodes hold that have all of it.
+    `lines` are the waiting jobs, each line in rank order, all of it `alike` and of one owner; the
+    lines are in the order of their first jobs, by `place_in` of `shifts`. No job behind `until` is
+    planned: of those before it none is missing. `Node.free` is already without what `running`
+    holds. `held` tells how many bytes of a dataset nodes hold that have all of it. `shifts` are
+    how far back the jobs of each owner are (ms ≥ 0; who is not in it: 0); `quotas` bound what
+    may run at a time.
     """
 
     nodes: tuple[Node, ...]
@@ -99,3 +127,5 @@ class Snapshot:
     running: tuple[RunningJob, ...]
     until: Place = END
     held: Mapping[DatasetId, Mapping[NodeId, int]] = field(default_factory=dict)
+    shifts: Mapping[str, int] = field(default_factory=dict)
+    quotas: Quotas = NO_QUOTAS

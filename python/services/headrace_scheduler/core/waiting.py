@@ -1,7 +1,7 @@
 """The waiting jobs, kept so that a plan finds those that may start without looking at the rest."""
 
 from bisect import bisect_left, insort
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from headrace_model.ids import JobId
@@ -10,25 +10,33 @@ from headrace_scheduler.core.snapshot import Place, WaitingJob
 _place = attrgetter("place")
 
 
-def _first_place(line: Sequence[WaitingJob]) -> Place:
-    return line[0].place
-
-
 class Waiting:
-    """Jobs in AWAITING_ALLOCATION: lines of jobs that ask alike, and apart those not yet due."""
+    """Jobs in AWAITING_ALLOCATION: lines of jobs of one owner that ask alike, and apart those not
+    yet due.
+    """
 
     def __init__(self) -> None:
         self._jobs: dict[JobId, WaitingJob] = {}
         self._line_of: dict[Hashable, list[WaitingJob]] = {}
         self._lines: list[list[WaitingJob]] = []  # in the order of their first jobs
+        self._shifts: Mapping[str, int] = {}
         self._held: set[JobId] = set()
         self._later: list[tuple[int, JobId]] = []  # start_not_before and back-off, soonest first
+        self._latest: list[tuple[int, JobId]] = []  # when those with a deadline must start
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def __iter__(self) -> Iterator[JobId]:
         return iter(self._jobs)
+
+    def __contains__(self, job: object) -> bool:
+        return job in self._jobs
+
+    @property
+    def owners(self) -> set[str]:
+        """Whose jobs stand in lines."""
+        return {line[0].owner for line in self._lines}
 
     @property
     def held(self) -> frozenset[JobId]:
@@ -39,6 +47,8 @@ class Waiting:
         """Take a job in, in place of what was known of it."""
         self.drop(job.id)
         self._jobs[job.id] = job
+        if job.latest_start_ms is not None:
+            insort(self._latest, (job.latest_start_ms, job.id))
         if job.held:
             self._held.add(job.id)
         elif job.not_before_ms:
@@ -51,6 +61,8 @@ class Waiting:
         job = self._jobs.pop(id, None)
         if job is None:
             return
+        if job.latest_start_ms is not None:
+            del self._latest[bisect_left(self._latest, (job.latest_start_ms, id))]
         if job.held:
             self._held.remove(id)
             return
@@ -60,13 +72,13 @@ class Waiting:
             if self._later[at : at + 1] == [entry]:
                 del self._later[at]
                 return
-        line = self._line_of[job.alike]
+        line = self._line_of[job.line]
         self._take_out(line)
         del line[bisect_left(line, job.place, key=_place)]
         if line:
-            insort(self._lines, line, key=_first_place)
+            insort(self._lines, line, key=self._first_place)
         else:
-            del self._line_of[job.alike]
+            del self._line_of[job.line]
 
     def lines(self, now_ms: int) -> tuple[Sequence[WaitingJob], ...]:
         """The jobs that may start now, as a snapshot has them; good until the next change."""
@@ -80,12 +92,28 @@ class Waiting:
         """When the next job that is not yet due may start."""
         return self._later[0][0] if self._later else None
 
+    def overdue(self, now_ms: int) -> list[JobId]:
+        """Those that can't end by their deadlines any more, whether held, due or not."""
+        return [id for _, id in self._latest[: bisect_left(self._latest, (now_ms, JobId("")))]]
+
+    def next_overdue_ms(self) -> int | None:
+        """When the next one can't end by its deadline any more."""
+        return self._latest[0][0] + 1 if self._latest else None
+
+    def shift(self, shifts: Mapping[str, int]) -> None:
+        """Put the jobs of each owner so far back; inside a line nothing changes."""
+        self._shifts = shifts
+        self._lines.sort(key=self._first_place)
+
     def _line_up(self, job: WaitingJob) -> None:
-        line = self._line_of.setdefault(job.alike, [])
+        line = self._line_of.setdefault(job.line, [])
         if line:
             self._take_out(line)
         insort(line, job, key=_place)
-        insort(self._lines, line, key=_first_place)
+        insort(self._lines, line, key=self._first_place)
+
+    def _first_place(self, line: Sequence[WaitingJob]) -> Place:
+        return line[0].place_in(self._shifts)
 
     def _take_out(self, line: list[WaitingJob]) -> None:
-        del self._lines[bisect_left(self._lines, _first_place(line), key=_first_place)]
+        del self._lines[bisect_left(self._lines, self._first_place(line), key=self._first_place)]

@@ -14,6 +14,7 @@ from headrace_model.ids import NodeId
 from headrace_model.maintenance import Maintenance
 from headrace_model.node import NodeState
 from headrace_scheduler.core.placement import Reason
+from headrace_scheduler.core.quota import Bound, What
 from headrace_scheduler.core.snapshot import Node, WaitingJob
 
 
@@ -22,12 +23,13 @@ class Why:
     """A reason with its numbers.
 
     `at_ms`: when the job may start (NOT_BEFORE, BACK_OFF) or will at the latest (RESERVED; None
-    when that can't be known). `nodes`: what is reserved.
+    when that can't be known). `nodes`: what is reserved. `bound`: the quota that is used up.
     """
 
     reason: Reason
     at_ms: int | None = None
     nodes: tuple[NodeId, ...] = ()
+    bound: Bound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,13 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
                 f"It starts by itself; `headrace jobs history {job.id}` tells how attempt "
                 f"{job.attempt - 1} ended.",
             )
+        case Reason.DEADLINE:
+            return Explanation(
+                "The job can't end by its deadline any more.",
+                "It ends by itself within moments (cause DEADLINE); submit it with a later one.",
+            )
+        case Reason.QUOTA:
+            return _explain_quota(job, why.bound)
         case Reason.NO_NODE_KNOWN | Reason.NO_NODE_UP | Reason.NO_BACKEND | Reason.TOO_LARGE:
             return _explain_nodes(job, why.reason, nodes)
         case Reason.RESERVED | Reason.BEHIND_RESERVATION | Reason.NO_ROOM | Reason.NEXT_PLAN:
@@ -81,6 +90,25 @@ def after_restore(backup: str) -> Explanation:
         "object store.",
         "It starts by itself after that; if this lasts, see that the store and the data service "
         "answer.",
+    )
+
+
+def _explain_quota(job: WaitingJob, bound: Bound | None) -> Explanation:
+    if bound is None:
+        return Explanation("A quota is used up.", "It starts by itself as jobs end.")
+    kind, _, name = bound.who.partition(":")
+    whose = f"the members of group {name} together" if kind == "group" else name
+    if not bound.ever_holds(job.resources, job.time_limit_ms):
+        return Explanation(
+            f"The job asks more than {whose} may use at all: a quota of {bound.limit_text}.",
+            "Cancel it and submit it asking less, or have an admin raise the quota "
+            f"(`headrace {kind}s change {name} --quota …`).",
+        )
+    then = f"as days leave the last {bound.days}" if bound.what is What.CPU_TIME else "as jobs end"
+    return Explanation(
+        f"A quota is used up: {whose} may use {bound.limit_text}, and use {bound.used_text}.",
+        f"It starts by itself {then}; an admin can raise the quota "
+        f"(`headrace {kind}s change {name} --quota …`).",
     )
 
 

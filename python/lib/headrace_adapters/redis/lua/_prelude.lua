@@ -162,6 +162,12 @@ local function history_entry(id, entry, version)
   redis.call('RPUSH', 'hr:history:' .. id, cjson.encode(entry))
 end
 
+-- The place of a job in hr:queue: when it was made, an hour earlier for each point of priority
+-- (headrace_model/priority.py).
+local function rank_of(created_ms, priority)
+  return created_ms - priority * 3600000
+end
+
 -- Checks for add_job; `new` = {id, fields, entries, status, tasks (of an array)}.
 local function check_new_job(new)
   need(new, {id = 'text', status = 'text', fields = 'texts', entries = 'list', tasks = '?number'})
@@ -188,7 +194,7 @@ local function add_job(new)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  local rank = (100 - tonumber(new.fields.priority)) * 1e13 + now
+  local rank = rank_of(now, tonumber(new.fields.priority))
   fields[#fields + 1] = 'rank'
   fields[#fields + 1] = text(rank)
   redis.call('HSET', 'hr:job:' .. new.id, unpack(fields))

@@ -45,13 +45,17 @@ for i = #seen, 1, -1 do
     return {'OK', text(cjson.decode(seen[i]).version)}
   end
 end
-local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'rank', 'fulfilments',
-  'children', 'needs', 'after')
+local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'created_ms', 'fulfilments',
+  'children', 'needs', 'after', 'priority')
 if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
 if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
   or now_at[3] ~= text(args.attempt) then
   return refuse('STALE', 'job ' .. id .. ' is in ' .. now_at[1] .. ' (version ' .. now_at[2]
     .. ', attempt ' .. now_at[3] .. ')')
+end
+local created_ms, priority = tonumber(now_at[4]), tonumber(now_at[9])
+if not created_ms or not priority then
+  return refuse('WRONG_TYPE', key .. ' has no time or no priority')
 end
 
 -- Takes this job from a child's parents. Without any, the child is cancelled: at once where no
@@ -249,7 +253,7 @@ redis.call('HSET', key, unpack(fields))
 local entered = redis.call('HGET', key, 'entered_ms')
 redis.call('ZADD', 'hr:status:' .. args.to, entered, id)
 if args.to == 'MODEL_EXEC:AWAITING_ALLOCATION' then
-  redis.call('ZADD', 'hr:queue', now_at[4], id)
+  redis.call('ZADD', 'hr:queue', text(rank_of(created_ms, priority)), id)
 end
 for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))

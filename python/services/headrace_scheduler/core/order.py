@@ -1,0 +1,28 @@
+"""The order of the queue: by rank, with the jobs of each owner so far back as their share says.
+
+A place is rank + shift, both in ms: created - priority * weight + shift(owner). The shift of an
+owner moves all of their jobs alike, so that these never pass each other, and it is never
+negative and never above `headrace_model.share.MOST_SHIFT_MS`. So of two jobs the one that came so
+much later that neither priority nor share makes up for it goes behind, whoever sends how much:
+in front of a waiting job only what is there already, or comes within that bounded time, can start.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+
+from headrace_model.ids import JobId
+from headrace_scheduler.core.snapshot import Place
+
+
+def in_order(
+    queued: Iterable[tuple[float, JobId, str]], shifts: Mapping[str, int]
+) -> Iterator[tuple[Place, JobId]]:
+    """Jobs by their places; `queued` are rank, id and owner, in the order of rank and id."""
+    by_owner: dict[str, list[tuple[float, JobId]]] = {}
+    for rank, id, owner in queued:
+        by_owner.setdefault(owner, []).append((rank, id))
+    return merge(*(_moved(line, shifts.get(owner, 0)) for owner, line in by_owner.items()))
+
+
+def _moved(line: list[tuple[float, JobId]], shift: int) -> Iterator[tuple[Place, JobId]]:
+    return (((rank + shift, id), id) for rank, id in line)

@@ -1,0 +1,172 @@
+"""Quotas of running use: what the jobs of a user, or of a group's members together, may use.
+
+CPUs, memory and running jobs count what is held at a time; CPU time what was used in a window of
+days, with what running jobs have used until now and may still use until their time limits.
+A job that would pass one waits, and keeps nobody else from starting.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from headrace_model.resources import Resources
+from headrace_model.units import rough_size
+
+_CPU: Final = 1_000
+_CPU_HOUR: Final = _CPU * 3_600_000
+
+
+class What(StrEnum):
+    """What a quota bounds."""
+
+    CPUS = "cpus"  # millicpus
+    MEMORY = "memory"  # bytes
+    JOBS = "jobs"  # that hold an allocation; an array is one
+    CPU_TIME = "cpu_hours"  # millicpus * ms in the last days
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One quota: `who` (`user:NAME`, `group:NAME`) may use `limit` of something; `used` is used.
+
+    `owners` are whose jobs count; `days` the window of CPU_TIME.
+    """
+
+    who: str
+    what: What
+    limit: int
+    used: int
+    owners: frozenset[str]
+    days: int = 0
+
+    def needs(self, asked: Resources, time_limit_ms: int | None) -> int:
+        """How much of it a job needs; of CPU_TIME at the most, 0 where that can't be known."""
+        match self.what:
+            case What.CPUS:
+                return asked.millicpus
+            case What.MEMORY:
+                return asked.memory_bytes
+            case What.JOBS:
+                return 1
+            case What.CPU_TIME:
+                return asked.millicpus * (time_limit_ms or 0)
+
+    def holds(self, used: int, need: int) -> bool:
+        """Tell whether so much more may be used.
+
+        A job without a time limit starts as long as there is CPU time left.
+        """
+        return used + max(need, 1 if self.what is What.CPU_TIME else 0) <= self.limit
+
+    def ever_holds(self, asked: Resources, time_limit_ms: int | None) -> bool:
+        """Tell whether a job may start when nothing else is used."""
+        return self.holds(0, self.needs(asked, time_limit_ms))
+
+    @property
+    def limit_text(self) -> str:
+        """The limit for people: `64 CPUs`."""
+        window = f" in {self.days} days" if self.what is What.CPU_TIME else " at a time"
+        return self._text(self.limit) + window
+
+    @property
+    def used_text(self) -> str:
+        """What is used, for people."""
+        return self._text(self.used)
+
+    def _text(self, count: int) -> str:
+        match self.what:
+            case What.CPUS:
+                return f"{count / _CPU:g} CPUs"
+            case What.MEMORY:
+                return f"{rough_size(count)} of memory"
+            case What.JOBS:
+                return f"{count} running job" + ("" if count == 1 else "s")
+            case What.CPU_TIME:
+                return f"{count / _CPU_HOUR:.4g} CPU hours"
+
+
+class Gate:
+    """What of each quota is used while a plan is made; it only grows."""
+
+    __slots__ = ("_by_owner", "_used")
+
+    def __init__(self, by_owner: Mapping[str, tuple[int, ...]], bounds: tuple[Bound, ...]) -> None:
+        self._by_owner = {
+            owner: tuple((at, bounds[at]) for at in places) for owner, places in by_owner.items()
+        }
+        self._used = [bound.used for bound in bounds]
+
+    def may_start(self, owner: str, asked: Resources, time_limit_ms: int | None) -> Bound | None:
+        """The quota that keeps a job of so much (an array: of one task) from starting, if any."""
+        for at, bound in self._by_owner.get(owner, ()):
+            if not bound.holds(self._used[at], bound.needs(asked, time_limit_ms)):
+                return bound
+        return None
+
+    def most(self, owner: str, task: Resources, tasks: int, time_limit_ms: int | None) -> int:
+        """How many tasks of an array that `may_start` may run at a time: up to `tasks`."""
+        for at, bound in self._by_owner.get(owner, ()):
+            need = 0 if bound.what is What.JOBS else bound.needs(task, time_limit_ms)
+            if need:
+                tasks = min(tasks, (bound.limit - self._used[at]) // need)
+        return tasks
+
+    def take(self, owner: str, held: Resources, time_limit_ms: int | None) -> None:
+        """Count a job that starts."""
+        for at, bound in self._by_owner.get(owner, ()):
+            self._used[at] += bound.needs(held, time_limit_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """All quotas that there are, with what is used of each when the snapshot was taken."""
+
+    bounds: tuple[Bound, ...] = ()
+    _by_owner: Mapping[str, tuple[int, ...]] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        found: dict[str, tuple[int, ...]] = {}
+        for at, bound in enumerate(self.bounds):
+            for owner in bound.owners:
+                found[owner] = (*found.get(owner, ()), at)
+        object.__setattr__(self, "_by_owner", found)
+
+    def gate(self) -> Gate:
+        """A count for one plan."""
+        return Gate(self._by_owner, self.bounds)
+
+
+NO_QUOTAS: Final = Quotas()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one running job uses: of whom, what it holds, since when, and until when at most."""
+
+    owner: str
+    held: Resources
+    since_ms: int | None
+    ends_ms: int | None
+
+
+def cpu_time(use: Use, now_ms: int) -> int:
+    """What a running job has used until now (millicpus * ms)."""
+    return 0 if use.since_ms is None else use.held.millicpus * max(now_ms - use.since_ms, 0)
+
+
+def used_of(what: What, running: Iterable[Use], past: int, now_ms: int) -> int:
+    """How much of something some running jobs use; `past`: CPU time that came back before."""
+    match what:
+        case What.CPUS:
+            return sum(use.held.millicpus for use in running)
+        case What.MEMORY:
+            return sum(use.held.memory_bytes for use in running)
+        case What.JOBS:
+            return sum(1 for _ in running)
+        case What.CPU_TIME:
+            return past + sum(
+                cpu_time(use, now_ms)
+                + use.held.millicpus * max((use.ends_ms or now_ms) - now_ms, 0)
+                for use in running
+            )
