@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_model.bounds import Policy
 from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
@@ -162,6 +163,19 @@ def test_a_short_job_runs_in_the_shadow_of_the_reservation_and_a_long_one_does_n
     assert made.why(JobId("late")).reason is Reason.BEHIND_RESERVATION
 
 
+def test_under_fifo_no_job_passes_the_first_that_has_no_room():
+    jobs = (job("big", 9), job("first", 1), job("head", 4), job("short", 1, 10), job("huge", 8))
+    now = seen((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),))
+    made = plan(replace(now, policy=Policy.FIFO), 100)
+    assert started(made) == ["first"]
+    assert {id: why.reason for id, why in made.reasons.items()} == {
+        "big": Reason.TOO_LARGE,
+        "head": Reason.RESERVED,
+        "short": Reason.IN_TURN,
+        "huge": Reason.TOO_LARGE,
+    }
+
+
 def test_a_long_job_may_use_what_the_reserved_job_leaves():
     jobs = (job("head", 3), job("one", 1), job("two", 1))
     made = plan(seen((node("a", 4, free=2),), jobs, (running("r", "a", 2, 110),)), 100)
@@ -253,10 +267,12 @@ def loaded(nodes: tuple[Node, ...], load: list, waiting: tuple[WaitingJob, ...])
     return seen(tuple(replace(n, free=free[n.id]) for n in nodes), waiting, tuple(busy))
 
 
+policies = st.sampled_from(Policy)
 snapshots = st.builds(loaded, clusters, loads, queues)
+under_policies = st.builds(lambda now, policy: replace(now, policy=policy), snapshots, policies)
 
 
-@given(snapshots)
+@given(under_policies)
 def test_a_plan_never_over_books_and_gives_each_job_all_or_nothing(now):
     free = {n.id: n.free for n in now.nodes}
     asked = {j.id: j for j in waiting_in(now)}
@@ -272,7 +288,16 @@ def test_a_plan_never_over_books_and_gives_each_job_all_or_nothing(now):
     assert set(started(made)) | set(made.reasons) == set(asked)
 
 
-@given(snapshots, st.randoms())
+@given(snapshots)
+def test_under_fifo_those_start_that_stand_before_the_first_blocked_job(now):
+    easy, fifo = plan(now, 100), plan(replace(now, policy=Policy.FIFO), 100)
+    heads = [id for id, why in easy.reasons.items() if why.reason is Reason.RESERVED]
+    ahead = {j.id for j in itertools.takewhile(lambda j: j.id not in heads, waiting_in(now))}
+    assert fifo.placements == tuple(each for each in easy.placements if each.job in ahead)
+    assert [id for id, why in fifo.reasons.items() if why.reason is Reason.RESERVED] == heads
+
+
+@given(under_policies, st.randoms())
 def test_the_order_of_nodes_and_running_jobs_changes_nothing(now, rng):
     nodes, busy = list(now.nodes), list(now.running)
     rng.shuffle(nodes)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_model.bounds import Bounds
+from headrace_model.bounds import Bounds, Policy
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
@@ -45,12 +45,20 @@ def test_it_names_pools_of_nodes_with_bounds_or_without() -> None:
     assert parse_resources(text).usable(A, Resources(1, 2)) == Resources(1, 2)
 
 
+@pytest.mark.parametrize("policy", Policy)
+def test_it_says_who_may_pass_whom(policy: Policy) -> None:
+    assert parse_resources(f"policy: {policy}") == Bounds(policy=policy)
+    assert parse_resources("nodes: {}").policy is Policy.EASY
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("", "must hold keys and values"),
         ("nodes: [a]", "nodes must hold keys"),
-        ("{}", "neither `nodes` nor `pools`"),
+        ("{}", "none of `nodes`, `pools`, `policy`"),
+        ("nodes: {}\npolicy: easy", "line 2: the policy must be one of FIFO, EASY, not 'easy'"),
+        ("policy: [EASY]", "line 1: the policy must be one of"),
         ("nodes: {}\npool: {}", "line 2: 'pool' is not a key of it; did you mean pools?"),
         ("pools: [a]", "pools must hold keys"),
         ("pools:\n  large: a", "line 2: the pool large must be a list of nodes"),
@@ -101,7 +109,9 @@ def test_a_file_that_is_wrong_or_gone_stops_the_start_and_later_changes_nothing(
         spoil(tmp_path / "resources.yaml")
         asyncio.run(file.look())
         assert file.limit([node])[0].capacity.millicpus == 2_000
-    (tmp_path / "resources.yaml").write_text("nodes: {a: {cpus: 1}}")
+    assert file.policy is Policy.EASY
+    (tmp_path / "resources.yaml").write_text("nodes: {a: {cpus: 1}}\npolicy: FIFO")
     asyncio.run(file.look())
+    assert file.policy is Policy.FIFO
     assert file.limit([node])[0].capacity.millicpus == 1_000
     assert LimitsFile(None).limit([node]) == (node,)

@@ -47,6 +47,12 @@ def busy(name: str, cpus: int, ends_ms: int | None) -> RunningJob:
     return RunningJob(JobId(f"on-{name}"), Allocation((share,)), ends_ms)
 
 
+def test_who_waits_in_turn_is_told_of_the_policy():
+    told = explain(JOB, Why(Reason.IN_TURN), (node("a"),))
+    assert "no job passes another (policy FIFO)" in told.sentence
+    assert "resources.yaml" in told.next_step
+
+
 def explained(
     job: WaitingJob,
     *nodes: Node,

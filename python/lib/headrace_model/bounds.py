@@ -1,10 +1,18 @@
-"""What an admin says of the nodes in resources.yaml: how much may be used of each, and pools."""
+"""What an admin says in resources.yaml: how much may be used of nodes, pools, and the policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from headrace_model.ids import NodeId
 from headrace_model.resources import NOTHING, Resources
+
+
+class Policy(StrEnum):
+    """Who may start before a job that is ahead in the queue and has no room."""
+
+    FIFO = "FIFO"  # nobody
+    EASY = "EASY"  # who does not delay the first of those jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +22,7 @@ class Bounds:
 
     nodes: Mapping[NodeId, Resources] | None = None
     pools: Mapping[str, frozenset[NodeId]] = field(default_factory=dict)
+    policy: Policy = Policy.EASY
 
     def usable(self, node: NodeId, capacity: Resources) -> Resources:
         """How much of a node's capacity may be used."""

@@ -1,8 +1,9 @@
-"""resources.yaml: how much may be used of which nodes, and their pools; docs/operate.md."""
+"""resources.yaml: how much may be used of which nodes, their pools, and the policy of plans;
+docs/operate.md."""
 
 from typing import Any, Final
 
-from headrace_model.bounds import Bounds
+from headrace_model.bounds import Bounds, Policy
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId, check_name
 from headrace_model.nearest import did_you_mean
@@ -12,7 +13,7 @@ from headrace_wire.yamlfile import Path, YamlText, parse_yaml
 
 UNLIMITED: Final = Resources(2**53, 2**53)
 _WHAT: Final = "resources.yaml"
-_TOP_KEYS: Final = ("nodes", "pools")
+_TOP_KEYS: Final = ("nodes", "pools", "policy")
 _KEYS: Final = ("cpus", "memory")
 
 
@@ -26,7 +27,8 @@ def parse_resources(text: bytes | str) -> Bounds:
             raise _wrong(read, (key,), f"{key!r} is not a key of it; {hint}")
     if not top:
         raise InvalidInput(
-            f"{_WHAT} has neither `nodes` nor `pools`", hint="nodes: {node1: {cpus: 8}}"
+            f"{_WHAT} has none of {', '.join(f'`{key}`' for key in _TOP_KEYS)}",
+            hint="nodes: {node1: {cpus: 8}}",
         )
     nodes = None
     if "nodes" in top:
@@ -37,8 +39,19 @@ def parse_resources(text: bytes | str) -> Bounds:
         }
     pools = _mapping(read, ("pools",), top.get("pools", {}))
     return Bounds(
-        nodes, {name: _pool(read, name, members, nodes) for name, members in pools.items()}
+        nodes,
+        {name: _pool(read, name, members, nodes) for name, members in pools.items()},
+        _policy(read, top.get("policy", Policy.EASY)),
     )
+
+
+def _policy(read: YamlText, said: Any) -> Policy:
+    if said not in list(Policy):
+        one_of = ", ".join(Policy)
+        raise _wrong(
+            read, ("policy",), f"the policy must be one of {one_of}, not {str(said)[:80]!r}"
+        )
+    return Policy(said)
 
 
 def _pool(

@@ -3,11 +3,13 @@
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, Job
+from headrace_model.priority import MOST_OF_USERS, rank_of
 from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
 from headrace_scheduler.core.change import Anew
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
     from headrace_adapters.redis.nodes import NodeStore
-
-# The highest priority that a change names, and what one step of priority weighs against age.
-_HIGHEST_PRIORITY: Final = 75
-_PRIORITY_MS: Final = 1e13
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ class Answers:
         await self._limits.look()
         nodes = self._limits.limit(nodes_of(await self._nodes.all()))
         now_ms = await self._jobs.now_ms()
-        return _Seen(queue.snapshot(nodes, now_ms), now_ms)
+        return _Seen(queue.snapshot(nodes, now_ms, policy=self._limits.policy), now_ms)
 
 
 def _closed(cause: str, said: Explanation, position: int) -> Answer:
@@ -89,8 +87,7 @@ def _closed(cause: str, said: Explanation, position: int) -> Answer:
 def anew(job: Job, now_ms: int) -> Anew:
     """How the job would stand if it were submitted now."""
 
-    def rank(priority: int) -> float:
-        return (100 - priority) * _PRIORITY_MS + now_ms
-
     together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
-    return Anew(job.priority, _HIGHEST_PRIORITY, rank, PARALLEL if together else None)
+    return Anew(
+        job.priority, MOST_OF_USERS, partial(rank_of, now_ms), PARALLEL if together else None
+    )

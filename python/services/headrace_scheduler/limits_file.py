@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace_model.bounds import Bounds
+from headrace_model.bounds import Bounds, Policy
 from headrace_model.errors import InvalidInput
 from headrace_scheduler.core.limits import limited
 from headrace_scheduler.core.snapshot import Node
@@ -28,6 +28,11 @@ class LimitsFile:
     def text(self) -> str:
         """What counts of the file, as it stands there; empty where there is no file."""
         return self._text
+
+    @property
+    def policy(self) -> Policy:
+        """Who may pass whom in the queue."""
+        return self._bounds.policy
 
     async def open(self) -> None:
         """Read it for the first time; raises `InvalidInput` where it is wrong or not there."""

@@ -6,6 +6,7 @@ from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from headrace_model.bounds import Policy
 from headrace_model.ids import JobId
 from headrace_model.job import Job, Need
 from headrace_model.resources import NOTHING
@@ -164,12 +165,23 @@ class Queue:
         return self._waiting.lines(now_ms)
 
     def snapshot(
-        self, nodes: tuple[Node, ...], now_ms: int, held: Held = MappingProxyType({})
+        self,
+        nodes: tuple[Node, ...],
+        now_ms: int,
+        held: Held = MappingProxyType({}),
+        policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
         running = tuple(self._running.values())
         return Snapshot(
-            nodes, self.lines(now_ms), running, self.until, held, self._shifts, self._quotas
+            nodes,
+            self.lines(now_ms),
+            running,
+            self.until,
+            held,
+            self._shifts,
+            self._quotas,
+            policy,
         )
 
     def overdue(self, now_ms: int) -> list[JobId]:

@@ -174,7 +174,8 @@ class Scheduler:
         """Plan and apply what can start now; `read` are jobs just read."""
         now_ms = self._now_ms()
         held = await self._holders.of(queue.lines(now_ms), nodes)
-        planned = plan(queue.snapshot(nodes, now_ms, held), now_ms, limit=_PLACED_AT_ONCE)
+        snapshot = queue.snapshot(nodes, now_ms, held, self._limits.policy)
+        planned = plan(snapshot, now_ms, limit=_PLACED_AT_ONCE)
         if not planned.placements:
             return
         allocations = {each.job: each.allocation for each in planned.placements}

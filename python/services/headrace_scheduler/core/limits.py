@@ -12,7 +12,7 @@ def limited(nodes: Sequence[Node], bounds: Bounds) -> tuple[Node, ...]:
 
     What jobs hold already stays theirs: a node that gives more than it may now is full.
     """
-    if bounds == Bounds():
+    if bounds.nodes is None and not bounds.pools:
         return tuple(nodes)
     return tuple(_limited(node, bounds) for node in nodes)
 

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TOO_LARGE = "TOO_LARGE"  # larger than all nodes that are up, even when they are empty
     RESERVED = "RESERVED"  # first of the blocked jobs: room is kept for it
     BEHIND_RESERVATION = "BEHIND_RESERVATION"
+    IN_TURN = "IN_TURN"  # the policy lets no job pass the first of the blocked ones
     NO_ROOM = "NO_ROOM"
     NEXT_PLAN = "NEXT_PLAN"  # this plan was full before the job's turn
 

@@ -1,9 +1,10 @@
 """The scheduler's decision: which waiting jobs start now, where, and why the others wait.
 
 The queue is taken in rank order and each job starts if it fits. The first that doesn't gets a
-reservation (`profile.py`); from then on a later job starts only if it can't delay that start
-(EASY backfill): it ends by then, or it fits beside what is reserved. One reservation a plan: the
-job behind the first blocked one gets its own when it is first.
+reservation (`profile.py`). From then on the policy (`policy.py`) decides: nobody starts (FIFO), or
+a later job starts only if it can't delay that start (EASY backfill): it ends by then, or it fits
+beside what is reserved. One reservation a plan: the job behind the first blocked one gets its own
+when it is first.
 
 Room only shrinks while a plan is made. So where a job can't start, none that asks alike and comes
 later can, and the walk leaves its whole line: a plan costs as much as there are different asks
@@ -19,6 +20,7 @@ from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Near, Reason, Room
+from headrace_scheduler.core.policy import rule_of
 from headrace_scheduler.core.profile import Reservation, Return, reserve
 from headrace_scheduler.core.quota import Gate
 from headrace_scheduler.core.snapshot import Node, Place, Snapshot, WaitingJob
@@ -26,6 +28,7 @@ from headrace_scheduler.core.why import Why
 
 _NEXT_PLAN = Why(Reason.NEXT_PLAN)
 _NO_ROOM = Why(Reason.NO_ROOM)
+_IN_TURN = Why(Reason.IN_TURN)
 _HELD = Why(Reason.HELD)
 _LATE = Why(Reason.DEADLINE)
 
@@ -175,6 +178,7 @@ class _Desk:
         self._rooms = _Rooms(self._up, {node.id: node.free for node in self._up})
         self._running = snapshot.running
         self._held = snapshot.held
+        self._rule = rule_of(snapshot.policy)
         self._nears: dict[tuple[DatasetId, ...], Near] = {}
         self._started: list[Return] = []
         self._reservation: Reservation | None = None
@@ -185,6 +189,8 @@ class _Desk:
 
     def decide(self, job: WaitingJob) -> Allocation | Why:
         """Take the room of a job that may start; tell why another may not."""
+        if self._reservation is not None and not self._rule.passing:
+            return self._hopelessly(job) or _IN_TURN
         in_time = self._ends_in_time(job)
         rooms = self._rooms if in_time else self._late_rooms
         room = rooms.room(job)
@@ -241,17 +247,17 @@ class _Desk:
             self._started.append((self._now_ms + job.time_limit_ms, allocation))
 
     def _blocked(self, job: WaitingJob) -> Why:
+        if hopeless := self._hopelessly(job):
+            return hopeless
+        return _NO_ROOM if self._reservation is not None else self._reserve(job)
+
+    def _hopelessly(self, job: WaitingJob) -> Why | None:
         asked = job.resources
         single = job.cut is Paradigm.SINGLE_NODE
         shape = (asked.millicpus, asked.memory_bytes, single, job.backend, job.pool)
         if shape not in self._hopeless:
             self._hopeless[shape] = self._why_hopeless(job)
-        hopeless = self._hopeless[shape]
-        if hopeless is not None:
-            return hopeless
-        if self._reservation is not None:
-            return _NO_ROOM
-        return self._reserve(job)
+        return self._hopeless[shape]
 
     def _why_hopeless(self, job: WaitingJob) -> Why | None:
         """The reason that only a change of the nodes can end, if there is one."""

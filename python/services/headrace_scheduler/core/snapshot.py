@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
+from headrace_model.bounds import Policy
 from headrace_model.estimate import Estimate
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
@@ -129,3 +130,4 @@ class Snapshot:
     held: Mapping[DatasetId, Mapping[NodeId, int]] = field(default_factory=dict)
     shifts: Mapping[str, int] = field(default_factory=dict)
     quotas: Quotas = NO_QUOTAS
+    policy: Policy = Policy.EASY

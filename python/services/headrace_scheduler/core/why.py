@@ -69,6 +69,12 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
             return _explain_quota(job, why.bound)
         case Reason.NO_NODE_KNOWN | Reason.NO_NODE_UP | Reason.NO_BACKEND | Reason.TOO_LARGE:
             return _explain_nodes(job, why.reason, nodes)
+        case Reason.IN_TURN:
+            return Explanation(
+                "A job that is ahead in the queue waits for room, and here no job passes another "
+                "(policy FIFO).",
+                "Wait; or an admin chooses another `policy` in resources.yaml.",
+            )
         case Reason.RESERVED | Reason.BEHIND_RESERVATION | Reason.NO_ROOM | Reason.NEXT_PLAN:
             return _explain_queue(job, why, nodes)
         case _:
