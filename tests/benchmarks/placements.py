@@ -12,6 +12,7 @@ from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.plan import Plan, plan
+from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
 from headrace_scheduler.holders import Held
@@ -71,42 +72,34 @@ def _rounds(
 
 
 def _fill(nodes: tuple[Node, ...], waiting: list[WaitingJob], held: Held) -> float:
-    running: tuple[RunningJob, ...] = ()
+    running = Running()
     placed, spent_s = 0, 0.0
+    limits = {job.id: job.time_limit_ms for job in waiting}
     queue = Waiting()
     for job in waiting:
         queue.put(job)
-    while waiting:
+    while len(queue):
         began = time.process_time()
         now = Snapshot(nodes, queue.lines(0), running, held=held)
         found = plan(now, 0, limit=_AT_ONCE)
         for placement in found.placements:
             queue.drop(placement.job)
+            limit_ms = limits[placement.job]
+            running.put(RunningJob(placement.job, placement.allocation, limit_ms))
         spent_s += time.process_time() - began
         if not found.placements:
             break
         placed += len(found.placements)
-        nodes, waiting, running = _apply(found, nodes, waiting, running)
+        nodes = _apply(found, nodes)
     return placed / spent_s
 
 
-def _apply(
-    found: Plan,
-    nodes: tuple[Node, ...],
-    waiting: list[WaitingJob],
-    running: tuple[RunningJob, ...],
-) -> tuple[tuple[Node, ...], list[WaitingJob], tuple[RunningJob, ...]]:
+def _apply(found: Plan, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
     free = {node.id: node.free for node in nodes}
     for placement in found.placements:
         for share in placement.allocation.shares:
             free[share.node] -= share.resources
-    gone = {placement.job for placement in found.placements}
-    limits = {job.id: job.time_limit_ms for job in waiting}
-    return (
-        tuple(_node(node.id, node.capacity, free[node.id]) for node in nodes),
-        [job for job in waiting if job.id not in gone],
-        running + tuple(RunningJob(p.job, p.allocation, limits[p.job]) for p in found.placements),
-    )
+    return tuple(_node(node.id, node.capacity, free[node.id]) for node in nodes)
 
 
 def nodes_for(chance: random.Random) -> tuple[Node, ...]:

@@ -359,6 +359,7 @@ class Cluster:
     """A cluster that is simulated: applies plans and ends jobs, on a clock of its own."""
 
     def __init__(self, now: Snapshot, now_ms: int) -> None:
+        self.policy = now.policy
         self.nodes = {n.id: n for n in now.nodes}
         self.waiting = list(waiting_in(now))
         self.live = {r.id: (r, r.ends_ms) for r in now.running}
@@ -376,7 +377,8 @@ class Cluster:
         left = self.free()
         nodes = tuple(replace(n, free=left[n.id]) for n in self.nodes.values())
         busy = tuple(held for held, _ in self.live.values())
-        made = plan(seen(nodes, tuple(self.waiting), busy), self.now_ms)
+        now = replace(seen(nodes, tuple(self.waiting), busy), policy=self.policy)
+        made = plan(now, self.now_ms)
         jobs = {j.id: j for j in self.waiting}
         for p in made.placements:
             limit = jobs[p.job].time_limit_ms
@@ -401,9 +403,9 @@ class Cluster:
         return True
 
 
-@given(snapshots, st.lists(st.integers(0, 30), min_size=10, max_size=10))
+@given(under_policies, st.lists(st.integers(0, 30), min_size=10, max_size=10))
 @settings(deadline=None)  # its time depends on the example, not only on the code
-def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, early):
+def test_the_first_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, early):
     # Jobs end by their limit or before; those without a limit run for ever.
     lasts = {
         j.id: 10**9 if j.time_limit_ms is None else max(1, j.time_limit_ms - less)
@@ -415,10 +417,10 @@ def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, ear
     promised: dict[JobId, int] = {}
     while True:
         made = cluster.plan_and_apply(lasts)
-        for name, why in made.reasons.items():
-            if why.reason is Reason.RESERVED and why.at_ms is not None:
-                assert why.at_ms > cluster.now_ms
-                promised[name] = min(why.at_ms, promised.get(name, why.at_ms))
+        for first in made.reservations[:1]:
+            if first.at_ms is not None:
+                assert first.at_ms > cluster.now_ms
+                promised[first.job] = min(first.at_ms, promised.get(first.job, first.at_ms))
         if not cluster.waiting or not cluster.go_to_next_end() or cluster.now_ms > 10**8:
             break
     for name, by_ms in promised.items():
@@ -431,10 +433,11 @@ def test_a_job_with_a_reservation_starts_by_then_whatever_is_backfilled(now, ear
     st.integers(1, 8),
     st.lists(st.integers(1, 9), min_size=8, max_size=8),
     st.booleans(),
+    policies,
 )
 @settings(deadline=None)  # its time depends on the example, not only on the code
 def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
-    sizes, paradigm, cpus, durations, limited
+    sizes, paradigm, cpus, durations, limited, policy
 ):
     nodes = tuple(node(f"n{i}", size) for i, size in enumerate(sizes))
     limit = 1 if limited else None
@@ -443,7 +446,7 @@ def test_an_endless_stream_of_small_jobs_never_starves_a_large_one(
 
     # Small jobs without a known end fill the cluster first, each ending at another time.
     first = tuple(job(next(names), 1) for _ in range(sum(sizes)))
-    cluster = Cluster(seen(nodes, first, ()), 0)
+    cluster = Cluster(replace(seen(nodes, first, ()), policy=policy), 0)
     cluster.plan_and_apply(dict(zip([j.id for j in first], durations * 2, strict=False)))
     head = job("head", cpus, paradigm=paradigm)
     if not can_hold(head.resources, paradigm, [n.capacity for n in nodes]):

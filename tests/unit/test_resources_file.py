@@ -57,7 +57,10 @@ def test_it_says_who_may_pass_whom(policy: Policy) -> None:
         ("", "must hold keys and values"),
         ("nodes: [a]", "nodes must hold keys"),
         ("{}", "none of `nodes`, `pools`, `policy`"),
-        ("nodes: {}\npolicy: easy", "line 2: the policy must be one of FIFO, EASY, not 'easy'"),
+        (
+            "nodes: {}\npolicy: easy",
+            "line 2: the policy must be one of FIFO, EASY, CONSERVATIVE, not",
+        ),
         ("policy: [EASY]", "line 1: the policy must be one of"),
         ("nodes: {}\npool: {}", "line 2: 'pool' is not a key of it; did you mean pools?"),
         ("pools: [a]", "pools must hold keys"),

@@ -13,6 +13,16 @@ class Policy(StrEnum):
 
     FIFO = "FIFO"  # nobody
     EASY = "EASY"  # who does not delay the first of those jobs
+    CONSERVATIVE = "CONSERVATIVE"  # who delays none of those jobs that a plan looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A time (UTC, ms) in which nothing may run on some nodes: begin ≤ t < end."""
+
+    from_ms: int
+    until_ms: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

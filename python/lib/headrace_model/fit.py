@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from headrace_model.resources import NOTHING, Paradigm, Resources
+from headrace_model.resources import GPUS, NOTHING, Generic, Paradigm, Resources, generic
 
 CPU = 1000  # millicpus
 
@@ -22,25 +22,58 @@ def memory_with(asked: Resources, millicpus: int) -> int:
     return -(-asked.memory_bytes * millicpus // asked.millicpus) if asked.millicpus else 0
 
 
-def whole_cpus(asked: Resources, millicpus: int, memory_bytes: int) -> int:
-    """How many whole CPUs of the job, each with its memory, that much room can hold."""
+def part_with(asked: Resources, millicpus: int) -> Resources:
+    """What a node must have free for that part of the job's CPUs (each rounded up)."""
+    memory_bytes = memory_with(asked, millicpus)
+    if not asked.generic or not asked.millicpus:
+        return Resources(millicpus, memory_bytes)
+    amounts = {name: -(-amount * millicpus // asked.millicpus) for name, amount in asked.generic}
+    return Resources(millicpus, memory_bytes, generic(amounts))
+
+
+def whole_cpus(asked: Resources, millicpus: int, memory_bytes: int, pieces: Generic = ()) -> int:
+    """How many whole CPUs of the job, each with all that goes with it, that much room can hold."""
     if memory_bytes < 0:
         return 0
     by_cpu = millicpus // CPU
     if asked.memory_bytes > 0:
         by_cpu = min(by_cpu, memory_bytes * asked.millicpus // (asked.memory_bytes * CPU))
+    if asked.generic:
+        here = dict(pieces)
+        for name, amount in asked.generic:
+            by_cpu = min(by_cpu, here.get(name, 0) * asked.millicpus // (amount * CPU))
     return max(by_cpu, 0)
 
 
 def pieces(asked: Resources, room: Resources) -> tuple[int, bool]:
     """Whole CPUs that fit in the room, and whether the job's fraction fits beside them."""
-    whole = whole_cpus(asked, room.millicpus, room.memory_bytes)
+    if room.generic and any(amount < 0 for _, amount in room.generic):
+        return 0, False
+    whole = whole_cpus(asked, room.millicpus, room.memory_bytes, room.generic)
     fraction = asked.millicpus % CPU
     with_fraction = whole * CPU + fraction
     return whole, (
         fraction > 0
         and with_fraction <= room.millicpus
         and memory_with(asked, with_fraction) <= room.memory_bytes
+        and (not asked.generic or part_with(asked, with_fraction).fits_in(room))
+    )
+
+
+def part_of(asked: Resources, begin: int, end: int) -> Resources:
+    """What goes with the millicpus from `begin` to `end` of a job that is cut there.
+
+    Exact to the byte and piece: such parts, side by side, add up to what was asked.
+    """
+    whole = asked.millicpus
+    if asked.generic:
+        amounts = {
+            n: amount * end // whole - amount * begin // whole for n, amount in asked.generic
+        }
+    return Resources(
+        end - begin,
+        asked.memory_bytes * end // whole - asked.memory_bytes * begin // whole,
+        generic(amounts) if asked.generic else (),
     )
 
 
@@ -113,16 +146,18 @@ def largest_fit(resources: Resources, paradigm: Paradigm, rooms: Iterable[Resour
     """
     rooms = list(rooms)
     if not undivided(resources, paradigm):
-        cpus = sum(whole_cpus(resources, r.millicpus, r.memory_bytes) for r in rooms) * CPU
+        cpus = sum(pieces(resources, room)[0] for room in rooms) * CPU
         if cpus:
-            return Resources(cpus, resources.memory_bytes * cpus // resources.millicpus)
+            return part_of(resources, 0, cpus)
 
     def part_held(room: Resources) -> tuple[Fraction, int, int]:
+        here = dict(room.generic)
         parts = [
             Fraction(has, wants)
             for has, wants in (
                 (room.millicpus, resources.millicpus),
                 (room.memory_bytes, resources.memory_bytes),
+                *((here.get(name, 0), amount) for name, amount in resources.generic),
             )
             if wants > 0
         ]
@@ -150,10 +185,19 @@ def largest_text(
 
 
 def amount_text(resources: Resources) -> str:
-    """An amount for people: `2 CPUs and 4 GiB`."""
+    """An amount for people: `2 CPUs and 4 GiB`, `2 CPUs, 1 GPU and 4 GiB`."""
     cpus = f"{Fraction(resources.millicpus, CPU).__float__():.3f}".rstrip("0").rstrip(".")
     plural = "" if resources.millicpus == CPU else "s"
-    return f"{cpus} CPU{plural} and {_bytes(resources.memory_bytes)}"
+    counted = "".join(f", {text}" for text in piece_texts(resources.generic))
+    return f"{cpus} CPU{plural}{counted} and {_bytes(resources.memory_bytes)}"
+
+
+def piece_texts(pieces: Generic) -> list[str]:
+    """Generic resources for people: `2 GPUs`, `1 licence_x`."""
+    return [
+        f"{amount} GPU{'' if amount == 1 else 's'}" if name == GPUS else f"{amount} {name}"
+        for name, amount in pieces
+    ]
 
 
 def _bytes(count: int) -> str:

@@ -1,13 +1,19 @@
-"""CPU and memory as integers, and their shares on nodes.
+"""CPU, memory and whatever else is counted, as integers, and their shares on nodes.
 
 CPUs are counted in millicpus (1000 = one CPU) and memory in bytes, so that sums are exact and
 what is given back is what was taken.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from headrace_model.ids import NodeId
+
+# What is counted by the piece: amounts by name, sorted, none of them 0.
+Generic = tuple[tuple[str, int], ...]
+GPUS: Final = "gpus"
 
 
 class Paradigm(StrEnum):
@@ -20,24 +26,70 @@ class Paradigm(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """An amount of CPU (millicpus) and memory (bytes)."""
+    """An amount of CPU (millicpus), memory (bytes) and generic resources, GPUs among them."""
 
     millicpus: int
     memory_bytes: int
+    generic: Generic = ()
 
     def __add__(self, other: "Resources") -> "Resources":
-        return Resources(self.millicpus + other.millicpus, self.memory_bytes + other.memory_bytes)
+        return Resources(
+            self.millicpus + other.millicpus,
+            self.memory_bytes + other.memory_bytes,
+            _sum(self.generic, other.generic, 1) if other.generic else self.generic,
+        )
 
     def __sub__(self, other: "Resources") -> "Resources":
-        return Resources(self.millicpus - other.millicpus, self.memory_bytes - other.memory_bytes)
+        return Resources(
+            self.millicpus - other.millicpus,
+            self.memory_bytes - other.memory_bytes,
+            _sum(self.generic, other.generic, -1) if other.generic else self.generic,
+        )
 
     def times(self, count: int) -> "Resources":
         """That much for `count` of them."""
-        return Resources(self.millicpus * count, self.memory_bytes * count)
+        pieces = generic({name: most * count for name, most in self.generic})
+        return Resources(self.millicpus * count, self.memory_bytes * count, pieces)
 
     def fits_in(self, room: "Resources") -> bool:
         """Tell whether `room` holds at least this much of each."""
-        return self.millicpus <= room.millicpus and self.memory_bytes <= room.memory_bytes
+        return (
+            self.millicpus <= room.millicpus
+            and self.memory_bytes <= room.memory_bytes
+            and (
+                self.generic == room.generic
+                or all(amount >= 0 for _, amount in _sum(room.generic, self.generic, -1))
+            )
+        )
+
+    def least(self, other: "Resources") -> "Resources":
+        """What both hold of each."""
+        mine, others = dict(self.generic), dict(other.generic)
+        pieces = {
+            name: min(mine.get(name, 0), others.get(name, 0)) for name in mine.keys() | others
+        }
+        return Resources(
+            min(self.millicpus, other.millicpus),
+            min(self.memory_bytes, other.memory_bytes),
+            generic(pieces),
+        )
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs."""
+        return dict(self.generic).get(GPUS, 0)
+
+
+def generic(amounts: Mapping[str, int]) -> Generic:
+    """Amounts by name in the one form that equal amounts have."""
+    return tuple(sorted(each for each in amounts.items() if each[1]))
+
+
+def _sum(some: Generic, others: Generic, sign: int) -> Generic:
+    found = dict(some)
+    for name, amount in others:
+        found[name] = found.get(name, 0) + sign * amount
+    return generic(found)
 
 
 NOTHING = Resources(0, 0)

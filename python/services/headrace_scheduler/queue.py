@@ -13,6 +13,7 @@ from headrace_model.resources import NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.order import in_order
 from headrace_scheduler.core.quota import NO_QUOTAS, Quotas
+from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
 from headrace_scheduler.holders import Held
@@ -82,7 +83,7 @@ class Queue:
     def __init__(self, jobs: "JobStore") -> None:
         self._jobs = jobs
         self._waiting = Waiting()
-        self._running: dict[JobId, RunningJob] = {}
+        self._running = Running()
         self._shifts: Mapping[str, int] = {}
         self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
         self._quotas = NO_QUOTAS
@@ -144,7 +145,7 @@ class Queue:
         gone = set(known) - await self._jobs.queued(known)
         under_way = await self._under_way()
         new = {id for id in queued if id not in self._waiting} - self._unread
-        await self.refresh(new | gone | (under_way ^ self._running.keys()) | self._waiting.held)
+        await self.refresh(new | gone | (under_way ^ self._running.ids) | self._waiting.held)
 
     async def refresh(self, ids: Iterable[JobId]) -> list[Job]:
         """Read these jobs anew; returns those that exist."""
@@ -172,11 +173,10 @@ class Queue:
         policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
-        running = tuple(self._running.values())
         return Snapshot(
             nodes,
             self.lines(now_ms),
-            running,
+            self._running,
             self.until,
             held,
             self._shifts,
@@ -197,18 +197,18 @@ class Queue:
     @property
     def running(self) -> Iterable[RunningJob]:
         """The jobs that hold an allocation."""
-        return self._running.values()
+        return self._running
 
     @property
     def owners(self) -> Set[str]:
         """Whose jobs wait or run, as far as is known."""
-        running = {each.owner for each in self._running.values()}
+        running = {each.owner for each in self._running}
         return running | self._waiting.owners | {owner for _, _, owner in self._queued}
 
     def forget(self, job: JobId) -> None:
         """Leave a job out, known or not."""
         self._waiting.drop(job)
-        self._running.pop(job, None)
+        self._running.drop(job)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -224,4 +224,4 @@ class Queue:
         if job.status is Status.AWAITING_ALLOCATION:
             self._waiting.put(waiting_job(job))
         elif job.status in _HOLDING and (running := _running_job(job)):
-            self._running[job.id] = running
+            self._running.put(running)

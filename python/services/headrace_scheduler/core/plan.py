@@ -1,33 +1,36 @@
 """The scheduler's decision: which waiting jobs start now, where, and why the others wait.
 
 The queue is taken in rank order and each job starts if it fits. The first that doesn't gets a
-reservation (`profile.py`). From then on the policy (`policy.py`) decides: nobody starts (FIFO), or
-a later job starts only if it can't delay that start (EASY backfill): it ends by then, or it fits
-beside what is reserved. One reservation a plan: the job behind the first blocked one gets its own
-when it is first.
+reservation (`profile.py`). From then on the policy (`policy.py`) decides: nobody starts (FIFO); or
+a later job starts only if it can't delay that start: it ends by then, or it fits beside what is
+reserved (EASY backfill); or each job that has to wait gets a reservation too, and none may be
+delayed (conservative backfill), up to a number of them a plan.
 
 Room only shrinks while a plan is made. So where a job can't start, none that asks alike and comes
-later can, and the walk leaves its whole line: a plan costs as much as there are different asks
-and placements, however many jobs wait.
+later can, and once nothing more is reserved the walk leaves its whole line: a plan costs as much
+as there are different asks, placements and reservations, however many jobs wait.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
+from math import inf
 
 from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import Near, Reason, Room
+from headrace_scheduler.core.placement import Near, Reason
 from headrace_scheduler.core.policy import rule_of
-from headrace_scheduler.core.profile import Reservation, Return, reserve
+from headrace_scheduler.core.profile import Profile, Reservation
 from headrace_scheduler.core.quota import Gate
+from headrace_scheduler.core.rooms import Horizons
 from headrace_scheduler.core.snapshot import Node, Place, Snapshot, WaitingJob
 from headrace_scheduler.core.why import Why
 
 _NEXT_PLAN = Why(Reason.NEXT_PLAN)
 _NO_ROOM = Why(Reason.NO_ROOM)
+_BEHIND = Why(Reason.BEHIND_RESERVATION)
 _IN_TURN = Why(Reason.IN_TURN)
 _HELD = Why(Reason.HELD)
 _LATE = Why(Reason.DEADLINE)
@@ -45,13 +48,15 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Placements in rank order, and a reason for each waiting job that was looked at.
+    """Placements in rank order, a reason for each waiting job that was looked at, and what is
+    reserved for those that wait for room.
 
     The first job of a line that can't start is the last of it that is looked at.
     """
 
     placements: tuple[Placement, ...]
     reasons: Mapping[JobId, Why]
+    reservations: tuple[Reservation, ...] = ()
 
     def why(self, job: JobId) -> Why:
         """The reason of a waiting job without a placement, looked at or not."""
@@ -80,11 +85,13 @@ def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
             answer = desk.decide(_bounded(job, gate))
             if not isinstance(answer, Allocation):
                 reasons[job.id] = answer
+                if answer.at_ms is not None and desk.reserves:
+                    walk.stay()
                 continue
             gate.take(job.owner, answer.total, job.time_limit_ms)
             placements.append(Placement(job.id, job.version, job.attempt, answer))
         walk.stay()
-    return Plan(tuple(placements), reasons)
+    return Plan(tuple(placements), reasons, tuple(desk.reservations))
 
 
 class _Walk:
@@ -143,31 +150,6 @@ def _bounded(job: WaitingJob, gate: Gate) -> WaitingJob:
     return job if most == job.tasks else replace(job, tasks=most)
 
 
-class _Rooms:
-    """Free room of the nodes that are up, indexed by each backend and pool that jobs ask for."""
-
-    __slots__ = ("_nodes", "_rooms", "free")
-
-    def __init__(self, nodes: Sequence[Node], free: dict[NodeId, Resources]) -> None:
-        self._nodes = nodes
-        self.free = free
-        self._rooms: dict[tuple[str, str | None], Room] = {}
-
-    def room(self, job: WaitingJob) -> Room:
-        where = job.backend, job.pool
-        room = self._rooms.get(where)
-        if room is None:
-            room = Room({n.id: self.free[n.id] for n in self._nodes if job.may_use(n)})
-            self._rooms[where] = room
-        return room
-
-    def set(self, node: NodeId, free: Resources) -> None:
-        self.free[node] = free
-        for room in self._rooms.values():
-            if node in room:
-                room.set(node, free)
-
-
 class _Desk:
     """One plan in the making: what is free, what was taken, what is reserved."""
 
@@ -175,35 +157,43 @@ class _Desk:
         self._now_ms = now_ms
         self._known = bool(snapshot.nodes)
         self._up = [node for node in snapshot.nodes if node.state is NodeState.UP]
-        self._rooms = _Rooms(self._up, {node.id: node.free for node in self._up})
-        self._running = snapshot.running
+        self._profile = Profile(self._up, snapshot.running, now_ms)
+        self._horizons = Horizons(self._profile, {node.id: node for node in self._up})
+        for node in self._up:
+            for window in node.windows:
+                self._keep(node.id, window.from_ms, window.until_ms)
         self._held = snapshot.held
-        self._rule = rule_of(snapshot.policy)
         self._nears: dict[tuple[DatasetId, ...], Near] = {}
-        self._started: list[Return] = []
-        self._reservation: Reservation | None = None
-        self._spare: dict[NodeId, Resources] = {}
-        self._late_rooms = self._rooms  # for jobs that may run past the reservation
-        self._behind = _NO_ROOM
-        self._hopeless: dict[tuple[int, int, bool, str, str | None], Why | None] = {}
+        self._rule = rule_of(snapshot.policy)
+        self.reservations: list[Reservation] = []
+        self._cleared = False
+        self._able: dict[Hashable, list[Node]] = {}
+        self._hopeless: dict[Hashable, Why | None] = {}
+
+    @property
+    def reserves(self) -> bool:
+        """Tell whether one more blocked job may get a reservation."""
+        return len(self.reservations) < self._rule.reservations
 
     def decide(self, job: WaitingJob) -> Allocation | Why:
         """Take the room of a job that may start; tell why another may not."""
-        if self._reservation is not None and not self._rule.passing:
+        if self.reservations and not self._rule.passing:
             return self._hopelessly(job) or _IN_TURN
-        in_time = self._ends_in_time(job)
-        rooms = self._rooms if in_time else self._late_rooms
-        room = rooms.room(job)
-        if job.tasks is None:
-            found = room.find(job.resources, job.paradigm, self._near(job))
-        else:
-            found = room.find_slots(job.resources, job.paradigm, job.tasks, self._near(job))
+        limit_ms = job.time_limit_ms
+        rooms = self._horizons.ending(inf if limit_ms is None else self._now_ms + limit_ms)
+        found = rooms.find(job, self._near(job))
         if isinstance(found, Allocation):
-            self._take(job, found, in_time)
+            self._profile.start(found, limit_ms)
+            self._horizons.change([share.node for share in found.shares])
             return found
-        if not in_time and self._rooms.room(job).holds(job.resources, job.cut):
-            return self._behind
-        return self._blocked(job)
+        # What is kept for others begins later: a job that ended at once would use none of it.
+        all_free = self._horizons.ending(self._now_ms)
+        fits = all_free is not rooms and all_free.holds(job)
+        if not fits and (hopeless := self._hopelessly(job)):
+            return hopeless
+        if self.reserves:
+            return self._reserve(job, fits)
+        return _BEHIND if fits else _NO_ROOM
 
     def _near(self, job: WaitingJob) -> Near:
         """The nodes that hold inputs of a job, those with most bytes first."""
@@ -219,75 +209,55 @@ class _Desk:
             self._nears[job.datasets] = near
         return near
 
-    def _ends_in_time(self, job: WaitingJob) -> bool:
-        if self._reservation is None:
-            return True
-        at_ms = self._reservation.at_ms
-        return (
-            at_ms is not None
-            and job.time_limit_ms is not None
-            and self._now_ms + job.time_limit_ms <= at_ms
-        )
+    def _reserve(self, job: WaitingJob, fits: bool) -> Why:
+        """Keep room for a blocked job; `fits`: but for what is kept it would start now."""
+        nodes = self._able_for(job)
+        reservation = self._profile.reserve(job, nodes, self._near(job))
+        at_ms = reservation.at_ms
+        if at_ms is None and self._cleared:
+            return _BEHIND if fits else _NO_ROOM
+        first = not self.reservations
+        self.reservations.append(reservation)
+        if at_ms is None:
+            self._cleared = True
+            for node in reservation.cleared:
+                self._keep(node, self._now_ms, inf)
+        end_ms = inf if job.time_limit_ms is None else (at_ms or 0) + job.time_limit_ms
+        for share in reservation.shares:
+            self._keep(share.node, at_ms or 0, end_ms, share.resources)
+        reason = Reason.RESERVED
+        if fits:
+            reason = Reason.MAINTENANCE if first else Reason.BEHIND_RESERVATION
+        return Why(reason, at_ms=at_ms, nodes=reservation.nodes)
 
-    def _take(self, job: WaitingJob, allocation: Allocation, in_time: bool) -> None:
-        reserved = self._reservation is not None
-        for share in allocation.shares:
-            free = self._rooms.free[share.node] - share.resources
-            self._rooms.set(share.node, free)
-            if not reserved:
-                continue
-            spare = self._spare.get(share.node)
-            if spare is not None:
-                if not in_time:
-                    spare -= share.resources
-                    self._spare[share.node] = spare
-                free = _lesser(free, spare)
-            self._late_rooms.set(share.node, free)
-        if not reserved and job.time_limit_ms is not None:
-            self._started.append((self._now_ms + job.time_limit_ms, allocation))
+    def _keep(
+        self, node: NodeId, begin_ms: float, end_ms: float, what: Resources | None = None
+    ) -> None:
+        self._horizons.begin(max(begin_ms, self._now_ms))
+        self._profile.keep(node, begin_ms, end_ms, what)
+        self._horizons.change((node,))
 
-    def _blocked(self, job: WaitingJob) -> Why:
-        if hopeless := self._hopelessly(job):
-            return hopeless
-        return _NO_ROOM if self._reservation is not None else self._reserve(job)
+    def _able_for(self, job: WaitingJob) -> list[Node]:
+        able = self._able.get(job.where)
+        if able is None:
+            able = self._able[job.where] = [node for node in self._up if job.may_use(node)]
+        return able
 
     def _hopelessly(self, job: WaitingJob) -> Why | None:
-        asked = job.resources
-        single = job.cut is Paradigm.SINGLE_NODE
-        shape = (asked.millicpus, asked.memory_bytes, single, job.backend, job.pool)
+        """The reason that only a change of the nodes can end, if there is one."""
+        shape = job.resources, job.cut is Paradigm.SINGLE_NODE, job.where
         if shape not in self._hopeless:
             self._hopeless[shape] = self._why_hopeless(job)
         return self._hopeless[shape]
 
     def _why_hopeless(self, job: WaitingJob) -> Why | None:
-        """The reason that only a change of the nodes can end, if there is one."""
         if not self._known:
             return Why(Reason.NO_NODE_KNOWN)
         if not self._up:
             return Why(Reason.NO_NODE_UP)
-        able = [node.capacity for node in self._up if job.may_use(node)]
+        able = [node.capacity for node in self._able_for(job)]
         if not able:
             return Why(Reason.NO_BACKEND)
         if not can_hold(job.resources, job.cut, able):
             return Why(Reason.TOO_LARGE)
         return None
-
-    def _reserve(self, job: WaitingJob) -> Why:
-        free = self._rooms.free
-        able = [node for node in self._up if job.may_use(node)]
-        returns = [(r.ends_ms, r.allocation) for r in self._running if r.ends_ms is not None]
-        returns += self._started
-        self._reservation = reserve(job, able, free, returns, self._now_ms)
-        self._spare = dict(self._reservation.spare)
-        late = dict(free)
-        for node, spare in self._spare.items():
-            late[node] = _lesser(free[node], spare)
-        self._late_rooms = _Rooms(self._up, late)
-        self._behind = Why(Reason.BEHIND_RESERVATION)
-        return Why(Reason.RESERVED, at_ms=self._reservation.at_ms, nodes=self._reservation.nodes)
-
-
-def _lesser(one: Resources, other: Resources) -> Resources:
-    return Resources(
-        min(one.millicpus, other.millicpus), min(one.memory_bytes, other.memory_bytes)
-    )

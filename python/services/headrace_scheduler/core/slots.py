@@ -7,17 +7,20 @@ of as many nodes as its paradigm says, and never more slots than it has tasks th
 from collections.abc import Iterable, Sequence
 
 from headrace_model.ids import NodeId
-from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_model.resources import Allocation, Generic, Paradigm, Resources, Share
 
-# A node with its free millicpus and bytes, as `placement.Room` keeps it.
-Free = tuple[int, int, NodeId]
+# A node with its free millicpus, bytes and pieces.
+Free = tuple[int, int, NodeId, Generic]
 
 
-def slots_in(task: Resources, millicpus: int, memory_bytes: int) -> int:
+def slots_in(task: Resources, millicpus: int, memory_bytes: int, pieces: Generic = ()) -> int:
     """How many tasks that much room holds at a time (a task asks for a millicpu at least)."""
     slots = millicpus // task.millicpus
     if task.memory_bytes:
         slots = min(slots, memory_bytes // task.memory_bytes)
+    if task.generic:
+        here = dict(pieces)
+        slots = min(slots, *(here.get(name, 0) // amount for name, amount in task.generic))
     return max(slots, 0)
 
 
@@ -27,6 +30,7 @@ def share_out(
     most: int,
     rooms: Iterable[Free],
     near: Sequence[NodeId],
+    spread: bool = False,
 ) -> Allocation | None:
     """Take up to `most` slots; None where there is none.
 
@@ -34,19 +38,20 @@ def share_out(
     * FILL_NODES: the node that holds most is filled first, and so on.
     * ROUND_ROBIN: dealt one by one, over and over, beginning with the node that holds most.
 
-    Among nodes that hold as many (or all) the one with the least free room is taken, then the one
-    that is first in `near`, then by id.
+    Among nodes that hold as many (or all) the one with the least free room (with `spread`: the
+    most) is taken, then the one that is first in `near`, then by id.
     """
-    able = [
-        (min(slots_in(task, cpus, memory), most), (cpus, memory, node))
-        for cpus, memory, node in rooms
-    ]
-    able = [each for each in able if each[0] > 0]
+    ranks = {node: rank for rank, node in enumerate(near, start=-len(near))}
+    sign = -1 if spread else 1
+    able = []
+    for cpus, memory, node, pieces in rooms:
+        slots = min(slots_in(task, cpus, memory, pieces), most)
+        if slots > 0:
+            able.append((-slots, sign * cpus, sign * memory, ranks.get(node, 0), node))
     if not able:
         return None
-    ranks = {node: rank for rank, node in enumerate(near, start=-len(near))}
-    able.sort(key=lambda each: (-each[0], *each[1][:2], ranks.get(each[1][2], 0), each[1][2]))
-    limits = [slots for slots, _ in able]
+    able.sort()
+    limits = [-each[0] for each in able]
     match paradigm:
         case Paradigm.SINGLE_NODE:
             counts: Sequence[int] = limits[:1]
@@ -57,7 +62,7 @@ def share_out(
     return Allocation(
         tuple(
             Share(node, task.times(count))
-            for count, (_, (_, _, node)) in zip(counts, able, strict=False)
+            for count, (*_, node) in zip(counts, able, strict=False)
             if count
         )
     )

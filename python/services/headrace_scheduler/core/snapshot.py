@@ -1,10 +1,10 @@
 """The facts that one call of `plan` decides from. Times are UTC in milliseconds."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from headrace_model.bounds import Policy
+from headrace_model.bounds import Policy, Window
 from headrace_model.estimate import Estimate
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
@@ -17,10 +17,14 @@ Place = tuple[float, JobId]
 END: Place = (inf, JobId(""))
 
 
+# Names with their values.
+Labels = frozenset[tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A known node: `capacity` when it is empty, `free` now, the backends that it offers, and the
-    pools that it is in."""
+    """A known node: `capacity` when it is empty, `free` now, the backends that it offers, its
+    pools, the labels that admins gave it, and its windows of maintenance."""
 
     id: NodeId
     capacity: Resources
@@ -28,6 +32,8 @@ class Node:
     state: NodeState
     backends: frozenset[str]
     pools: frozenset[str] = frozenset()
+    labels: Labels = frozenset()
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +61,25 @@ class WaitingJob:
     tasks: int | None = None
     pool: str | None = None
     datasets: tuple[DatasetId, ...] = ()  # that are staged for it
+    labels: Labels = frozenset()  # that its nodes must have
+    spread: bool = False  # what goes to one node goes to the emptiest, not to the tightest
+    whole_node: bool = False  # nobody else on its nodes, which it holds as a whole
     estimate: Estimate | None = None  # from earlier runs; None: too few of them
     owner: str = ""
     deadline_ms: int | None = None  # it must have ended by then
 
     def may_use(self, node: Node) -> bool:
         """Tell whether a node is one for this job, whatever room and state it has."""
-        return self.backend in node.backends and (self.pool is None or self.pool in node.pools)
+        return (
+            self.backend in node.backends
+            and (self.pool is None or self.pool in node.pools)
+            and (not self.labels or self.labels <= node.labels)
+        )
+
+    @property
+    def where(self) -> Hashable:
+        """What decides which nodes it may use, and what of them."""
+        return self.backend, self.pool, self.labels, self.whole_node
 
     @property
     def latest_start_ms(self) -> int | None:
@@ -92,13 +110,13 @@ class WaitingJob:
     @property
     def alike(self) -> Hashable:
         """Of jobs that have this alike one that can't start keeps all behind it from starting."""
-        where = self.backend, self.pool
-        return self.resources, self.paradigm, where, self.time_limit_ms, self.tasks is None
+        limit = self.time_limit_ms
+        return self.resources, self.paradigm, self.where, limit, self.tasks is None
 
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """A job that holds an allocation; `ends_ms` is when it gives it back at the latest.
+    """A job that holds an allocation; `ends_ms` is when it gives it back by what is known.
 
     `since_ms` is when its attempt got it.
     """
@@ -125,7 +143,7 @@ class Snapshot:
 
     nodes: tuple[Node, ...]
     lines: tuple[Sequence[WaitingJob], ...]
-    running: tuple[RunningJob, ...]
+    running: Collection[RunningJob]
     until: Place = END
     held: Mapping[DatasetId, Mapping[NodeId, int]] = field(default_factory=dict)
     shifts: Mapping[str, int] = field(default_factory=dict)

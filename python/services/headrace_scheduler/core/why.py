@@ -75,6 +75,8 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
                 "(policy FIFO).",
                 "Wait; or an admin chooses another `policy` in resources.yaml.",
             )
+        case Reason.MAINTENANCE:
+            return _explain_maintenance(job, why, nodes)
         case Reason.RESERVED | Reason.BEHIND_RESERVATION | Reason.NO_ROOM | Reason.NEXT_PLAN:
             return _explain_queue(job, why, nodes)
         case _:
@@ -153,6 +155,20 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
     )
 
 
+def _explain_maintenance(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
+    usable = [node for node in nodes if job.may_use(node)]
+    windows = sorted((w.from_ms, node.id, w.why) for node in usable for w in node.windows)
+    which = ""
+    if windows:
+        begins_ms, node, reason = windows[0]
+        which = f": of {node} from {_time(begins_ms)} on ({reason})"
+    until = f"It starts at {_time(why.at_ms)} at the latest" if why.at_ms else "Wait"
+    return Explanation(
+        f"There is room, but the job may run into a maintenance{which}.",
+        f"{until}; or submit it with a `limits.time` so short that it ends before.",
+    )
+
+
 def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
     """The reasons that time ends: other jobs have what this one needs."""
     if why.reason is Reason.NEXT_PLAN:
@@ -161,9 +177,10 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
             "Nothing to do; the scheduler looks at it again within moments.",
         )
     if why.reason is Reason.BEHIND_RESERVATION:
+        at = "" if why.at_ms is None else f" Its own reservation is at {_time(why.at_ms)}."
         return Explanation(
             "There is room, but it is reserved for a job that is ahead in the queue, and this job "
-            "would be in its way.",
+            f"would be in its way.{at}",
             "Wait, or submit with a `limits.time` so short that it ends before that job starts.",
         )
     rooms = [node.free for node in nodes if job.may_use(node) and node.state is NodeState.UP]
@@ -182,8 +199,7 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
             "Wait, or stop one of the jobs that run there.",
         )
     return Explanation(
-        f"{sentence}; it is the first in the queue and has a reservation on {names}, "
-        f"at {_time(why.at_ms)} at the latest.",
+        f"{sentence}; it has a reservation on {names}, at {_time(why.at_ms)} at the latest.",
         "Nothing to do; it starts by itself.",
     )
 
