@@ -27,6 +27,7 @@ PLUGINS: Final = "headrace.commands"
 _PLUGIN_HELP: Final = {
     "doctor": "Find what is wrong with an installation, and how to mend it.",
     "local": "Headrace on this machine: up, down, status, backup, reset.",
+    "simulate": "Try jobs on nodes that need not exist: how long they would wait.",
     "support": "Write one archive for somebody who helps, without secrets.",
 }
 
