@@ -1,22 +1,30 @@
 #!/usr/bin/env bash
-# Runs the tests, group by group. CI runs this without an argument.
+# Runs the tests, group by group or several groups side by side. CI runs this without an argument.
 set -uo pipefail
 
 project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/venv.sh
 . "$project_root/scripts/lib/venv.sh"
+# shellcheck source=scripts/lib/lanes.sh
+. "$project_root/scripts/lib/lanes.sh"
 
 groups_known=(unit contract integration acceptance faults simulation swarm hydrology browser soak)
-groups_of_ci=(unit contract integration acceptance faults simulation hydrology swarm)
+# The longest first, so that those that run side by side end at about the same time.
+groups_of_ci=(acceptance swarm integration faults hydrology simulation unit contract)
+lanes_of_ci=2
 
 usage() {
   cat <<EOF
-Usage: scripts/run-tests.sh [-h] [--minutes N] [--seeds N] [GROUP...] [-- PYTEST-ARGUMENT...]
+Usage: scripts/run-tests.sh [-h] [--lanes N] [--minutes N] [--seeds N] [GROUP...]
+                            [-- PYTEST-ARGUMENT...]
 
 GROUP: ${groups_known[*]}, or all.
-A group is the folder tests/GROUP; groups run one after the other. Without a group:
-scripts/check.sh, then ${groups_of_ci[*]}, as far as they have tests; this is what CI runs.
+A group is the folder tests/GROUP. Without a group: scripts/check.sh and
+${groups_of_ci[*]}, as far as they have
+tests; this is what CI runs.
 
+  --lanes N    how many groups run side by side, each group's output shown when it has ended
+               ($lanes_of_ci without a GROUP, else 1: one after the other, output as it comes)
   --minutes N  how long soak runs, all its seeds together
                (HEADRACE_SOAK_MINUTES for its tests; 10 without)
   --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), the kills of
@@ -30,6 +38,7 @@ sample files from the folder in HEADRACE_SAMPLES. The last line of the output is
 
 Examples: scripts/run-tests.sh unit -- -k status -x
           scripts/run-tests.sh unit integration
+          scripts/run-tests.sh --lanes 2 integration acceptance
           scripts/run-tests.sh soak --minutes 30 --seeds 10
           scripts/run-tests.sh faults --seeds 200 -- -k matrix
           scripts/run-tests.sh swarm --seeds 10 -- -k any_moment
@@ -43,20 +52,21 @@ fail_usage() {
   exit 2
 }
 
-# Sets `asked`, `with_check` and `pytest_arguments` from the command line.
+# Sets `asked` ("check" is among them where it was not said), `lanes` and `pytest_arguments` from
+# the command line.
 read_arguments() {
-  local options=""
-  asked=() pytest_arguments=() with_check=
+  local options="" with_check=
+  asked=() pytest_arguments=() lanes=
   while [ $# -gt 0 ]; do
     case $1 in
       -h | --help) usage; exit 0 ;;
-      --minutes | --seeds)
+      --lanes | --minutes | --seeds)
         [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || fail_usage "$1 needs a whole number above 0"
-        if [ "$1" = --minutes ]; then
-          export HEADRACE_SOAK_MINUTES=$2
-        else
-          export HEADRACE_SOAK_SEEDS=$2 HEADRACE_FAULT_SEEDS=$2 HEADRACE_SIMULATION_SEEDS=$2
-        fi
+        case $1 in
+          --lanes) lanes=$2 ;;
+          --minutes) export HEADRACE_SOAK_MINUTES=$2 ;;
+          --seeds) export HEADRACE_SOAK_SEEDS=$2 HEADRACE_FAULT_SEEDS=$2 HEADRACE_SIMULATION_SEEDS=$2 ;;
+        esac
         options+=" $1 "
         shift
         ;;
@@ -73,11 +83,14 @@ read_arguments() {
   if [ ${#asked[@]} -eq 0 ]; then
     with_check=yes
     asked=("${groups_of_ci[@]}")
+    lanes=${lanes:-$lanes_of_ci}
   fi
+  lanes=${lanes:-1}
   [[ $options != *" --minutes "* || " ${asked[*]} " == *" soak "* ]] ||
     fail_usage "--minutes is for the group soak"
   [[ $options != *" --seeds "* || " ${asked[*]} " =~ " soak "|" faults "|" swarm "|" simulation " ]] ||
     fail_usage "--seeds is for the groups soak, faults, simulation and swarm"
+  [ -z "$with_check" ] || asked=(check "${asked[@]}")
 }
 
 # Keeps the result of one group for the table: name, exit code, seconds, outcomes file, note.
@@ -85,19 +98,32 @@ keep() {
   printf '%s\t%s\t%s\t%s\t%s\n' "$@" >>"$results/groups.tsv"
 }
 
+# Runs scripts/check.sh, or the tests of one folder. CI and lanes also end a group that hangs.
+run_group() {
+  local group=$1 limit=() limit_s=2700
+  # A simulated seed takes some two seconds on a busy machine.
+  case $group in
+    soak)
+      limit_s=$((limit_s + 60 * ${HEADRACE_SOAK_MINUTES:-10} + 2 * ${HEADRACE_SIMULATION_SEEDS:-10000}))
+      ;;
+    simulation) limit_s=$((limit_s + 2 * ${HEADRACE_SIMULATION_SEEDS:-0})) ;;
+  esac
+  [ "${CI:-}" != true ] && [ "$lanes" -eq 1 ] ||
+    limit=(timeout --signal=INT --kill-after=30 "$limit_s")
+  echo "=== $group"
+  if [ "$group" = check ]; then run_check; else run_tests; fi
+}
+
 run_check() {
   local started=$SECONDS code=0 note="all hold"
-  echo "=== check"
-  "$project_root/scripts/check.sh" || code=$?
+  "${limit[@]}" "$project_root/scripts/check.sh" || code=$?
   [ "$code" -eq 0 ] || note="scripts/check.sh fails: see above"
   keep check "$code" $((SECONDS - started)) "" "$note"
 }
 
-# Runs the tests of one folder. CI also ends a group that hangs.
-run_group() {
-  local group=$1 started=$SECONDS code=0 note="" limit=() limit_s=2700
-  local folder=tests/$group outcomes=$results/$1.jsonl
-  echo "=== $group"
+run_tests() {
+  local started=$SECONDS code=0 note=""
+  local folder=tests/$group outcomes=$results/$group.jsonl
   if [ -z "$(find "$folder" -name 'test_*.py' -print -quit 2>/dev/null)" ]; then
     note="no tests: $folder has no test_*.py"
     [ -d "$folder" ] || note="no tests: there is no folder $folder"
@@ -105,13 +131,6 @@ run_group() {
     keep "$group" 0 0 "" "$note"
     return
   fi
-  [ "$group" != soak ] || limit_s=$((limit_s + 60 * ${HEADRACE_SOAK_MINUTES:-10}))
-  # A simulated seed takes some two seconds on a busy machine.
-  case $group in
-    soak) limit_s=$((limit_s + 2 * ${HEADRACE_SIMULATION_SEEDS:-10000})) ;;
-    simulation) limit_s=$((limit_s + 2 * ${HEADRACE_SIMULATION_SEEDS:-0})) ;;
-  esac
-  [ "${CI:-}" != true ] || limit=(timeout --signal=INT --kill-after=30 "$limit_s")
   HEADRACE_TEST_OUTCOMES=$outcomes "${limit[@]}" "$python" -m pytest -p tests.support.outcomes \
     "$folder" "${pytest_arguments[@]}" || code=$?
   case $code in
@@ -133,10 +152,11 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 touch "$results/groups.tsv"
 
-[ -z "$with_check" ] || run_check
-for group in "${asked[@]}"; do
-  run_group "$group"
-done
+if [ "$lanes" -gt 1 ]; then
+  run_side_by_side "$lanes" "${asked[@]}"
+else
+  for group in "${asked[@]}"; do run_group "$group"; done
+fi
 
 skips=()
 [ "${CI:-}" != true ] || skips=(--skips "$project_root/tests/skips.txt")

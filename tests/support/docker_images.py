@@ -4,9 +4,12 @@ A build fetches packages and takes a minute, so its result is kept in the user's
 the content of all it is made of.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.docker_engine import DockerEngine
@@ -46,14 +49,29 @@ def image_file(work: Path, name: str) -> Path:
     """The file with an image, built by an engine of its own below `work` if it is not there."""
     kept = _cache() / f"{name}-{_fingerprint(_MADE_OF[name])}.tar"
     if not kept.exists():
-        builder = DockerEngine(work / "build", outside=True)
-        try:
-            builder.start()
-            _build(builder, name)
-            _keep(builder, f"headrace/{name}:{TAG}", kept)
-        finally:
-            builder.kill9()
+        with _alone():
+            if not kept.exists():
+                _build_and_keep(work, name, kept)
     return kept
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Build while no other run does: it may build the same, and a build takes all CPUs."""
+    _cache().mkdir(parents=True, exist_ok=True)
+    with (_cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build_and_keep(work: Path, name: str, kept: Path) -> None:
+    builder = DockerEngine(work / "build", outside=True)
+    try:
+        builder.start()
+        _build(builder, name)
+        _keep(builder, f"headrace/{name}:{TAG}", kept)
+    finally:
+        builder.kill9()
 
 
 def _build(builder: DockerEngine, name: str) -> None:
@@ -76,7 +94,6 @@ def _run(engine: DockerEngine, script: str, *words: str) -> None:
 
 def _keep(engine: DockerEngine, image: str, file: Path) -> None:
     """Save an image as `file`, whole or not at all, in the place of earlier ones of its name."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(f".{os.getpid()}")
     engine.docker("save", "--output", str(part), image)
     part.rename(file)
