@@ -140,6 +140,12 @@ async def test_what_was_declared_must_be_in_the_files(all_: World) -> None:
         sealed = (await data.api("POST", "/datasets/drb:seal", json=corrected)).json
         assert sealed["domain"] == {**have.to_plain(), "HYDROFABRIC_DATA_ID": "drb"}
         assert (sealed["format"], sealed["notes"]) == ("CSV", ["1 file"])
+        again = await data.api("POST", "/datasets/drb:seal", json={**corrected, "format": "CSV"})
+        assert (again.status, again.json["domain"]) == (200, sealed["domain"])
+        for other in ({"domain": YEAR}, {"domain": {"GAUGE_ID": "1"}}, {"format": "NETCDF"}):
+            refused = await data.api("POST", "/datasets/drb:seal", json=other)
+            assert (refused.status, refused.code) == (409, "CONFLICT"), other
+            assert "described otherwise" in refused.json["detail"]
         assert seen == [{"more/a.csv": b"1,2"}] * 2
         left = data.settings.state_dir / "reading"
         assert list(left.iterdir()) == []

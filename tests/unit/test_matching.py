@@ -456,7 +456,7 @@ def test_a_miss_says_what_is_missing_and_what_is_nearest() -> None:
     found = held.match(wanting({"GAUGE_ID": "01434000"}, "NETCDF"), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.sentence == (
-        "no OUTPUT dataset of format NETCDF covers it: missing GAUGE_ID 01434000; "
+        "no OUTPUT dataset of format NETCDF covers it; "
         "nearest: delaware-run v1 (its format is CSV)"
     )
 

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from headrace_data.access import Access
 from headrace_data.catalogue import Catalogue
-from headrace_data.core.describing import GENERIC, merged_domain, merged_format
+from headrace_data.core.describing import (
+    GENERIC,
+    check_described,
+    merged_domain,
+    merged_format,
+)
 from headrace_data.core.keys import is_direct, manifest_key, upload_key
 from headrace_data.core.naming import check_new_name
 from headrace_data.known_items import KnownItems
@@ -299,12 +304,13 @@ class Library:
         """Make a dataset immutable, described by what its files hold; a repeat is success.
 
         Returns it with the notes of the readers. Raises `DomainMismatch` (it stays OPEN), and
-        `Conflict`: it is empty, or changed while it was read; `WrongChecksum`: a client put other
-        bytes than it said; `Unavailable`: no room to read it.
+        `Conflict`: it is empty, changed while it was read, or is SEALED and described otherwise;
+        `WrongChecksum`: a client put other bytes than it said; `Unavailable`: no room to read it.
         """
         entry = await self.access.allowed(name, user, Act.CHANGE_DATASET)
         dataset = entry.dataset
         if dataset.state is DatasetState.SEALED:
+            check_described(dataset, asked.format, asked.domain)
             return dataset, ()
         check_open(dataset)
         items = await self.datasets.items(dataset.id)

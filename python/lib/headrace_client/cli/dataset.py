@@ -172,13 +172,20 @@ def list_datasets(
     lines = [
         (
             f"{d['name']}@{d['version']}", d["state"], d["category"], d["format"],
-            rough_size(d["size_bytes"]), d["item_count"], age(d["created"]), d["owner"],
+            *_amount(d), age(d["created"]), d["owner"],
         )
         for d in found
     ]  # fmt: skip
     show(form, found, lambda: rows(heads, lines, "no dataset fits"))
     if page["cursor"] and form == "table":
         note(f"there are more: see --limit, now {limit}")
+
+
+def _amount(view: dict[str, Any]) -> tuple[object, object]:
+    """Bytes and files; those of a dataset that is still written are counted when it is sealed."""
+    if view["state"] == "OPEN":
+        return "", ""
+    return rough_size(view["size_bytes"]), view["item_count"]
 
 
 @group.command(name="items")

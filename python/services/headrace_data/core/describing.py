@@ -1,6 +1,7 @@
 """What a dataset is when it is sealed: what was declared and what its files hold, merged."""
 
 from headrace_data.errors import DomainMismatch
+from headrace_model.dataset import Dataset
 from headrace_model.domain import (
     ALL,
     Continuous,
@@ -12,6 +13,7 @@ from headrace_model.domain import (
     describe,
     lacking,
 )
+from headrace_model.errors import Conflict
 
 GENERIC = "GENERIC"  # the format of files that no reader knows
 
@@ -42,6 +44,24 @@ def merged_domain(declared: Domain, detected: Domain) -> Domain:
         elif not contains(found, said):
             raise _mismatch(index, said, found)
     return Domain.of(restrictions)
+
+
+def check_described(sealed: Dataset, format_: str | None, domain: Domain | None) -> None:
+    """Refuse what a seal says of a dataset that is SEALED already, unless it says so itself.
+
+    Raises `Conflict`.
+    """
+    other = format_ not in (None, GENERIC, sealed.format)
+    if domain is not None:
+        other = other or any(
+            (has := sealed.domain.get(index)) is None or not contains(has, said)
+            for index, said in domain.restrictions
+        )
+    if other:
+        raise Conflict(
+            f"dataset {sealed.title} is SEALED, and is described otherwise than you ask",
+            hint=f"`headrace dataset info {sealed.title}` shows how; a new version may differ",
+        )
 
 
 def united_domain(parts: list[Domain]) -> Domain:

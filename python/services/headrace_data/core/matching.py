@@ -244,6 +244,8 @@ class Matcher:
             missing = ()  # all is there, but not in the shape that is asked
         elif begun:
             missing = (begun[0],)
+        elif nearest and not nearest[0].lacks:
+            missing = ()  # all is there, but in another format
         elif nearest and nearest[0].format is None:
             missing = nearest[0].lacks
         else:
