@@ -11,7 +11,7 @@ later can, and once nothing more is reserved the walk leaves its whole line: a p
 as there are different asks, placements and reservations, however many jobs wait.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
