@@ -22,6 +22,7 @@ from headrace_model.status import Event, Role, Status
 from headrace_model.visible import readers_of
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_wire.jobfile import load_jobtext
+from headrace_wire.logsearch import MOST_FOUND, read_lines
 from headrace_wire.records import decode_fulfilments, decode_work
 from tests.support.data_service import NODE, World, read_granted, write_granted
 from tests.support.wait import wait_until
@@ -283,6 +284,24 @@ async def test_a_derivation_that_fails_is_told_with_the_end_of_its_log(all_: Wor
         detail = await _detail(all_, job)
         assert child in detail
         assert "exit code 1; its log ends:\nNo matching distribution" in detail
+
+
+async def test_a_log_is_searched_where_it_was_shipped_to(all_: World) -> None:
+    async with all_.data() as data:
+        job = await all_.submit({CHECK}, MAKES)
+        await all_.until(job, Status.AWAITING_ALLOCATION)
+        await all_.allocate(job)
+        lines = [f"line {n} {'needle' if n % 9_999 == 5 else 'x' * 50}" for n in range(60_000)]
+        files = [{"name": "0.out", "size_bytes": 9}]
+        asked = {"job": job, "attempt": 1, "node": NODE, "files": files}
+        grants = (await data.ask("POST", "/internal/logs", json=asked)).json
+        write_granted(grants["files"][0], "\n".join(lines).encode())
+        found = await data.ask("GET", f"/internal/logs/{job}/1/0.out?search=needle")
+        told = [(each.line, each.text) for each in read_lines(found.body.decode())]
+        assert told == [(n + 1, line) for n, line in enumerate(lines) if "needle" in line]
+        many = await data.ask("GET", f"/internal/logs/{job}/1/0.out?search=line")
+        assert len(read_lines(many.body.decode())) == MOST_FOUND
+        assert (await data.ask("GET", f"/internal/logs/{job}/1/0.out?search=")).status == 422
 
 
 async def test_a_log_that_was_not_shipped_is_not_found(all_: World) -> None:

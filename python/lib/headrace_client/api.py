@@ -21,6 +21,7 @@ from headrace_client.http import GONE, Http
 from headrace_client.inputs import upload_inputs
 from headrace_client.jobsource import JobSource, read_job
 from headrace_client.live import Live
+from headrace_client.merge import merged
 from headrace_client.people import People
 from headrace_client.sockets import Sockets
 from headrace_model.errors import Unavailable
@@ -40,6 +41,7 @@ from headrace_wire.history import PhaseView, read_phase
 from headrace_wire.jobfile import dump
 from headrace_wire.lineage import DEPTH, NODES, LineageView, read_lineage
 from headrace_wire.live import LogPiece
+from headrace_wire.logsearch import LogFound, SearchEnd, read_found
 from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
 from headrace_wire.schema import to_plain
@@ -350,23 +352,60 @@ class AsyncClient:
                     if last or at:
                         raise self._http.unreachable(error) from None
 
+    async def search_log(
+        self,
+        job: str,
+        text: str,
+        *,
+        stream: str = "both",
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> AsyncGenerator[LogFound | SearchEnd, None]:
+        """Yield the lines of a job's logs that hold a text, and last of all a `SearchEnd`.
+
+        Of all ranks unless one is named, by default of the current attempt.
+        """
+        asked = {"stream": stream, "rank": rank, "attempt": attempt, "task": task, "search": text}
+        query = {name: value for name, value in asked.items() if value is not None}
+        async with self._http.open("GET", f"/jobs/{job}/logs", query=query) as answer:
+            async for line in answer.content:
+                yield read_found(line)
+
     async def follow(
-        self, job: str, *, stream: str = "both", rank: int = 0, attempt: int | None = None
+        self,
+        job: str,
+        *,
+        stream: str = "both",
+        rank: int | None = 0,
+        attempt: int | None = None,
     ) -> AsyncGenerator[LogPiece, None]:
         """Yield what a job's worker writes, from its first byte on, until the job is over.
 
         It begins with the current attempt; with `attempt` it is that one alone. Bytes that are
-        no UTF-8 are replaced.
+        no UTF-8 are replaced. `rank` None: what all workers write, each in its own order.
         """
         now = attempt or (await self.job(job)).attempt
         while True:
-            pieces = self.live.logs(job, attempt=now, stream=stream, rank=rank)
+            ranks = range(await self._workers(job, now)) if rank is None else (rank,)
+            pieces = merged(
+                [self.live.logs(job, attempt=now, stream=stream, rank=each) for each in ranks]
+            )
             async with aclosing(pieces):
                 async for piece in pieces:
                     yield piece
             if attempt or not (await self._opened_after(job, now)):
                 return
             now += 1
+
+    async def _workers(self, job: str, attempt: int) -> int:
+        """How many workers an attempt has, as soon as it has nodes; none where it never had."""
+        view = await self.until(
+            job, lambda now: bool(now.allocation) or now.status.closed or now.attempt > attempt
+        )
+        if view.attempt == attempt:
+            return len(view.allocation)
+        return (await self.usage(job, attempt=attempt, rank=0)).workers
 
     async def _opened_after(self, job: str, attempt: int) -> bool:
         """Wait until a job opens another attempt, or is closed without one."""

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, Final
 
 from headrace_client.errors import Behind
@@ -91,7 +92,7 @@ class Live:
             async for message in told:
                 match message["type"]:
                     case "log":
-                        piece = read_log_piece(message)
+                        piece = replace(read_log_piece(message), rank=rank)
                         at[piece.stream] = piece.end
                         yield piece
                     case "end":

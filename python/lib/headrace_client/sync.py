@@ -19,6 +19,7 @@ from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
 from headrace_wire.history import PhaseView
 from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
+from headrace_wire.logsearch import LogFound, SearchEnd
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -108,9 +109,9 @@ class Job:
         return self._call(read)
 
     def follow(
-        self, *, stream: str = "both", rank: int = 0, attempt: int | None = None
+        self, *, stream: str = "both", rank: int | None = 0, attempt: int | None = None
     ) -> Iterator[LogPiece]:
-        """Yield what a worker writes as it comes, until the job is over.
+        """Yield what a worker writes as it comes, until the job is over; `rank` None: what all do.
 
         Raises `InvalidInput` for an array: its tasks write logs, and it has none.
 
@@ -143,6 +144,23 @@ class Job:
         """
         page = self._call(lambda client: client.tasks(self.id, state=state, limit=limit))
         return Tasks(page.tasks)
+
+    def search(
+        self,
+        text: str,
+        *,
+        stream: str = "both",
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> Iterator[LogFound | SearchEnd]:
+        """Yield the lines of its logs that hold a text, of all ranks unless one is named, and
+        last of all a `SearchEnd`, which tells whether all was looked through."""
+        return self._background.iterate(
+            lambda client: client.search_log(
+                self.id, text, stream=stream, rank=rank, attempt=attempt, task=task
+            )
+        )
 
     def watch(self) -> Iterator[HistoryView]:
         """Yield each step of its way once, from its beginning until it is closed."""

@@ -56,13 +56,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LogPiece:
-    """What a worker wrote: bytes `offset` to `end` of its `stream` ("out", "err"), as text."""
+    """What a worker wrote: bytes `offset` to `end` of its `stream` ("out", "err"), as text.
+
+    `rank` is that of who was followed.
+    """
 
     attempt: int
     stream: str
     offset: int
     end: int
     text: str
+    rank: int = 0
 
     def __str__(self) -> str:
         return self.text

@@ -7,17 +7,20 @@ import asyncio
 import codecs
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace_agent.folders import AttemptFolder
+from headrace_agent.logsearch import Search, answer_search
 from headrace_agent.tasklogs import TaskLogs
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import NodeId, parse_job_id
 from headrace_model.worker import WorkerState
 from headrace_ports.backend import Backend
 from headrace_service.logs import logger
+from headrace_wire.logsearch import Place, check_text
 from headrace_wire.usage import USAGE
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ class Want:
     follow: bool
     lease_s: float
     task: int | None = None  # whose log, where the job is an array
+    search: Search | None = None
 
 
 def read_want(text: str, node: NodeId) -> Want | None:
@@ -59,9 +63,15 @@ def read_want(text: str, node: NodeId) -> Want | None:
             follow=bool(plain["follow"]) and stream != USAGE,
             task=None if plain.get("task") is None else int(plain["task"]),
             lease_s=min(60.0, float(plain["lease_ms"]) / 1000),
+            search=_search_of(plain) if "search" in plain and stream != USAGE else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(f"this is no want: {text[:80]!r}") from None
+
+
+def _search_of(plain: Mapping[str, Any]) -> Search:
+    begin = Place(max(0, int(plain["offset"])), int(plain["line"]), int(plain["told"]))
+    return Search(check_text(str(plain["search"])), begin)
 
 
 class LogAnswers:
@@ -107,8 +117,20 @@ class LogAnswers:
             if f"{each.key.job}.{each.key.attempt}" == run
         )
 
+    async def _search(self, want: Want, logs: Path, asked: Search) -> None:
+        there = () if want.task is None else await self._of_run(want.folder)
+        await answer_search(
+            asked,
+            lambda at, most: asyncio.to_thread(_read, logs, want, at, there, most),
+            lambda text: self._wants.answer(want.reply, text),
+            lambda: time.monotonic() <= self._until.get(want.reply, 0.0),
+        )
+
     async def _send(self, want: Want) -> None:
         logs = AttemptFolder(self._attempts / want.folder).logs
+        if want.search is not None:
+            await self._search(want, logs, want.search)
+            return
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         at, answered = want.offset, False
         while True:
@@ -134,14 +156,20 @@ class LogAnswers:
             await asyncio.sleep(_LOOK_S if ended else len(data) / _BYTES_PER_S)
 
 
-def _read(logs: Path, want: Want, offset: int, there: tuple[WorkerState, ...]) -> bytes | None:
+def _read(
+    logs: Path,
+    want: Want,
+    offset: int,
+    there: tuple[WorkerState, ...],
+    limit: int = _PIECE_BYTES,
+) -> bytes | None:
     path, begin, size = logs / want.name, 0, None
     if want.task is not None:
         found = TaskLogs(logs).find(want.task, want.name.rpartition(".")[2], there)
         if found is None:
             return None
         path, begin, size = found.path, found.offset, found.size_bytes
-    most = _PIECE_BYTES if size is None else max(0, min(_PIECE_BYTES, size - offset))
+    most = limit if size is None else max(0, min(limit, size - offset))
     try:
         with path.open("rb") as file:
             file.seek(begin + offset)

@@ -2,6 +2,9 @@
 (shipped logs, packs of archived jobs, catalogue entries).
 """
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -22,12 +25,26 @@ from headrace_wire.datasets import (
     PartialsRequest,
     read_body,
 )
+from headrace_wire.logsearch import (
+    MOST_FOUND,
+    PIECE_BYTES,
+    Place,
+    check_text,
+    search,
+    write_lines,
+)
 from headrace_wire.records import encode_dataset
 from headrace_wire.schema import from_plain
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore
     from headrace_adapters.redis.jobs import JobStore
+
+
+async def _and_the_end(parts: AsyncIterator[bytes]) -> AsyncIterator[bytes | None]:
+    async for part in parts:
+        yield part
+    yield None
 
 
 class InternalApi:
@@ -107,11 +124,35 @@ class InternalApi:
         known = await self._store.stat(key)
         if known is None:
             raise NotFound("this log is not in the store (yet)")
+        if "search" in request.query:
+            return await self._searched(request, key, check_text(request.query["search"]))
         response = web.StreamResponse(headers={"X-Total-Size": str(known.size_bytes)})
         response.content_type = "text/plain"
         await response.prepare(request)
         async for data in self._store.stream(key, int(offset)):
             await response.write(data)
+        await response.write_eof()
+        return response
+
+    async def _searched(self, request: web.Request, key: str, text: bytes) -> web.StreamResponse:
+        """Answer the lines of a shipped log that hold a text, as they are found."""
+        response = web.StreamResponse()
+        response.content_type = "text/plain"
+        await response.prepare(request)
+        place, rest, left = Place(), b"", MOST_FOUND
+        async with aclosing(self._store.stream(key, 0)) as parts:  # type: ignore[type-var]
+            async for part in _and_the_end(parts):
+                rest += part or b""
+                if part is not None and len(rest) < PIECE_BYTES:
+                    continue
+                found, now = await asyncio.to_thread(
+                    search, place, rest, text, last=part is None, limit=left
+                )
+                rest, place, left = rest[now.offset - place.offset :], now, left - len(found)
+                if found:
+                    await response.write(write_lines(found).encode(errors="replace"))
+                if left <= 0:
+                    break
         await response.write_eof()
         return response
 

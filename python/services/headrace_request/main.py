@@ -44,6 +44,7 @@ from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
 from headrace_request.service.livelogs import LiveLogs
 from headrace_request.service.logs import LogReader, ReadAllocation
+from headrace_request.service.logsearch import LogSearch
 from headrace_request.service.maintenance import MaintenanceDesk
 from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.passwords import Passwords
@@ -123,7 +124,11 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, settings).add_to(app)
     add_answers(app, AnswerDesk(desk, scheduler, data))
-    add_logs(app, desk, reader, TaskLogs(reader, data.shipped_log, held), doorman)
+    tasks, finder = (
+        TaskLogs(reader, data.shipped_log, held),
+        LogSearch(reader, data.search_log, held),
+    )
+    add_logs(app, desk, reader, tasks, finder, doorman)
     add_usage(app, desk, UsageReader(reader, data.shipped_log, held))
     add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)

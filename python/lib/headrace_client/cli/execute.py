@@ -207,7 +207,7 @@ async def _send(client: AsyncClient, spec: JobSpec, folder: Path) -> AcceptedVie
     return await client.submit(dump(spec))
 
 
-def follow_job(job: str, rank: int = 0) -> int:
+def follow_job(job: str, rank: int | None = 0) -> int:
     """Follow a job to its end; gives the exit code that stands for it."""
     try:
         return _end(run(lambda client: follow(client, job, rank=rank)), "table")

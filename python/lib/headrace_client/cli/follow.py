@@ -15,12 +15,14 @@ from headrace_model.status import Status
 if TYPE_CHECKING:
     from headrace_client.api import AsyncClient
     from headrace_wire.api import JobView
+    from headrace_wire.live import LogPiece
 
 _WHY_EVERY_S: Final = 2.0
+_LONGEST: Final = 64 * 1024  # characters of a line that are waited for
 
 
 async def follow(
-    client: "AsyncClient", job: str, *, rank: int = 0, out: IO[bytes] | None = None
+    client: "AsyncClient", job: str, *, rank: int | None = 0, out: IO[bytes] | None = None
 ) -> "JobView":
     """Copy a job's logs to standard output and error until it is closed; gives its last view.
 
@@ -46,32 +48,65 @@ async def follow(
         note(f"headrace: attempt {view.attempt} begins")
 
 
+class WholeLines:
+    """Puts what several workers write together line by line, each with its rank before it."""
+
+    def __init__(self) -> None:
+        self._begun: dict[tuple[int, str], str] = {}
+
+    def take(self, piece: "LogPiece") -> str:
+        """What of a piece, and of what came before it, can be written now."""
+        key = (piece.rank, piece.stream)
+        text = self._begun.pop(key, "") + piece.text
+        whole, newline, rest = text.rpartition("\n")
+        if len(rest) > _LONGEST:
+            whole, newline, rest = text, "\n", ""
+        if rest:
+            self._begun[key] = rest
+        return _marked(piece.rank, whole) if newline else ""
+
+    def rest(self) -> str:
+        """The lines that nobody ended."""
+        return "".join(_marked(rank, text) for (rank, _), text in sorted(self._begun.items()))
+
+
+def _marked(rank: int, text: str) -> str:
+    return "".join(f"[{rank}] {line}\n" for line in text.split("\n"))
+
+
 async def copy_log(
     client: "AsyncClient",
     job: str,
     line: WaitingLine,
     *,
     stream: str = "both",
-    rank: int = 0,
+    rank: int | None = 0,
     attempt: int | None = None,
     out: IO[bytes] | None = None,
 ) -> None:
     """Copy what a worker writes as it comes; of both streams the errors go to our errors.
 
-    The line ends when something comes.
+    The line ends when something comes. `rank` None: all workers, each line with its rank before.
     """
+    whole = WholeLines()
     pieces = client.follow(job, stream=stream, rank=rank, attempt=attempt)
     async with aclosing(pieces):
         async for piece in pieces:
             line.end()
             is_error = stream == "both" and piece.stream == "err"
             sink = sys.stderr.buffer if is_error else out or sys.stdout.buffer
-            sink.write(piece.text.encode())
+            sink.write((piece.text if rank is not None else whole.take(piece)).encode())
             sink.flush()
+    sys.stdout.buffer.write(whole.rest().encode())
+    sys.stdout.buffer.flush()
 
 
 async def _copy_attempt(
-    client: "AsyncClient", view: "JobView", rank: int, line: WaitingLine, out: IO[bytes] | None
+    client: "AsyncClient",
+    view: "JobView",
+    rank: int | None,
+    line: WaitingLine,
+    out: IO[bytes] | None,
 ) -> None:
     """Copy both logs of an attempt; until something comes the line says what is waited for."""
     telling = asyncio.ensure_future(_tell(client, view, line))

@@ -16,11 +16,11 @@ from headrace_client.cli.base import (
     output_option,
     run,
 )
-from headrace_client.cli.execute import follow_job
-from headrace_client.cli.follow import copy_log, say_end
+from headrace_client.cli.follow import say_end
 from headrace_client.cli.history import history
+from headrace_client.cli.logs import logs
 from headrace_client.cli.partials import partial_of, partials_text, read_partials
-from headrace_client.cli.progress import WaitingLine, transfer
+from headrace_client.cli.progress import transfer
 from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
@@ -171,51 +171,6 @@ def tasks(job: str, state: str | None, limit: int, form: str) -> None:
         for each in found
     ]
     show(form, found, lambda: rows(heads, lines, "no task is in this state"))
-
-
-@group.command(name="logs")
-@job_argument
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the job is over.")
-@click.option(
-    "--stream",
-    type=click.Choice(["out", "err", "both"]),
-    default="both",
-    show_default=True,
-    help="Standard output, standard error, or both.",
-)
-@click.option("--rank", default=0, show_default=True, help="Which worker of a parallel job.")
-@click.option("--attempt", type=int, help="Which attempt. [default: the current one]")
-@click.option("--task", type=click.IntRange(0), help="Which task of an array.")
-def logs(
-    job: str, following: bool, stream: str, rank: int, attempt: int | None, task: int | None
-) -> int:
-    """Show what a job's worker wrote, or a task of an array.
-
-    With --follow its output goes to standard output, its errors to standard error, and headrace
-    ends as the job ends. Ctrl-C ends only the following.
-
-    \b
-    Example: headrace jobs logs 0123456789abcdef --follow
-    """
-    if following and attempt is None and task is None and stream == "both":
-        return follow_job(job, rank=rank)
-
-    async def copy(client: AsyncClient) -> None:
-        if following and task is None:
-            with WaitingLine() as line:
-                await copy_log(client, job, line, stream=stream, rank=rank, attempt=attempt)
-            return
-        async for part in client.log(
-            job, stream=stream, rank=rank, attempt=attempt, task=task, follow=following
-        ):
-            sys.stdout.buffer.write(part)
-            sys.stdout.buffer.flush()
-
-    try:
-        run(copy)
-    except KeyboardInterrupt:
-        raise exits.detached(f"headrace jobs logs {job} --follow") from None
-    return exits.OK
 
 
 @group.command(name="why")
@@ -378,4 +333,5 @@ def _info(view: JobView, more: _More) -> None:
 
 group.add_command(lineage.of_job)
 group.add_command(history)
+group.add_command(logs)
 add_steering(group)

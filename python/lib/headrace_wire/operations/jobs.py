@@ -16,6 +16,7 @@ from headrace_wire.answers import (
     PlanView,
 )
 from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange, TaskPage
+from headrace_wire.logsearch import MOST_TEXT
 from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, FLAG, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
@@ -73,8 +74,12 @@ _LOGS: Final = Operation(
         asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
         asked("offset", "From which byte on", whole(0, 2**53, 0)),
         asked("follow", "Go on until the job (with `attempt`: that attempt) ends", FLAG),
+        asked("search", "Only the lines that hold this text, of all ranks unless one is named",
+              {"type": "string", "minLength": 1, "maxLength": MOST_TEXT}),
     ),
     errors=(404,),
+    about="With `search` each line is JSON: `{rank, stream, line, text}`, and last of all "
+          "`{end, found, cut, unread}`.",
 )  # fmt: skip
 
 JOBS: Final = (

@@ -1,7 +1,7 @@
 """The public addresses that answer with streams: logs and datasets; and the list of nodes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 
 from aiohttp import web
@@ -16,12 +16,22 @@ from headrace_request.api.requests import caller_of, job_of, number, read_json, 
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
+from headrace_request.service.logsearch import Asked, LogSearch, searched
 from headrace_request.service.nodes import ChangeNode, NodeDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_service.http import REQUEST_ID_KEY
 from headrace_service.query import flag
 from headrace_wire.api import DiscardRequest, LabelChange
+from headrace_wire.logsearch import (
+    MOST_FOUND,
+    Line,
+    LogFound,
+    SearchEnd,
+    check_text,
+    end_line,
+    found_line,
+)
 from headrace_wire.schema import from_plain
 
 _LINES_WAITING = 256
@@ -30,9 +40,14 @@ _BODY_BYTES = 256 * 1024
 
 
 def add_logs(
-    app: web.Application, desk: JobDesk, reader: LogReader, task_logs: TaskLogs, doorman: Doorman
+    app: web.Application,
+    desk: JobDesk,
+    reader: LogReader,
+    task_logs: TaskLogs,
+    log_search: LogSearch,
+    doorman: Doorman,
 ) -> None:
-    """Add the route that streams a worker's log, or that of a task."""
+    """Add the route that streams a worker's log, or that of a task, or what is found in logs."""
 
     async def logs(request: web.Request) -> web.StreamResponse:
         job_id, caller = job_of(request), caller_of(request)
@@ -77,7 +92,25 @@ def add_logs(
                 onwards="attempt" not in request.query,
             )
 
-        text = parts(stream) if stream != "both" else _interleaved(parts("out"), parts("err"))
+        streams = ("out", "err") if stream == "both" else (stream,)
+        text: AsyncIterator[bytes]
+        if "search" in request.query:
+            wanted = request.query["search"]
+            check_text(wanted)
+            if follow or "offset" in request.query:
+                raise InvalidInput(
+                    "a search looks at the whole of what is there: without follow and offset"
+                )
+            if task is not None:
+                text = _found_in_task(wanted, rank, streams, parts)
+            else:
+                one = rank if "rank" in request.query else None
+                found = log_search.run(caller.user.name, job, Asked(wanted, streams, attempt, one))
+                text = _written(found)
+        elif stream == "both":
+            text = _interleaved(parts("out"), parts("err"))
+        else:
+            text = parts(stream)
         response = web.StreamResponse(
             headers={
                 "Content-Type": "text/plain; charset=utf-8",
@@ -106,6 +139,29 @@ def add_logs(
         return response
 
     app.router.add_get(ROOT + "/jobs/{job:[^/:]+}/logs", logs)
+
+
+async def _written(found: AsyncIterator[LogFound | SearchEnd]) -> AsyncIterator[bytes]:
+    async with aclosing(found):  # type: ignore[type-var] # it is an async generator
+        async for each in found:
+            if isinstance(each, SearchEnd):
+                yield end_line(each)
+            else:
+                yield found_line(each.rank, each.stream, Line(each.line, each.text))
+
+
+async def _found_in_task(
+    text: str, rank: int, streams: Sequence[str], parts: Callable[[str], AsyncIterator[bytes]]
+) -> AsyncIterator[bytes]:
+    number = 0
+    for stream in streams:
+        async for each in searched(text, rank, stream, parts(stream)):
+            if number >= MOST_FOUND:
+                yield end_line(SearchEnd(number, f"there is more than {MOST_FOUND:,} lines"))
+                return
+            number += 1
+            yield found_line(each.rank, each.stream, Line(each.line, each.text))
+    yield end_line(SearchEnd(number))
 
 
 async def _with_start(text: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

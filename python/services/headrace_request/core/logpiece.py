@@ -11,6 +11,7 @@ class Piece:
     """An agent's answer: bytes `offset` to `end` of the file as text.
 
     `eof`: the file ends here, as far as the agent knows. `gone`: the node has no such file.
+    Of a search `data` are the lines that were found, and `line` and `told` where it goes on.
     """
 
     offset: int
@@ -18,6 +19,8 @@ class Piece:
     data: str
     eof: bool
     gone: bool
+    line: int | None = None
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ def read_piece(text: str) -> Piece:
             data=data,
             eof=bool(plain["eof"]),
             gone=plain.get("state") == "gone",
+            line=int(plain["line"]) if "line" in plain else None,
+            told=int(plain.get("told", 0)),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(f"this is no piece of a log: {text[:80]!r}") from None

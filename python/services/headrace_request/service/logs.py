@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.ids import JobId, NodeId
@@ -17,6 +17,7 @@ from headrace_model.resources import Allocation
 from headrace_model.status import Status
 from headrace_request.core.logpiece import Piece, gap_mark, join, read_piece
 from headrace_request.service.waiters import Waiters, woken
+from headrace_wire.logsearch import Line, Place, read_lines
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.log_replies import LogReplies
@@ -243,6 +244,35 @@ class LogReader:
             if not again or at == reached:
                 return
 
+    async def look(
+        self, user: str, file: LogFile, node: NodeId, place: Place, text: str
+    ) -> AsyncIterator[tuple[list[Line], Place, Reach]]:
+        """Have the node's agent search a file from `place` on; yields what it finds as it does.
+
+        Ends at the end of the file, with GONE when the node has no such file, and else where the
+        agent does not answer, or no more.
+        """
+        lost = True
+        while lost:
+            lost = False
+            more = {"search": text, "line": place.line, "told": place.told}
+            with self._inbox(user) as (reader, inbox):
+                pieces = self._answers(
+                    file, node, place.offset, reader, inbox, asyncio.Event(), True, more
+                )
+                while piece := await _within(pieces, _ANSWER_S + _RENEW_S):
+                    if piece.gone or piece.line is None:  # None: an agent that can't search
+                        yield [], place, Reach.GONE if piece.gone else Reach.MORE
+                        return
+                    if piece.offset > place.offset:
+                        lost = True  # an answer was lost: ask once more from where we are
+                        break
+                    place = Place(piece.end, piece.line, piece.told)
+                    reach = Reach.END if piece.eof else Reach.MORE
+                    yield read_lines(piece.data), place, reach
+                    if piece.eof:
+                        return
+
     async def _answers(
         self,
         file: LogFile,
@@ -252,6 +282,7 @@ class LogReader:
         inbox: _Inbox,
         change: asyncio.Event,
         follow: bool,
+        more: Mapping[str, Any] | None = None,
     ) -> AsyncIterator[Piece]:
         async with asyncio.timeout(5.0):
             await self._listening.wait()
@@ -265,6 +296,7 @@ class LogReader:
             "follow": follow,
             "lease_ms": _LEASE_MS,
             **({} if file.task is None else {"task": file.task}),
+            **(more or {}),
         }
         loop = asyncio.get_running_loop()
         await self._replies.ask(json.dumps(want))
@@ -320,6 +352,15 @@ def may_write(job: Job, attempt: int) -> bool:
         and not job.status.closed
         and job.status is not Status.AWAITING_COLLECTION
     )
+
+
+async def _within(pieces: AsyncIterator[Piece], seconds: float) -> Piece | None:
+    """The next piece; None where there is none, or none comes in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(pieces, None)
+    except TimeoutError:
+        return None
 
 
 async def _either(one: asyncio.Event, other: asyncio.Event | None, within_s: float) -> None:

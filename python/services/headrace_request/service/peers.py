@@ -13,6 +13,7 @@ from headrace_model.people import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
 from headrace_service.logs import logger
 from headrace_wire.datasets import EntriesRequest, read_entry
+from headrace_wire.logsearch import Line, read_lines
 from headrace_wire.people import encode_user
 from headrace_wire.schema import to_plain
 
@@ -154,6 +155,22 @@ class Peer:
                     raise Unavailable(f"the {self._name} service answered {answer.status}")
                 async for piece in answer.content.iter_chunked(_PIECE_BYTES):
                     yield piece
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
+
+    async def search_log(
+        self, job: JobId, attempt: int, name: str, text: str
+    ) -> AsyncIterator[list[Line]]:
+        """Have a log of the store searched; raises `NotFound` when it was not shipped."""
+        path = f"{self._base}/internal/logs/{job}/{attempt}/{name}"
+        try:
+            async with self.session.get(path, params={"search": text}) as answer:
+                if answer.status == 404:
+                    raise NotFound("this log is not in the store (yet)")
+                if answer.status != 200:
+                    raise Unavailable(f"the {self._name} service answered {answer.status}")
+                async for line in answer.content:
+                    yield read_lines(line.decode(errors="replace"))
         except (ClientError, OSError) as error:
             raise self.down(error) from None
 

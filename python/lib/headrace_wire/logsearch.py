@@ -1,0 +1,145 @@
+"""Searching a log for a text: what is found where the log lies, and how it is told.
+
+The text is fixed, no pattern: what is looked for costs the same whatever it is. A line is told
+once. Pieces may be searched one after another, each from the place where the last one ended.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headrace_model.errors import InvalidInput
+from headrace_wire.api import read_view
+
+MOST_FOUND: Final = 1_000
+"""Most lines that one search tells."""
+MOST_TEXT: Final = 200
+PIECE_BYTES: Final = 1 << 20
+"""How much of a file is searched at a time."""
+_SHOWN_BYTES: Final = 1_000
+_BEFORE_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a search goes on: the byte, the number of its line, and the last line that was told.
+    Lines count from 1."""
+
+    offset: int = 0
+    line: int = 1
+    told: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that holds the text. Of a long one there is a part, around the text."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFound:
+    """A line of a worker's output that holds the text that was looked for."""
+
+    rank: int
+    stream: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEnd:
+    """What closes a search. `cut`: why not all was looked through, else empty. `unread`: files
+    (`<rank>.<stream>`) that neither their node nor the store would tell."""
+
+    found: int
+    cut: str = ""
+    unread: tuple[str, ...] = ()
+
+
+def check_text(text: str) -> bytes:
+    """The bytes to look for; raises `InvalidInput`."""
+    if not text or len(text) > MOST_TEXT or "\n" in text or "\0" in text:
+        raise InvalidInput(
+            f"search: a text of 1 to {MOST_TEXT} characters within a line is expected",
+            hint="it is found as it stands: no pattern, upper and lower case are different",
+        )
+    return text.encode(errors="surrogateescape")
+
+
+def search(
+    place: Place, data: bytes, text: bytes, *, last: bool, limit: int
+) -> tuple[list[Line], Place]:
+    """Look through `data`, which lies at `place`; gives what was found and where to go on.
+
+    An unfinished line at the end is looked through when `last`, or when it is all there is.
+    """
+    end = len(data) if last else data.rfind(b"\n") + 1
+    if not end:  # a line longer than a piece: what may be the text's beginning is looked at again
+        end = max(0, len(data) - len(text) + 1)
+    found: list[Line] = []
+    at, line, told = 0, place.line, place.told
+    while at < end:
+        hit = data.find(text, at)
+        if hit < 0 or hit >= end:
+            break
+        if len(found) >= limit:
+            return found, Place(place.offset + at, line, told)
+        line += data.count(b"\n", at, hit)
+        begin, stop = data.rfind(b"\n", 0, hit) + 1, data.find(b"\n", hit)
+        if line != told:
+            found.append(
+                Line(line, _shown(data[begin : stop if stop >= 0 else None], hit - begin))
+            )
+            told = line
+        if stop < 0:
+            return found, Place(place.offset + end, line, told)
+        at, line = stop + 1, line + 1
+    line += data.count(b"\n", at, end)
+    return found, Place(place.offset + max(at, end), line, told)
+
+
+def _shown(line: bytes, at: int) -> str:
+    if len(line) > _SHOWN_BYTES:
+        begin = max(0, min(at - _BEFORE_BYTES, len(line) - _SHOWN_BYTES))
+        line = line[begin : begin + _SHOWN_BYTES]
+    return line.decode(errors="replace").rstrip("\r")
+
+
+def write_lines(lines: list[Line]) -> str:
+    """Write lines, as an agent or the data service answers them: one JSON text each."""
+    return "".join(json.dumps([each.line, each.text], ensure_ascii=False) + "\n" for each in lines)
+
+
+def read_lines(text: str) -> list[Line]:
+    """Read what `write_lines` wrote; raises `InvalidInput`."""
+    try:
+        # Not `splitlines`: what it takes for a line's end may stand in a JSON text.
+        told = [json.loads(each) for each in text.split("\n") if each]
+        return [Line(int(line), str(said)) for line, said in told]
+    except (ValueError, TypeError):
+        raise InvalidInput(f"these are no lines that were found: {text[:80]!r}") from None
+
+
+def found_line(rank: int, stream: str, line: Line) -> bytes:
+    """Write a line of the public answer."""
+    plain = {"rank": rank, "stream": stream, "line": line.line, "text": line.text}
+    return json.dumps(plain, ensure_ascii=False).encode(errors="replace") + b"\n"
+
+
+def end_line(end: SearchEnd) -> bytes:
+    """Write the last line of the public answer."""
+    plain = {"end": True, "found": end.found, "cut": end.cut, "unread": list(end.unread)}
+    return json.dumps(plain).encode() + b"\n"
+
+
+def read_found(line: bytes) -> LogFound | SearchEnd:
+    """Read a line of the public answer; raises `InvalidInput`."""
+    try:
+        plain: Mapping[str, Any] = json.loads(line)
+        kind = SearchEnd if plain.get("end") else LogFound
+    except (ValueError, AttributeError):
+        raise InvalidInput(f"the server's answer is no line of a search: {line[:80]!r}") from None
+    return read_view(kind, plain)  # type: ignore[return-value] # it is one of both
