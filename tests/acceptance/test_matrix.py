@@ -82,6 +82,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "GET /jobs/{job}/lineage": _job("lineage"),
     "GET /jobs/{job}/logs": _job("logs"),
     "GET /jobs/{job}/usage": (Scene(),),
+    "GET /jobs/{job}/progress": (Scene(),),
     "GET /jobs/{job}/tasks": _job("tasks", job={"array": {"count": 2}}),
     "POST /jobs/{job}:stop": _job("stop"),
     "POST /jobs/{job}:restart": _job("restart", before="stop"),

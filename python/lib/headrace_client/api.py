@@ -44,6 +44,7 @@ from headrace_wire.live import LogPiece
 from headrace_wire.logsearch import LogFound, SearchEnd, read_found
 from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
+from headrace_wire.progress import ProgressView
 from headrace_wire.schema import to_plain
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
@@ -244,6 +245,12 @@ class AsyncClient:
         return read_view(
             UsageView, await self._http.json("GET", f"/jobs/{job}/usage", query=query)
         )
+
+    async def progress(self, job: str, *, attempt: int | None = None) -> ProgressView:
+        """How far a job is, by its tasks or by what its workers write."""
+        query = {} if attempt is None else {"attempt": attempt}
+        plain = await self._http.json("GET", f"/jobs/{job}/progress", query=query)
+        return read_view(ProgressView, plain)
 
     async def desire(self, job: str, verb: str) -> JobView:
         """Stop, restart, cancel, hold or release a job; repeating it is success."""

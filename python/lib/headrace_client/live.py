@@ -15,7 +15,7 @@ from headrace_client.errors import Behind
 from headrace_client.http import Http
 from headrace_client.sockets import Message, Sockets
 from headrace_model.errors import Unavailable
-from headrace_wire.api import NodeView
+from headrace_wire.api import NodeView, read_view
 from headrace_wire.live import (
     Change,
     LogPiece,
@@ -25,6 +25,7 @@ from headrace_wire.live import (
     read_nodes,
     read_snapshot,
 )
+from headrace_wire.progress import ProgressView
 
 _PAUSE_S: Final = 0.2
 
@@ -97,6 +98,15 @@ class Live:
                         yield piece
                     case "end":
                         return
+
+    async def progress(self, job: str) -> AsyncGenerator[ProgressView, None]:
+        """Yield how far a job is, now and whenever that changes, until it is over."""
+        told = self._told(lambda: {"topic": "progress", "job": job})
+        async with aclosing(told):
+            async for message in told:
+                if message["type"] == "end":
+                    return
+                yield read_view(ProgressView, message["progress"])
 
     async def nodes(self) -> AsyncGenerator[tuple[NodeView, ...], None]:
         """Yield the nodes, now and whenever something of them changes, for ever."""

@@ -20,6 +20,7 @@ from headrace_wire.history import PhaseView
 from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
 from headrace_wire.logsearch import LogFound, SearchEnd
+from headrace_wire.progress import ProgressView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -136,6 +137,10 @@ class Job:
         return self._call(
             lambda client: client.usage(self.id, attempt=attempt, rank=rank, since=since)
         )
+
+    def progress(self, *, attempt: int | None = None) -> ProgressView:
+        """How far it is: percent, step, the model's time, and how long it takes still."""
+        return self._call(lambda client: client.progress(self.id, attempt=attempt))
 
     def tasks(self, *, state: str = "", limit: int = 100) -> Tasks:
         """The first tasks of an array by index, those in one state if asked.

@@ -3,8 +3,8 @@
 A further kind is one more file with a class that satisfies `Kind`, and its line in `registry.py`.
 """
 
+import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol
 
 from headrace_model.requirement import Requirement
@@ -36,23 +36,6 @@ class WorkerTemplate:
     env: tuple[tuple[str, str], ...] = ()
 
 
-class Progress(StrEnum):
-    """What the groups of a progress pattern say."""
-
-    FRACTION = "FRACTION"  # one group: a number from 0 to 1
-    PERCENT = "PERCENT"  # one group: a number from 0 to 100
-    STEP_OF = "STEP_OF"  # two groups: steps done, steps in all
-    INSTANT = "INSTANT"  # one group: the model time reached, ISO 8601
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressPattern:
-    """A regular expression over one line of a worker's log that tells how far it is."""
-
-    pattern: str
-    says: Progress
-
-
 @dataclass(frozen=True, slots=True)
 class Expansion:
     """What a spec comes to: data to find, workers to run, data that will be."""
@@ -60,7 +43,6 @@ class Expansion:
     requirements: tuple[Requirement, ...]
     worker: WorkerTemplate
     outputs: tuple[OutputSpec, ...]
-    progress: tuple[ProgressPattern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +54,7 @@ class Wrong:
 
 
 class Kind(Protocol):
-    """One kind of job. Both methods are pure."""
+    """One kind of job. Its methods are pure."""
 
     @property
     def name(self) -> str:
@@ -86,6 +68,9 @@ class Kind(Protocol):
 
     def expand(self, spec: JobSpec, target: Target) -> Expansion:
         """Expand a spec that `check` accepts and whose inputs are all requirements."""
+
+    def progress(self, spec: JobSpec) -> tuple[re.Pattern[str], ...]:
+        """What tells how far a worker is, looked for in each line that it writes (`read_line`)."""
 
 
 def output_folder(outputs: tuple[OutputSpec, ...], name: str) -> str:

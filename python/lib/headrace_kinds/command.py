@@ -1,10 +1,13 @@
 """The kind `command`: any command, in an image, in a software environment, or as it is."""
 
 import hashlib
+import re
 from typing import Final
 
 from headrace_kinds.base import Expansion, Target, WorkerTemplate, Wrong
+from headrace_kinds.patterns import compile_pattern
 from headrace_kinds.placeholders import check_template
+from headrace_kinds.progress import PLAIN, USUAL
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.errors import InvalidSpec
@@ -73,3 +76,8 @@ class CommandKind:
             worker=WorkerTemplate(spec.command, spec.env),
             outputs=spec.outputs,
         )
+
+    def progress(self, spec: JobSpec) -> tuple[re.Pattern[str], ...]:
+        """What any command may write; and what the job file looks for, else what is usual."""
+        own = (compile_pattern(spec.progress.pattern),) if spec.progress else USUAL
+        return (*PLAIN, *own)

@@ -87,6 +87,13 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressSpec:
+    """What tells in a worker's output how far it is: `headrace_kinds.patterns` reads it."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
 class OutputSpec:
     """A dataset that the job makes.
 
@@ -180,6 +187,7 @@ class JobSpec:
     outputs: tuple[OutputSpec, ...] = ()
     array: ArraySpec = ArraySpec()
     parallel: Parallel | None = None
+    progress: ProgressSpec | None = None
 
     @property
     def is_spread(self) -> bool:

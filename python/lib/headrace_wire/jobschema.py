@@ -8,6 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from headrace_kinds.patterns import MOST_PATTERN, check_pattern
 from headrace_kinds.registry import KIND_NAMES, kind_named
 from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
@@ -25,6 +26,7 @@ from headrace_model.spec import (
     Limits,
     OutputSpec,
     Parallel,
+    ProgressSpec,
     ResourceSpec,
     Retry,
 )
@@ -176,6 +178,22 @@ class RetrySchema(StrictSchema):
         return Retry(**read)
 
 
+class ProgressSchema(StrictSchema):
+    """`progress`."""
+
+    pattern = Text(
+        r"step (?P<step>\d+)/(?P<of>\d+)",
+        limit=MOST_PATTERN,
+        check=check_pattern,
+        required=True,
+        about="A pattern with the groups percent, fraction, step, of or time, looked for in each "
+        "line that a worker writes.",
+    )
+
+    def make(self, read: dict[str, Any]) -> ProgressSpec:
+        return ProgressSpec(**read)
+
+
 class InputSchema(StrictSchema):
     """One of `inputs`; gives the keys, `build_input` joins them with the name."""
 
@@ -313,6 +331,11 @@ class JobSchema(StrictSchema):
     resources = Part(ResourcesSchema(), example="{cpus: 2, memory: 4GiB}", about="What it needs.")
     limits = Part(LimitsSchema(), example="{time: 30m}", about="Bounds on an attempt.")
     retry = Part(RetrySchema(), example="{limit: 1, on: [NODE_LOST]}", about="When to try again.")
+    progress = Part(
+        ProgressSchema(),
+        example=r"{pattern: 'step (?P<step>\d+)/(?P<of>\d+)'}",
+        about="What tells in its output how far it is.",
+    )
     after = Words(
         Parsed("a job id", "0123456789abcdef", parse_job_id, str, pattern="^[0-9a-z]{16}$"),
         limit=1000,

@@ -29,6 +29,7 @@ from headrace_agent.launches import (
     worker_launch,
 )
 from headrace_agent.outputs import Detect, Outputs
+from headrace_agent.progress import ProgressMiner
 from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
@@ -72,6 +73,7 @@ class Tools:
     report: Report
     tasks: TaskDesk
     usage: UsageRecorder
+    progress: ProgressMiner
     settings: Settings
 
 
@@ -311,6 +313,7 @@ class AttemptOnNode:
         await self._tools.backend.stop(work.job, work.attempt, 0.0)
         await finish(self.folder.remove_secrets)
         await self._tools.usage.last(work.job, work.attempt)
+        await self._tools.progress.last(work.job, work.attempt)
         try:
             await self._ship_logs(work)
         except HeadraceError as error:

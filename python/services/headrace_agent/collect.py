@@ -18,7 +18,7 @@ from headrace_model.errors import HeadraceError, InvalidName
 from headrace_service.threads import finish
 
 _CHUNK_BYTES = 1 << 20
-_LOG = re.compile(r"[0-9]{1,9}\.([0-9]{1,9}\.)?(out|err)|[0-9]{1,9}\.(index|usage)")
+_LOG = re.compile(r"[0-9]{1,9}\.([0-9]{1,9}\.)?(out|err)|[0-9]{1,9}\.(index|usage|progress)")
 
 
 class BadOutput(HeadraceError):

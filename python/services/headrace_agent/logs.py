@@ -1,6 +1,7 @@
 """Showing the logs of this node's workers to those who follow them, while they do.
 
-A worker's samples are read in the same way, but not followed: their file is thinned now and then.
+A worker's samples and marks of progress are read in the same way, but not followed: their files
+are thinned now and then.
 """
 
 import asyncio
@@ -21,11 +22,13 @@ from headrace_model.worker import WorkerState
 from headrace_ports.backend import Backend
 from headrace_service.logs import logger
 from headrace_wire.logsearch import Place, check_text
+from headrace_wire.progress import PROGRESS
 from headrace_wire.usage import USAGE
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.log_wants import LogWants
 
+_SMALL = (USAGE, PROGRESS)  # files that are read whole, and are no output of a worker
 _PIECE_BYTES = 64 * 1024
 _LOOK_S = 0.05  # how often a followed file is looked at: nothing tells us that it grew
 _FOLLOWED_AT_ONCE = 200
@@ -53,17 +56,17 @@ def read_want(text: str, node: NodeId) -> Want | None:
         if plain["node"] != node:
             return None
         rank, _, stream = str(plain["name"]).partition(".")
-        if not rank.isdigit() or stream not in ("out", "err", USAGE):
+        if not rank.isdigit() or stream not in ("out", "err", *_SMALL):
             raise InvalidInput("no worker has a log of that name")
         return Want(
             folder=f"{parse_job_id(plain['job'])}.{int(plain['attempt'])}",
             name=f"{int(rank)}.{stream}",
             offset=max(0, int(plain["offset"])),
             reply=str(plain["reply"]),
-            follow=bool(plain["follow"]) and stream != USAGE,
+            follow=bool(plain["follow"]) and stream not in _SMALL,
             task=None if plain.get("task") is None else int(plain["task"]),
             lease_s=min(60.0, float(plain["lease_ms"]) / 1000),
-            search=_search_of(plain) if "search" in plain and stream != USAGE else None,
+            search=_search_of(plain) if "search" in plain and stream not in _SMALL else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(f"this is no want: {text[:80]!r}") from None

@@ -28,6 +28,7 @@ from headrace_agent.inventory import EngineVersion, Machine
 from headrace_agent.joining import Joining, own_password
 from headrace_agent.launches import Containers
 from headrace_agent.logs import LogAnswers
+from headrace_agent.progress import ProgressMiner
 from headrace_agent.service import Agent
 from headrace_agent.settings import Settings
 from headrace_agent.tenure import Swarm
@@ -80,6 +81,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     machine = Machine(settings.backend, running.engine_version, cache, state, settings.gpus)
     nodes = NodeStore(redis)
     usage = UsageRecorder(running.backend, state / "attempts")
+    progress = ProgressMiner(state / "attempts")
 
     async def report(fact: Fact) -> bool:
         return await agent.report(fact)
@@ -101,6 +103,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         report=report,
         tasks=TaskDesk(ArrayStore(redis), node, lambda call: agent.fenced(call)),
         usage=usage,
+        progress=progress,
         settings=settings,
     )
     agent = Agent(
@@ -130,7 +133,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         name="agent",
         # Redis is opened by the agent itself: exclusive workers are watched without it too.
         open=[data.open, *([joining.run] if joining else [])],
-        loops=[agent.run, logs.run, usage.run],
+        loops=[agent.run, logs.run, usage.run, progress.run],
         app=make_app(
             "agent",
             ready=redis.ping,

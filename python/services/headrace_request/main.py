@@ -50,6 +50,7 @@ from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.passwords import Passwords
 from headrace_request.service.peers import Peer
 from headrace_request.service.people import People
+from headrace_request.service.progress import ProgressDesk
 from headrace_request.service.room import Room
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_request.service.usage import UsageReader
@@ -119,7 +120,11 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     app = _app(redis, doorman, settings)
     PeopleRoutes(people, settings.headers_s).add_to(app)
     lister = Lister(model, feed, store)
-    hub = LiveHub(events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader))
+    usage = UsageReader(reader, data.shipped_log, held)
+    progress = ProgressDesk(desk, usage)
+    hub = LiveHub(
+        events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader), progress
+    )
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     JobRoutes(desk, lister, settings).add_to(app)
@@ -129,7 +134,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         LogSearch(reader, data.search_log, held),
     )
     add_logs(app, desk, reader, tasks, finder, doorman)
-    add_usage(app, desk, UsageReader(reader, data.shipped_log, held))
+    add_usage(app, desk, usage, progress)
     add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)
     add_nodes(app, node_desk)

@@ -1,5 +1,6 @@
 """`headrace jobs`: see and steer jobs."""
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
-from headrace_client.cli.used import cpu_text, peak_text, read_used
+from headrace_client.cli.used import cpu_text, peak_text, progress_text, read_progress, read_used
 from headrace_kinds.registry import KIND_NAMES
 from headrace_model.array import TaskState
 from headrace_model.cause import MEANINGS, next_step
@@ -33,6 +34,7 @@ from headrace_model.errors import Conflict
 from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView, TaskView
+from headrace_wire.progress import ProgressView
 from headrace_wire.usage import UsageView
 
 _FIRST_FAILED = 5
@@ -119,7 +121,9 @@ def info(job: str, form: str) -> None:
         more = _More()
         if form != "table":
             return view, more
-        more.used = await read_used(client, view)
+        more.used, more.progress = await asyncio.gather(
+            read_used(client, view), read_progress(client, view)
+        )
         if view.attempt > 1 or view.status is Status.FAILED:
             more.partials = await read_partials(client, job)
         if view.tasks and view.tasks.failed:
@@ -289,6 +293,7 @@ class _More:
 
     failed: str = ""
     used: UsageView | None = None
+    progress: ProgressView | None = None
     partials: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -308,6 +313,7 @@ def _info(view: JobView, more: _More) -> None:
             ("cause", f"{view.cause.value}: {MEANINGS[view.cause].what}" if view.cause else ""),
             ("detail", view.detail),
             ("exit code", view.exit_code),
+            ("progress", progress_text(more.progress)),
             ("CPU used", cpu_text(more.used)),
             ("peak memory", peak_text(view, more.used)),
             ("attempt", f"{view.attempt} (retries {view.retries})"),

@@ -4,9 +4,11 @@ import asyncio
 from typing import Final
 
 from headrace_client.api import AsyncClient
+from headrace_client.cli.history import lasted
 from headrace_model.errors import HeadraceError
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
+from headrace_wire.progress import ProgressView
 from headrace_wire.usage import UsageView
 
 _PATIENCE_S: Final = 1.0
@@ -24,6 +26,32 @@ async def read_used(client: AsyncClient, view: JobView) -> UsageView | None:
             return await client.usage(view.id, attempt=view.attempt)
     except (HeadraceError, TimeoutError):
         return None
+
+
+async def read_progress(client: AsyncClient, view: JobView) -> ProgressView | None:
+    """How far a job is that has nodes; None where nobody tells that soon, as of `read_used`."""
+    if view.status.closed or not view.allocation or view.tasks:
+        return None
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            return await client.progress(view.id)
+    except (HeadraceError, TimeoutError):
+        return None
+
+
+def progress_text(progress: ProgressView | None) -> str:
+    """As in `37 %, step 12 of 100, at 1980-01-05, about 4 min left`; empty where nothing tells."""
+    if progress is None or not progress.ranks:
+        return ""
+    first = progress.ranks[0]
+    said = [] if progress.percent is None else [f"{progress.percent:.0f} %"]
+    if first.step is not None:
+        said.append(f"step {first.step:,}" + (f" of {first.of:,}" if first.of else ""))
+    if first.model_time:
+        said.append(f"at {first.model_time.removesuffix('T00:00:00.000Z')}")
+    if progress.seconds_left is not None and progress.percent != 100.0:
+        said.append(f"about {lasted(progress.seconds_left)} left")
+    return ", ".join(said)
 
 
 def cpu_text(used: UsageView | None) -> str:

@@ -20,6 +20,7 @@ from headrace_wire.logsearch import MOST_TEXT
 from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, FLAG, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
+from headrace_wire.progress import ProgressView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -155,6 +156,14 @@ JOBS: Final = (
             asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
             asked("rank", "Which worker of a gang alone; else the first 32", whole(0, 10_000)),
             asked("since", "Only samples after this time (ISO 8601); sums are of all"),
+        ),
+        errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/progress", "jobs", "Tell how far a job is, as what it writes tells it",
+        {200: Content(ProgressView)}, Act.SEE_JOB,
+        parameters=(
+            JOB, asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
         ),
         errors=(404,),
     ),

@@ -15,6 +15,7 @@ from headrace_request.core.live import (
     FollowJobs,
     FollowLog,
     FollowNodes,
+    FollowProgress,
     Unfollow,
     read_message,
     write,
@@ -159,7 +160,7 @@ class LiveRoute:
             case Unfollow(id_):
                 live.drop(id_)
                 return
-            case FollowJobs() | FollowLog() | FollowNodes():
+            case FollowJobs() | FollowLog() | FollowNodes() | FollowProgress():
                 live.drop(asked.id)
                 if len({*live.jobs, *live.tasks}) >= _MOST_FOLLOWED:
                     live.close(Close.TOO_MANY)
@@ -171,6 +172,8 @@ class LiveRoute:
                 self._hub.follow_log(live, asked)
             case FollowNodes():
                 self._hub.follow_nodes(live, asked)
+            case FollowProgress():
+                self._hub.follow_progress(live, asked)
             case _:
                 pass  # a token that is shown again changes nothing
 

@@ -1,4 +1,4 @@
-"""The public address of what a job's workers used."""
+"""The public addresses of what a job's workers used, and of how far they are."""
 
 from typing import Any, Final
 
@@ -11,14 +11,17 @@ from headrace_model.usage import Total, thinned, total_of, total_of_all
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import job_of, number, user_of
 from headrace_request.service.jobs import JobDesk
+from headrace_request.service.progress import ProgressDesk
 from headrace_request.service.usage import RankUsage, UsageReader
 from headrace_wire.usage import held_and_used, sample_view
 
 _SAMPLES: Final = 8_000
 
 
-def add_usage(app: web.Application, desk: JobDesk, reader: UsageReader) -> None:
-    """Add the route."""
+def add_usage(
+    app: web.Application, desk: JobDesk, reader: UsageReader, progress_desk: ProgressDesk
+) -> None:
+    """Add the routes."""
 
     async def usage(request: web.Request) -> web.Response:
         job_id, user = job_of(request), user_of(request)
@@ -26,9 +29,7 @@ def add_usage(app: web.Application, desk: JobDesk, reader: UsageReader) -> None:
         since_ms = parse_instant(query["since"]) if query.get("since") else 0
         rank = number(request, "rank", 0, 0, 10_000) if "rank" in query else None
         job = await desk.get(job_id, user)
-        attempt = number(request, "attempt", job.attempt, 1)
-        if attempt > job.attempt:
-            raise NotFound(f"job {job_id} has {job.attempt} attempt(s), so no attempt {attempt}")
+        attempt = _attempt(request, job)
         found = await reader.read(user.name, job, attempt, rank)
         totals = [total_of(each.samples) for each in found.ranks]
         total = total_of_all(totals)
@@ -48,7 +49,21 @@ def add_usage(app: web.Application, desk: JobDesk, reader: UsageReader) -> None:
             }
         )
 
+    async def progress(request: web.Request) -> web.Response:
+        user = user_of(request)
+        job = await desk.get(job_of(request), user)
+        attempt = _attempt(request, job)
+        return web.json_response(await progress_desk.show(user.name, job, attempt))
+
     app.router.add_get(ROOT + "/jobs/{job:[^/:]+}/usage", usage)
+    app.router.add_get(ROOT + "/jobs/{job:[^/:]+}/progress", progress)
+
+
+def _attempt(request: web.Request, job: Job) -> int:
+    attempt = number(request, "attempt", job.attempt, 1)
+    if attempt > job.attempt:
+        raise NotFound(f"job {job.id} has {job.attempt} attempt(s), so no attempt {attempt}")
+    return attempt
 
 
 def _rank_view(found: RankUsage, total: Total, since_ms: int, most: int) -> dict[str, Any]:

@@ -74,6 +74,14 @@ class FollowNodes:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowProgress:
+    """Tell how far a job is, whenever that changes, until it is over."""
+
+    id: str
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
 class Unfollow:
     """End a subscription."""
 
@@ -87,7 +95,7 @@ class Auth:
     token: str
 
 
-Message = FollowJobs | FollowLog | FollowNodes | Unfollow | Auth
+Message = FollowJobs | FollowLog | FollowNodes | FollowProgress | Unfollow | Auth
 
 
 class BadMessage(InvalidInput):
@@ -121,6 +129,11 @@ class _Log:
     rank: int = 0
     attempt: int | None = None
     offsets: _Offsets = _Offsets()
+
+
+@dataclass(frozen=True, slots=True)
+class _OfJob:
+    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +182,10 @@ def _follow(id_: str, plain: dict[str, Any]) -> Message:
         case "nodes":
             from_plain(_Nothing, plain)
             return FollowNodes(id_)
+        case "progress":
+            return FollowProgress(id_, parse_job_id(from_plain(_OfJob, plain).job))
         case _:
-            raise InvalidInput("`topic` is jobs, logs or nodes")
+            raise InvalidInput("`topic` is jobs, logs, nodes or progress")
 
 
 def _follow_jobs(id_: str, asked: _Jobs) -> FollowJobs:

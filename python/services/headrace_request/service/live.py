@@ -21,6 +21,7 @@ from headrace_request.core.live import (
     FollowJobs,
     FollowLog,
     FollowNodes,
+    FollowProgress,
     is_after,
     with_id,
     write,
@@ -32,6 +33,7 @@ from headrace_request.service.lister import Lister
 from headrace_request.service.livelogs import LiveLogs
 from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.outbox import Outbox, TooSlow
+from headrace_request.service.progress import ProgressDesk
 from headrace_service.logs import logger
 from headrace_wire.api import job_view
 
@@ -47,6 +49,7 @@ _MOST_PENDING = 100_000
 _PATIENCE_S = 60.0
 _CHECK_S = 15.0
 _NODES_EVERY_S = 0.5
+_PROGRESS_EVERY_S = 5.0
 
 
 class _Move:
@@ -129,6 +132,7 @@ class LiveHub:
         nodes: NodeDesk,
         lister: Lister,
         logs: LiveLogs,
+        progress: ProgressDesk,
     ) -> None:
         self._events = events
         self._store = store
@@ -137,6 +141,7 @@ class LiveHub:
         self._nodes = nodes
         self._lister = lister
         self._logs = logs
+        self._progress = progress
         self._all: set[Live] = set()
         self._pending: list[Event] = []
         self._wake = asyncio.Event()
@@ -231,6 +236,10 @@ class LiveHub:
     def follow_log(self, live: Live, asked: FollowLog) -> None:
         """Begin to tell a worker's output."""
         self._start(live, asked.id, partial(self._logs.tell, live, asked))
+
+    def follow_progress(self, live: Live, asked: FollowProgress) -> None:
+        """Begin to tell how far a job is."""
+        self._start(live, asked.id, partial(self._tell_progress, live, asked))
 
     def follow_nodes(self, live: Live, asked: FollowNodes) -> None:
         """Begin to tell the nodes; raises `Forbidden`."""
@@ -336,6 +345,24 @@ class LiveHub:
             jobs, more = list(page.jobs), page.go_on is not None
         views = [job_view(job, spec=False) for job in jobs]
         return write("snapshot", asked.id, at=subscription.at, jobs=views, more=more)
+
+    # ---- progress
+
+    async def _tell_progress(self, live: Live, asked: FollowProgress) -> None:
+        """Tell how far a job is when that has changed, at the pace at which nodes look at it."""
+        told = None
+        while True:
+            user = live.caller.user
+            job = await self._desk.get(asked.job, user)
+            view = await self._progress.show(user.name, job, job.attempt)
+            if view != told:
+                message = write("progress", asked.id, progress=view)
+                await live.outbox.put(message, _PATIENCE_S)
+                told = view
+            if job.status.closed:
+                await live.outbox.put(write("end", asked.id), _PATIENCE_S)
+                return
+            await asyncio.sleep(_PROGRESS_EVERY_S)
 
     # ---- nodes
 

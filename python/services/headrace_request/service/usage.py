@@ -1,12 +1,15 @@
-"""What the workers of an attempt used: from their nodes, else from the store."""
+"""What the workers of an attempt used, and how far they are: from their nodes, else from the
+store."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from headrace_model.errors import InvalidInput
+from headrace_model.ids import NodeId
 from headrace_model.job import Job
+from headrace_model.progress import Mark
 from headrace_model.resources import NOTHING, Allocation, Resources, Share
 from headrace_model.usage import Sample
 from headrace_request.service.logs import (
@@ -16,6 +19,7 @@ from headrace_request.service.logs import (
     ReadStore,
     may_write,
 )
+from headrace_wire.progress import PROGRESS, read_marks
 from headrace_wire.usage import LIMIT_BYTES, USAGE, read_samples
 
 RANKS: Final = 32
@@ -29,6 +33,15 @@ class RankUsage:
     rank: int
     share: Share
     samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RankProgress:
+    """How far a worker was, in the order of time; at least one mark."""
+
+    rank: int
+    node: NodeId
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +70,43 @@ class UsageReader:
 
         Raises `InvalidInput` for a rank that an attempt with nodes has not.
         """
-        held = job.allocation if job.attempt == attempt else None
-        held = held or await self.allocation(job.id, attempt) or Allocation(())
+        held = await self._held(job, attempt)
         if rank is not None and held.shares and rank >= len(held.shares):
             raise InvalidInput(
                 f"job {job.id} has {len(held.shares)} worker(s): ranks count from 0"
             )
         wanted = range(RANKS) if rank is None else (rank,)
+        texts = await self._texts(user, job, attempt, held, wanted, USAGE)
+        return Usage(
+            held,
+            tuple(RankUsage(rank, share, read_samples(text)) for rank, share, text in texts),
+        )
+
+    async def progress(self, user: str, job: Job, attempt: int) -> tuple[RankProgress, ...]:
+        """Read how far the first `RANKS` workers are; those that tell nothing are left out."""
+        held = await self._held(job, attempt)
+        texts = await self._texts(user, job, attempt, held, range(RANKS), PROGRESS)
+        found = ((rank, share.node, read_marks(text)) for rank, share, text in texts)
+        return tuple(RankProgress(rank, node, marks) for rank, node, marks in found if marks)
+
+    async def _held(self, job: Job, attempt: int) -> Allocation:
+        held = job.allocation if job.attempt == attempt else None
+        return held or await self.allocation(job.id, attempt) or Allocation(())
+
+    async def _texts(
+        self, user: str, job: Job, attempt: int, held: Allocation, wanted: Iterable[int], what: str
+    ) -> list[tuple[int, Share, str]]:
+        """The small files of some ranks, `what` they are called."""
         few = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(number: int) -> RankUsage:
-            file = LogFile(job.id, attempt, number, USAGE)
+        async def one(number: int) -> tuple[int, Share, str]:
+            file = LogFile(job.id, attempt, number, what)
             share = held.shares[number]
             async with few:
                 text = await self._text(user, file, share, live=may_write(job, attempt))
-            return RankUsage(number, share, read_samples(text.decode("ascii", "replace")))
+            return number, share, text.decode("ascii", "replace")
 
-        ranks = await asyncio.gather(*(one(n) for n in wanted if n < len(held.shares)))
-        return Usage(held, tuple(ranks))
+        return await asyncio.gather(*(one(n) for n in wanted if n < len(held.shares)))
 
     async def _text(self, user: str, file: LogFile, share: Share, *, live: bool) -> bytes:
         """The file of a rank: of one that may still use something, from its node first."""
