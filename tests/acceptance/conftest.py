@@ -231,7 +231,10 @@ class Headrace:
 
     async def leaks(self) -> list[str]:
         """A sentence for each thing that is left although no job is under way; [] is right."""
-        parts = [f"stray file {path}" for path in self.home.root.rglob("*.part")]
+        try:
+            parts = [f"stray file {path}" for path in self.home.root.rglob("*.part")]
+        except FileNotFoundError:  # a folder that goes just now
+            parts = ["a folder of an attempt"]
         folders = self.home.attempts.iterdir() if self.home.attempts.is_dir() else ()
         return await self._ledger() + parts + [f"folder {path} is left" for path in folders]
 
