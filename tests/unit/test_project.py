@@ -45,7 +45,7 @@ def test_run_tests_refuses_an_unknown_group_and_names_the_known(word: str) -> No
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["unit", "--seeds", "2"], "--seeds is for the groups soak, faults and swarm"),
+        (["unit", "--seeds", "2"], "--seeds is for the groups soak, faults, simulation and swarm"),
         (["faults", "--minutes", "2", "--seeds", "2"], "--minutes is for the group soak"),
         (["soak", "--seeds", "0"], "--seeds needs a whole number above 0"),
     ],
