@@ -293,9 +293,9 @@ async def test_a_lost_node_returns_its_unfinished_tasks_and_nothing_else(
     await bench.one.agent()
     other = await bench.second_node()
     script = "sleep 0.05; echo $HEADRACE_TASK > {output}/f"
-    job = await bench.run(script, {N1: 2, N2: 2}, array={"count": 200}, **OUTPUT)
+    job = await bench.run(script, {N1: 2, N2: 2}, array={"count": 100}, **OUTPUT)
     await bench.until(job, Status.RUNNING)
-    await bench.done(job, 40)
+    await bench.done(job, 20)
     other.kill9()
     os.kill(int((await nest(bench.other.state_dir / "nest"))["pid"]), signal.SIGKILL)
     counter = {node.id: node.counter for node in await bench.one.nodes.all()}[N2]
@@ -310,11 +310,11 @@ async def test_a_lost_node_returns_its_unfinished_tasks_and_nothing_else(
     begun = bench.begun()
     await bench.until(job, Status.AWAITING_COLLECTION)
     record = await bench.record(job)
-    assert record.counts.done == 200
+    assert record.counts.done == 100
     after = bench.begun()
     again = {task for task in before if after[task] > begun[task]}
     assert again == set(), "what was done stays done, though its node is lost"
-    assert bench.files(job, record) == {f"{i}/f": f"{i}\n" for i in range(200)}
+    assert bench.files(job, record) == {f"{i}/f": f"{i}\n" for i in range(100)}
     assert [event(line) for line in await bench.one.jobs.history(job.id)].count("NODE_LEFT") == 1
 
     # The node comes back: it ends and removes what it still had, and counts for nothing.

@@ -99,7 +99,7 @@ async def test_the_second_job_starts_where_the_first_ones_inputs_are(
             holders = await bench.nodes.holders([N1, N2], [RAIN])
             return (N2, FactKind.STAGED) in facts and holders == {RAIN: {N2: 4000}}
 
-        await wait_until(told, "what it staged to be told", within_s=20)
+        await wait_until(told, "what it staged to be told", within_s=WAIT_S)
         await bench.agent()
         free = {node.id: node.free for node in await bench.nodes.all()}
         assert free[N1] == free[N2]

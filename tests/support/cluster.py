@@ -12,7 +12,7 @@ from headrace_cluster.settings import Settings
 from headrace_service.settings import to_environ
 from tests.support.docker_engine import DockerEngine
 
-_WAIT_S = 30.0
+_WAIT_S = 90.0
 
 
 class SwarmEngine(DockerEngine):

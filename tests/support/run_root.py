@@ -24,7 +24,7 @@ _DEV_SWARM = Path(__file__).parents[2] / "scripts" / "dev-swarm.sh"
 
 # A unix socket's path may have 107 bytes; the rest is left to what lies below a run's folder.
 _LONGEST_TEMP_PATH = 32
-_GONE_WITHIN_S = 5.0
+_GONE_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

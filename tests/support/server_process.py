@@ -7,7 +7,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import ClassVar
 
-_STOPPED_WITHIN_S = 10.0
+_STOPPED_WITHIN_S = 60.0
 
 
 class ServerProcess:

@@ -39,7 +39,7 @@ _PROGRAMS = {
     for replica in range(1, _REPLICAS.get(service, 1) + 1)
 }
 _KEEP_ALIVE_S = 0.1
-_STOPPED_WITHIN_S = 20.0
+_STOPPED_WITHIN_S = 60.0
 _READY_WITHIN_S = 60.0
 _ANSWER_S = 2.0
 

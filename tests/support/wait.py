@@ -13,7 +13,7 @@ _LONGEST_PAUSE_S = 0.1
 
 
 async def wait_until(
-    condition: Callable[[], T | Awaitable[T]], what: str, *, within_s: float = 30.0
+    condition: Callable[[], T | Awaitable[T]], what: str, *, within_s: float = 90.0
 ) -> T:
     """Return the first truthy value of `condition`, which is asked again with growing pauses.
 

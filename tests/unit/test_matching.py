@@ -140,7 +140,7 @@ def union_exists(catalogue: list[Dataset], wanted: Requirement) -> bool:
     return False
 
 
-@settings(max_examples=800)
+@settings(max_examples=400)
 @given(
     catalogues,
     domains,
@@ -208,7 +208,7 @@ def restriction(domain: Domain, index: Index) -> Restriction:
     return found
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(catalogues, catalogues, domains)
 def test_adding_replacing_and_removing_leaves_no_trace(
     first: list[Dataset], second: list[Dataset], want: Domain
@@ -514,7 +514,7 @@ def test_a_part_that_later_parts_make_idle_is_dropped() -> None:
     assert ids(held.match(every, NOW, ADA)) == ["left", "right"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 40)), max_size=12),
     st.integers(-45, 85),

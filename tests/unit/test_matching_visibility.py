@@ -107,7 +107,7 @@ def sees(user: User, owner: str, shared: tuple[Share, ...]) -> bool:
     return user.standing(owner, shared) is not Standing.STRANGER
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(datasets, promises, requirements, users, st.randoms(use_true_random=False))
 def test_a_match_is_the_match_over_what_the_asker_may_see(
     all_: list[Dataset],
@@ -137,7 +137,7 @@ def _told(found: Fulfilment | Promised | Miss) -> object:
     return (found.promise.job, found.why) if isinstance(found, Promised) else found
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(datasets, datasets, requirements, users)
 def test_shares_that_come_and_go_leave_no_trace(
     before: list[Dataset], after: list[Dataset], wanted: Requirement, user: User

@@ -17,7 +17,7 @@ def _summary(lines: list[str], *arguments: str) -> tuple[int, list[str]]:
         input="".join(f"{line}\n" for line in lines),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
     )
     assert ended.stderr == ""
     return ended.returncode, ended.stdout.splitlines()

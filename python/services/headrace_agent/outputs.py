@@ -30,6 +30,7 @@ Detect: TypeAlias = Callable[
     [Path, str | None, Sequence[str]], Awaitable[tuple[str, dict[str, object]]]
 ]
 _GRANTS_AT_ONCE = 500
+_GENERIC = "GENERIC"
 
 
 class _Ask(Protocol):
@@ -164,13 +165,20 @@ class Outputs:
             return CollectedOutput(output.name, (), output.format or "EMPTY")
         # Described before anything is uploaded: what can't be kept costs no transfer.
         try:
-            format_, domain = await self._detect(self._folder.output, output.format, inside)
+            format_, domain = await self._describe(output, inside)
         except HeadraceError as error:
             if error.retryable:
                 raise
             raise BadOutput(f"output {output.name!r}: {error.message}", hint=error.hint) from None
         items = await self._send(work, self._folder.output, output.name, files)
         return CollectedOutput(output.name, items, format_, domain)
+
+    async def _describe(
+        self, output: OutputSpec, inside: Sequence[str]
+    ) -> tuple[str, dict[str, object]]:
+        if output.format == _GENERIC:  # nothing is read of it: no process has to be started
+            return output.format, {}
+        return await self._detect(self._folder.output, output.format, inside)
 
     async def keep_partials(self, work: Work, spec: JobSpec, limit_bytes: int) -> str:
         """Bring what a failed attempt had written, to be looked at; tells what was left out.
