@@ -132,7 +132,7 @@ class TestJobFiles:
             ({"limits": {"time": "30 parsecs"}}, "time"),
             ({"limits": {"time": 30}}, "time"),
             ({"start_not_before": "tomorrow"}, "start_not_before"),
-            ({"priority": "high"}, "priority"),
+            ({"priority": "hihg"}, "did you mean high"),
             ({"priority": 10**30}, "too large"),
             ({"priority": 1000}, "priority"),
             ({"after": ["../x"]}, "after"),

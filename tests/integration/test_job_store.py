@@ -22,12 +22,14 @@ from hypothesis.stateful import (
 
 from headrace_adapters.redis.connection import NoRoom, Redis
 from headrace_adapters.redis.jobs import Idempotency
+from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, Fenced, NotFound, Stale
-from headrace_model.ids import NodeId
+from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Ask, Job, Need
 from headrace_model.move import Move, move_of
 from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
+from headrace_model.share import last_days
 from headrace_model.spec import Retry
 from headrace_model.status import EDGES, HAS_ATTEMPT, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
@@ -36,6 +38,7 @@ from headrace_request.core.desire import DesireVerb, desire
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, SMALL, Recorder, Stage, launch, new_job
 
+ON_ONE = Allocation((Share(N1, SMALL),))
 NODES = (N1, N2, NodeId("node3"))
 RETRY = Retry(limit=2)
 RETRY_CAUSE = min(RETRY.on)
@@ -80,6 +83,8 @@ class Ledger(RuleBasedStateMachine):
         self.old: list[Move] = []
         self.incarnations: dict[NodeId, str] = {}
         self.numbers = 0
+        self.taken: dict[tuple[JobId, int], int] = {}
+        self.used = 0
 
     def do(self, work: Any) -> Any:
         return self.runner.run(work)
@@ -141,10 +146,17 @@ class Ledger(RuleBasedStateMachine):
 
     def apply(self, move: Move) -> bool:
         self.old.append(move)
+        jobs = self.stage.jobs
+        holding = self.do(jobs.holders(self.do(jobs.get(move.job))))
         try:
             self.do(self.stage.apply(move))
         except (NoRoom, Stale):
             return False
+        at = json.loads(self.do(jobs.history(move.job))[-1])["at"]
+        if move.takes:
+            self.taken[move.job, move.attempt] = at
+        for _ in holding & set(move.returns):
+            self.used += SMALL.millicpus * (at - self.taken[move.job, move.attempt])
         return True
 
     @precondition(lambda self: self.made)
@@ -245,6 +257,14 @@ class Ledger(RuleBasedStateMachine):
             held = self.do(self.held(node))
             assert held.millicpus >= 0
             assert held.memory_bytes >= 0
+
+    @invariant()
+    def what_shares_were_used_for_counts_once_when_they_come_back(self) -> None:
+        async def counted() -> int:
+            days = last_days(await self.stage.jobs.now_ms(), 2)
+            return sum(used["ann"] for used in (await self.stage.quotas.used(days)).values())
+
+        assert self.do(counted()) == self.used
 
     @invariant()
     def a_closed_or_waiting_job_holds_nothing(self) -> None:
@@ -383,7 +403,40 @@ async def test_the_queue_is_in_order_of_priority_and_then_age(stage: Stage) -> N
         await stage.make(replace(new_job(number), priority=priority))
     order = [new_job(number).id for number in (2, 0, 3, 1)]
     assert await stage.jobs.queue() == order
-    assert await stage.jobs.queue(2) == order[:2]
+    assert await stage.jobs.queue(most=2) == order[:2]
+    assert await stage.jobs.queue(1, 2) == order[1:3]
+    ranks = await stage.redis.command("ZRANGE", "hr:queue", 0, -1, "WITHSCORES")
+    jobs = [await stage.jobs.get(job) for job in order]
+    assert [rank for _, rank in ranks] == [job.rank for job in jobs]
+
+
+async def test_the_queue_of_the_version_before_is_ranked_anew_once(stage: Stage) -> None:
+    jobs = [
+        await stage.make(replace(new_job(number), priority=priority))
+        for number, priority in enumerate((50, 10, 100))
+    ]
+    for job in jobs:
+        rank = (100 - job.priority) * 10**13 + job.created_ms
+        await stage.redis.command("ZADD", "hr:queue", rank, job.id)
+    assert await stage.jobs.rank_queue(Role.SCHEDULER, 1) == 3
+    assert await stage.jobs.queue() == [jobs[2].id, jobs[0].id, jobs[1].id]
+    found = await stage.jobs.queue_owners(await stage.jobs.queue())
+    assert sorted(found) == sorted((job.rank, job.id, "ann") for job in jobs)
+    assert await stage.jobs.rank_queue(Role.SCHEDULER, 1) == 0
+    await stage.redis.command("DEL", "hr:ranked")
+    with pytest.raises(Fenced):
+        await stage.jobs.rank_queue(Role.SCHEDULER, 2)
+
+
+async def test_a_retry_of_a_job_keeps_its_place(stage: Stage) -> None:
+    old, young = await stage.make(new_job(1)), await stage.make(new_job(2))
+    await stage.redis.command("HSET", f"hr:job:{old.id}", "rank", "5e14")  # of the version before
+    old = await stage.apply(launch(await stage.jobs.get(old.id), ON_ONE))
+    failed = move_of(old, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE)
+    old = await stage.apply(failed)
+    again = replace(move_of(old, Event.RETRY, Role.MONITOR), opens=old.ask, returns=(N1,))
+    await stage.apply(again)
+    assert await stage.jobs.queue() == [old.id, young.id]
 
 
 async def test_what_a_job_asks_survives_the_store(stage: Stage) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from headrace_adapters.backends.process import ProcessBackend
 from headrace_adapters.redis.events import Events
+from headrace_adapters.redis.quotas import QuotaStore
 from headrace_model.dataset import Dataset
 from headrace_model.ids import DatasetId
 from headrace_model.job import Job, Need
@@ -64,6 +65,7 @@ def scheduler_of(bench: AgentBench) -> Scheduler:
         bench.maintenance,
         LimitsFile(None),
         bench.resources,
+        QuotaStore(bench.redis),
         Events(bench.redis),
         leader,
         settings,

@@ -140,6 +140,7 @@ def _scheduler(
         MaintenanceStore(stage.redis),
         limits or LimitsFile(None),
         stage.resources,
+        stage.quotas,
         Events(stage.redis),
         leader,
         settings,
@@ -148,7 +149,7 @@ def _scheduler(
 
 def _answers(stage: Stage, limits: LimitsFile | None = None) -> Answers:
     maintenance = MaintenanceStore(stage.redis)
-    return Answers(stage.jobs, stage.nodes, maintenance, limits or LimitsFile(None))
+    return Answers(stage.jobs, stage.nodes, maintenance, limits or LimitsFile(None), stage.quotas)
 
 
 async def test_the_head_starts_while_the_rest_is_still_read(stage: Stage) -> None:

@@ -26,7 +26,7 @@ CREATED = "2026-01-01T00:00:00.000Z"
 ME = {"name": "ann", "role": "admin", "groups": [], "scopes": ["read", "admin"], "expires": None}
 BOB = {
     "name": "bob", "role": "user", "groups": ["g"], "disabled": False, "created": CREATED,
-    "stored_bytes": 3 * 2**29, "quota_bytes": 2 * 2**30,
+    "stored_bytes": 3 * 2**29, "quota_bytes": 2 * 2**30, "run_quota": "cpus=64 jobs=20",
 }  # fmt: skip
 MADE = {
     "id": "0123456789ab", "user": "bob", "label": "ci", "scopes": ["read"],
@@ -307,10 +307,18 @@ class TestUsers:
         self, admin: SaidServer, capsys: pytest.CaptureFixture[str]
     ) -> None:
         admin.says("PATCH /users/bob", BOB)
+        admin.says("GET /users/bob", BOB)
         admin.says("PATCH /groups/g", {"name": "g", "members": [], "stored_bytes": 5})
         assert run_cli(["users", "change", "bob", "--quota", "2GiB"]) == exits.OK
         assert run_cli(["groups", "change", "g", "--quota", "none", "-o", "json"]) == exits.OK
         assert [each.body for each in admin.asked] == [{"quota": "2GiB"}, {"quota": "none"}]
+        limits = ["--quota", "cpus=64", "--quota", "cpu_hours=1000/30d"]
+        assert run_cli(["users", "change", "bob", *limits]) == exits.OK
+        assert admin.asked[-1].body == {"quota": "cpus=64 cpu_hours=1000/30d"}
+        assert run_cli(["users", "info", "bob"]) == exits.OK
+        assert "cpus=64 jobs=20" in capsys.readouterr().out
+        assert run_cli(["users", "change", "bob", "--quota", "gpus=2"]) == exits.REFUSED
+        assert "there is no quota 'gpus'" in capsys.readouterr().err
         for words in (["users", "change", "bob"], ["groups", "change", "g"]):
             assert run_cli(words) == exits.USAGE
         assert run_cli(["users", "change", "bob", "--quota", "2"]) == exits.REFUSED
@@ -324,7 +332,7 @@ class TestUsers:
             admin.says(f"PUT /groups/g/members/{name}", status=204)
             admin.says(f"DELETE /groups/g/members/{name}", status=204)
         assert run_cli(["groups", "add", "g", "bob", "eve", "-o", "json"]) == exits.OK
-        nothing = {"stored_bytes": None, "quota_bytes": None}
+        nothing = {"stored_bytes": None, "quota_bytes": None, "run_quota": None}
         assert _said(capsys) == [{"name": "g", "members": [], **nothing}]
         assert run_cli(["groups", "remove", "g", "bob", "eve"]) == exits.OK
         admin.says("DELETE /groups/g", status=204)

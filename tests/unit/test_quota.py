@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_model.errors import InvalidInput, OverQuota
-from headrace_model.quota import check_quotas, parse_quota, quotas_of
+from headrace_model.quota import (
+    CPU_HOUR,
+    check_quotas,
+    parse_quota,
+    parse_quotas,
+    quotas_of,
+    run_quota_text,
+)
 
 _USERS = st.sampled_from(["ann", "bob", "carol"])
 _GROUPS = st.sampled_from(["models", "floods"])
@@ -59,3 +66,50 @@ def test_a_quota_is_a_size_or_none(text: str, limit: int | None) -> None:
 def test_all_else_is_no_quota(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_quota(text)
+
+
+def _run_limits() -> st.SearchStrategy[dict[str, int | None]]:
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "": st.sampled_from([None, 0, 2**40]),
+            "cpus": st.none() | st.integers(1, 10**6).map(lambda cpus: cpus * 1000),
+            "memory": st.none() | st.integers(0, 2**20).map(lambda mib: mib * 2**20),
+            "jobs": st.none() | st.integers(0, 10**6),
+        },
+    )
+
+
+@given(_run_limits(), st.none() | st.tuples(st.integers(0, 10**6), st.integers(1, 70)))
+def test_quotas_of_running_use_are_read_as_they_are_shown(
+    limits: dict[str, int | None], hours: tuple[int, int] | None
+) -> None:
+    if hours:
+        limits |= {"cpu_hours": hours[0] * CPU_HOUR, "cpu_hours_days": hours[1]}
+    kept = {
+        f"user:ann:{what}": limit for what, limit in limits.items() if what and limit is not None
+    }
+    told = run_quota_text(
+        "user:ann", kept | {"user:ann": 5, "user:anna:cpus": 1, "group:ann:jobs": 2}
+    )
+    there = {what: limit for what, limit in limits.items() if what and limit is not None}
+    assert (parse_quotas(told) if told else {}) == there
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cpus=", "no size|not a size"),
+        ("gpus=2", "there is no quota 'gpus'"),
+        ("cpus=64 cpus=2", "twice"),
+        ("jobs=-1", "no whole number"),
+        ("cpu_hours=10/90d", "1 to 70 whole days"),
+        ("cpu_hours=10/36h", "whole days"),
+        ("memory=4", "no unit"),
+        ("cpus=many", "quota cpus"),
+        ("", "quota"),
+    ],
+)
+def test_what_is_no_quota_of_running_use_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        parse_quotas(text)

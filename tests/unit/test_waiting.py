@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_model.ids import JobId
+from headrace_model.quota import What
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.plan import plan
-from headrace_scheduler.core.quota import Bound, Quotas, What
+from headrace_scheduler.core.quota import Bound, Quotas
 from headrace_scheduler.core.snapshot import Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
 from tests.unit.test_plan import PROCESS, job, loaded, loads, node, running, seen, waiting_in

@@ -21,6 +21,7 @@ class Cause(StrEnum):
     POISON = "POISON"  # one node after the other was lost while it ran there
     TASKS = "TASKS"  # tasks of an array failed, each after its own retries
     PREREQUISITE = "PREREQUISITE"  # a job in `after` did not complete
+    DEADLINE = "DEADLINE"  # it could not end by its deadline any more, and did not start
     STOPPED = "STOPPED"  # a person asked for STOP
     CANCELED = "CANCELED"  # a person asked for CANCEL
 
@@ -33,6 +34,7 @@ RETRYABLE = frozenset(Cause) - {
     Cause.POISON,
     Cause.TASKS,
     Cause.PREREQUISITE,
+    Cause.DEADLINE,
     Cause.STOPPED,
     Cause.CANCELED,
 }
@@ -105,6 +107,11 @@ MEANINGS: Final[Mapping[Cause, Meaning]] = {
     Cause.PREREQUISITE: Meaning(
         "a job in its `after` did not complete, so it never began",
         "mend that one first; `headrace jobs info {job}` names it",
+    ),
+    Cause.DEADLINE: Meaning(
+        "it waited until it could not end by its `deadline` any more, and did not start",
+        "submit it with a later `deadline`, or a shorter `limits.time`; how long it waited tells "
+        "`headrace jobs history {job}`",
     ),
     Cause.STOPPED: Meaning("somebody stopped it", "let it go on: `headrace jobs restart {job}`"),
     Cause.CANCELED: Meaning(

@@ -1,17 +1,30 @@
-"""Quotas: how much the datasets of a user, or of a group's members together, may hold.
+"""Quotas: how much the datasets of a user, or of a group's members together, may hold, and how
+much their jobs may use at a time.
 
-What counts is what lies in the store for a dataset: the items of an OPEN one, a SEALED one, and a
-DELETED one until its files go. It counts for the dataset's owner, and so for each of their groups.
+What of jobs is in use the scheduler counts, and a job that would pass a quota waits.
+Of datasets that counts what lies in the store for one: the items of an OPEN one, a SEALED one, and
+a DELETED one until its files go. It counts for its owner, and so for each of their groups.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Final, assert_never
 
 from headrace_model.errors import InvalidInput, OverQuota
-from headrace_model.units import parse_size, rough_size
+from headrace_model.units import (
+    cpus_text,
+    parse_cpus,
+    parse_duration,
+    parse_size,
+    rough_size,
+    size_text,
+)
 
 NONE: Final = "none"
+STORE: Final = ""
+_DAY_MS: Final = 86_400_000
 _MOST_BYTES: Final = 2**53  # what a script in Redis counts exactly
 _HINT: Final = (
     "`headrace dataset delete NAME --now` makes room (what is deleted without --now counts until "
@@ -64,6 +77,130 @@ def over_quota(who: str, used: int, limit_bytes: int, coming_bytes: int) -> Over
         f"{whose} {rough_size(used)} in datasets, of a quota of {rough_size(limit_bytes)}{more}",
         hint=_HINT,
     )
+
+
+class What(StrEnum):
+    """What of running jobs a quota bounds."""
+
+    CPUS = "cpus"  # millicpus
+    MEMORY = "memory"  # bytes
+    JOBS = "jobs"  # that hold an allocation; an array is one
+    CPU_HOURS = "cpu_hours"  # millicpus * ms in the last days
+
+
+DAYS: Final = "cpu_hours_days"
+CPU_HOUR: Final = 1_000 * 3_600_000
+MOST_DAYS: Final = 70
+_SAID: Final = re.compile(r"(?:([a-z_-]+)=)?(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimit:
+    """`who` may use `limit` of something; `days`: the window of CPU_HOURS."""
+
+    who: str
+    what: What
+    limit: int
+    days: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.what}={_run_text(self.what, self.limit, self.days)}"
+
+
+def parse_quotas(text: str) -> dict[str, int | None]:
+    """Read quotas as people write them, parted by blanks; None takes one away.
+
+    `2TiB` is for datasets; `cpus=64`, `memory=256GiB`, `jobs=20` and `cpu_hours=1000/30d` for what
+    runs. Raises `InvalidInput`.
+    """
+    found: dict[str, int | None] = {}
+    for word in text.split() or [text]:
+        match = _SAID.fullmatch(word)
+        name, value = match.groups() if match else (None, word)
+        what = (name or STORE).replace("-", "_")
+        if what in found:
+            raise InvalidInput(f"the quota {name or 'of datasets'} is said twice")
+        if what == STORE:
+            found[what] = parse_quota(value)
+        elif what not in list(What):
+            raise InvalidInput(
+                f"there is no quota {name!r}",
+                hint=f"there are {', '.join(What)}, and a size for datasets, such as 2TiB",
+            )
+        else:
+            found |= _parse_run(What(what), value)
+    return found
+
+
+def _parse_run(what: What, value: str) -> dict[str, int | None]:
+    if value == NONE:
+        return dict.fromkeys((what, DAYS) if what is What.CPU_HOURS else (what,))
+    try:
+        match what:
+            case What.CPUS:
+                return {what: _within(parse_cpus(value))}
+            case What.MEMORY:
+                return {what: parse_quota(value)}
+            case What.JOBS:
+                return {what: _within(int(_digits(value)))}
+            case What.CPU_HOURS:
+                hours, slash, window = value.partition("/")
+                days = parse_duration(window) / _DAY_MS if slash else 30
+                if days != int(days) or not 1 <= days <= MOST_DAYS:
+                    raise InvalidInput(f"a window has 1 to {MOST_DAYS} whole days")
+                return {what: _within(int(_digits(hours)) * CPU_HOUR), DAYS: int(days)}
+            case _:
+                assert_never(what)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"quota {what}: {error.message}",
+            hint="write cpus=64, memory=256GiB, jobs=20, cpu_hours=1000/30d, or none instead of "
+            "the number",
+        ) from None
+
+
+def _digits(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise InvalidInput(f"{text!r} is no whole number")
+    return text
+
+
+def _within(number: int) -> int:
+    if number > _MOST_BYTES:
+        raise InvalidInput("so much is not counted exactly")
+    return number
+
+
+def run_limits(limits: Mapping[str, int]) -> tuple[RunLimit, ...]:
+    """The quotas of running use among all (`QuotaStore.limits`), in order."""
+    found = []
+    for field, limit in sorted(limits.items()):
+        kind, _, rest = field.partition(":")
+        name, _, what = rest.partition(":")
+        if what in list(What):
+            who = f"{kind}:{name}"
+            days = limits.get(f"{who}:{DAYS}", 30) if what == What.CPU_HOURS else 0
+            found.append(RunLimit(who, What(what), limit, days))
+    return tuple(found)
+
+
+def run_quota_text(who: str, limits: Mapping[str, int]) -> str:
+    """The quotas of running use of a user or group, as `parse_quotas` reads them."""
+    return " ".join(str(each) for each in run_limits(limits) if each.who == who)
+
+
+def _run_text(what: What, limit: int, days: int) -> str:
+    match what:
+        case What.CPUS:
+            return cpus_text(limit)
+        case What.MEMORY:
+            return size_text(limit)
+        case What.JOBS:
+            return str(limit)
+        case What.CPU_HOURS:
+            return f"{limit // CPU_HOUR}/{days}d"
+        case _:
+            assert_never(what)
 
 
 def parse_quota(text: str) -> int | None:

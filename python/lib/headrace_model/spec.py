@@ -182,6 +182,7 @@ class JobSpec:
     retry: Retry = Retry()
     after: tuple[JobId, ...] = ()
     start_not_before_ms: int | None = None
+    deadline_ms: int | None = None
     priority: int = DEFAULT_PRIORITY
     inputs: tuple[Requirement | PathInput, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()

@@ -16,6 +16,7 @@ from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.node import Inventory, NodeState, check_label, check_labels
 from headrace_model.people import Share
+from headrace_model.priority import class_of
 from headrace_model.resources import Resources
 from headrace_model.status import Desired, Status
 from headrace_model.times import Instant, format_instant
@@ -108,6 +109,8 @@ class JobView:
     spec: Mapping[str, object] | None = None
     children: tuple[str, ...] = ()
     parents: tuple[str, ...] = ()
+    priority_class: str = ""
+    deadline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,8 @@ def job_view(job: Job, *, spec: bool, tasks: TaskCounts | None = None) -> dict[s
         "attempt": job.attempt,
         "retries": job.retries,
         "priority": job.priority,
+        "priority_class": class_of(job.priority),
+        "deadline": iso(job.ask.deadline_ms) if job.ask.deadline_ms is not None else None,
         "created": iso(job.created_ms),
         "entered": iso(job.entered_ms),
         "cause": job.cause,

@@ -208,6 +208,27 @@ class Whole(WireField[int]):
         return {"type": "integer", "minimum": self._low, "maximum": self._high}
 
 
+class Graded(Whole):
+    """A whole number in a range, or a name of one."""
+
+    def __init__(self, low: int, high: int, names: Mapping[str, int], **options: Any) -> None:
+        super().__init__(low, high, **options)
+        self._names = names
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, str):
+            if value in self._names:
+                return self._names[value]
+            hint = did_you_mean(value, self._names)
+            raise ValidationError(
+                f"{value[:80]!r} is not known here; {hint}, or a whole number is expected"
+            )
+        return super()._deserialize(value, attr, data, **kwargs)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"anyOf": [super().json_schema(), {"enum": list(self._names)}]}
+
+
 class Flag(WireField[bool]):
     """True or false, and nothing that only looks like it."""
 

@@ -14,7 +14,7 @@ from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
-from headrace_model.priority import DEFAULT_PRIORITY
+from headrace_model.priority import CLASSES, MOST_PRIORITY
 from headrace_model.requirement import PathInput, Requirement, Shape
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import (
@@ -40,7 +40,7 @@ from headrace_model.units import (
     size_text,
 )
 from headrace_wire.containers import Named, Part, StrictSchema, Words
-from headrace_wire.fields import Cpus, Flag, Parsed, Text, Whole, Word
+from headrace_wire.fields import Cpus, Flag, Graded, Parsed, Text, Whole, Word
 from headrace_wire.jobvalues import (
     Content,
     Covers,
@@ -350,7 +350,21 @@ class JobSchema(StrictSchema):
         data_key="start_not_before",
         about="The earliest start.",
     )
-    priority = Whole(0, 100, about=f"Higher runs earlier. Default {DEFAULT_PRIORITY}.")
+    deadline_ms: Parsed[Instant] = Parsed(
+        "a time in UTC",
+        "2026-01-31T06:00Z",
+        parse_instant,
+        format_instant,
+        data_key="deadline",
+        about="The end at the latest: a job that can't keep it, by limits.time, doesn't start.",
+    )
+    priority = Graded(
+        0,
+        MOST_PRIORITY,
+        CLASSES,
+        about="Higher runs earlier: low (25), normal (50, the default), high (75), urgent (100), "
+        "or a number. More than 75 is for admins.",
+    )
     inputs: Named[Requirement | PathInput] = Named(
         Part(InputSchema(), example="{category: FORCING, domain: {…}} or {path: ./mine}"),
         limit=256,

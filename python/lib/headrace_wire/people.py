@@ -10,7 +10,7 @@ from typing import Final
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, check_name
 from headrace_model.people import Level, Scope, Share, User, UserRole
-from headrace_model.quota import parse_quota
+from headrace_model.quota import parse_quotas
 from headrace_wire.dataschema import says
 from headrace_wire.records import compact
 
@@ -18,7 +18,9 @@ LONGEST_PASSWORD: Final = 1_000
 SHORTEST_PASSWORD: Final = 10
 _LABEL: Final = 100
 _NAMED: Final = says(pattern=f"^{NAME}$")
-_QUOTA: Final = says(examples=["2TiB", "none"])
+_QUOTA: Final = says(
+    maxLength=500, examples=["2TiB", "none", "cpus=64 memory=256GiB jobs=20 cpu_hours=1000/30d"]
+)
 _PASSWORD: Final = says(minLength=SHORTEST_PASSWORD, maxLength=LONGEST_PASSWORD)
 
 
@@ -55,17 +57,17 @@ class UserChange:
 
     def __post_init__(self) -> None:
         if self.quota is not None:
-            parse_quota(self.quota)
+            parse_quotas(self.quota)
 
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """PATCH /groups/{name}: how much its members may have in datasets together, or `none`."""
+    """PATCH /groups/{name}: how much its members may have in datasets, and use, together."""
 
     quota: str = field(metadata=_QUOTA)
 
     def __post_init__(self) -> None:
-        parse_quota(self.quota)
+        parse_quotas(self.quota)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class NewSecret:
 @dataclass(frozen=True, slots=True)
 class UserView:
     """A user. `groups` are sorted. Admins and they themselves see what is in their datasets, and
-    the quota, if there is one.
+    the quota, if there is one; `run_quota` are those of running use, as `quota` of a change says
+    them.
     """
 
     name: str
@@ -139,18 +142,20 @@ class UserView:
     created: str
     stored_bytes: int | None = None
     quota_bytes: int | None = None
+    run_quota: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
     """A group and the names of its members. Admins and they themselves see what they have in
-    datasets together, and the quota, if there is one.
+    datasets together, and the quota, if there is one; and the quotas of running use.
     """
 
     name: str
     members: tuple[str, ...]
     stored_bytes: int | None = None
     quota_bytes: int | None = None
+    run_quota: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,22 @@ class QuotaView:
     who: str
     stored_bytes: int
     quota_bytes: int | None = None
+    run_quota: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOfUseView:
+    """What somebody has had of the CPU time that all have used, as fair share counts it: what was
+    used a week ago counts half.
+
+    `part` and `group_part` are from 0 to 1; `behind_s` is how far back their jobs go for it.
+    What still runs is not in it.
+    """
+
+    cpu_hours: float
+    part: float
+    group_part: float
+    behind_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +206,7 @@ class MeView:
     scopes: tuple[Scope, ...]
     expires: str | None
     storage: tuple[QuotaView, ...] = ()
+    share: ShareOfUseView | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from headrace_scheduler.core.change import Anew
 from headrace_scheduler.core.snapshot import Snapshot
 from headrace_scheduler.core.why import Explanation, after_restore, in_maintenance
 from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.owners import Owners
 from headrace_scheduler.queue import Queue, nodes_of, waiting_job
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
     from headrace_adapters.redis.nodes import NodeStore
+    from headrace_adapters.redis.quotas import QuotaStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +43,13 @@ class Answers:
         nodes: "NodeStore",
         maintenance: "MaintenanceStore",
         limits: LimitsFile,
+        quotas: "QuotaStore",
     ) -> None:
         self._jobs = jobs
         self._nodes = nodes
         self._maintenance = maintenance
         self._limits = limits
+        self._owners = Owners(quotas)
         self._one_at_a_time = asyncio.Lock()  # an answer may be a second's work
 
     async def why(self, job_id: JobId) -> Answer:
@@ -70,6 +74,7 @@ class Answers:
     async def _read(self, without: JobId) -> _Seen:
         queue = Queue(self._jobs)
         await queue.begin()
+        await self._owners.arrange(queue, await self._jobs.now_ms())
         while queue.unread:
             await queue.read_on()
         queue.forget(without)

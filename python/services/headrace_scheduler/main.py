@@ -8,6 +8,7 @@ from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.maintenance import MaintenanceStore
 from headrace_adapters.redis.nodes import NodeStore
+from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_model.status import Role
 from headrace_scheduler.answers import Answers
@@ -29,6 +30,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
+    quotas = QuotaStore(redis)
     limits = LimitsFile(Path(settings.resources_file) if settings.resources_file else None)
     jobs, nodes, maintenance = JobStore(redis), NodeStore(redis), MaintenanceStore(redis)
     scheduler = Scheduler(
@@ -37,6 +39,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         maintenance,
         limits,
         ResourcesStore(redis),
+        quotas,
         events or Events(redis),
         leader,
         settings,
@@ -47,7 +50,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         authenticate=InternalToken(settings.internal_token_file).check,
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
-    add_routes(app, Answers(jobs, nodes, maintenance, limits))
+    add_routes(app, Answers(jobs, nodes, maintenance, limits, quotas))
     return Service(
         name="scheduler",
         open=[limits.open, redis.open],

@@ -12,7 +12,7 @@ from headrace_model.job import Job, Need
 from headrace_model.resources import NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.order import in_order
-from headrace_scheduler.core.quota import NO_QUOTAS, Quotas
+from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Use
 from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
@@ -86,7 +86,8 @@ class Queue:
         self._running = Running()
         self._shifts: Mapping[str, int] = {}
         self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
-        self._quotas = NO_QUOTAS
+        self._allowed = Allowances()
+        self._owners: set[str] = set()  # of all jobs that were read
         self._order: Iterator[tuple[Place, JobId]] = iter(())
         self._unread: set[JobId] = set()
         self._mended: Iterator[JobId] = iter(())  # what is left of a round over those known
@@ -99,14 +100,15 @@ class Queue:
         self._unread = {id for _, id, _ in self._queued}
         self.until = (-inf, JobId("")) if self._unread else END
         await self.refresh(await self._under_way())
-        self.arrange({}, NO_QUOTAS)
+        self._owners.update(owner for _, _, owner in self._queued)
+        self.arrange({}, Allowances())
 
-    def arrange(self, shifts: Mapping[str, int], quotas: Quotas) -> None:
+    def arrange(self, shifts: Mapping[str, int], allowed: Allowances) -> None:
         """Have the jobs of each owner so far back, and quotas bound what runs.
 
         While the queue is being read it stays in the order in which that began.
         """
-        self._quotas = quotas
+        self._allowed = allowed
         if self._queued:
             self._order = in_order(self._queued, shifts)
         elif self._unread:
@@ -173,6 +175,7 @@ class Queue:
         policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
+        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
         return Snapshot(
             nodes,
             self.lines(now_ms),
@@ -180,9 +183,13 @@ class Queue:
             self.until,
             held,
             self._shifts,
-            self._quotas,
+            quotas,
             policy,
         )
+
+    def place(self, job: WaitingJob) -> Place:
+        """Where in the queue a job is."""
+        return job.place_in(self._shifts)
 
     def overdue(self, now_ms: int) -> list[JobId]:
         """Waiting jobs that can't end by their deadlines any more."""
@@ -194,16 +201,22 @@ class Queue:
         times = (self._waiting.next_start_ms(), self._waiting.next_overdue_ms())
         return min((each for each in times if each is not None), default=None)
 
-    @property
-    def running(self) -> Iterable[RunningJob]:
-        """The jobs that hold an allocation."""
-        return self._running
+    def uses(self) -> list[Use]:
+        """What the jobs use that hold an allocation."""
+        return [
+            Use(each.owner, each.allocation.total, each.since_ms, each.ends_ms)
+            for each in self._running
+        ]
 
     @property
     def owners(self) -> Set[str]:
-        """Whose jobs wait or run, as far as is known."""
-        running = {each.owner for each in self._running}
-        return running | self._waiting.owners | {owner for _, _, owner in self._queued}
+        """Whose jobs wait or run, or did."""
+        return self._owners
+
+    @property
+    def has_strangers(self) -> bool:
+        """Tell whether jobs of owners were read whom `arrange` was told nothing of."""
+        return not self._owners <= self._allowed.groups.keys()
 
     def forget(self, job: JobId) -> None:
         """Leave a job out, known or not."""
@@ -221,6 +234,7 @@ class Queue:
 
     def _note(self, job: Job) -> None:
         self.forget(job.id)
+        self._owners.add(job.owner)
         if job.status is Status.AWAITING_ALLOCATION:
             self._waiting.put(waiting_job(job))
         elif job.status in _HOLDING and (running := _running_job(job)):

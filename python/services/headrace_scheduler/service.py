@@ -10,11 +10,12 @@ from headrace_model.job import Job
 from headrace_model.move import Move
 from headrace_model.resources import Allocation
 from headrace_model.status import Role, Status
-from headrace_scheduler.core.launch import after_prerequisites, launch, place
+from headrace_scheduler.core.launch import after_prerequisites, launch, past_deadline, place
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node
 from headrace_scheduler.holders import Holders
 from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.owners import Owners
 from headrace_scheduler.queue import Queue, nodes_of
 from headrace_scheduler.settings import Settings
 from headrace_service.hints import Pending
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
     from headrace_adapters.redis.nodes import NodeStore
+    from headrace_adapters.redis.quotas import QuotaStore
     from headrace_adapters.redis.resources import ResourcesStore
 
 _PLACED_AT_ONCE = 100
@@ -45,6 +47,7 @@ class Scheduler:
         maintenance: "MaintenanceStore",
         limits: LimitsFile,
         resources: "ResourcesStore",
+        quotas: "QuotaStore",
         events: "Events",
         leader: Leader,
         settings: Settings,
@@ -55,6 +58,7 @@ class Scheduler:
         self._maintenance = maintenance
         self._limits = limits
         self._resources = resources
+        self._owners = Owners(quotas)
         self._told: str | None = None  # of the file, since this replica leads
         self._events = events
         self._leader = leader
@@ -75,6 +79,7 @@ class Scheduler:
         await self._set_clock()
         await self._jobs.rank_queue(Role.SCHEDULER, term)
         await queue.begin()
+        await self._owners.arrange(queue, self._now_ms())
         self._changed.add(None)
         try:
             async with asyncio.TaskGroup() as group:
@@ -108,6 +113,7 @@ class Scheduler:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
             await queue.mend()
+            await self._owners.arrange(queue, self._now_ms())
             await self._limits.look()
             await self._tell_limits(term)
             MAINTENANCE.set(await self._maintenance.get() is not None)
@@ -152,9 +158,22 @@ class Scheduler:
                         await self._apply(job, launch(job), term)
                     case _:
                         pass
+            await self._end_overdue(queue, term)
             if len(queue):
+                if queue.has_strangers:
+                    await self._owners.arrange(queue, self._now_ms())
                 now_nodes = await self._open_nodes() if nodes is None else nodes
                 await self._plan(queue, now_nodes, {job.id: job for job in jobs}, term)
+
+    async def _end_overdue(self, queue: Queue, term: int) -> None:
+        """End the jobs that can't end by their deadlines any more."""
+        now_ms = self._now_ms()
+        if not (late := queue.overdue(now_ms)[:_PLACED_AT_ONCE]):
+            return
+        for job in await self._jobs.get_many(late):
+            if move := past_deadline(job, now_ms):
+                await self._apply(job, move, term)
+        await queue.refresh(late)
 
     async def _open_nodes(self) -> tuple[Node, ...]:
         """The nodes for a plan, in one round trip; none while nothing may start."""

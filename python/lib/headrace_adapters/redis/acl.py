@@ -50,11 +50,11 @@ def _words(text: str) -> frozenset[str]:
 # SCRIPT LOAD takes a script in, EVALSHA runs it; EVAL, SCRIPT FLUSH and SCRIPT KILL are nobody's.
 _ALL: Final = _words("ping evalsha script|load time type get incr xadd xread xrevrange")
 _JOB_COMMANDS: Final = _words(
-    "set hget hmget hgetall hset hdel lrange rpush zadd zrem zrange srem"
+    "set hget hmget hgetall hset hdel lrange rpush zadd zrem zrange srem expire"
 )
 _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
-    "hr:array:* hr:links:* hr:dependents:* hr:untidy"
+    "hr:array:* hr:links:* hr:dependents:* hr:untidy hr:used:*"
 )
 _LEDGER_KEYS: Final = _words("hr:free:* hr:held:* hr:work:* hr:facts:*")
 
@@ -87,7 +87,9 @@ SERVICES: Final[Mapping[str, Access]] = {
     ),
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers zscore zmscore"),
-        reads=_words("hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored"),
+        reads=_words(
+            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:user:* hr:quotas"
+        ),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:scheduler hr:resources hr:ranked"
         ),

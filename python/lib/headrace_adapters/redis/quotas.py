@@ -1,9 +1,9 @@
-"""Quotas in Redis, and how much the datasets of each user hold."""
+"""Quotas in Redis, how much the datasets of each user hold, and the CPU time that they used."""
 
 from collections.abc import Iterable, Mapping
 
 from headrace_adapters.redis.connection import Redis
-from headrace_model.quota import Quota, check_quotas, quotas_of
+from headrace_model.quota import STORE, Quota, check_quotas, quotas_of
 
 
 class QuotaStore:
@@ -13,7 +13,8 @@ class QuotaStore:
         self._redis = redis
 
     async def limits(self) -> dict[str, int]:
-        """All quotas: bytes by `user:NAME` or `group:NAME`."""
+        """All quotas: bytes by `user:NAME` or `group:NAME`, and those of running use by the same
+        with a colon and what they bound (`run_limits`)."""
         found: Mapping[str, str] = await self._redis.command("HGETALL", "hr:quotas")
         return {who: int(limit) for who, limit in found.items()}
 
@@ -25,15 +26,25 @@ class QuotaStore:
         found = await self._redis.command("HMGET", "hr:stored", *names)
         return {name: int(count or 0) for name, count in zip(names, found, strict=True)}
 
+    async def used(self, days: Iterable[str]) -> dict[str, dict[str, int]]:
+        """What came back of CPU time on some days (UTC, `2026-01-31`): day → owner → use."""
+        names = list(days)
+        found = await self._redis.commands([("HGETALL", f"hr:used:{day}") for day in names])
+        return {
+            day: {owner: int(use) for owner, use in used.items()}
+            for day, used in zip(names, found, strict=True)
+            if used
+        }
+
     async def of(self, owner: str) -> tuple[Quota, ...]:
         """The quotas that bound what an owner may have."""
         limits = await self.limits()
         if not limits:
             return ()
-        mine = await self._groups([owner])
+        mine = await self.groups([owner])
         if any(f"group:{group}" in limits for group in mine[owner]):
             # Who has made a dataset is there; nobody else has anything.
-            mine |= await self._groups(await self._redis.command("HKEYS", "hr:stored"))
+            mine |= await self.groups(await self._redis.command("HKEYS", "hr:stored"))
         return quotas_of(owner, mine, limits)
 
     async def check(self, owner: str, coming_bytes: int) -> None:
@@ -46,13 +57,19 @@ class QuotaStore:
             check_quotas(quotas, await self.stored(owners), coming_bytes)
 
     async def set(self, kind: str, name: str, limit_bytes: int | None) -> None:
-        """Give a `user` or `group` a quota; None: none. Raises `NotFound`."""
-        args: dict[str, str | int] = {"kind": kind, "name": name}
-        if limit_bytes is not None:
-            args["limit"] = limit_bytes
-        await self._redis.script("set_quota", args)
+        """Give a `user` or `group` a quota for datasets; None: none. Raises `NotFound`."""
+        await self.change(kind, name, {STORE: limit_bytes})
 
-    async def _groups(self, users: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    async def change(self, kind: str, name: str, limits: Mapping[str, int | None]) -> None:
+        """Give a `user` or `group` quotas, as `parse_quotas` reads them. Raises `NotFound`."""
+        asked = [
+            {"what": what} | ({} if limit is None else {"limit": limit})
+            for what, limit in limits.items()
+        ]
+        await self._redis.script("set_quota", {"kind": kind, "name": name, "limits": asked})
+
+    async def groups(self, users: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """The groups of each of some users; none of who is not there."""
         names = list(users)
         texts = await self._redis.commands([("HGET", f"hr:user:{n}", "groups") for n in names])
         pairs = zip(names, texts, strict=True)

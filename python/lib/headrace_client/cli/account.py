@@ -16,7 +16,8 @@ from headrace_client.cli.typed import password_from
 from headrace_client.connection import Connection, find_server
 from headrace_client.logins import Login, login_at
 from headrace_model.errors import Unauthorized
-from headrace_wire.people import QuotaView, TokenView
+from headrace_model.units import duration_text
+from headrace_wire.people import QuotaView, ShareOfUseView, TokenView
 
 _LOGIN_PATIENCE_S = 5.0  # who typed a password waits: better a sentence than a silent minute
 _HERE = ("127.0.0.1", "localhost", "::1")
@@ -105,14 +106,30 @@ def whoami(form: str) -> None:
         ("token for", " ".join(me.scopes)),
         ("until", me.expires),
         ("stored", "\n".join(_storage(each) for each in me.storage)),
+        ("may run", "\n".join(_may_run(each) for each in me.storage if each.run_quota)),
+        ("share", _share(me.share) if me.share else ""),
     ]
     show(form, me, lambda: pairs(shown))
 
 
 def _storage(view: QuotaView) -> str:
+    return stored_text(view) + _whose(view)
+
+
+def _may_run(view: QuotaView) -> str:
+    return f"{view.run_quota}{_whose(view)}"
+
+
+def _whose(view: QuotaView) -> str:
     kind, _, group = view.who.partition(":")
-    of_group = f" (members of group {group})" if kind == "group" else ""
-    return stored_text(view) + of_group
+    return f" (members of group {group})" if kind == "group" else ""
+
+
+def _share(view: ShareOfUseView) -> str:
+    return (
+        f"{view.cpu_hours:g} CPU hours of late, {view.part:.0%} of all; "
+        f"jobs go back by {duration_text(view.behind_s * 1000)}"
+    )
 
 
 def _is_private(url: str) -> bool:

@@ -52,15 +52,15 @@ def create(names: tuple[str, ...], form: str) -> None:
 @_names
 @quota_option
 @output_option
-def change(names: tuple[str, ...], quota: str | None, form: str) -> None:
-    """Give groups a quota: what the datasets of all members may hold together.
+def change(names: tuple[str, ...], quotas: tuple[str, ...], form: str) -> None:
+    """Give groups quotas: what the datasets of all members may hold, and their jobs use, together.
 
     \b
     Example: headrace groups change models --quota 10TiB
     """
-    if quota is None:
+    if not quotas:
         raise click.UsageError("nothing is to be changed: say --quota")
-    asked = GroupChange(quota)
+    asked = GroupChange(" ".join(quotas))
     outcomes = run_each(names, lambda client, name: client.people.change_group(name, asked))
     if outcomes.done:
         _show(form, outcomes.done)

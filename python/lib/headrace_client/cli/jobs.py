@@ -319,6 +319,8 @@ def _info(view: JobView, more: _More) -> None:
             ("attempt", f"{view.attempt} (retries {view.retries})"),
             ("tasks", counts_text(view.tasks)),
             ("failed", more.failed),
+            ("priority", f"{view.priority} ({view.priority_class})"),
+            ("deadline", view.deadline),
             ("created", view.created),
             ("asks", f"{asked} a task" if view.tasks else asked),
             ("nodes", shares),

@@ -6,7 +6,13 @@ from headrace_model.units import rough_size
 from headrace_wire.people import GroupView, QuotaView, UserView
 
 quota_option = click.option(
-    "--quota", metavar="SIZE", help="How much their datasets may hold, such as 2TiB; or none."
+    "--quota",
+    "quotas",
+    metavar="[WHAT=]AMOUNT",
+    multiple=True,
+    help="How much their datasets may hold, such as 2TiB; or what their jobs may use at a time: "
+    "cpus=64, memory=256GiB, jobs=20, cpu_hours=1000/30d. `none` takes one away (cpus=none). May "
+    "be repeated.",
 )
 
 

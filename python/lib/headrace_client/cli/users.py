@@ -101,6 +101,7 @@ def info(name: str, form: str) -> None:
         ("state", _state(user)),
         ("created", user.created),
         ("stored", stored_text(user)),
+        ("may run", user.run_quota),
     ]
     show(form, user, lambda: pairs(shown))
 
@@ -110,16 +111,20 @@ def info(name: str, form: str) -> None:
 @click.option("--role", type=click.Choice(_ROLES), help="What they may do.")
 @quota_option
 @output_option
-def change(names: tuple[str, ...], role: str | None, quota: str | None, form: str) -> None:
-    """Give users another role, or a quota for what they keep in datasets.
+def change(names: tuple[str, ...], role: str | None, quotas: tuple[str, ...], form: str) -> None:
+    """Give users another role, or quotas for what they keep in datasets and what they run.
 
     \b
     Example: headrace users change bob --role viewer
-             headrace users change bob carol --quota 2TiB
+             headrace users change bob carol --quota 2TiB --quota cpus=64
     """
-    if role is None and quota is None:
+    if role is None and not quotas:
         raise click.UsageError("nothing is to be changed: say --role or --quota")
-    _change(names, UserChange(role=UserRole(role) if role else None, quota=quota), form)
+    _change(
+        names,
+        UserChange(role=UserRole(role) if role else None, quota=" ".join(quotas) or None),
+        form,
+    )
 
 
 @group.command(name="disable")

@@ -20,6 +20,7 @@ from headrace_wire.people import (
     NewUser,
     PasswordChange,
     QuotaView,
+    ShareOfUseView,
     TokenView,
     UserChange,
     UserView,
@@ -86,6 +87,7 @@ class PeopleRoutes:
             tuple(sorted(usable_scopes(user))),
             expires,
             tuple(QuotaView(*each) for each in await self._people.own_storage(user)),
+            ShareOfUseView(*await self._people.own_share(user)),
         )
         return web.json_response(to_plain(view))
 
@@ -205,7 +207,10 @@ def _once(plain: dict[str, Any], status: int) -> web.Response:
 
 
 def _user(
-    record: "UserRecord", stored_bytes: int | None = None, quota_bytes: int | None = None
+    record: "UserRecord",
+    stored_bytes: int | None = None,
+    quota_bytes: int | None = None,
+    run_quota: str | None = None,
 ) -> dict[str, Any]:
     view = UserView(
         record.name,
@@ -215,6 +220,7 @@ def _user(
         iso(record.created_ms),
         stored_bytes,
         quota_bytes,
+        run_quota,
     )
     return dict(to_plain(view))
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_model.errors import InvalidSpec
+from headrace_model.errors import Forbidden, InvalidSpec
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Need, NewJob, first_step
+from headrace_model.people import User, UserRole
+from headrace_model.priority import MOST_OF_USERS
 from headrace_model.spec import JobSpec
 from headrace_model.status import Event, Status, move
+from headrace_model.times import Instant, format_instant
 
 # What helps where no node offers what a job asks.
 _OTHERWISE: Final = {
@@ -41,6 +44,34 @@ def refuse_unserved(spec: JobSpec) -> None:
         )
 
 
+def refuse_urgent(spec: JobSpec, user: User) -> None:
+    """Raise `Forbidden` where somebody who is no admin asks for a priority of admins."""
+    if spec.priority > MOST_OF_USERS and user.role is not UserRole.ADMIN:
+        raise Forbidden(
+            f"priority {spec.priority} is for admins: others may say up to {MOST_OF_USERS} (high)",
+            hint="write `priority: high` or less, or ask an admin of this Headrace",
+        )
+
+
+def refuse_too_late(spec: JobSpec, now_ms: int) -> None:
+    """Raise `InvalidSpec` for a deadline that can't be met, however soon the job starts."""
+    if spec.deadline_ms is None:
+        return
+    limit_ms = spec.limits.time_ms or 0
+    starts_ms = max(now_ms, spec.start_not_before_ms or now_ms)
+    if starts_ms + limit_ms > spec.deadline_ms:
+        why = (
+            "it is over"
+            if spec.deadline_ms <= now_ms
+            else ("with `limits.time` and `start_not_before` it can't end by then")
+        )
+        raise InvalidSpec(
+            f"the deadline {format_instant(Instant(spec.deadline_ms))} can't be met: {why}",
+            path="deadline",
+            hint="give it a later deadline or a shorter `limits.time`; times are UTC",
+        )
+
+
 def ask_of(spec: JobSpec) -> Ask:
     """What the first attempt of a spec asks for."""
     return Ask(
@@ -49,6 +80,7 @@ def ask_of(spec: JobSpec) -> Ask:
         backend=PARALLEL if spec.is_spread else CONTAINER if spec.image else PROCESS,
         time_ms=spec.limits.time_ms,
         not_before_ms=spec.start_not_before_ms,
+        deadline_ms=spec.deadline_ms,
         tasks=spec.tasks if spec.array.is_array else None,
         pool=spec.resources.pool,
     )

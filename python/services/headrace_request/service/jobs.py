@@ -26,7 +26,14 @@ from headrace_model.node import NodeState
 from headrace_model.people import Act, Shares, User, check_may, check_thing, sees
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status, move
-from headrace_request.core.accept import accept, ask_of, needs_of, refuse_unserved
+from headrace_request.core.accept import (
+    accept,
+    ask_of,
+    needs_of,
+    refuse_too_late,
+    refuse_unserved,
+    refuse_urgent,
+)
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
 from headrace_request.core.fits import KnownNode, refuse_unplaceable
 from headrace_request.core.room import Full
@@ -115,6 +122,8 @@ class JobDesk:
     async def _check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
         """Raise what keeps a spec from being taken; gives the jobs that it still waits for."""
         refuse_unserved(spec)
+        refuse_urgent(spec, user)
+        refuse_too_late(spec, int(time.time() * 1000))
         records, bounds = await asyncio.gather(self._nodes.get(), self._bounds.get())
         nodes = [KnownNode(each.id, each.capacity, each.backends) for each in records]
         refuse_unplaceable(ask_of(spec), nodes, bounds)

@@ -1,7 +1,7 @@
 """Users, groups and tokens: what their doors ask, checked and done."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import (
@@ -22,7 +22,8 @@ from headrace_model.people import (
     check_may,
     may,
 )
-from headrace_model.quota import Quota, parse_quota
+from headrace_model.quota import CPU_HOUR, Quota, parse_quotas, run_limits, run_quota_text
+from headrace_model.share import faded, last_days, parts, shift_ms
 from headrace_model.units import parse_duration
 from headrace_request.core.throttle import Throttle
 from headrace_request.service.doorman import Caller
@@ -46,8 +47,8 @@ _DAY_MS = 86_400_000
 _NAME_PER_S, _NAME_AT_ONCE = 1 / 12, 5.0
 _ADDRESS_PER_S, _ADDRESS_AT_ONCE = 1.0, 50.0
 
-Storage = tuple[int | None, int | None]
-"""Bytes in datasets, and the quota; of a quota of None there is none."""
+Storage = tuple[int | None, int | None, str | None]
+"""Bytes in datasets, and the quota, of None there is none; the quotas of running use."""
 
 
 class People:
@@ -152,7 +153,7 @@ class People:
         if asked.disabled is not None:
             await self._users.set_disabled(name, asked.disabled)
         if asked.quota is not None:
-            await self._quotas.set("user", name, parse_quota(asked.quota))
+            await self._quotas.change("user", name, parse_quotas(asked.quota))
         self._told(by, "change_user", name)
         return await self._users.user(name)
 
@@ -187,22 +188,40 @@ class People:
         stored = await self._quotas.stored(user.name for user in users)
         told = may(by, Act.MANAGE_PEOPLE)
         return [
-            (stored[user.name], limits.get(f"user:{user.name}"))
+            _storage(f"user:{user.name}", stored[user.name], limits)
             if told or user.name == by.name
-            else (None, None)
+            else (None, None, None)
             for user in users
         ]
 
-    async def own_storage(self, by: User) -> list[tuple[str, int, int | None]]:
-        """What somebody has in datasets, of which quota; and the quotas of their groups."""
-        own = f"user:{by.name}"
+    async def own_storage(self, by: User) -> list[tuple[str, int, int | None, str | None]]:
+        """What somebody has in datasets, of which quotas; and the quotas of their groups."""
+        own, limits = f"user:{by.name}", await self._quotas.limits()
         quotas = {quota.who: quota for quota in await self._quotas.of(by.name)}
-        quotas.setdefault(own, Quota(own, -1, (by.name,)))
+        bound = {each.who for each in run_limits(limits)} & {f"group:{g}" for g in by.groups}
+        for who in {own, *bound} - quotas.keys():
+            quotas[who] = Quota(who, -1, await self._members(who))
         stored = await self._quotas.stored(o for each in quotas.values() for o in each.owners)
         return [
-            (each.who, sum(stored[o] for o in each.owners), _limit(each))
-            for each in sorted(quotas.values(), key=lambda each: (each.who != own, each.who))
+            (who, *_storage(who, sum(stored[o] for o in quotas[who].owners), limits))
+            for who in sorted(quotas, key=lambda who: (who != own, who))
         ]
+
+    async def own_share(self, by: User) -> tuple[float, float, float, int]:
+        """What fair share counts of somebody: CPU hours, their part and their group's of all use,
+        and how many seconds their jobs go back for it."""
+        now_ms = int(time.time() * 1000)
+        used = faded(await self._quotas.used(last_days(now_ms)), now_ms)
+        groups = await self._quotas.groups({by.name, *used})
+        own, of_group = parts(used, groups).get(by.name, (0.0, 0.0))
+        hours = used.get(by.name, 0.0) / CPU_HOUR
+        return round(hours, 3), round(own, 4), round(of_group, 4), shift_ms(own, of_group) // 1000
+
+    async def _members(self, who: str) -> tuple[str, ...]:
+        kind, _, name = who.partition(":")
+        if kind == "user":
+            return (name,)
+        return tuple(user.name for user in await self._users.users() if name in user.groups)
 
     # ---- groups
 
@@ -217,17 +236,17 @@ class People:
         found = []
         for group in await self._users.groups():
             members = tuple(user.name for user in users if group in user.groups)
-            storage: Storage = (None, None)
+            storage: Storage = (None, None, None)
             if may(by, Act.MANAGE_PEOPLE) or by.name in members:
                 total = sum(stored[member] for member in members)
-                storage = (total, limits.get(f"group:{group}"))
+                storage = _storage(f"group:{group}", total, limits)
             found.append((group, members, storage))
         return found
 
     async def change_group(self, by: User, name: str, asked: GroupChange) -> None:
         """Change the quota of a group; raises `NotFound`."""
         check_may(by, Act.MANAGE_PEOPLE)
-        await self._quotas.set("group", name, parse_quota(asked.quota))
+        await self._quotas.change("group", name, parse_quotas(asked.quota))
         self._told(by, "change_group", name)
 
     async def create_group(self, by: User, name: str) -> None:
@@ -326,5 +345,7 @@ def _check_whole(by: User, what: str) -> None:
         )
 
 
-def _limit(quota: Quota) -> int | None:
-    return None if quota.limit_bytes < 0 else quota.limit_bytes
+def _storage(
+    who: str, stored_bytes: int, limits: Mapping[str, int]
+) -> tuple[int, int | None, str | None]:
+    return stored_bytes, limits.get(who), run_quota_text(who, limits) or None

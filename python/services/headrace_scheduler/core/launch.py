@@ -9,6 +9,8 @@ from headrace_model.job import Job, Need, step_after_prerequisites
 from headrace_model.move import Move, move_of
 from headrace_model.resources import Allocation
 from headrace_model.status import Event, Role, Status
+from headrace_model.times import Instant, format_instant
+from headrace_model.units import duration_text
 from headrace_model.work import FactKind, Verb, Work
 
 
@@ -48,6 +50,23 @@ def launch(job: Job) -> Move:
         move,
         work=records(job, job.allocation, Verb.LAUNCH),
         consumes=tuple((node, FactKind.STAGED) for node in nodes),
+    )
+
+
+def past_deadline(job: Job, now_ms: int) -> Move | None:
+    """The end of a job that waits for its allocation and can't end by its deadline any more."""
+    deadline_ms, limit_ms = job.ask.deadline_ms, job.ask.time_ms
+    if job.status is not Status.AWAITING_ALLOCATION or deadline_ms is None:
+        return None
+    if now_ms + (limit_ms or 0) <= deadline_ms:
+        return None
+    limit = f", and may run {duration_text(limit_ms)}" if limit_ms else ""
+    return move_of(
+        job,
+        Event.DEADLINE_PASSED,
+        Role.SCHEDULER,
+        cause=Cause.DEADLINE,
+        detail=f"it had to end by {format_instant(Instant(deadline_ms))}{limit}",
     )
 
 

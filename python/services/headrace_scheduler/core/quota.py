@@ -5,32 +5,22 @@ days, with what running jobs have used until now and may still use until their t
 A job that would pass one waits, and keeps nobody else from starting.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Final
+from typing import Final, assert_never
 
+from headrace_model.quota import CPU_HOUR, RunLimit, What
 from headrace_model.resources import Resources
 from headrace_model.units import rough_size
 
 _CPU: Final = 1_000
-_CPU_HOUR: Final = _CPU * 3_600_000
-
-
-class What(StrEnum):
-    """What a quota bounds."""
-
-    CPUS = "cpus"  # millicpus
-    MEMORY = "memory"  # bytes
-    JOBS = "jobs"  # that hold an allocation; an array is one
-    CPU_TIME = "cpu_hours"  # millicpus * ms in the last days
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """One quota: `who` (`user:NAME`, `group:NAME`) may use `limit` of something; `used` is used.
 
-    `owners` are whose jobs count; `days` the window of CPU_TIME.
+    `owners` are whose jobs count; `days` the window of CPU_HOURS.
     """
 
     who: str
@@ -41,7 +31,7 @@ class Bound:
     days: int = 0
 
     def needs(self, asked: Resources, time_limit_ms: int | None) -> int:
-        """How much of it a job needs; of CPU_TIME at the most, 0 where that can't be known."""
+        """How much of it a job needs; of CPU_HOURS at the most, 0 where that can't be known."""
         match self.what:
             case What.CPUS:
                 return asked.millicpus
@@ -49,7 +39,7 @@ class Bound:
                 return asked.memory_bytes
             case What.JOBS:
                 return 1
-            case What.CPU_TIME:
+            case What.CPU_HOURS:
                 return asked.millicpus * (time_limit_ms or 0)
 
     def holds(self, used: int, need: int) -> bool:
@@ -57,7 +47,7 @@ class Bound:
 
         A job without a time limit starts as long as there is CPU time left.
         """
-        return used + max(need, 1 if self.what is What.CPU_TIME else 0) <= self.limit
+        return used + max(need, 1 if self.what is What.CPU_HOURS else 0) <= self.limit
 
     def ever_holds(self, asked: Resources, time_limit_ms: int | None) -> bool:
         """Tell whether a job may start when nothing else is used."""
@@ -66,7 +56,7 @@ class Bound:
     @property
     def limit_text(self) -> str:
         """The limit for people: `64 CPUs`."""
-        window = f" in {self.days} days" if self.what is What.CPU_TIME else " at a time"
+        window = f" in {self.days} days" if self.what is What.CPU_HOURS else " at a time"
         return self._text(self.limit) + window
 
     @property
@@ -82,8 +72,8 @@ class Bound:
                 return f"{rough_size(count)} of memory"
             case What.JOBS:
                 return f"{count} running job" + ("" if count == 1 else "s")
-            case What.CPU_TIME:
-                return f"{count / _CPU_HOUR:.4g} CPU hours"
+            case What.CPU_HOURS:
+                return f"{count / CPU_HOUR:.4g} CPU hours"
 
 
 class Gate:
@@ -98,11 +88,17 @@ class Gate:
         self._used = [bound.used for bound in bounds]
 
     def may_start(self, owner: str, asked: Resources, time_limit_ms: int | None) -> Bound | None:
-        """The quota that keeps a job of so much (an array: of one task) from starting, if any."""
+        """The quota that keeps a job of so much (an array: of one task) from starting, if any.
+
+        Of several that one which it could never meet.
+        """
+        found = None
         for at, bound in self._by_owner.get(owner, ()):
             if not bound.holds(self._used[at], bound.needs(asked, time_limit_ms)):
-                return bound
-        return None
+                if not bound.ever_holds(asked, time_limit_ms):
+                    return bound
+                found = found or bound
+        return found
 
     def most(self, owner: str, task: Resources, tasks: int, time_limit_ms: int | None) -> int:
         """How many tasks of an array that `may_start` may run at a time: up to `tasks`."""
@@ -149,24 +145,49 @@ class Use:
     since_ms: int | None
     ends_ms: int | None
 
+    def until_now(self, now_ms: int) -> int:
+        """What CPU time it has used (millicpus * ms)."""
+        return 0 if self.since_ms is None else self.held.millicpus * max(now_ms - self.since_ms, 0)
 
-def cpu_time(use: Use, now_ms: int) -> int:
-    """What a running job has used until now (millicpus * ms)."""
-    return 0 if use.since_ms is None else use.held.millicpus * max(now_ms - use.since_ms, 0)
+    def to_come(self, now_ms: int) -> int:
+        """What CPU time it may still use, as far as its time limit tells."""
+        return self.held.millicpus * max((self.ends_ms or now_ms) - now_ms, 0)
 
 
-def used_of(what: What, running: Iterable[Use], past: int, now_ms: int) -> int:
-    """How much of something some running jobs use; `past`: CPU time that came back before."""
-    match what:
-        case What.CPUS:
-            return sum(use.held.millicpus for use in running)
-        case What.MEMORY:
-            return sum(use.held.memory_bytes for use in running)
-        case What.JOBS:
-            return sum(1 for _ in running)
-        case What.CPU_TIME:
-            return past + sum(
-                cpu_time(use, now_ms)
-                + use.held.millicpus * max((use.ends_ms or now_ms) - now_ms, 0)
-                for use in running
-            )
+@dataclass(frozen=True, slots=True)
+class Allowances:
+    """All quotas of running use that there are.
+
+    `groups`: of every owner whose jobs wait, run or have run; `past`: for each window in days the
+    CPU time of each owner that came back in it.
+    """
+
+    limits: tuple[RunLimit, ...] = ()
+    groups: Mapping[str, Iterable[str]] = field(default_factory=dict)
+    past: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
+
+    def in_use(self, running: Sequence[Use], now_ms: int) -> Quotas:
+        """The quotas with what is used of each while this runs."""
+        return Quotas(tuple(self._bound(limit, running, now_ms) for limit in self.limits))
+
+    def _bound(self, limit: RunLimit, running: Sequence[Use], now_ms: int) -> Bound:
+        kind, _, name = limit.who.partition(":")
+        owners = (
+            frozenset({name})
+            if kind == "user"
+            else frozenset(owner for owner, theirs in self.groups.items() if name in theirs)
+        )
+        uses = [use for use in running if use.owner in owners]
+        match limit.what:
+            case What.CPUS:
+                used = sum(use.held.millicpus for use in uses)
+            case What.MEMORY:
+                used = sum(use.held.memory_bytes for use in uses)
+            case What.JOBS:
+                used = len(uses)
+            case What.CPU_HOURS:
+                used = sum(self.past.get(limit.days, {}).get(owner, 0) for owner in owners)
+                used += sum(use.until_now(now_ms) + use.to_come(now_ms) for use in uses)
+            case _:
+                assert_never(limit.what)
+        return Bound(limit.who, limit.what, limit.limit, used, owners, limit.days)

@@ -34,11 +34,6 @@ class Waiting:
         return job in self._jobs
 
     @property
-    def owners(self) -> set[str]:
-        """Whose jobs stand in lines."""
-        return {line[0].owner for line in self._lines}
-
-    @property
     def held(self) -> frozenset[JobId]:
         """Those that their owner holds."""
         return frozenset(self._held)

@@ -13,8 +13,9 @@ from headrace_model.fit import asked_text, can_hold, largest_text
 from headrace_model.ids import NodeId
 from headrace_model.maintenance import Maintenance
 from headrace_model.node import NodeState
+from headrace_model.quota import What
 from headrace_scheduler.core.placement import Reason
-from headrace_scheduler.core.quota import Bound, What
+from headrace_scheduler.core.quota import Bound
 from headrace_scheduler.core.snapshot import Node, WaitingJob
 
 
@@ -112,7 +113,9 @@ def _explain_quota(job: WaitingJob, bound: Bound | None) -> Explanation:
             "Cancel it and submit it asking less, or have an admin raise the quota "
             f"(`headrace {kind}s change {name} --quota …`).",
         )
-    then = f"as days leave the last {bound.days}" if bound.what is What.CPU_TIME else "as jobs end"
+    then = (
+        f"as days leave the last {bound.days}" if bound.what is What.CPU_HOURS else "as jobs end"
+    )
     return Explanation(
         f"A quota is used up: {whose} may use {bound.limit_text}, and use {bound.used_text}.",
         f"It starts by itself {then}; an admin can raise the quota "

@@ -7,13 +7,31 @@
 --   attempt_set {fields}, grows (bool).
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free:<node>, hr:held:<node>,
 --   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:stored, hr:untidy,
+--   hr:used:<day>,
 --   hr:derivation, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
---   share comes back once, and with it the node's open ranges of an array; links last until the
---   job is final; a final job whose attempts may have put files into the store that no seal took
+--   share comes back once, and with it the node's open ranges of an array, and it counts for its
+--   owner (millicpus * ms in hr:used) in the same instant; links last until the job is final; a final job whose attempts may have put files into the store that no seal took
 --   is in hr:untidy.
+
+-- The day (UTC) of a time in ms, as YYYY-MM-DD, by the proleptic Gregorian calendar; its years are
+-- counted from March on, so that a leap day is the last of one.
+local function day_of(ms)
+  local days = math.floor(ms / 86400000) + 719468 -- since 0000-03-01
+  local era = math.floor(days / 146097)
+  local day = days - era * 146097
+  local year = math.floor((day - math.floor(day / 1460) + math.floor(day / 36524)
+    - math.floor(day / 146096)) / 365)
+  day = day - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  local month = math.floor((5 * day + 2) / 153)
+  day = day - math.floor((153 * month + 2) / 5) + 1
+  year = year + era * 400
+  if month >= 10 then month, year = month - 9, year + 1 else month = month + 3 end
+  return string.format('%04d-%02d-%02d', year, month, day)
+end
+
 need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version = 'number',
   attempt = 'number', status = 'text', to = 'text', set = 'texts', opens = 'flag', takes = 'list',
   returns = 'texts', lost = 'texts', confirmed = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
@@ -46,7 +64,7 @@ for i = #seen, 1, -1 do
   end
 end
 local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'created_ms', 'fulfilments',
-  'children', 'needs', 'after', 'priority')
+  'children', 'needs', 'after', 'priority', 'owner', 'taken_ms')
 if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
 if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
   or now_at[3] ~= text(args.attempt) then
@@ -102,7 +120,7 @@ for _, share in ipairs(args.takes) do
     room[1], room[2] = room[1] - share.millicpus, room[2] - share.memory_bytes
   end
 end
-local given_back, back = {}, {}
+local given_back, back, millicpus = {}, {}, 0
 for _, node in ipairs(args.returns) do
   local room = line(node)
   local cpus, memory = nil, nil
@@ -112,8 +130,17 @@ for _, node in ipairs(args.returns) do
   if cpus then
     given_back[#given_back + 1] = node
     back[node] = true
+    millicpus = millicpus + cpus
     if room then room[1], room[2] = room[1] + cpus, room[2] + memory end
   end
+end
+-- What the shares were used for counts for the owner on the day they come back.
+local used_key, used, owner = 'hr:used:' .. day_of(now), 0, now_at[10] or ''
+if millicpus > 0 and tonumber(now_at[11] or '') and expect(used_key, 'hash') then
+  local before = tonumber(redis.call('HGET', used_key, owner) or '0')
+  if not before then object('WRONG_TYPE', used_key .. ' holds no number for ' .. owner) end
+  used = millicpus * math.max(now - tonumber(now_at[11]), 0)
+  used = before and used > 0 and math.min(before + used, 2 ^ 53) or 0
 end
 -- What a node holds of an array comes back with its share.
 local array = #given_back > 0 and read_array(id) or nil
@@ -244,6 +271,10 @@ for name, value in pairs(args.set) do
   fields[#fields + 1] = value
 end
 local attempt = args.attempt
+if #args.takes > 0 then
+  fields[#fields + 1] = 'taken_ms'
+  fields[#fields + 1] = text(now)
+end
 if args.opens then
   attempt = attempt + 1
   fields[#fields + 1] = 'attempt'
@@ -259,6 +290,10 @@ for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
 end
 for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
+if used > 0 then
+  redis.call('HSET', used_key, owner, text(used))
+  redis.call('EXPIRE', used_key, 100 * 86400)
+end
 if array and array.moved then write_array(array) end
 if array and array.more then array_hint(array, id) end
 for node, room in pairs(free) do
