@@ -21,6 +21,7 @@ from tests.benchmarks import (
     start,
     submits,
     swarm,
+    takeover,
     transfers,
     transitions,
 )
@@ -41,6 +42,7 @@ _ALL = {
         submits,
         growth,
         recovery,
+        takeover,
         listing,
         idle,
         swarm,
