@@ -22,10 +22,11 @@ from headrace_model.array import FailedTask, TaskReport
 from headrace_model.cause import Cause
 from headrace_model.dataset import Category, Dataset, DatasetState, Item, Origin
 from headrace_model.domain import Domain
+from headrace_model.estimate import Run
 from headrace_model.ids import DatasetId, JobId, NodeId, job_id
 from headrace_model.job import Ask, Job, Need, NewJob, first_step
 from headrace_model.maintenance import Maintenance
-from headrace_model.move import Derivation, Move, move_of
+from headrace_model.move import Derivation, Learned, Move, move_of
 from headrace_model.node import Cached, Inventory
 from headrace_model.quota import Quota
 from headrace_model.requirement import Fulfilment
@@ -544,6 +545,16 @@ async def _opens_and_returns(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(retry, 1)
 
 
+async def _learns(stage: Stage) -> Act:
+    job = await stage.running()
+    done = replace(
+        move_of(job, Event.COMPLETED, Role.MONITOR),
+        returns=(N1, N2),
+        learns=Learned(("c1/0", "p1/0"), Run(60_000, 2**30)),
+    )
+    return lambda: stage.jobs.apply(done, 1)
+
+
 async def _gives_up_a_node(stage: Stage) -> Act:
     job = await stage.running()
     counter = (await stage.nodes.all())[1].counter
@@ -719,6 +730,7 @@ SCENES = {
     "forget_pack": Scene("forget_pack", _forget_pack, again=(0,)),
     "transition: takes shares": Scene("transition", _takes),
     "transition: returns shares, opens an attempt": Scene("transition", _opens_and_returns),
+    "transition: learns of a run": Scene("transition", _learns),
     "transition: gives tasks back": Scene("transition", _gives_tasks_back),
     "transition: gives up a lost node": Scene("transition", _gives_up_a_node),
     "transition: links datasets": Scene("transition", _links),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace_model.bounds import Policy
+from headrace_model.estimate import Estimate
 from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
@@ -376,7 +377,10 @@ class Cluster:
     def plan_and_apply(self, lasts_ms: dict[JobId, int]) -> Plan:
         left = self.free()
         nodes = tuple(replace(n, free=left[n.id]) for n in self.nodes.values())
-        busy = tuple(held for held, _ in self.live.values())
+        busy = tuple(
+            replace(held, likely_ms=None) if (held.likely_ms or 0) <= self.now_ms else held
+            for held, _ in self.live.values()
+        )
         now = replace(seen(nodes, tuple(self.waiting), busy), policy=self.policy)
         made = plan(now, self.now_ms)
         jobs = {j.id: j for j in self.waiting}
@@ -384,7 +388,10 @@ class Cluster:
             limit = jobs[p.job].time_limit_ms
             expected = None if limit is None else self.now_ms + limit
             really = self.now_ms + lasts_ms[p.job]
-            self.live[p.job] = (RunningJob(p.job, p.allocation, expected), really)
+            guess = jobs[p.job].estimate
+            likely = self.now_ms + guess.p90_ms if guess else None
+            held = RunningJob(p.job, p.allocation, expected, likely_ms=likely)
+            self.live[p.job] = (held, really)
             self.started_ms[p.job] = self.now_ms
         self.waiting = [j for j in self.waiting if j.id not in self.started_ms]
         assert all(NOTHING.fits_in(room) for room in self.free().values())
@@ -425,6 +432,45 @@ def test_the_first_job_with_a_reservation_starts_by_then_whatever_is_backfilled(
             break
     for name, by_ms in promised.items():
         assert cluster.started_ms[name] <= by_ms
+
+
+def estimated(p90_ms: int) -> Estimate:
+    return Estimate(1, 1, p90_ms, 9, "p90 of 9 runs of this command")
+
+
+@given(
+    snapshots,
+    st.lists(st.none() | st.integers(1, 30), min_size=15, max_size=15),
+    st.lists(st.integers(1, 60), min_size=15, max_size=15),
+)
+@settings(deadline=None)  # its time depends on the example, not only on the code
+def test_estimates_that_are_wrong_over_book_nothing_and_starve_nobody(now, told, really):
+    guesses = [None if each is None else estimated(each) for each in told]
+    waiting = [replace(j, estimate=g) for j, g in zip(waiting_in(now), guesses, strict=False)]
+    busy = tuple(
+        replace(r, likely_ms=g and 100 + g.p90_ms)
+        for r, g in zip(now.running, reversed(guesses), strict=False)
+    )
+    cluster = Cluster(replace(now, lines=tuple((j,) for j in waiting), running=busy), 100)
+    cluster.live = {
+        r.id: (r, 100 + lasts) for r, lasts in zip(busy, reversed(really), strict=False)
+    }
+    lasts_ms = {j.id: lasts for j, lasts in zip(waiting, really, strict=False)}
+    made = cluster.plan_and_apply(lasts_ms)  # the cluster itself looks for over-booking
+    while cluster.go_to_next_end():
+        made = cluster.plan_and_apply(lasts_ms)
+    left = {made.why(j.id).reason for j in cluster.waiting}
+    assert left <= {Reason.TOO_LARGE, Reason.NO_BACKEND, Reason.NO_NODE_UP, Reason.NO_NODE_KNOWN}
+
+
+def test_a_reservation_is_made_for_when_a_job_ends_most_likely_and_then_for_its_limit():
+    head = job("head", 2)
+    full = (node("a", 2, free=0),)
+    for limit_ms in (1_000, None):
+        busy = replace(running("r", "a", 2, limit_ms), likely_ms=150)
+        assert plan(seen(full, (head,), (busy,)), 120).why(head.id).at_ms == 150
+        wrong = replace(busy, likely_ms=None)
+        assert plan(seen(full, (head,), (wrong,)), 150).why(head.id).at_ms == limit_ms
 
 
 @given(

@@ -12,6 +12,7 @@ from headrace_model.cause import Cause
 from headrace_model.dataset import Category, Dataset, DatasetState, Origin
 from headrace_model.domain import Domain, Index
 from headrace_model.errors import InvalidInput
+from headrace_model.estimate import Likeness
 from headrace_model.ids import DatasetId, JobId, NodeId, job_id
 from headrace_model.job import Ask, Need, NewJob
 from headrace_model.requirement import Fulfilment
@@ -268,6 +269,7 @@ new_jobs = st.builds(
     NewJob, jobs, names, names, names, names, st.integers(0, 100), asks,
     st.frozensets(st.sampled_from(Need)), st.lists(jobs).map(tuple), st.lists(jobs).map(tuple),
     st.none() | jobs, st.sampled_from(Desired), st.just("") | names,
+    st.none() | st.builds(Likeness, st.just("c1"), st.just("p1"), st.just("") | st.just("s1")),
 )  # fmt: skip
 
 
@@ -278,7 +280,7 @@ def test_a_new_job_reads_back_from_its_fields(new: NewJob, status: Status) -> No
     assert (job.id, job.status, job.version, job.attempt, job.retries) == (new.id, status, 1, 1, 0)
     for name in ("owner", "name", "kind", "spec", "priority", "ask", "needs", "after"):
         assert getattr(job, name) == getattr(new, name)
-    for name in ("parents", "origin", "desired", "request_id"):
+    for name in ("parents", "origin", "desired", "request_id", "likeness"):
         assert getattr(job, name) == getattr(new, name)
     assert (job.allocation, job.cause, job.exit_code, job.detail) == (None, None, None, "")
 

@@ -65,8 +65,12 @@ class Likeness:
 
     def keys(self, input_bytes: int) -> tuple[str, ...]:
         """The keys of its runs with that much input, narrowest first."""
-        names = (self.command, self.program, self.software)
-        return tuple(f"{name}/{_size_class(input_bytes)}" for name in names if name)
+        return tuple(f"{name}/{_size_class(input_bytes)}" for name in self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that it has, narrowest first."""
+        return tuple(each for each in (self.command, self.program, self.software) if each)
 
 
 _NOUNS: Final = ("command", "program", "software")

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from headrace_model.cause import Cause
+from headrace_model.estimate import Likeness
 from headrace_model.ids import JobId
 from headrace_model.people import Shares
 from headrace_model.resources import Allocation, Paradigm, Resources
@@ -67,6 +68,7 @@ class NewJob:
     origin: JobId | None = None  # of a retried job: the job it repeats
     desired: Desired = Desired.RUN
     request_id: str = ""
+    likeness: Likeness | None = None  # None: no other run tells of it
 
     @property
     def tasks(self) -> int | None:
@@ -108,6 +110,8 @@ class Job:
     derivation: str = ""  # of a derivation child: what names the contents that it makes
     shared: Shares = ()
     peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
+    likeness: Likeness | None = None  # None: no other run tells of it
+    input_bytes: int = 0  # of its inputs, once they were chosen
     losses: int = 0  # those of `retries` that followed the loss of a node or of its workers there
     taken_ms: int | None = None  # when the last attempt that got shares got them
 

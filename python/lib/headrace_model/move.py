@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
+from headrace_model.estimate import Run
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Ask, Job, NewJob
 from headrace_model.requirement import Fulfilment
@@ -26,6 +27,14 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """A run, and the keys that it is kept under."""
+
+    keys: tuple[str, ...]
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """One transition of one job with everything that must happen with it."""
 
@@ -41,6 +50,7 @@ class Move:
     detail: str = ""
     exit_code: int | None = None
     peak_memory_bytes: int | None = None  # the most that a worker that ended was seen to use
+    learns: Learned | None = None  # what its run tells of others that are alike
     desired: Desired | None = None
     opens: Ask | None = None  # what attempt + 1 asks
     retries: int | None = None
@@ -54,6 +64,7 @@ class Move:
     forgets: tuple[NodeId, ...] = ()  # lost nodes whose record of the attempt is dropped
     consumes: tuple[tuple[NodeId, FactKind], ...] = ()  # facts of the attempt that caused it
     fulfilments: tuple[Fulfilment, ...] | None = None  # recorded, and their datasets linked
+    input_bytes: int | None = None  # of those datasets
     children: tuple[Derivation, ...] = ()  # created, or joined where one lives
     seals: tuple[Dataset, ...] = ()  # outputs that become datasets
 

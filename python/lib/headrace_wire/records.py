@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
 from headrace_model.errors import InvalidInput
+from headrace_model.estimate import Likeness, Run
 from headrace_model.ids import DatasetId, JobId
 from headrace_model.job import Ask, Job, Need, NewJob
 from headrace_model.listing import Listed
@@ -182,6 +183,7 @@ def new_job_fields(new: NewJob, status: Status) -> dict[str, str]:
         "parents": " ".join(new.parents),
         "origin": new.origin or "",
         "request_id": new.request_id,
+        "like": " ".join(new.likeness.names) if new.likeness else "",
     }
     return {name: value for name, value in fields.items() if value}
 
@@ -220,12 +222,35 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             fulfilments=fields.get("fulfilments", ""),
             outputs=fields.get("outputs", ""),
             shared=decode_shares(fields.get("shared", "")),
+            likeness=_likeness(fields.get("like", "")),
+            input_bytes=int(fields.get("input_bytes", "0")),
             losses=int(fields.get("losses", "0")),
             peak_memory_bytes=int(peak) if (peak := fields.get("peak_memory_bytes")) else None,
             taken_ms=int(taken) if (taken := fields.get("taken_ms")) else None,
         )
     except (KeyError, ValueError) as error:
         raise InvalidInput(f"hr:job:{job} is damaged: {error!r}") from None
+
+
+@lru_cache(maxsize=4096)
+def _likeness(text: str) -> Likeness | None:
+    return Likeness(*text.split()) if text else None
+
+
+def encode_run(run: Run) -> str:
+    """Write a run as it stands in `hr:estimates`: `<ms>:<peak of memory in bytes>`."""
+    return f"{run.run_ms}:{run.peak_memory_bytes or 0}"
+
+
+@lru_cache(maxsize=4096)
+def decode_runs(text: str) -> tuple[Run, ...]:
+    """Read the runs of one key, apart by blanks, newest last; damaged ones are passed over."""
+    found = []
+    for word in text.split():
+        run_ms, _, peak = word.partition(":")
+        if run_ms.isdigit() and peak.isdigit():
+            found.append(Run(int(run_ms), int(peak) or None))
+    return tuple(found)
 
 
 LISTED: Final = ("name", "kind", "owner", "status", "entered_ms", "shared", "fulfilments")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from headrace_model.estimate import Estimate
+from headrace_model.report import Used, advice
 from headrace_model.resources import Resources
 from headrace_model.usage import Sample, Total
 from headrace_wire.api import iso
@@ -49,10 +51,25 @@ class RankView:
 
 
 @dataclass(frozen=True, slots=True)
+class EstimateView:
+    """Run time with its range, and peak of memory in bytes, learned from `runs` earlier runs;
+    `basis` says from which."""
+
+    p10_s: float
+    p50_s: float
+    p90_s: float
+    memory: int | None
+    runs: int
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
 class UsageView:
     """What the shown workers of an attempt hold (`cpus`, `memory`) and used of it, added up.
 
-    `workers` is how many it has, `ranks` are those that are shown.
+    `workers` is how many it has, `ranks` are those that are shown. `run_s`: how long it ran, once
+    it has ended; `efficiency`: CPU time as a part of what its CPUs could have given; `advice`:
+    what to ask the next time, of an attempt that completed.
     """
 
     job: str
@@ -64,6 +81,11 @@ class UsageView:
     peak_memory: int | None
     workers: int
     ranks: tuple[RankView, ...]
+    run_s: float | None = None
+    time_limit_s: float | None = None
+    efficiency: float | None = None
+    estimate: EstimateView | None = None
+    advice: tuple[str, ...] = ()
 
 
 def usage_name(rank: int) -> str:
@@ -124,6 +146,29 @@ def sample_view(sample: Sample) -> Mapping[str, Any]:
         "written": sample.written_bytes,
         "received": sample.received_bytes,
         "sent": sample.sent_bytes,
+    }
+
+
+def report_view(used: Used, estimate: Estimate | None, *, completed: bool) -> dict[str, Any]:
+    """Show what an attempt used beside what it asked."""
+    return {
+        "run_s": _thousandth(used.run_ms),
+        "time_limit_s": _thousandth(used.time_limit_ms),
+        "efficiency": None if used.efficiency is None else round(used.efficiency, 3),
+        "estimate": estimate and estimate_view(estimate),
+        "advice": list(advice(used)) if completed else [],
+    }
+
+
+def estimate_view(estimate: Estimate) -> dict[str, Any]:
+    """Show an estimate."""
+    return {
+        "p10_s": estimate.p10_ms / 1000,
+        "p50_s": estimate.p50_ms / 1000,
+        "p90_s": estimate.p90_ms / 1000,
+        "memory": estimate.memory_bytes,
+        "runs": estimate.runs,
+        "basis": estimate.basis,
     }
 
 

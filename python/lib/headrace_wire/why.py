@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from headrace_model.status import Status
+from headrace_wire.triage import TriageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class ChangeView:
 class WhyView:
     """Why a job is where it is, and what to do. `position`: its place among the waiting jobs that
     may start now, from 1; `causes`: all that is in the way, what stands first is said in
-    `sentence` too; `change` is null where no smaller ask would start now."""
+    `sentence` too; `change` is null where no smaller ask would start now; `triage` is there of a
+    failed job only."""
 
     job: str
     status: Status
@@ -38,3 +40,4 @@ class WhyView:
     position: int | None = None
     causes: tuple[CauseView, ...] = field(default=())
     change: ChangeView | None = None
+    triage: TriageView | None = None

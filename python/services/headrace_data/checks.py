@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from secrets import randbits
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from headrace_kinds.derivation import (
     plan_job,
 )
 from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.estimate import likeness_of
 from headrace_model.ids import DatasetId, JobId, job_id
 from headrace_model.job import PROCESS, Ask, Job, Need, NewJob, first_step
 from headrace_model.move import Derivation, Move
@@ -78,7 +79,11 @@ class DataChecks:
             if content_of(child.derivation) == each.content:  # it would end so again
                 return broken(job, failed_child(child, ""))
         now_ms = await self.jobs.now_ms()
-        return decide(job, matched, [self._derivation(job, each, now_ms) for each in wanted])
+        move = decide(job, matched, [self._derivation(job, each, now_ms) for each in wanted])
+        if move is None or not move.fulfilments:
+            return move
+        known = [self.catalogue.get(one) for met in move.fulfilments for one in met.datasets]
+        return replace(move, input_bytes=sum(each.size_bytes for each in known if each))
 
     async def after_derivation(self, job: Job) -> Move | None:
         """Go on once every child is closed; None: some still work, or a log is on its way.
@@ -156,6 +161,7 @@ class DataChecks:
             ),
             needs=frozenset(needs),
             parents=(job.id,),
+            likeness=likeness_of(spec, job.owner),
             request_id=job.request_id,
         )
         key = derivation_key(missed.content, job.owner)

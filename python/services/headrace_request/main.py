@@ -53,6 +53,7 @@ from headrace_request.service.people import People
 from headrace_request.service.progress import ProgressDesk
 from headrace_request.service.room import Room
 from headrace_request.service.tasklogs import TaskLogs
+from headrace_request.service.triage import Triager
 from headrace_request.service.usage import UsageReader
 from headrace_request.service.waiters import Waiters
 from headrace_request.settings import Settings
@@ -127,14 +128,15 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     )
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
+    triager = Triager(reader, data.shipped_log, held)
     JobRoutes(desk, lister, settings).add_to(app)
-    add_answers(app, AnswerDesk(desk, scheduler, data))
+    add_answers(app, AnswerDesk(desk, scheduler, data, triager))
     tasks, finder = (
         TaskLogs(reader, data.shipped_log, held),
         LogSearch(reader, data.search_log, held),
     )
     add_logs(app, desk, reader, tasks, finder, doorman)
-    add_usage(app, desk, usage, progress)
+    add_usage(app, desk, usage, progress, store.estimates.of)
     add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)
     add_nodes(app, node_desk)

@@ -1,12 +1,15 @@
 """What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from heapq import heappop, heappush
 from itertools import islice
 from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from headrace_model.bounds import Policy
+from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId
 from headrace_model.job import Job, Need
 from headrace_model.resources import NOTHING
@@ -28,7 +31,7 @@ _AT_ONCE = 500
 _MENDED_AT_ONCE = 20_000
 
 
-def waiting_job(job: Job) -> WaitingJob:
+def waiting_job(job: Job, estimate: Estimate | None = None) -> WaitingJob:
     """What a plan looks at of a job in AWAITING_ALLOCATION."""
     return WaitingJob(
         id=job.id,
@@ -45,17 +48,23 @@ def waiting_job(job: Job) -> WaitingJob:
         tasks=job.ask.tasks,
         pool=job.ask.pool,
         datasets=fulfilling(job.fulfilments) if Need.STAGING in job.needs else (),
+        estimate=estimate,
         owner=job.owner,
         deadline_ms=job.ask.deadline_ms,
     )
 
 
-def _running_job(job: Job) -> RunningJob | None:
+def _running_job(job: Job, estimate: Estimate | None) -> RunningJob | None:
     if job.allocation is None:
         return None
     limit = job.ask.time_ms
     ends_ms = job.entered_ms + limit if limit else None
-    return RunningJob(job.id, job.allocation, ends_ms, owner=job.owner, since_ms=job.taken_ms)
+    likely_ms = job.entered_ms + estimate.p90_ms if estimate else None
+    if job.status is Status.STOPPING or (ends_ms and likely_ms and ends_ms <= likely_ms):
+        likely_ms = None
+    return RunningJob(
+        job.id, job.allocation, ends_ms, estimate, job.owner, job.taken_ms, likely_ms
+    )
 
 
 def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
@@ -84,6 +93,7 @@ class Queue:
         self._jobs = jobs
         self._waiting = Waiting()
         self._running = Running()
+        self._likely: list[tuple[int, JobId]] = []  # ends by earlier runs, the soonest first
         self._shifts: Mapping[str, int] = {}
         self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
         self._allowed = Allowances()
@@ -158,8 +168,9 @@ class Queue:
             jobs = await self._jobs.get_many(some)
             for gone in set(some) - {job.id for job in jobs}:
                 self.forget(gone)
+            estimates = await self._jobs.estimates.of(jobs)
             for job in jobs:
-                self._note(job)
+                self._note(job, estimates.get(job.id))
             found += jobs
         return found
 
@@ -175,7 +186,11 @@ class Queue:
         policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
+<<<<<<< HEAD
         quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
+=======
+        self._correct(now_ms)
+>>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
         return Snapshot(
             nodes,
             self.lines(now_ms),
@@ -232,10 +247,20 @@ class Queue:
             found.update(await self._jobs.in_status(status))
         return found
 
-    def _note(self, job: Job) -> None:
+    def _note(self, job: Job, estimate: Estimate | None) -> None:
         self.forget(job.id)
         self._owners.add(job.owner)
         if job.status is Status.AWAITING_ALLOCATION:
-            self._waiting.put(waiting_job(job))
-        elif job.status in _HOLDING and (running := _running_job(job)):
+            self._waiting.put(waiting_job(job, estimate))
+        elif job.status in _HOLDING and (running := _running_job(job, estimate)):
             self._running.put(running)
+            if running.likely_ms is not None:
+                heappush(self._likely, (running.likely_ms, job.id))
+
+    def _correct(self, now_ms: int) -> None:
+        """Reckon with the time limit of jobs that run on longer than was likely."""
+        while self._likely and self._likely[0][0] <= now_ms:
+            likely_ms, id = heappop(self._likely)
+            job = self._running.get(id)
+            if job is not None and job.likely_ms == likely_ms:
+                self._running.put(replace(job, likely_ms=None))

@@ -64,7 +64,7 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange hvals"
         ),
-        reads=_words("hr:held:* hr:packs hr:resources hr:stored"),
+        reads=_words("hr:held:* hr:packs hr:resources hr:stored hr:estimates"),
         writes=_JOB_KEYS | _words(
             "hr:idempotency:* hr:user:* hr:users hr:groups hr:quotas hr:token:* hr:tokens:* "
             "hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
@@ -88,16 +88,22 @@ SERVICES: Final[Mapping[str, Access]] = {
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers zscore zmscore"),
         reads=_words(
+<<<<<<< HEAD
             "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:user:* hr:quotas"
+=======
+            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:estimates"
+>>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
         ),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:scheduler hr:resources hr:ranked"
         ),
     ),
     "monitor": Access(
-        commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard"),
+        commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard zpopmin"),
         reads=_words("hr:nodes hr:resources"),
-        writes=_JOB_KEYS | _LEDGER_KEYS | _words("hr:lease:monitor hr:node:*"),
+        writes=_JOB_KEYS | _LEDGER_KEYS | _words(
+            "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age"
+        ),
     ),
     "cluster": Access(
         # Who makes the users of agents could make any user: it is as mighty as the admin.

@@ -8,9 +8,11 @@ from typing import Any
 
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.entries import entry_of, first_entries, share_entry
+from headrace_adapters.redis.estimates import EstimateStore
 from headrace_model.cause import Cause
 from headrace_model.dataset import Dataset
 from headrace_model.errors import Conflict, Fenced, InvalidInput, NotFound
+from headrace_model.estimate import KEPT
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, NewJob
 from headrace_model.listing import Listed
@@ -27,6 +29,7 @@ from headrace_wire.records import (
     encode_dataset,
     encode_fact,
     encode_fulfilments,
+    encode_run,
     encode_shares,
     encode_work,
     fact_field,
@@ -37,6 +40,7 @@ from headrace_wire.records import (
 
 _LOG = logging.getLogger(__name__)
 _AT_ONCE = 5_000  # ids in one call, which other clients wait for
+_MOST_ESTIMATES = 4096  # keys; each of at most `KEPT` runs, so 2.5 MB in all
 _IDEMPOTENCY_MS = 24 * 3_600_000
 # Entering these, a job shows the cause of no earlier attempt (or of the one that is retried).
 _CLEARED = (*HOLDS_NOTHING, Status.COMPLETED)
@@ -55,6 +59,7 @@ class JobStore:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self.estimates = EstimateStore(redis)
 
     async def create(
         self, new: NewJob, first: Event, idempotency: Idempotency | None = None
@@ -383,6 +388,13 @@ def _transition(change: Move, term: int | None) -> dict[str, Any]:
     }
     if term is not None:
         args["term"] = term
+    if learned := change.learns:
+        args["learns"] = {
+            "keys": list(learned.keys),
+            "run": encode_run(learned.run),
+            "kept": KEPT,
+            "most": _MOST_ESTIMATES,
+        }
     if attempt_fields := _attempt_fields(change):
         args["attempt_set"] = attempt_fields
     return args
@@ -409,6 +421,8 @@ def _job_fields(change: Move) -> dict[str, str]:
         fields["allocation"] = encode(held)
     if change.fulfilments is not None:
         fields["fulfilments"] = encode_fulfilments(change.fulfilments)
+    if change.input_bytes:
+        fields["input_bytes"] = str(change.input_bytes)
     if change.seals:
         fields["outputs"] = compact({d.output: d.id for d in change.seals})
     return fields

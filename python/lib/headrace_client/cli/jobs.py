@@ -10,13 +10,8 @@ from typing import Any
 import click
 
 from headrace_client.api import AsyncClient
-from headrace_client.cli import complete, exits, lineage, waits
-from headrace_client.cli.base import (
-    Words,
-    job_argument,
-    output_option,
-    run,
-)
+from headrace_client.cli import complete, exits, lineage, used, waits
+from headrace_client.cli.base import Words, job_argument, output_option, run
 from headrace_client.cli.follow import say_end
 from headrace_client.cli.history import history
 from headrace_client.cli.logs import logs
@@ -26,7 +21,6 @@ from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
-from headrace_client.cli.used import cpu_text, peak_text, progress_text, read_progress, read_used
 from headrace_kinds.registry import KIND_NAMES
 from headrace_model.array import TaskState
 from headrace_model.cause import MEANINGS, next_step
@@ -35,6 +29,7 @@ from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView, TaskView
 from headrace_wire.progress import ProgressView
+from headrace_wire.triage import TriageView
 from headrace_wire.usage import UsageView
 
 _FIRST_FAILED = 5
@@ -122,8 +117,10 @@ def info(job: str, form: str) -> None:
         if form != "table":
             return view, more
         more.used, more.progress = await asyncio.gather(
-            read_used(client, view), read_progress(client, view)
+            used.read_used(client, view), used.read_progress(client, view)
         )
+        if view.status is Status.FAILED:
+            more.triage = (await client.why(job)).triage
         if view.attempt > 1 or view.status is Status.FAILED:
             more.partials = await read_partials(client, job)
         if view.tasks and view.tasks.failed:
@@ -188,7 +185,8 @@ def why(job: str, form: str) -> None:
     Example: headrace jobs why 0123456789abcdef
     """
     view = run(lambda client: client.why(job))
-    show(form, view, lambda: pairs(waits.why_lines(view)))
+    lines = [*waits.why_lines(view), *used.triage_lines(view.triage)]
+    show(form, view, lambda: pairs(lines))
 
 
 @group.command(name="watch")
@@ -294,6 +292,7 @@ class _More:
     failed: str = ""
     used: UsageView | None = None
     progress: ProgressView | None = None
+    triage: TriageView | None = None
     partials: list[Mapping[str, Any]] = field(default_factory=list)
 
 
@@ -313,9 +312,11 @@ def _info(view: JobView, more: _More) -> None:
             ("cause", f"{view.cause.value}: {MEANINGS[view.cause].what}" if view.cause else ""),
             ("detail", view.detail),
             ("exit code", view.exit_code),
-            ("progress", progress_text(more.progress)),
-            ("CPU used", cpu_text(more.used)),
-            ("peak memory", peak_text(view, more.used)),
+            *used.triage_lines(more.triage),
+            ("progress", used.progress_text(more.progress)),
+            ("CPU used", used.cpu_text(more.used)),
+            ("peak memory", used.peak_text(view, more.used)),
+            ("learned", used.learned_text(more.used)),
             ("attempt", f"{view.attempt} (retries {view.retries})"),
             ("tasks", counts_text(view.tasks)),
             ("failed", more.failed),
@@ -342,4 +343,5 @@ def _info(view: JobView, more: _More) -> None:
 group.add_command(lineage.of_job)
 group.add_command(history)
 group.add_command(logs)
+used.add_usage(group)
 add_steering(group)

@@ -1,26 +1,31 @@
-"""What a job used beside what it holds, in the lines of `headrace jobs info`."""
+"""What a job used beside what it asked: `headrace jobs usage`, and lines of `jobs info`."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final
 
+import click
+
 from headrace_client.api import AsyncClient
+from headrace_client.cli.base import job_argument, output_option, run
 from headrace_client.cli.history import lasted
+from headrace_client.cli.show import note, pairs, show
 from headrace_model.errors import HeadraceError
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
 from headrace_wire.progress import ProgressView
+from headrace_wire.triage import TriageView
 from headrace_wire.usage import UsageView
 
 _PATIENCE_S: Final = 1.0
 
 
 async def read_used(client: AsyncClient, view: JobView) -> UsageView | None:
-    """What the job's attempt used until now; None where nobody tells that soon.
+    """What the job's attempt used until now, and what earlier runs tell of it; None where nobody
+    tells that soon.
 
     A node may be silent, and a server older than this program: the rest of a job is shown then.
     """
-    if not (view.allocation or view.status.closed):
-        return None
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return await client.usage(view.id, attempt=view.attempt)
@@ -69,3 +74,62 @@ def peak_text(view: JobView, used: UsageView | None) -> str:
     if used is not None and used.peak_memory:
         return f"{rough_size(used.peak_memory)} of {rough_size(used.memory)}"
     return rough_size(view.peak_memory) if view.peak_memory else ""
+
+
+def triage_lines(found: TriageView | None) -> list[tuple[str, str]]:
+    """What a failed job most likely failed of, as lines of a page."""
+    if found is None:
+        return []
+    return [
+        ("fault", found.fault.value),
+        ("tells most", found.line),
+        ("hint", found.hint),
+        ("last lines", "\n".join(found.lines)),
+    ]
+
+
+def add_usage(group: click.Group) -> None:
+    """Add `usage` to `headrace jobs`."""
+
+    @group.command(name="usage")
+    @job_argument
+    @click.option("--attempt", type=click.IntRange(1), help="Which. [default: the current one]")
+    @output_option
+    def usage(job: str, attempt: int | None, form: str) -> None:
+        """Show what a job asked and what it used of it, and what would be asked better.
+
+        \b
+        Example: headrace jobs usage 0123456789abcdef
+        """
+        used = run(lambda client: client.usage(job, attempt=attempt))
+
+        def page() -> None:
+            pairs(list(_report(used)))
+            for each in used.advice:
+                note(f"next time: {each}")
+
+        show(form, used, page)
+
+
+def _report(used: UsageView) -> Iterator[tuple[str, object]]:
+    limit = "" if used.time_limit_s is None else f" of {used.time_limit_s:,.0f} s"
+    yield "attempt", used.attempt
+    yield "ran", "" if used.run_s is None else f"{used.run_s:,.1f} s{limit}"
+    yield "CPU used", cpu_text(used)
+    part = "" if used.efficiency is None else f"{used.efficiency:.0%} of {used.cpus:g} CPU"
+    yield "efficiency", part
+    peak = rough_size(used.peak_memory) if used.peak_memory else "not measured"
+    yield "peak memory", f"{peak} of {rough_size(used.memory)}"
+    yield "learned", learned_text(used)
+
+
+def learned_text(used: UsageView | None) -> str:
+    """As in `9.0 s at most (half of them within 5.0 s, …), 800.0 MiB: p90 of 37 runs of …`."""
+    if used is None or used.estimate is None:
+        return ""
+    known = used.estimate
+    memory = "" if known.memory is None else f", {rough_size(known.memory)}"
+    return (
+        f"{known.p90_s:,.1f} s at most (half of them within {known.p50_s:,.1f} s, few below "
+        f"{known.p10_s:,.1f} s){memory}: {known.basis}"
+    )

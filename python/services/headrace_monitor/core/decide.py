@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 
 from headrace_model.array import ArrayRecord, failed_sentence, lost_from
 from headrace_model.cause import Cause
+from headrace_model.estimate import Run
 from headrace_model.ids import NodeId
 from headrace_model.job import Job, Need
-from headrace_model.move import Move, move_of
+from headrace_model.move import Learned, Move, move_of
 from headrace_model.resources import Allocation, Resources
 from headrace_model.spec import Retry
 from headrace_model.status import HAS_ATTEMPT, TAKES_TASKS, Desired, Event, Role, Status
@@ -101,7 +102,8 @@ def _out_of_reach(job: Job, seen: Seen) -> Move | None:
     limit = job.ask.time_ms
     if job.status is Status.RUNNING and limit and seen.now_ms - job.entered_ms >= limit:
         why = f"it ran longer than its time limit of {limit / 1000:g} s"
-        return _stop(job, Event.FAILED, Cause.TIME_LIMIT, why)
+        stop = _stop(job, Event.FAILED, Cause.TIME_LIMIT, why)
+        return replace(stop, learns=_learned(job, seen))
     return None
 
 
@@ -126,6 +128,14 @@ def _peak(seen: Seen) -> int | None:
     """The most memory that a worker used; None where none of them was measured."""
     peaks = (fact.peak_memory_bytes for fact in seen.facts.values())
     return max((peak for peak in peaks if peak), default=None)
+
+
+def _learned(job: Job, seen: Seen) -> Learned | None:
+    """What a run tells that ended well, or at its time limit: others that fail say nothing."""
+    if job.likeness is None:
+        return None
+    run_ms = max(0, seen.now_ms - job.entered_ms)
+    return Learned(job.likeness.keys(job.input_bytes), Run(run_ms, _peak(seen)))
 
 
 def _exit_code(fact: Fact) -> int | None:
@@ -176,6 +186,7 @@ def _good_step(job: Job, seen: Seen) -> Move | None:
                 move_of(job, event, Role.MONITOR),
                 exit_code=0,
                 peak_memory_bytes=_peak(seen),
+                learns=_learned(job, seen),
                 returns=nodes,
                 work=tuple(Work(node, job.id, job.attempt, verb, spec=spec) for node in nodes),
                 consumes=tuple((node, kind) for node in nodes for kind in _ENDED),

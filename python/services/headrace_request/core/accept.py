@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
+<<<<<<< HEAD
 from headrace_model.errors import Forbidden, InvalidSpec
+=======
+from headrace_model.errors import InvalidSpec
+from headrace_model.estimate import likeness_of
+>>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Need, NewJob, first_step
 from headrace_model.people import User, UserRole
@@ -128,6 +133,7 @@ def accept(
         needs=needs_of(spec, after),
         after=after,
         origin=origin,
+        likeness=likeness_of(spec, owner),
         request_id=request_id,
     )
     return Accepted(new, first_step(new.needs))

@@ -12,8 +12,10 @@ from headrace_model.status import Status
 from headrace_request.core.waits import Wanted, waits_for
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.peers import Peer
+from headrace_request.service.triage import Triager
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.schema import from_plain
+from headrace_wire.triage import view_of
 from headrace_wire.why import CauseView, ChangeView, WhyView
 
 _MOST_JOBS = 100  # that a job waits for, and that are told one by one
@@ -22,10 +24,11 @@ _MOST_JOBS = 100  # that a job waits for, and that are told one by one
 class AnswerDesk:
     """Asks the scheduler and the data service what they know, for one user."""
 
-    def __init__(self, desk: JobDesk, scheduler: Peer, data: Peer) -> None:
+    def __init__(self, desk: JobDesk, scheduler: Peer, data: Peer, triager: Triager) -> None:
         self._desk = desk
         self._scheduler = scheduler
         self._data = data
+        self._triager = triager
 
     async def why(self, job: JobId, user: User) -> WhyView:
         """Tell why a job is where it is; raises `NotFound`."""
@@ -39,8 +42,17 @@ class AnswerDesk:
         reason = waits_for(found, others, silent, wanted)
         causes = tuple(CauseView(cause, sentence) for cause, sentence in reason.causes)
         first = CauseView(found.status.partition(":")[2], reason.sentence)
+        triage = None
+        if found.status is Status.FAILED:
+            way = await self._desk.history(job, user)
+            triage = await self._triager.of(user.name, found, way.lines)
         return WhyView(
-            job, found.status, reason.sentence, reason.next_step, causes=causes or (first,)
+            job,
+            found.status,
+            reason.sentence,
+            reason.next_step,
+            causes=causes or (first,),
+            triage=view_of(triage),
         )
 
     async def _of_the_queue(self, job: Job) -> WhyView:

@@ -183,7 +183,7 @@ class _Desk:
         rooms = self._horizons.ending(inf if limit_ms is None else self._now_ms + limit_ms)
         found = rooms.find(job, self._near(job))
         if isinstance(found, Allocation):
-            self._profile.start(found, limit_ms)
+            self._profile.start(found, job.likely_ms)
             self._horizons.change([share.node for share in found.shares])
             return found
         # What is kept for others begins later: a job that ended at once would use none of it.

@@ -46,7 +46,7 @@ class Running(Collection[RunningJob]):
 
     def __init__(self, jobs: Iterable[RunningJob] = ()) -> None:
         self._jobs = {job.id: job for job in jobs}
-        known = [(job.ends_ms, job) for job in self._jobs.values() if job.ends_ms is not None]
+        known = [(job.end_ms, job) for job in self._jobs.values() if job.end_ms is not None]
         self._ends = sorted((ends_ms, job.id) for ends_ms, job in known)
         self._parts: dict[NodeId, list[tuple[int, JobId, Resources]]] = {}
         self._returns: dict[NodeId, Returns] = {}
@@ -71,24 +71,28 @@ class Running(Collection[RunningJob]):
         """The ids of all of them."""
         return self._jobs.keys()
 
+    def get(self, id: JobId) -> RunningJob | None:
+        """What is known of a job; None: nothing."""
+        return self._jobs.get(id)
+
     def put(self, job: RunningJob) -> None:
         """Take a job in, in place of what was known of it."""
         self.drop(job.id)
         self._jobs[job.id] = job
-        if job.ends_ms is None:
+        if job.end_ms is None:
             return
-        insort(self._ends, (job.ends_ms, job.id))
+        insort(self._ends, (job.end_ms, job.id))
         for share in job.allocation.shares:
             parts = self._parts.setdefault(share.node, [])
-            insort(parts, (job.ends_ms, job.id, share.resources), key=_end)
+            insort(parts, (job.end_ms, job.id, share.resources), key=_end)
             self._returns.pop(share.node, None)
 
     def drop(self, id: JobId) -> None:
         """Forget a job, known or not."""
         job = self._jobs.pop(id, None)
-        if job is None or job.ends_ms is None:
+        if job is None or job.end_ms is None:
             return
-        end = (job.ends_ms, id)
+        end = (job.end_ms, id)
         del self._ends[bisect_left(self._ends, end)]
         for share in job.allocation.shares:
             parts = self._parts[share.node]

@@ -108,6 +108,14 @@ class WaitingJob:
         return self.alike, self.owner
 
     @property
+    def likely_ms(self) -> int | None:
+        """How long it will hold its share at most, most likely; None: nobody knows."""
+        if self.estimate is None:
+            return self.time_limit_ms
+        p90_ms = self.estimate.p90_ms
+        return p90_ms if self.time_limit_ms is None else min(p90_ms, self.time_limit_ms)
+
+    @property
     def alike(self) -> Hashable:
         """Of jobs that have this alike one that can't start keeps all behind it from starting."""
         limit = self.time_limit_ms
@@ -118,7 +126,8 @@ class WaitingJob:
 class RunningJob:
     """A job that holds an allocation; `ends_ms` is when it gives it back by what is known.
 
-    `since_ms` is when its attempt got it.
+    `since_ms` is when its attempt got it; `likely_ms` is when it will have given it back most
+    likely, by earlier runs, where that is earlier and has not passed.
     """
 
     id: JobId
@@ -127,6 +136,12 @@ class RunningJob:
     estimate: Estimate | None = None  # from earlier runs; None: too few of them
     owner: str = ""
     since_ms: int | None = None
+    likely_ms: int | None = None
+
+    @property
+    def end_ms(self) -> int | None:
+        """The end that plans reckon with: no promise, what runs on longer holds its share."""
+        return self.ends_ms if self.likely_ms is None else self.likely_ms
 
 
 @dataclass(frozen=True, slots=True)

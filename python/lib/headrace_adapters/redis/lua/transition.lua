@@ -4,11 +4,15 @@
 --   takes [{node, millicpus, memory_bytes}], returns [nodes], lost [nodes], confirmed [nodes], work [{node, record}],
 --   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
---   attempt_set {fields}, grows (bool).
+--   attempt_set {fields}, grows (bool), learns {keys, run, kept, most}.
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free:<node>, hr:held:<node>,
 --   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:stored, hr:untidy,
+<<<<<<< HEAD
 --   hr:used:<day>,
 --   hr:derivation, hr:events, hr:commits.
+=======
+--   hr:derivation, hr:estimates, hr:estimates:age, hr:events, hr:commits.
+>>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
@@ -55,6 +59,12 @@ expect('hr:status:' .. args.status, 'zset')
 expect('hr:status:' .. args.to, 'zset')
 expect('hr:queue', 'zset')
 expect('hr:untidy', 'zset')
+local learns = args.learns
+if learns then
+  need(learns, {keys = 'texts', run = 'text', kept = 'number', most = 'number'})
+  expect('hr:estimates', 'hash')
+  expect('hr:estimates:age', 'zset')
+end
 if problem then return problem end
 
 local seen = redis.call('LRANGE', history, -50, -1)
@@ -331,6 +341,24 @@ for _, seal in ipairs(args.seals) do
   redis.call('ZADD', 'hr:unmarked', now, seal.id)
   count_bytes(seal.id, seal.held.owner, seal.held.bytes)
   hint('kind', 'dataset', 'dataset', seal.id, 'state', 'SEALED')
+end
+-- What the run tells of others: the newest `kept` under each key, and the newest `most` keys.
+if learns then
+  for _, like in ipairs(learns.keys) do
+    local runs = {}
+    for run_text in string.gmatch(redis.call('HGET', 'hr:estimates', like) or '', '%S+') do
+      runs[#runs + 1] = run_text
+    end
+    runs[#runs + 1] = learns.run
+    redis.call('HSET', 'hr:estimates', like,
+      table.concat(runs, ' ', math.max(1, #runs - learns.kept + 1)))
+    redis.call('ZADD', 'hr:estimates:age', now, like)
+  end
+  local over = redis.call('ZCARD', 'hr:estimates:age') - learns.most
+  if over > 0 then
+    local old = redis.call('ZPOPMIN', 'hr:estimates:age', over)
+    for i = 1, #old, 2 do redis.call('HDEL', 'hr:estimates', old[i]) end
+  end
 end
 history_entry(id, args.entry, version)
 hint('kind', 'job', 'job', id, 'from', args.status, 'to', args.to, 'version', text(version),
