@@ -262,6 +262,17 @@ async def test_stop_ends_who_obeys_at_once_and_who_does_not_after_the_grace(benc
     await bench.backend.stop(bench.job, 99, 5.0)
 
 
+async def test_a_signal_reaches_the_first_process_of_a_worker(bench: Bench) -> None:
+    script = "trap 'echo asked; exit 3' USR1; echo up; while :; do sleep 0.1; done"
+    await bench.backend.start(bench.launch(script))
+    await wait_until(lambda: bench.out() == "up\n", "the worker", within_s=WAIT_S)
+    assert await bench.backend.signal(bench.job, 1, signal.SIGUSR1)
+    assert (await bench.exit_of(WorkerKey(bench.job, 1, 0))).exit_code == 3
+    assert bench.out() == "up\nasked\n"
+    assert not await bench.backend.signal(bench.job, 1, signal.SIGUSR1), "it has ended"
+    assert not await bench.backend.signal(bench.job, 99, signal.SIGUSR1), "it never was"
+
+
 async def test_stop_reaches_the_children_of_a_shell(bench: Bench) -> None:
     child = "trap 'echo child; exit' TERM; echo up; while :; do sleep 0.1; done"
     script = f"trap : TERM; ({child}) & wait; wait"

@@ -615,6 +615,12 @@ async def _leaves_files(stage: Stage) -> Act:
     return lambda: stage.jobs.apply(replace(end, returns=(N1, N2)), 1)
 
 
+async def _leaves_a_checkpoint(stage: Stage) -> Act:
+    job = await stage.running(1, Need.CHECKPOINT)
+    done = move_of(job, Event.COMPLETED, Role.MONITOR)
+    return lambda: stage.jobs.apply(replace(done, returns=(N1, N2)), 1)
+
+
 def new_wish(job: JobId) -> ServiceWish:
     """A wish for the first worker of a job."""
     return ServiceWish(
@@ -738,5 +744,6 @@ SCENES = {
     "transition: bears and joins children": Scene("transition", _bears_and_joins),
     "transition: leaves children": Scene("transition", _leaves_a_child),
     "transition: seals outputs": Scene("transition", _seals),
+    "transition: leaves a checkpoint in the store": Scene("transition", _leaves_a_checkpoint),
     "transition: leaves files in the store": Scene("transition", _leaves_files),
 }  # fmt: skip

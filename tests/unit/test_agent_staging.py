@@ -41,7 +41,10 @@ class Node:
             report=self.report,
             transfers=None,
             detect=None,
-            settings=SimpleNamespace(output_limit_items=1),
+            backend=None,
+            settings=SimpleNamespace(
+                output_limit_items=1, checkpoint_every_s=60.0, checkpoint_limit_bytes=1
+            ),
         )
         self.attempt = AttemptOnNode(AttemptFolder(folder / f"{WORK.job}.1"), tools)
 

@@ -20,6 +20,7 @@ from headrace_model.requirement import PathInput, Requirement
 from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import (
     ArraySpec,
+    Checkpoint,
     Environment,
     FileSpec,
     JobSpec,
@@ -28,6 +29,8 @@ from headrace_model.spec import (
     Parallel,
     ResourceSpec,
     Retry,
+    Signal,
+    Warn,
 )
 from headrace_model.units import MAX_DURATION_MS, MAX_MILLICPUS, MAX_SIZE_BYTES
 from headrace_wire.errors import InvalidJobFile
@@ -151,6 +154,13 @@ def specs(draw: st.DrawFn) -> JobSpec:
     travelling = draw(
         st.lists(st.tuples(names(), st.binary(max_size=9)), unique_by=lambda p: p[0])
     )
+    spread = parallel and paradigm is not Paradigm.SINGLE_NODE
+    lonely = not (array.is_array or spread)
+    limit_ms = draw(st.none() | st.integers(1, MAX_DURATION_MS))
+    warn = None
+    if lonely and limit_ms and limit_ms > 1 and draw(st.booleans()):
+        warn = Warn(draw(st.sampled_from(Signal)), draw(st.integers(1, limit_ms - 1)))
+    kept = st.builds(Checkpoint, st.sampled_from(Signal)) if lonely else st.none()
     memory = draw(st.integers(2**20, MAX_SIZE_BYTES))
     raised = st.none() if array.is_array else st.none() | st.integers(memory, MAX_SIZE_BYTES)
     return JobSpec(
@@ -168,9 +178,10 @@ def specs(draw: st.DrawFn) -> JobSpec:
         secrets=tuple(draw(st.lists(names(), unique=True, max_size=3))),
         resources=ResourceSpec(Resources(cpus, memory), paradigm),
         limits=Limits(
-            draw(st.none() | st.integers(1, MAX_DURATION_MS)),
+            limit_ms,
             draw(st.integers(0, MAX_DURATION_MS)),
             draw(st.booleans()),
+            warn,
         ),
         retry=Retry(
             draw(st.integers(0, 100)),
@@ -185,6 +196,7 @@ def specs(draw: st.DrawFn) -> JobSpec:
         outputs=tuple(outputs),
         array=array,
         parallel=parallel,
+        checkpoint=draw(st.none() | kept) if "checkpoint" not in members else None,
     )
 
 
@@ -453,3 +465,27 @@ def test_any_plain_value_is_a_job_or_a_clear_error(keys: dict[str, Any]) -> None
         load_jobfile(SMALL | keys)
     except InvalidInput as error:
         assert error.message  # noqa: PT017 (either end is right; another error is not)
+
+
+def test_what_a_job_may_not_ask_of_checkpoints_warnings_and_memory_is_told() -> None:
+    warn = {"signal": "USR1", "before": "60s"}
+    assert "`limits.time`, which is not given" in problem(limits={"warn": warn})["limits.warn"]
+    late = problem(limits={"warn": warn, "time": "1m"})
+    assert "is not less than `limits.time`" in late["limits.warn.before"]
+    assert "limits.warn.signal" in problem(
+        limits={"warn": warn | {"signal": "KILL"}, "time": "1h"}
+    )
+    many = problem(checkpoint={}, array={"count": 2}, retry={"memory_limit": "2GiB"})
+    assert set(many) == {"checkpoint", "retry.memory_limit"}
+    spread = {"parallel": "mpi", "image": "a/b:1", "resources": {"paradigm": "FILL_NODES"}}
+    assert "ranks on several nodes" in problem(checkpoint={}, **spread)["checkpoint"]
+    named = problem(checkpoint={}, inputs={"checkpoint": {"path": "x"}})
+    assert "bears this name" in named["checkpoint"]
+    assert (
+        "is less than `resources.memory`"
+        in problem(retry={"memory_limit": "2MiB"})["retry.memory_limit"]
+    )
+    assert (
+        "{checkpoint} is not a placeholder" in problem(command=["a", "{checkpoint}"])["command[1]"]
+    )
+    assert load_jobfile(SMALL | {"command": ["a", "{checkpoint}"], "checkpoint": {}}).checkpoint

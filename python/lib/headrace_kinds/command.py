@@ -41,11 +41,12 @@ def environment_requirement(environment: Environment, target: Target) -> Require
 
 def known_placeholders(spec: JobSpec) -> tuple[str, ...]:
     """Give the names that may stand in braces: `output`, each input, what a task differs in;
-    and `secrets`, the folder of the named ones, where the job names any.
+    `secrets`, the folder of the named ones, where the job names any; and `checkpoint`.
     """
     inputs = tuple(each.name for each in spec.inputs)
     secrets = ("secrets",) if spec.secrets else ()
-    return ("output", *secrets, *inputs, *spec.array.placeholders)
+    checkpoint = ("checkpoint",) if spec.checkpoint else ()
+    return ("output", *secrets, *checkpoint, *inputs, *spec.array.placeholders)
 
 
 class CommandKind:

@@ -26,6 +26,7 @@ class Need(StrEnum):
     PARTITIONING = "partitioning"
     STAGING = "staging"
     COLLECTION = "collection"
+    CHECKPOINT = "checkpoint"  # no step: it may leave one in the store until it is final
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,32 @@ class Parallel(StrEnum):
     MPI = "mpi"  # rank 0's worker runs the command, which starts ranks on all nodes by `mpirun`
 
 
+class Signal(StrEnum):
+    """Signals that a job may ask for, without their SIG."""
+
+    HUP = "HUP"
+    INT = "INT"
+    TERM = "TERM"
+    USR1 = "USR1"
+    USR2 = "USR2"
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """A signal that the worker gets so long before its time limit."""
+
+    signal: Signal
+    before_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that the next attempt gets; `signal` asks the worker to fill it before it is
+    stopped (TERM: as each stop does)."""
+
+    signal: Signal = Signal.TERM
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on an attempt.
@@ -71,6 +97,7 @@ class Limits:
     time_ms: int | None = None
     grace_ms: int = DEFAULT_GRACE_MS
     exclusive: bool = False
+    warn: Warn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +216,7 @@ class JobSpec:
     array: ArraySpec = ArraySpec()
     parallel: Parallel | None = None
     progress: ProgressSpec | None = None
+    checkpoint: Checkpoint | None = None
 
     @property
     def is_spread(self) -> bool:

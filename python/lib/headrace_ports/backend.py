@@ -58,6 +58,13 @@ class Backend(Protocol):
         grace; an unknown attempt is success.
         """
 
+    async def signal(self, job: JobId, attempt: int, number: int) -> bool:
+        """Send a signal to the first process of each worker of an attempt.
+
+        To no other but, in a container of a swarm, those of its process group. Tells whether there
+        was one; what has ended, or never was, is left alone.
+        """
+
     async def kill(self, job: JobId, attempt: int) -> None:
         """`stop` without any grace: SIGKILL at once."""
 

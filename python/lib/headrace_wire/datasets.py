@@ -180,6 +180,18 @@ class LogFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckpointRequest:
+    """POST /internal/checkpoints: where an archive goes; `upload` as in `OutputFile`."""
+
+    job: str
+    attempt: int
+    node: str
+    rank: int
+    size_bytes: int
+    upload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LogsRequest:
     """POST /internal/logs."""
 

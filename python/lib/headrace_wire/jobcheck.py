@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from headrace_kinds.base import RESERVED_NAMES
 from headrace_kinds.registry import kind_named
+from headrace_model.resources import Paradigm
 from headrace_model.spec import FileSpec, JobSpec
 from headrace_model.units import size_text
 from headrace_wire.errors import Problem
@@ -24,6 +25,7 @@ def problems_of(spec: JobSpec, *, sent: bool) -> list[Problem]:
         *_software(spec),
         *_parallel(spec),
         *_raised(spec),
+        *_checkpoint(spec),
         *(_unsent(spec) if sent else ()),
     ]
     wrong = kind_named(spec.kind).check(spec)
@@ -37,6 +39,8 @@ def _names(spec: JobSpec) -> Iterator[Problem]:
     for path, name in places + axes:
         if name in RESERVED_NAMES:
             yield Problem(path, f"{name!r} has a meaning of its own; choose another name")
+    if spec.checkpoint and "checkpoint" in (name for _, name in places + axes):
+        yield Problem("checkpoint", "an input, output or axis bears this name: choose another")
     inputs = {each.name for each in spec.inputs}
     for path, name in axes:
         if name in inputs:
@@ -109,6 +113,27 @@ def _raised(spec: JobSpec) -> Iterator[Problem]:
     if limit < spec.resources.amount.memory_bytes:
         asked = size_text(spec.resources.amount.memory_bytes)
         yield Problem("retry.memory_limit", f"is less than `resources.memory`, {asked}")
+
+
+def _checkpoint(spec: JobSpec) -> Iterator[Problem]:
+    warn, limit_ms = spec.limits.warn, spec.limits.time_ms
+    for path, given in (("limits.warn", warn), ("checkpoint", spec.checkpoint)):
+        if given is None:
+            continue
+        if spec.array.is_array:
+            yield Problem(path, "tasks of an array have none: leave it out")
+        if spec.is_spread:
+            yield Problem(
+                path,
+                f"ranks on several nodes have none: write `paradigm: {Paradigm.SINGLE_NODE}`, or "
+                "leave it out",
+            )
+    if warn is None:
+        return
+    if limit_ms is None:
+        yield Problem("limits.warn", "warns of `limits.time`, which is not given")
+    elif warn.before_ms >= limit_ms:
+        yield Problem("limits.warn.before", "is not less than `limits.time`")
 
 
 def _unsent(spec: JobSpec) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from headrace_model.spec import (
     DEFAULT_RESOURCES,
     DEFAULT_RETRY_LIMIT,
     ArraySpec,
+    Checkpoint,
     Environment,
     JobSpec,
     Limits,
@@ -29,6 +30,8 @@ from headrace_model.spec import (
     ProgressSpec,
     ResourceSpec,
     Retry,
+    Signal,
+    Warn,
 )
 from headrace_model.times import Instant, format_instant, parse_instant
 from headrace_model.units import (
@@ -139,6 +142,27 @@ class ResourcesSchema(StrictSchema):
         )
 
 
+class WarnSchema(StrictSchema):
+    """`limits.warn`."""
+
+    signal = Word(Signal, required=True, about="Which signal.")
+    before_ms = _duration(
+        "before", 1, data_key="before", required=True, about="How long before `limits.time`."
+    )
+
+    def make(self, read: dict[str, Any]) -> Warn:
+        return Warn(**read)
+
+
+class CheckpointSchema(StrictSchema):
+    """`checkpoint`."""
+
+    signal = Word(Signal, about="Asks the worker to fill it before it is stopped. Default TERM.")
+
+    def make(self, read: dict[str, Any]) -> Checkpoint:
+        return Checkpoint(**read)
+
+
 class LimitsSchema(StrictSchema):
     """`limits`."""
 
@@ -147,6 +171,11 @@ class LimitsSchema(StrictSchema):
         "grace", 0, data_key="grace", about="From SIGTERM to SIGKILL. Default 10s."
     )
     exclusive = Flag(about="Has effects outside its output: never two live attempts.")
+    warn = Part(
+        WarnSchema(),
+        example="{signal: USR1, before: 60s}",
+        about="A signal to the worker before its time limit.",
+    )
 
     def make(self, read: dict[str, Any]) -> Limits:
         return Limits(**read)
@@ -384,6 +413,11 @@ class JobSchema(StrictSchema):
         about="Data it makes.",
     )
     array = Part(ArraySchema(), example="{count: 10}", about="Many tasks as one job.")
+    checkpoint = Part(
+        CheckpointSchema(),
+        example="{signal: USR1}",
+        about="The folder {checkpoint}, which the next attempt gets.",
+    )
 
     def make(self, read: dict[str, Any]) -> JobSpec:
         del read["headrace"]

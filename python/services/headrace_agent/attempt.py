@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from headrace_agent.array import ArrayOnNode, Ended, TaskDesk, WatchdogKilled
-from headrace_agent.cache import Cache, StagedItem, safe_folder
+from headrace_agent.cache import Cache, safe_folder
+from headrace_agent.checkpoint import Checkpoints
 from headrace_agent.collect import FoundFile, find_logs, send_file
 from headrace_agent.core.ends import WATCHDOG_KILLED, exit_fact
 from headrace_agent.core.parallel import is_spread
@@ -30,13 +31,14 @@ from headrace_agent.launches import (
 )
 from headrace_agent.outputs import Detect, Outputs
 from headrace_agent.progress import ProgressMiner
+from headrace_agent.renewal import Renewal
 from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
 from headrace_agent.usage import UsageRecorder
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
-from headrace_model.errors import Conflict, HeadraceError, NotFound
+from headrace_model.errors import Conflict, HeadraceError
 from headrace_model.spec import JobSpec
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_model.worker import WorkerExit
@@ -89,6 +91,14 @@ class AttemptOnNode:
         self._array: ArrayOnNode | None = None
         self._outputs = Outputs(
             folder, tools.data, tools.transfers, tools.detect, tools.settings.output_limit_items
+        )
+        self._checkpoints = Checkpoints(
+            folder,
+            tools.backend,
+            tools.data,
+            tools.transfers,
+            tools.settings.checkpoint_every_s,
+            tools.settings.checkpoint_limit_bytes,
         )
         self.watchdog = False  # set when the agent itself killed the worker
 
@@ -156,7 +166,7 @@ class AttemptOnNode:
 
     async def _stage_inputs(self, work: Work) -> None:
         staged = await self._tools.data.staging(work)
-        renewal = _Renewal(lambda: self._tools.data.staging(work), staged)
+        renewal = Renewal(lambda: self._tools.data.staging(work), staged)
         for name, items in staged.items():
             folder = safe_folder(self.folder.datasets, name)
             await self._tools.cache.stage(items, folder, partial(renewal.of, name))
@@ -178,6 +188,8 @@ class AttemptOnNode:
         try:
             await finish(self._prepare, work, spec)
             image = await image_of(spec, self._tools.containers)
+            if spec.checkpoint:
+                await self._checkpoints.lay(work)
             built = None
             if spec.environment:
                 built = await self._environment()
@@ -206,7 +218,12 @@ class AttemptOnNode:
         if isinstance(started, WorkerExit):
             self.on_exit(started)
         await self._tools.report(_fact(work, FactKind.STARTED))
-        await self._exited.wait()
+        attending = asyncio.create_task(self._checkpoints.attend(work, spec))
+        try:
+            await self._exited.wait()
+        finally:
+            attending.cancel()
+            await asyncio.gather(attending, return_exceptions=True)
         if self._ended is None:
             raise AssertionError("a worker's exit was announced without its end")
         spread = is_spread(work, spec)
@@ -268,8 +285,11 @@ class AttemptOnNode:
         if spec.array.is_array and not spec.outputs:
             await self._tell_ended(work, spec)
         grace_s = spec.limits.grace_ms / 1000
+        await self._checkpoints.ask(work, spec, self._exited)
         await self._tools.backend.stop(work.job, work.attempt, grace_s)
         await finish(self.folder.remove_secrets)
+        if spec.checkpoint:
+            await self._checkpoints.ship(work)
         await self._tools.report(_fact(work, FactKind.STOPPED))
 
     async def _tell_ended(self, work: Work, spec: JobSpec) -> None:
@@ -368,33 +388,6 @@ class AttemptOnNode:
                 return (await data.logs(work, [(log.path, log.size_bytes)], old.upload))[0]
 
             await send_file(self.folder.logs, log, grant, renew, self._tools.transfers)
-
-
-class _Renewal:
-    """Grants of staged items that are asked for anew, for all items in one call."""
-
-    def __init__(
-        self,
-        ask: Callable[[], Awaitable[dict[str, list[StagedItem]]]],
-        staged: dict[str, list[StagedItem]],
-    ) -> None:
-        self._ask = ask
-        self._known = self._grants(staged)
-        self._asking = asyncio.Lock()
-
-    async def of(self, requirement: str, item: StagedItem, old: Grant) -> Grant:
-        """A grant for the item that is newer than `old`. Raises `NotFound`."""
-        async with self._asking:
-            if self._known.get((requirement, item.path)) in (None, old):
-                self._known = self._grants(await self._ask())
-            newer = self._known.get((requirement, item.path))
-            if newer is None:
-                raise NotFound(f"{item.path} is no longer to be staged")
-            return newer
-
-    @staticmethod
-    def _grants(staged: dict[str, list[StagedItem]]) -> dict[tuple[str, str], Grant]:
-        return {(name, item.path): item.grant for name, items in staged.items() for item in items}
 
 
 def _cause(error: HeadraceError) -> Cause:

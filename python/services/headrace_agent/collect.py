@@ -165,7 +165,7 @@ async def send_file(
     if grant.path is not None:
         await finish(put_file, root, found, grant.path, token_hex(4))
         return
-    file = await finish(_open_inside, root, found.path)
+    file = await finish(open_inside, root, found.path)
     try:
         await transfers.put(grant, renew, file, found.size_bytes, found.sha256)
     except FileChanged:
@@ -188,7 +188,7 @@ def put_file(root: Path, found: FoundFile, grant: Path, nonce: str) -> None:
     part = grant.with_name(f"{grant.name}.{nonce}.part")
     digest = hashlib.sha256()
     try:
-        source = _open_inside(root, found.path)
+        source = open_inside(root, found.path)
         with os.fdopen(source, "rb") as reader, part.open("xb") as writer:
             while chunk := reader.read(_CHUNK_BYTES):
                 digest.update(chunk)
@@ -212,7 +212,7 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _open_inside(root: Path, path: str) -> int:
+def open_inside(root: Path, path: str) -> int:
     """Open a file below `root` without following a symlink at any step."""
     at = _open_folder(root)
     *folders, name = path.split("/")

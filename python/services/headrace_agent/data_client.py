@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientError, ClientSession
@@ -16,6 +17,9 @@ from headrace_model.errors import Conflict, HeadraceError, InvalidInput, NotFoun
 from headrace_model.ids import NodeId
 from headrace_model.work import Work
 from headrace_service.http import InternalToken, internal_session
+from headrace_service.threads import finish
+
+_PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,28 @@ class DataClient:
         except (NotFound, InvalidInput) as error:
             raise SecretUnusable(error.message) from None
         return {each["name"]: b64decode(each["value"]) for each in answer["secrets"]}
+
+    async def keep_checkpoint(self, work: Work, size_bytes: int, upload: str = "") -> Grant:
+        """Where the archive of the attempt's checkpoint goes; `upload` as in `Grant`."""
+        body = {"rank": work.rank, "size_bytes": size_bytes, "upload": upload}
+        return read_grant((await self._post("checkpoints", work, body))["grant"])
+
+    async def checkpoint(self, work: Work, target: Path, limit_bytes: int) -> None:
+        """Write the newest archive of the attempts before to a file; raises `NotFound`."""
+        if self._session is None:
+            raise Unavailable("this agent is stopping")
+        path = f"{self._base}/internal/checkpoints/{work.job}/{work.attempt}/{work.rank}"
+        try:
+            async with self._session.get(path) as reply:
+                if reply.status != 200:
+                    raise _error(reply.status, str(reply.reason))
+                with target.open("wb") as file:
+                    async for piece in reply.content.iter_chunked(_PIECE_BYTES):
+                        await finish(file.write, piece)
+                        if file.tell() > 2 * limit_bytes:
+                            raise InvalidInput("the checkpoint of the attempt before is too large")
+        except (ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(f"the checkpoint does not come: {error}") from None
 
     async def _post(self, what: str, work: Work, body: dict[str, Any]) -> dict[str, Any]:
         if self._session is None:

@@ -60,11 +60,16 @@ class AttemptFolder:
         return self.root / "secrets"
 
     @property
+    def checkpoint(self) -> Path:
+        """What `{checkpoint}` stands for; not there before it was laid."""
+        return self.root / "checkpoint"
+
+    @property
     def parallel(self) -> Path:
         """What ranks that work together find each other by."""
         return self.root / "parallel"
 
-    def folders(self, *, secrets: bool = False) -> Folders:
+    def folders(self, *, secrets: bool = False, checkpoint: bool = False) -> Folders:
         """The paths that a worker is told; of `secrets` only where the job names any."""
         return Folders(
             datasets=str(self.datasets),
@@ -74,9 +79,10 @@ class AttemptFolder:
             home=str(self.root / "home"),
             job_file=str(self.root / "job.json"),
             secrets=str(self.secrets) if secrets else None,
+            checkpoint=str(self.checkpoint) if checkpoint else None,
         )
 
-    def mounts(self, *, secrets: bool = False) -> tuple[Mount, ...]:
+    def mounts(self, *, secrets: bool = False, checkpoint: bool = False) -> tuple[Mount, ...]:
         """How a worker in an image gets at them; it sees them where `INSIDE` says."""
         read_only = {self.datasets: INSIDE.datasets, self.root / "job.json": INSIDE.job_file}
         if secrets and INSIDE.secrets:
@@ -86,6 +92,8 @@ class AttemptFolder:
             self.root / "work": INSIDE.work,
             self.root / "home": INSIDE.home,
         }
+        if checkpoint and INSIDE.checkpoint:
+            written[self.checkpoint] = INSIDE.checkpoint
         return (
             *(Mount(str(source), target) for source, target in read_only.items()),
             *(Mount(str(source), target, read_only=False) for source, target in written.items()),
@@ -102,6 +110,33 @@ class AttemptFolder:
         """Let the workers' user have what the agent made for it; what a link names stays as is."""
         if self.user is not None:
             os.chown(path, *self.user, follow_symlinks=False)
+
+    def give_all(self, root: Path) -> None:
+        """Let the workers' user have a folder with all that is in it."""
+        for folder, _, names in os.walk(root):
+            self._give(Path(folder))
+            for name in names:
+                self._give(Path(folder) / name)
+
+    def remove_inside(self, path: Path) -> None:
+        """Remove something of the attempt's; success when it is gone."""
+        remove_tree(path)
+
+    def note_started(self) -> float:
+        """Note that the worker runs, once; returns when that was, in seconds since 1970."""
+        note = self.root / "started"
+        with suppress(FileExistsError):
+            note.touch(exist_ok=False)
+        return note.stat().st_mtime
+
+    @property
+    def warned(self) -> bool:
+        """Tell whether the worker was warned of its time limit."""
+        return (self.root / "warned").exists()
+
+    def note_warned(self) -> None:
+        """Note that it is about to be."""
+        (self.root / "warned").touch()
 
     def keep_share(self, share: Resources) -> None:
         """Keep what this node gives to the attempt: no job file tells, and Redis may forget it."""

@@ -78,7 +78,7 @@ def place_of(
     folder: AttemptFolder, work: Work, spec: JobSpec, image: str, built: BuiltEnvironment | None
 ) -> Place:
     """Where the workers of an attempt run; an empty `image`: on the node itself."""
-    secrets = bool(spec.secrets)
+    secrets, checkpoint = bool(spec.secrets), spec.checkpoint is not None
     programs = [built.programs] if built else []
     if not image:
         programs.append(str(Path(sys.executable).parent))
@@ -86,9 +86,9 @@ def place_of(
         if spec.parallel:
             where, root = str(folder.parallel), os.getuid() == 0
             inherited |= parallel.environment(work, spec, where, image=False, root=root)
-        return Place(folder.folders(secrets=secrets), inherited, None)
+        return Place(folder.folders(secrets=secrets, checkpoint=checkpoint), inherited, None)
     inherited = inherited_inside(os.environ, programs)
-    mounts = folder.mounts(secrets=secrets)
+    mounts = folder.mounts(secrets=secrets, checkpoint=checkpoint)
     if built:
         mounts = (*mounts, Mount(str(built.folder), built.place))
     if spec.parallel:
@@ -99,7 +99,11 @@ def place_of(
         mounts = (*mounts, Mount(str(folder.parallel / "passwd"), "/etc/passwd"))
     share = work.resources or spec.resources.amount
     return Place(
-        folders=INSIDE if secrets else replace(INSIDE, secrets=None),
+        folders=replace(
+            INSIDE,
+            secrets=INSIDE.secrets if secrets else None,
+            checkpoint=INSIDE.checkpoint if checkpoint else None,
+        ),
         inherited=inherited,
         inside=Inside(image, mounts, share.millicpus, work.ranks if spread else 1),
     )

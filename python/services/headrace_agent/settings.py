@@ -55,6 +55,12 @@ class Settings(CommonSettings):
         "the cluster agent to be let in by it; empty: redis_password_file holds its password.",
         "",
     )
+    checkpoint_every_s: float = setting(
+        "How often what a worker has left in {checkpoint} is shipped while it runs, in seconds; "
+        "only where it has changed.",
+        60.0,
+    )
+    checkpoint_limit_bytes: int = setting("The most that a checkpoint may hold.", 2**30)
     gpus: int = setting("GPUs to tell of; -1: as many as /dev/nvidia0, 1, … there are.", -1)
     renew_s: float = setting("How often the node's counter is raised, in seconds.", 2.0)
     node_lost_s: float = setting(

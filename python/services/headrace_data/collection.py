@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from headrace_data.catalogue import Catalogue
 from headrace_data.core.collecting import Refused, manifests, part_fact
 from headrace_data.core.keys import (
+    checkpoints_folder,
     folder,
     kept_attempt,
     manifest_key,
@@ -107,7 +108,15 @@ class Collection:
 
         False: there can't be anything.
         """
-        if Need.COLLECTION not in job.needs or not job.status.final:
+        if not job.status.final:
+            return False
+        checkpoint = Need.CHECKPOINT in job.needs
+        if checkpoint:
+            await self.store.delete(checkpoints_folder(job.id))
+        return await self._tidy_outputs(job) or checkpoint
+
+    async def _tidy_outputs(self, job: Job) -> bool:
+        if Need.COLLECTION not in job.needs:
             return False
         if job.attempt == 1 and (job.allocation is None or job.status is Status.COMPLETED):
             return False

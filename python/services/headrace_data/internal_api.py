@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from headrace_data.archivist import PACK_BYTES
-from headrace_data.collection import Collection
-from headrace_data.core.keys import log_key, pack_key
+from headrace_data.collection import Collection, check_current
+from headrace_data.core.keys import checkpoint_key, log_key, pack_key
 from headrace_data.partials import Partials
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import DatasetId, JobId, NodeId, parse_job_id
+from headrace_model.job import Need
+from headrace_model.status import Status
 from headrace_ports.object_store import ObjectStore
 from headrace_wire.datasets import (
+    CheckpointRequest,
     EntriesRequest,
     LogsRequest,
     NodeRequest,
@@ -35,6 +38,11 @@ from headrace_wire.logsearch import (
 )
 from headrace_wire.records import encode_dataset
 from headrace_wire.schema import from_plain
+
+# An attempt whose worker runs, or is being stopped, ships its checkpoint.
+_LEAVES_CHECKPOINTS = frozenset({Status.SCHEDULED, Status.RUNNING, Status.STOPPING})
+_MOST_RANKS = 10_000
+_OLDEST_CHECKPOINT = 100  # attempts before are looked at
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore
@@ -75,6 +83,12 @@ class InternalApi:
         app.router.add_post("/internal/datasets", self._entries)
         app.router.add_get(
             "/internal/logs/{job}/{attempt:[0-9]{1,9}}/{name}", self._log, allow_head=False
+        )
+        app.router.add_post("/internal/checkpoints", self._keep_checkpoint)
+        app.router.add_get(
+            "/internal/checkpoints/{job}/{attempt:[0-9]{1,9}}/{rank:[0-9]{1,5}}",
+            self._checkpoint,
+            allow_head=False,
         )
         app.router.add_get("/internal/packs/{name}", self._pack, allow_head=False)
 
@@ -155,6 +169,34 @@ class InternalApi:
                     break
         await response.write_eof()
         return response
+
+    async def _keep_checkpoint(self, request: web.Request) -> web.Response:
+        """Where the checkpoint of a job's current attempt goes."""
+        asked = from_plain(CheckpointRequest, read_body(await request.read()))
+        job = await self._jobs.get(parse_job_id(asked.job))
+        check_current(job, asked.attempt, NodeId(asked.node), _LEAVES_CHECKPOINTS)
+        if Need.CHECKPOINT not in job.needs or not 0 <= asked.rank < _MOST_RANKS:
+            raise InvalidInput(f"job {job.id} keeps no checkpoint of rank {asked.rank}")
+        key = checkpoint_key(job.id, asked.attempt, asked.rank)
+        grant = await self._store.grant_put(key, asked.size_bytes, asked.upload)
+        return web.json_response({"grant": grant})
+
+    async def _checkpoint(self, request: web.Request) -> web.StreamResponse:
+        """The newest checkpoint of the attempts before one."""
+        job = parse_job_id(request.match_info["job"])
+        attempt, rank = int(request.match_info["attempt"]), int(request.match_info["rank"])
+        for before in range(attempt - 1, max(0, attempt - 1 - _OLDEST_CHECKPOINT), -1):
+            key = checkpoint_key(job, before, rank)
+            if await self._store.stat(key) is None:
+                continue
+            response = web.StreamResponse()
+            response.content_type = "application/x-tar"
+            await response.prepare(request)
+            async for data in self._store.stream(key, 0):
+                await response.write(data)
+            await response.write_eof()
+            return response
+        raise NotFound(f"no attempt of job {job} has left a checkpoint")
 
     async def _pack(self, request: web.Request) -> web.Response:
         key = pack_key(request.match_info["name"])

@@ -186,11 +186,8 @@ class Queue:
         policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
-<<<<<<< HEAD
-        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
-=======
         self._correct(now_ms)
->>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
+        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
         return Snapshot(
             nodes,
             self.lines(now_ms),

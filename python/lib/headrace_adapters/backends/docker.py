@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from signal import Signals
 from typing import Any, Final
 
 from headrace_adapters.backends import containers
@@ -145,6 +146,12 @@ class DockerBackend:
             await asyncio.sleep(max(left_s, 0.0))
             pause_s = min(pause_s * 1.5, _LONGEST_LOOK_S)
         await self._told(self._of(job, attempt))
+
+    async def signal(self, job: JobId, attempt: int, number: int) -> bool:
+        """Send a signal to the first process of each worker of an attempt."""
+        living = await self._living(job, attempt)
+        await self._signal(living, Signals(number).name)
+        return bool(living)
 
     async def kill(self, job: JobId, attempt: int) -> None:
         """`stop` without any grace: SIGKILL at once."""

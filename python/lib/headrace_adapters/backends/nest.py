@@ -78,6 +78,9 @@ class Nest:
                 self._queue.drop(job, attempt)
                 grace_s = max(0, int(request["grace_ms"])) / 1000
                 return {"left": self._workers.stop(job, attempt, grace_s, time.monotonic())}
+            case "signal":
+                job, attempt = str(request["job"]), int(request["attempt"])
+                return {"sent": self._workers.signal(job, attempt, int(request["number"]))}
             case "forget":
                 return self._forget(
                     str(request["job"]), int(request["attempt"]), request.get("keys")

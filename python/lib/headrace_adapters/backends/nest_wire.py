@@ -10,6 +10,7 @@ has the same `id` and either the answer's fields or `error: {code, message}`. A 
 | spawn | key, argv, env, cwd, stdout, stderr, memory, exclusive | worker |
 | queue | job, attempt, slots, env, cwd, memory, exclusive, logs, tasks (see `nest_queue`) | |
 | stop | job, attempt, grace_ms | left: the keys not yet gone |
+| signal | job, attempt, number | sent: to how many |
 | list | after (a sequence number, 0 first), at most | workers, last, more |
 | usage | | usage: [{key (of a rank), cpu_s, read, written, memory, at_ms}] |
 | forget | job, attempt, maybe keys: only those of its workers | forgot |

@@ -117,6 +117,12 @@ class Workers:
         self._end_at = 0.0
         return [worker.key for worker in left]
 
+    def signal(self, job: str, attempt: int, number: int) -> int:
+        """Send a signal to the main process of each running worker; gives how many there were."""
+        pids = [w.pid for w in self._of(job, attempt) if w.running and w.pid is not None]
+        _signal(pids, signal.Signals(number))
+        return len(pids)
+
     def knows(self, key: str) -> bool:
         """Tell whether a worker was started and not forgotten."""
         return key in self._workers

@@ -140,6 +140,14 @@ class ProcessBackend:
                     return
                 await news.wait()
 
+    async def signal(self, job: JobId, attempt: int, number: int) -> bool:
+        """Send a signal to the first process of each worker of an attempt, and to no other.
+
+        Raises `InvalidInput` where the nest is of a version that can't.
+        """
+        reply = await self._call("signal", job=job, attempt=attempt, number=number)
+        return bool(reply["sent"])
+
     async def kill(self, job: JobId, attempt: int) -> None:
         """`stop` without any grace: SIGKILL at once."""
         await self.stop(job, attempt, 0)

@@ -88,11 +88,8 @@ SERVICES: Final[Mapping[str, Access]] = {
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers zscore zmscore"),
         reads=_words(
-<<<<<<< HEAD
-            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:user:* hr:quotas"
-=======
-            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:estimates"
->>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
+            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:user:* hr:quotas "
+            "hr:estimates"
         ),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:scheduler hr:resources hr:ranked"

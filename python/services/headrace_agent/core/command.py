@@ -61,6 +61,7 @@ class Folders:
     home: str
     job_file: str
     secrets: str | None = None  # of a job that names any
+    checkpoint: str | None = None  # of a job that keeps one
 
 
 INSIDE: Final = Folders(
@@ -71,6 +72,7 @@ INSIDE: Final = Folders(
     home="/headrace/home",
     job_file="/headrace/job.json",
     secrets="/headrace/secrets",
+    checkpoint="/headrace/checkpoint",
 )
 """Where a worker in an image finds them."""
 ENVIRONMENT_INSIDE: Final = "/headrace/environment"
@@ -97,7 +99,8 @@ def inherited_inside(environ: Mapping[str, str], programs: Sequence[str]) -> dic
 def placeholders(folders: Folders, inputs: tuple[str, ...]) -> dict[str, str]:
     """What the placeholders of command and environment stand for on this node."""
     values = {name: f"{folders.datasets}/{name}" for name in inputs} | {"output": folders.output}
-    return values | ({"secrets": folders.secrets} if folders.secrets else {})
+    own = {"secrets": folders.secrets, "checkpoint": folders.checkpoint}
+    return values | {name: folder for name, folder in own.items() if folder}
 
 
 def of_task(folders: Folders, spec: JobSpec, run: TaskRun) -> tuple[Folders, dict[str, str]]:
@@ -157,4 +160,5 @@ def environment(
         "HEADRACE_RANKS": str(work.ranks),
         # The folder alone: what stands in an environment, every child and core dump shows.
         **({"HEADRACE_SECRETS": folders.secrets} if folders.secrets else {}),
+        **({"HEADRACE_CHECKPOINT": folders.checkpoint} if folders.checkpoint else {}),
     }

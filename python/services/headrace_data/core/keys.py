@@ -5,7 +5,8 @@ again, by whomever and after whatever crash, writes the same bytes, and no path 
 chose is ever a key. `…/direct/<SHA-256 of its path>-<sha256>/<random>` is an item that its client
 put there itself: nobody hashed it yet. `sealed/<id>` is the SEALED marker, `deleted/<id>` stands
 in its place while a deletion can be undone, `tombstones/<id>` marks one that goes on,
-`logs/<job>/<attempt>/<name>` is a shipped log, `archive/<name>` a pack of archived jobs.
+`logs/<job>/<attempt>/<name>` is a shipped log, `checkpoints/<job>/<attempt>/<rank>.tar` what a
+worker left for the next attempt, `archive/<name>` a pack of archived jobs.
 `swept/catalogue` tells by which Redis the store was swept.
 """
 
@@ -90,6 +91,16 @@ def tombstone_key(dataset: DatasetId) -> str:
 def log_key(job: JobId, attempt: int, name: str) -> str:
     """A shipped log; raises `InvalidName`."""
     return f"{logs_folder(job)}/{attempt}/{check_name(name, 'log')}"
+
+
+def checkpoint_key(job: JobId, attempt: int, rank: int) -> str:
+    """What a worker of an attempt left for the next one."""
+    return f"{checkpoints_folder(job)}/{attempt}/{rank}.tar"
+
+
+def checkpoints_folder(job: JobId) -> str:
+    """All that attempts of a job left for later ones."""
+    return f"checkpoints/{job}"
 
 
 def logs_folder(job: JobId) -> str:

@@ -156,7 +156,12 @@ def _stop(job: Job, event: Event, cause: Cause, detail: str) -> Move:
 
 
 def _stop_records(job: Job, nodes: Iterable[NodeId]) -> tuple[Work, ...]:
-    return tuple(Work(node, job.id, job.attempt, Verb.STOP, spec=job.spec) for node in nodes)
+    """`nodes` are some of the attempt's; what a stopped worker leaves is kept by its rank."""
+    rank_of = {node: rank for rank, node in enumerate(_nodes(job))}
+    return tuple(
+        Work(node, job.id, job.attempt, Verb.STOP, spec=job.spec, rank=rank_of[node])
+        for node in nodes
+    )
 
 
 def _good_step(job: Job, seen: Seen) -> Move | None:

@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-<<<<<<< HEAD
 from headrace_model.errors import Forbidden, InvalidSpec
-=======
-from headrace_model.errors import InvalidSpec
 from headrace_model.estimate import likeness_of
->>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Need, NewJob, first_step
 from headrace_model.people import User, UserRole
@@ -105,6 +101,8 @@ def needs_of(spec: JobSpec, after: tuple[JobId, ...]) -> frozenset[Need]:
         needs |= {Need.DATA_CHECK, Need.STAGING}
     if spec.outputs:
         needs.add(Need.COLLECTION)
+    if spec.checkpoint:
+        needs.add(Need.CHECKPOINT)
     return frozenset(needs)
 
 

@@ -7,12 +7,7 @@
 --   attempt_set {fields}, grows (bool), learns {keys, run, kept, most}.
 -- Writes: hr:job, hr:history, hr:status (both), hr:queue, hr:free:<node>, hr:held:<node>,
 --   hr:attempt, hr:work, hr:facts, hr:array, hr:links, hr:dependents, hr:dataset, hr:datasets, hr:names, hr:unmarked, hr:stored, hr:untidy,
-<<<<<<< HEAD
---   hr:used:<day>,
---   hr:derivation, hr:events, hr:commits.
-=======
---   hr:derivation, hr:estimates, hr:estimates:age, hr:events, hr:commits.
->>>>>>> 8b88639 (OOM is retried with more memory; run time and memory are learned from earlier runs; what a job used, and what it failed of, is told with advice)
+--   hr:used:<day>, hr:derivation, hr:estimates, hr:estimates:age, hr:events, hr:commits.
 -- Reply: {'OK', version}; for a repeat of txn the first answer.
 --   Refuses NOT_FOUND, STALE, TERM, EPOCH, NO_ROOM (with the node), TOMBSTONED, WRONG_TYPE.
 -- Invariants: one status index holds the job; a share is in the ledger or held, never both; a
@@ -258,8 +253,10 @@ for _, seal in ipairs(args.seals) do
 end
 -- An attempt collects in AWAITING_COLLECTION; what it put into the store there is sealed, or it
 -- leaves by STOPPING.
-local untidy = args.final and string.find(now_at[7] or '', 'collection', 1, true)
-  and (args.attempt > 1 or args.status == 'MODEL_EXEC:STOPPING' or args.status == 'CLOSED:STOPPED')
+-- A checkpoint is shipped while the attempt runs, too.
+local untidy = args.final and (string.find(now_at[7] or '', 'checkpoint', 1, true)
+  or (string.find(now_at[7] or '', 'collection', 1, true)
+    and (args.attempt > 1 or args.status == 'MODEL_EXEC:STOPPING' or args.status == 'CLOSED:STOPPED')))
 if problem then return problem end
 
 -- Writes. At maxmemory a script that begins with ZREM may finish, one that begins with HSET may not.
