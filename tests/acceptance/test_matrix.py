@@ -94,6 +94,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     ),
     "POST /jobs/{job}:share": (Scene(("jobs", "share", *WITH), body=WHO),),
     "POST /jobs/{job}:unshare": (Scene(("jobs", "unshare", *WITH), body=WHO),),
+    "GET /cluster/series": (Scene(),),
     "GET /nodes": (Scene(("nodes", "list")),),
     "POST /nodes/{node}:drain": (Scene(("nodes", "drain", "local")),),
     "POST /nodes/{node}:undrain": (Scene(("nodes", "undrain", "local")),),

@@ -15,6 +15,7 @@ from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.secrets import SecretStore
+from headrace_adapters.redis.series import SeriesStore
 from headrace_adapters.redis.services import ServiceStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model import people
@@ -31,6 +32,7 @@ from headrace_model.node import Cached, Inventory
 from headrace_model.quota import Quota
 from headrace_model.requirement import Fulfilment
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
+from headrace_model.series import Point, Resolution
 from headrace_model.service import ServiceRefusal, ServiceWish
 from headrace_model.status import Event, Role
 from headrace_model.work import Fact, FactKind, Verb, Work
@@ -107,6 +109,7 @@ class Stage:
         self.packs = PackStore(redis)
         self.maintenance = MaintenanceStore(redis)
         self.resources = ResourcesStore(redis)
+        self.series = SeriesStore(redis)
         self.services = ServiceStore(redis)
         self.quotas = QuotaStore(redis)
 
@@ -250,6 +253,11 @@ async def _renew_full_node(stage: Stage) -> Act:
 async def _lose_node(stage: Stage) -> Act:
     counter = (await stage.nodes.all())[0].counter
     return lambda: stage.nodes.lose(N1, counter, 1)
+
+
+async def _record_series(stage: Stage) -> Act:
+    point = Point(7_000_000, 2, 8_000, 7_000, 2**34, 2**33, 1, 0)
+    return lambda: stage.series.record(dict.fromkeys(Resolution, point), 1)
 
 
 async def _publish_resources(stage: Stage) -> Act:
@@ -678,6 +686,7 @@ SCENES = {
     "renew_node: is full": Scene("renew_node", _renew_full_node, _NODE, ("3", "FULL")),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
+    "record_series": Scene("record_series", _record_series),
     "publish_resources": Scene("publish_resources", _publish_resources, again=(0,)),
     "drain_node: drains": Scene("drain_node", _drain_node, again=(0,)),
     "drain_node: undrains": Scene("drain_node", _undrain_node, again=(0,)),

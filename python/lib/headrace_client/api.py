@@ -26,6 +26,7 @@ from headrace_client.people import People
 from headrace_client.sockets import Sockets
 from headrace_model.errors import Unavailable
 from headrace_model.people import Level
+from headrace_model.series import Resolution
 from headrace_model.status import Status
 from headrace_wire.api import (
     AcceptedView,
@@ -46,6 +47,7 @@ from headrace_wire.maintenance import MaintenanceChange, MaintenanceView
 from headrace_wire.people import ShareRequest
 from headrace_wire.progress import ProgressView
 from headrace_wire.schema import to_plain
+from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -251,6 +253,15 @@ class AsyncClient:
         query = {} if attempt is None else {"attempt": attempt}
         plain = await self._http.json("GET", f"/jobs/{job}/progress", query=query)
         return read_view(ProgressView, plain)
+
+    async def series(
+        self, step: Resolution = Resolution.SECONDS, *, since: str = ""
+    ) -> SeriesView:
+        """What the cluster was like: each 10 s of the last hour, minute of the last day, or
+        quarter of an hour of the last two weeks; `since`: only after that time."""
+        query = {"step": str(step), **({"since": since} if since else {})}
+        plain = await self._http.json("GET", "/cluster/series", query=query)
+        return read_view(SeriesView, plain)
 
     async def desire(self, job: str, verb: str) -> JobView:
         """Stop, restart, cancel, hold or release a job; repeating it is success."""

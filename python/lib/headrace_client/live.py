@@ -26,6 +26,8 @@ from headrace_wire.live import (
     read_snapshot,
 )
 from headrace_wire.progress import ProgressView
+from headrace_wire.series import SeriesView
+from headrace_wire.usage import UsageView
 
 _PAUSE_S: Final = 0.2
 
@@ -107,6 +109,28 @@ class Live:
                 if message["type"] == "end":
                     return
                 yield read_view(ProgressView, message["progress"])
+
+    async def usage(self, job: str) -> AsyncGenerator[UsageView, None]:
+        """Yield what a job's workers use, each sample once, until it is over."""
+        at = ""
+        told = self._told(lambda: {"topic": "usage", "job": job, "since": at})
+        async with aclosing(told):
+            async for message in told:
+                if message["type"] == "end":
+                    return
+                view = read_view(UsageView, message["usage"])
+                at = max((s.at for rank in view.ranks for s in rank.samples), default=at)
+                yield view
+
+    async def cluster(self) -> AsyncGenerator[SeriesView, None]:
+        """Yield what the cluster was like in the last hour, and then each new point, for ever."""
+        at = ""
+        told = self._told(lambda: {"topic": "cluster", "since": at})
+        async with aclosing(told):
+            async for message in told:
+                view = read_view(SeriesView, message["series"])
+                at = view.points[-1].at
+                yield view
 
     async def nodes(self) -> AsyncGenerator[tuple[NodeView, ...], None]:
         """Yield the nodes, now and whenever something of them changes, for ever."""

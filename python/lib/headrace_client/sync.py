@@ -14,6 +14,7 @@ from headrace_client.api import AsyncClient
 from headrace_client.background import Background
 from headrace_client.jobsource import JobSource
 from headrace_client.syncdata import Dataset, Datasets, Listing, Outputs
+from headrace_model.series import Resolution
 from headrace_model.status import Status
 from headrace_wire.api import HistoryView, JobView, NodeView, TaskView
 from headrace_wire.history import PhaseView
@@ -21,6 +22,7 @@ from headrace_wire.lineage import DEPTH, NODES, LineageView
 from headrace_wire.live import Change, LogPiece, Snapshot
 from headrace_wire.logsearch import LogFound, SearchEnd
 from headrace_wire.progress import ProgressView
+from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -315,6 +317,10 @@ class Client:
         """List datasets, the newest first; `query` as for GET /datasets (docs/rest.md)."""
         page = self.call(lambda client: client.datasets.list(**query))
         return Datasets(Dataset(self._background, view) for view in page["datasets"])
+
+    def series(self, step: Resolution = Resolution.SECONDS, *, since: str = "") -> SeriesView:
+        """What the cluster was like: each 10 s of the last hour, or in steps of `1m` or `15m`."""
+        return self.call(lambda client: client.series(step, since=since))
 
     def nodes(self) -> Nodes:
         """List the nodes."""

@@ -7,7 +7,9 @@ from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.resources import ResourcesStore
+from headrace_adapters.redis.series import SeriesStore
 from headrace_model.status import Role
+from headrace_monitor.series import SeriesRecorder
 from headrace_monitor.service import Monitor
 from headrace_monitor.settings import Settings
 from headrace_service.http import InternalToken, make_app
@@ -24,14 +26,16 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
+    jobs, nodes = JobStore(redis), NodeStore(redis)
     monitor = Monitor(
-        JobStore(redis),
+        jobs,
         ArrayStore(redis),
-        NodeStore(redis),
+        nodes,
         ResourcesStore(redis),
         events or Events(redis),
         leader,
         settings,
+        SeriesRecorder(jobs, nodes, SeriesStore(redis)),
     )
     token = InternalToken(settings.internal_token_file)
     return Service(

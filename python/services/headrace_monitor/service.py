@@ -16,6 +16,7 @@ from headrace_model.spec import Retry
 from headrace_model.status import HAS_ATTEMPT, Role, Status
 from headrace_monitor.core.decide import Seen, decide
 from headrace_monitor.core.lost import NodeWatch
+from headrace_monitor.series import SeriesRecorder
 from headrace_monitor.settings import Settings
 from headrace_service.hints import Pending
 from headrace_service.leader import Leader
@@ -48,7 +49,9 @@ class Monitor:
         events: "Events",
         leader: Leader,
         settings: Settings,
+        series: SeriesRecorder,
     ) -> None:
+        self._series = series
         self._jobs = jobs
         self._arrays = arrays
         self._nodes = nodes
@@ -74,6 +77,7 @@ class Monitor:
                 group.create_task(self._sweep())
                 group.create_task(self._watch_nodes(term))
                 group.create_task(self._decide_all(term))
+                group.create_task(self._series.run(term))
         finally:
             JOBS.clear()  # another replica counts from now on
             NODES.clear()

@@ -16,6 +16,7 @@ from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.packs import PackStore
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
+from headrace_adapters.redis.series import SeriesStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
@@ -43,6 +44,7 @@ from headrace_request.service.lineage import LineageDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.live import LiveHub
 from headrace_request.service.livelogs import LiveLogs
+from headrace_request.service.livesampled import LiveSampled
 from headrace_request.service.logs import LogReader, ReadAllocation
 from headrace_request.service.logsearch import LogSearch
 from headrace_request.service.maintenance import MaintenanceDesk
@@ -50,8 +52,8 @@ from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.passwords import Passwords
 from headrace_request.service.peers import Peer
 from headrace_request.service.people import People
-from headrace_request.service.progress import ProgressDesk
 from headrace_request.service.room import Room
+from headrace_request.service.showing import Showing
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_request.service.triage import Triager
 from headrace_request.service.usage import UsageReader
@@ -122,10 +124,9 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     PeopleRoutes(people, settings.headers_s).add_to(app)
     lister = Lister(model, feed, store)
     usage = UsageReader(reader, data.shipped_log, held)
-    progress = ProgressDesk(desk, usage)
-    hub = LiveHub(
-        events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader), progress
-    )
+    showing = Showing(desk, usage, SeriesStore(redis), store.estimates)
+    sampled = LiveSampled(desk, showing)
+    hub = LiveHub(events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader), sampled)
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
     triager = Triager(reader, data.shipped_log, held)
@@ -136,7 +137,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         LogSearch(reader, data.search_log, held),
     )
     add_logs(app, desk, reader, tasks, finder, doorman)
-    add_usage(app, desk, usage, progress, store.estimates.of)
+    add_usage(app, desk, showing)
     add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)
     add_nodes(app, node_desk)

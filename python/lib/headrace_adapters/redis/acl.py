@@ -64,7 +64,7 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange hvals"
         ),
-        reads=_words("hr:held:* hr:packs hr:resources hr:stored hr:estimates"),
+        reads=_words("hr:held:* hr:packs hr:resources hr:stored hr:estimates hr:series:*"),
         writes=_JOB_KEYS | _words(
             "hr:idempotency:* hr:user:* hr:users hr:groups hr:quotas hr:token:* hr:tokens:* "
             "hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
@@ -99,7 +99,7 @@ SERVICES: Final[Mapping[str, Access]] = {
         commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard zpopmin"),
         reads=_words("hr:nodes hr:resources"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
-            "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age"
+            "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age hr:series:*"
         ),
     ),
     "cluster": Access(
@@ -146,7 +146,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources tell_queue "
                         "rank_queue"),
-    "monitor": _words("acquire_lease release_lease transition lose_node"),
+    "monitor": _words("acquire_lease release_lease transition lose_node record_series"),
     "cluster": _words("acquire_lease release_lease refuse_service drop_services"),
     AGENT: _words("register_node renew_node describe_node report_fact finish_work take_tasks "
                   "finish_tasks wish_service drop_services tell_quarantine"),

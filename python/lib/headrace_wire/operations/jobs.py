@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from headrace_model.array import TaskState
 from headrace_model.people import Act
+from headrace_model.series import Resolution
 from headrace_wire.answers import (
     AcceptedJobs,
     CheckedJob,
@@ -21,6 +22,7 @@ from headrace_wire.openapi import Content, Operation
 from headrace_wire.operations.parameters import CURSOR, FLAG, JOB, KEY, ROOT, asked, named, whole
 from headrace_wire.people import ShareRequest
 from headrace_wire.progress import ProgressView
+from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhyView
 
@@ -181,6 +183,15 @@ JOBS: Final = (
     Operation(
         "GET", f"{ROOT}/nodes", "nodes", "List the nodes", {200: Content(Nodes)}, Act.SEE_NODES,
         about="`free` is null while a node takes no work.",
+    ),
+    Operation(
+        "GET", f"{ROOT}/cluster/series", "nodes", "Show what the cluster was like lately",
+        {200: Content(SeriesView)}, Act.SEE_NODES,
+        parameters=(
+            asked("step", "How far apart: 10s for an hour, 1m for a day, 15m for two weeks",
+                  {"type": "string", "enum": list(Resolution), "default": Resolution.SECONDS}),
+            asked("since", "Only points after this time (ISO 8601)"),
+        ),
     ),
     _node_verb("drain", "Keep new work from a node",
                "It runs what it has, and is DRAINED until `undrain`."),

@@ -12,10 +12,12 @@ from headrace_request.core.live import (
     Auth,
     BadMessage,
     Close,
+    FollowCluster,
     FollowJobs,
     FollowLog,
     FollowNodes,
     FollowProgress,
+    FollowUsage,
     Unfollow,
     read_message,
     write,
@@ -160,7 +162,14 @@ class LiveRoute:
             case Unfollow(id_):
                 live.drop(id_)
                 return
-            case FollowJobs() | FollowLog() | FollowNodes() | FollowProgress():
+            case (
+                FollowJobs()
+                | FollowLog()
+                | FollowNodes()
+                | FollowProgress()
+                | FollowUsage()
+                | FollowCluster()
+            ):
                 live.drop(asked.id)
                 if len({*live.jobs, *live.tasks}) >= _MOST_FOLLOWED:
                     live.close(Close.TOO_MANY)
@@ -174,6 +183,10 @@ class LiveRoute:
                 self._hub.follow_nodes(live, asked)
             case FollowProgress():
                 self._hub.follow_progress(live, asked)
+            case FollowUsage():
+                self._hub.follow_usage(live, asked)
+            case FollowCluster():
+                self._hub.follow_cluster(live, asked)
             case _:
                 pass  # a token that is shown again changes nothing
 

@@ -15,6 +15,7 @@ from headrace_model.ids import JobId, parse_job_id
 from headrace_model.job import Job
 from headrace_model.listing import Filter
 from headrace_model.status import Status
+from headrace_model.times import parse_instant
 from headrace_request.core.listing import statuses_named
 from headrace_wire.jsontext import parse_json
 from headrace_wire.schema import from_plain
@@ -82,6 +83,23 @@ class FollowProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUsage:
+    """Tell what a job's workers use: samples after a time, until it is over."""
+
+    id: str
+    job: JobId
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FollowCluster:
+    """Tell what the cluster is like: points after a time, for ever."""
+
+    id: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unfollow:
     """End a subscription."""
 
@@ -95,7 +113,16 @@ class Auth:
     token: str
 
 
-Message = FollowJobs | FollowLog | FollowNodes | FollowProgress | Unfollow | Auth
+Message = (
+    FollowJobs
+    | FollowLog
+    | FollowNodes
+    | FollowProgress
+    | FollowUsage
+    | FollowCluster
+    | Unfollow
+    | Auth
+)
 
 
 class BadMessage(InvalidInput):
@@ -134,6 +161,17 @@ class _Log:
 @dataclass(frozen=True, slots=True)
 class _OfJob:
     job: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Since:
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _UsageOf:
+    job: str
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +222,17 @@ def _follow(id_: str, plain: dict[str, Any]) -> Message:
             return FollowNodes(id_)
         case "progress":
             return FollowProgress(id_, parse_job_id(from_plain(_OfJob, plain).job))
+        case "usage":
+            of = from_plain(_UsageOf, plain)
+            return FollowUsage(id_, parse_job_id(of.job), _instant(of.since))
+        case "cluster":
+            return FollowCluster(id_, _instant(from_plain(_Since, plain).since))
         case _:
-            raise InvalidInput("`topic` is jobs, logs, nodes or progress")
+            raise InvalidInput("`topic` is jobs, logs, nodes, progress, usage or cluster")
+
+
+def _instant(since: str) -> int:
+    return int(parse_instant(since)) if since else 0
 
 
 def _follow_jobs(id_: str, asked: _Jobs) -> FollowJobs:

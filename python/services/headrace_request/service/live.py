@@ -18,10 +18,12 @@ from headrace_model.status import Status
 from headrace_request.core.live import (
     MOST_NAMED,
     Close,
+    FollowCluster,
     FollowJobs,
     FollowLog,
     FollowNodes,
     FollowProgress,
+    FollowUsage,
     is_after,
     with_id,
     write,
@@ -31,9 +33,9 @@ from headrace_request.service.doorman import Caller, Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.lister import Lister
 from headrace_request.service.livelogs import LiveLogs
+from headrace_request.service.livesampled import LiveSampled
 from headrace_request.service.nodes import NodeDesk
 from headrace_request.service.outbox import Outbox, TooSlow
-from headrace_request.service.progress import ProgressDesk
 from headrace_service.logs import logger
 from headrace_wire.api import job_view
 
@@ -49,7 +51,6 @@ _MOST_PENDING = 100_000
 _PATIENCE_S = 60.0
 _CHECK_S = 15.0
 _NODES_EVERY_S = 0.5
-_PROGRESS_EVERY_S = 5.0
 
 
 class _Move:
@@ -132,7 +133,7 @@ class LiveHub:
         nodes: NodeDesk,
         lister: Lister,
         logs: LiveLogs,
-        progress: ProgressDesk,
+        sampled: LiveSampled,
     ) -> None:
         self._events = events
         self._store = store
@@ -141,7 +142,7 @@ class LiveHub:
         self._nodes = nodes
         self._lister = lister
         self._logs = logs
-        self._progress = progress
+        self._sampled = sampled
         self._all: set[Live] = set()
         self._pending: list[Event] = []
         self._wake = asyncio.Event()
@@ -239,7 +240,16 @@ class LiveHub:
 
     def follow_progress(self, live: Live, asked: FollowProgress) -> None:
         """Begin to tell how far a job is."""
-        self._start(live, asked.id, partial(self._tell_progress, live, asked))
+        self._start(live, asked.id, partial(self._sampled.progress, live, asked))
+
+    def follow_usage(self, live: Live, asked: FollowUsage) -> None:
+        """Begin to tell what a job's workers use."""
+        self._start(live, asked.id, partial(self._sampled.usage, live, asked))
+
+    def follow_cluster(self, live: Live, asked: FollowCluster) -> None:
+        """Begin to tell what the cluster is like; raises `Forbidden`."""
+        check_may(live.caller.user, Act.SEE_NODES)
+        self._start(live, asked.id, partial(self._sampled.cluster, live, asked))
 
     def follow_nodes(self, live: Live, asked: FollowNodes) -> None:
         """Begin to tell the nodes; raises `Forbidden`."""
@@ -345,24 +355,6 @@ class LiveHub:
             jobs, more = list(page.jobs), page.go_on is not None
         views = [job_view(job, spec=False) for job in jobs]
         return write("snapshot", asked.id, at=subscription.at, jobs=views, more=more)
-
-    # ---- progress
-
-    async def _tell_progress(self, live: Live, asked: FollowProgress) -> None:
-        """Tell how far a job is when that has changed, at the pace at which nodes look at it."""
-        told = None
-        while True:
-            user = live.caller.user
-            job = await self._desk.get(asked.job, user)
-            view = await self._progress.show(user.name, job, job.attempt)
-            if view != told:
-                message = write("progress", asked.id, progress=view)
-                await live.outbox.put(message, _PATIENCE_S)
-                told = view
-            if job.status.closed:
-                await live.outbox.put(write("end", asked.id), _PATIENCE_S)
-                return
-            await asyncio.sleep(_PROGRESS_EVERY_S)
 
     # ---- nodes
 
