@@ -362,6 +362,18 @@ async def test_what_attempts_put_leaves_the_store_though_nobody_heard_the_job_en
         await wait_until(_is_tidy(all_), "the job to be off the list")
 
 
+async def test_a_job_that_was_stopped_before_it_ran_and_then_cancelled_is_off_the_list(
+    all_: World,
+) -> None:
+    """Found by the simulation: such a job stayed on the list for ever, read at each sweep."""
+    job = await all_.submit({COLLECTION}, MAKES)
+    await all_.write(job, Event.STOP, Role.REQUEST)
+    await all_.write(job, Event.CANCEL, Role.REQUEST)
+    assert not await _is_tidy(all_)()
+    async with all_.data():
+        await wait_until(_is_tidy(all_), "the job to be off the list")
+
+
 async def test_markers_that_a_kill_prevented_follow(
     all_: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,7 +118,9 @@ class Collection:
     async def _tidy_outputs(self, job: Job) -> bool:
         if Need.COLLECTION not in job.needs:
             return False
-        if job.attempt == 1 and (job.allocation is None or job.status is Status.COMPLETED):
+        # One that was cancelled when it was stopped already is listed, whether it ever ran or not.
+        never_ran = job.allocation is None and job.status is not Status.CANCELED
+        if job.attempt == 1 and (never_ran or job.status is Status.COMPLETED):
             return False
         sealed = set(json.loads(job.outputs or "{}").values())
         for output in self.catalogue.expand(job).outputs:

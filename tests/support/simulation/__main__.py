@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import tempfile
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def main() -> int:
         sys.exit("there is no redis-server")
     plant = PLANTS[asked.plant] if asked.plant else NOTHING
     patches.take_over()
+    warnings.simplefilter("ignore")  # what is abandoned by a crash is never awaited
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     began, broken = patches.REAL_MONOTONIC(), 0
     memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it

@@ -1,14 +1,17 @@
 """The services of a cluster as simulated processes, wired by their own `build`."""
 
 import asyncio
+import json
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
 import headrace_agent.main as agent_main
+import headrace_data.main as data_main
 import headrace_monitor.main as monitor_main
 import headrace_scheduler.main as scheduler_main
 from headrace_adapters.redis.arrays import ArrayStore
@@ -18,15 +21,23 @@ from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
+from headrace_agent.data_client import DataClient
+from headrace_agent.data_client import _error as client_error
 from headrace_agent.environments import NodePython
 from headrace_agent.logs import LogAnswers
 from headrace_agent.settings import Settings as AgentSettings
-from headrace_model.errors import Unavailable
+from headrace_data.internal_api import InternalApi
+from headrace_data.library import Library
+from headrace_data.settings import Settings as DataSettings
+from headrace_model.domain import Domain
+from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.work import Work
 from headrace_monitor.settings import Settings as MonitorSettings
 from headrace_request.service.cached import Cached
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.waiters import Waiters
 from headrace_scheduler.settings import Settings as SchedulerSettings
+from headrace_service.http import _HTTP_STATUS
 from headrace_service.lifecycle import Service, _Running
 from tests.support.simulation.loop import Process, SimulatedLoop
 from tests.support.simulation.machine import Machine, SimulatedBackend
@@ -39,6 +50,49 @@ _UP_AGAIN_S = 0.5  # a supervisor's pause
 _ANSWER_S = 30.0  # how long a client waits
 
 Stopping = Callable[[], Awaitable[None]]
+
+
+class DataDoor:
+    """What users and agents reach of a data service."""
+
+    def __init__(self, api: InternalApi, library: Library) -> None:
+        self.library = library
+        self._asked = {
+            "staging": api._stage,
+            "outputs": api._outputs,
+            "partials": api._partial,
+            "logs": api._logs,
+        }
+
+    async def post(self, what: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """What it answers to an agent."""
+        response = await self._asked[what](_Request(json.dumps(asked).encode()))
+        return dict(json.loads(response.body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    body: bytes
+
+    async def read(self) -> bytes:
+        return self.body
+
+
+@dataclass(frozen=True, slots=True)
+class _Generic:
+    """What a folder holds, without a look at it: readers are programs of their own."""
+
+    format: str = "GENERIC"
+    domain: Domain = field(default_factory=Domain)
+    notes: tuple[str, ...] = ()
+
+
+async def _detect(folder: Path, format_: str | None) -> _Generic:
+    return _Generic()
+
+
+async def _detect_output(*_: Any) -> tuple[str, dict[str, Any]]:
+    return "GENERIC", Domain().to_plain()
 
 
 class Door:
@@ -90,7 +144,7 @@ class Cluster:
     ) -> None:
         self.processes: dict[str, Process] = {}
         self.machines: dict[str, Machine] = {}
-        self.doors: dict[str, Door] = {}
+        self.doors: dict[str, Any] = {}  # by name: `Door` or `DataDoor`
         self._stops: dict[str, Stopping] = {}
         self._builds: dict[str, Callable[[], Service]] = {}
         self._kept: list[object] = []  # what crashed must not be tidied up by the collector
@@ -106,6 +160,8 @@ class Cluster:
         self._token.write_text("i" * 40)
         agent_main._running = self._machine_of
         agent_main._lock = self._lock
+        agent_main._detect = _detect_output
+        agent_main.DataClient = partial(_Data, self)
 
     def add_scheduler(self, name: str) -> None:
         """A replica of the scheduler."""
@@ -120,6 +176,15 @@ class Cluster:
     def add_request(self, name: str) -> None:
         """A request service."""
         self._add(name, partial(self._build_request, name))
+
+    def add_data(self, name: str) -> None:
+        """A replica of the data service; all have one store."""
+        settings = DataSettings(**self._common(name), store=str(self._folder / "store"))
+        self._add(name, partial(self._build_data, name, settings))
+
+    def any_data(self) -> str:
+        """The name of one of the data services."""
+        return self._chance.choice([name for name in self._builds if name.startswith("data")])
 
     def add_agent(self, machine: Machine, cpus: float, memory_bytes: int) -> None:
         """A machine and its agent."""
@@ -167,10 +232,10 @@ class Cluster:
             self._trace.say(f"{name:8} is told to stop")
             self._kept.append(self._loop.start(process, self._stop(process)))
 
-    async def ask(self, name: str, what: Callable[[Door], Awaitable[T]]) -> T:
-        """Ask a request service, as over HTTP: raises `Unavailable` where no answer comes."""
+    async def ask(self, name: str, what: Callable[[Any], Awaitable[T]]) -> T:
+        """Ask a service, as over HTTP: raises `Unavailable` where no answer comes."""
         await asyncio.sleep(self._chance.expovariate(1 / 0.002))
-        if not self.is_up(name) or name not in self.doors:
+        if not self.is_up(name) or name not in self.doors or self._network.happens("lost_http"):
             raise Unavailable(f"{name} does not listen")
         process, door = self.processes[name], self.doors[name]
         answer: asyncio.Future[T] = self._loop.create_future()
@@ -186,7 +251,10 @@ class Cluster:
         self._kept.append(self._loop.start(process, handle()))
         try:
             async with asyncio.timeout(_ANSWER_S):
-                return await answer
+                found = await answer
+                if self._network.happens("lost_http"):
+                    raise TimeoutError
+                return found
         except TimeoutError:
             raise Unavailable(f"{name} does not answer") from None
 
@@ -245,6 +313,26 @@ class Cluster:
             name=name, open=[redis.open, opened], loops=[door.waiters.run], close=[redis.close]
         )
 
+    def _build_data(self, name: str, settings: DataSettings) -> Service:
+        kept: dict[type, Any] = {}
+
+        def keeping(made: type) -> Callable[..., Any]:
+            def make(*args: Any, **options: Any) -> Any:
+                kept[made] = made(*args, **options)
+                return kept[made]
+
+            return make
+
+        data_main.InternalApi = keeping(InternalApi)
+        data_main.Library = keeping(Library)
+        built = data_main.build(settings, detect=_detect)
+        door = DataDoor(kept[InternalApi], kept[Library])
+
+        async def opened() -> None:
+            self.doors[name] = door
+
+        return Service(name=name, open=[*built.open, opened], loops=built.loops, close=built.close)
+
     def _build_agent(self, settings: AgentSettings) -> Service:
         built = agent_main.build(settings)
         # Nobody follows logs here, and nothing that is promised hangs on it.
@@ -268,6 +356,27 @@ class Cluster:
     def _lock(state: Path) -> int:
         # A killed process gives its lock up; two agents at a time have no place here.
         return os.open(state / "agent.lock", os.O_RDWR | os.O_CREAT, 0o600)
+
+
+class _Data(DataClient):
+    """The agent's client, on the simulated network."""
+
+    def __init__(self, cluster: Cluster, *args: Any) -> None:
+        super().__init__(*args)
+        self._cluster = cluster
+
+    async def open(self) -> None:
+        """Nothing is to be opened."""
+
+    async def _post(self, what: str, work: Work, body: dict[str, Any]) -> dict[str, Any]:
+        asked = {"job": work.job, "attempt": work.attempt, "node": self._node, **body}
+        try:
+            return await self._cluster.ask(
+                self._cluster.any_data(), lambda door: door.post(what, asked)
+            )
+        except HeadraceError as error:
+            status = next((code for kind, code in _HTTP_STATUS if isinstance(error, kind)), 500)
+            raise client_error(status, error.message) from None
 
 
 def _settle(answer: "asyncio.Future[Any]", result: Any = None, error: Any = None) -> None:

@@ -11,6 +11,8 @@ from tests.support.simulation.redis_host import RedisHost, Served
 _HOLDS = frozenset(HAS_ATTEMPT) | {Status.STOPPING}
 _FREE_OF_SHARES = (Status.AWAITING_COLLECTION,)  # its shares came back when its workers had ended
 
+_EMPTY_AT_REST = ("hr:held:", "hr:work:", "hr:facts:", "hr:links:", "hr:untidy", "hr:unmarked")
+
 # All that is looked at, in one answer: what grows is told by its length and its end.
 _LOOK = """
 local found = {}
@@ -50,6 +52,7 @@ class Invariants:
         self._cancelled: set[str] = set()
         self._terms: dict[str, int] = {}
         self.accepted: set[str] = set()  # what a user was told of
+        self.edges: dict[str, int] = {}  # how often each was taken
         self.looks = 0
         self.fenced = 0  # how often a former leader was refused
         self.state: dict[str, Any] = {}
@@ -139,6 +142,8 @@ class Invariants:
             edge = move(Status(entry["from"]), Event(entry["event"]))
         except IllegalTransition as error:
             raise Broken(f"{job}: {error}") from None
+        taken = f"{entry['from']} {entry['event']}"
+        self.edges[taken] = self.edges.get(taken, 0) + 1
         _check(edge.to == entry["to"], f"{job}: {entry} leads elsewhere")
         _check(edge.writer == entry["by"], f"{job}: {entry} is not its writer's")
 
@@ -212,7 +217,7 @@ class Invariants:
         self.look()
         left = []
         for key, value in self.state.items():
-            if key.startswith(("hr:held:", "hr:work:", "hr:facts:")) and value:
+            if key.startswith(_EMPTY_AT_REST) and value:
                 left.append(f"{key} holds {value}")
             if key.startswith("hr:job:"):
                 fields = hash_of(value)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any
 
-BEGIN_S = 1_900_000_000.0
-"""The wall clock at the begin of each simulation, in seconds since 1970."""
+BEGIN_S = 1_700_000_000.0
+"""The wall clock at the begin of each simulation, in seconds since 1970: long ago, so that real
+files are never old."""
 
 
 class Process:

@@ -43,7 +43,7 @@ class Machine:
         trace: Trace,
         chance: Random,
         ends: Callable[[WorkerLaunch], End],
-        seen: Callable[["Machine", WorkerKey, WorkerExit | None], None],
+        seen: Callable[["Machine", WorkerLaunch, WorkerExit | None], None],
     ) -> None:
         self.name = name
         self.running: dict[WorkerKey, WorkerLaunch] = {}
@@ -63,9 +63,7 @@ class Machine:
                 return known
             return known.handle or Handle("")
         if self._chance.random() < 0.02:
-            return self._end(
-                launch.key, End(0.0, ExitCause.NOT_STARTED, exit_code=None), launch=launch
-            )
+            return self._end(launch, End(0.0, ExitCause.NOT_STARTED, exit_code=None))
         handle = Handle(f"{self.name} {launch.key}")
         self.running[launch.key] = launch
         self._gone[launch.key] = asyncio.Event()
@@ -73,7 +71,7 @@ class Machine:
             launch.key, handle, launch.exclusive, MemoryLimitBy.SAMPLED
         )
         self._trace.say(f"{self.name:8} starts worker {launch.key}")
-        self._seen(self, launch.key, None)
+        self._seen(self, launch, None)
         end = self._ends(launch)
         self._loop.later(end.after_s, self._end_if_running, launch.key, end)
         return handle
@@ -107,20 +105,20 @@ class Machine:
         return [key for key in self.running if (key.job, key.attempt) == (job, attempt)]
 
     def _end_if_running(self, key: WorkerKey, end: End) -> None:
-        if key in self.running:
-            self._end(key, end)
+        if (launch := self.running.pop(key, None)) is not None:
+            self._end(launch, end)
 
-    def _end(self, key: WorkerKey, end: End, launch: WorkerLaunch | None = None) -> WorkerExit:
+    def _end(self, launch: WorkerLaunch, end: End) -> WorkerExit:
+        key = launch.key
         before = self.states.get(key)
         handle = before.handle if before else None
         at_ms = int((BEGIN_S + self._loop.now_s) * 1000)
         ended = WorkerExit(key, handle, end.cause, end.exit_code, end.signal, 0, at_ms)
         if end.cause is ExitCause.NOT_STARTED:
             ended = replace(ended, message="there is no such program")
-        self.running.pop(key, None)
         self.states[key] = ended
         self._trace.say(f"{self.name:8} worker {key} ends: {end.cause} {end.exit_code}")
-        self._seen(self, key, ended)
+        self._seen(self, launch, ended)
         if key in self._gone:
             self._gone[key].set()
         for event in self._listening.values():

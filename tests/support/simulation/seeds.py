@@ -60,11 +60,13 @@ class Seeds:
         for each in self.outcomes:
             for name, number in each["faults"].items():
                 faults[name] = faults.get(name, 0) + number
+        edges = {edge for each in self.outcomes for edge in each["edges"]}
         told = ", ".join(f"{name} {number:,}" for name, number in sorted(faults.items()))
         return (
             f"{seeds:,} seeds in {real_s:.0f} s ({seeds / real_s * 60:.0f} a minute): "
             f"{simulated / 3600:.1f} simulated hours, {steps:,} steps of Redis, all invariants "
-            f"checked {looks:,} times, former leaders refused {fenced:,} times; {told}"
+            f"checked {looks:,} times, {len(edges)} kinds of moves, former leaders refused "
+            f"{fenced:,} times; {told}"
         )
 
 

@@ -11,20 +11,21 @@ from random import Random
 from typing import Any, TextIO
 
 from headrace_adapters.redis import connection
-from headrace_model.status import Status
 from headrace_model.worker import ExitCause, WorkerExit, WorkerKey, WorkerLaunch
 from tests.support.simulation import patches, wire
 from tests.support.simulation.cluster import Cluster
-from tests.support.simulation.invariants import Broken, Invariants, hash_of
+from tests.support.simulation.invariants import Broken, Invariants
 from tests.support.simulation.loop import BEGIN_S, PROCESS, SimulatedLoop
 from tests.support.simulation.machine import End, Machine
 from tests.support.simulation.plants import Plant
 from tests.support.simulation.redis_host import RedisHost, Served, scripts_on_simulated_clock
+from tests.support.simulation.results import judge, write_output
 from tests.support.simulation.trace import Trace
 from tests.support.simulation.users import Users
 from tests.support.simulation.wire import NetFaults, Network
 
 _CALM_WITHIN_S = 400.0  # of simulated time, after the last fault
+_PAUSES_S = (1.0, 5.0, 7.0, 12.0, 20.0)
 _NODE_BYTES = 4 * 2**30
 _MOST_TURNS = 2_000_000
 
@@ -43,7 +44,7 @@ class Outcome:
     simulated_s: float
     real_s: float
     faults: dict[str, int]
-    ends: dict[str, int]
+    edges: dict[str, int]  # of the table of moves, how often each was taken
     tail: tuple[str, ...]
 
 
@@ -70,6 +71,7 @@ class Story:
             self.loop, host, self.trace, self._new_chance("network"), self._after_step
         )
         self.network.on_death = self._redis_died
+        self.network.strike = self._strike
         self.invariants = Invariants(host)
         self._live: dict[str, set[tuple[str, WorkerKey]]] = {}  # workers of exclusive jobs
         self._ended_well: set[WorkerKey] = set()
@@ -120,6 +122,8 @@ class Story:
         doors = [f"request{number}" for number in (1, 2)]
         for door in doors:
             cluster.add_request(door)
+        for number in (1, 2):
+            cluster.add_data(f"data{number}")
         for node in nodes:
             cluster.add_agent(self._machine(node), cpus, _NODE_BYTES)
         last_s = chance.uniform(5.0, 40.0)
@@ -166,15 +170,18 @@ class Story:
             case _:
                 return End(1e6)
 
-    def _worker_seen(self, machine: Machine, key: WorkerKey, ended: WorkerExit | None) -> None:
+    def _worker_seen(
+        self, machine: Machine, launch: WorkerLaunch, ended: WorkerExit | None
+    ) -> None:
         """Never two live attempts of an exclusive job."""
-        launch = machine.running.get(key)
+        key = launch.key
         living = self._live.setdefault(key.job, set())
         if ended is not None:
             living.discard((machine.name, key))
             if ended.cause is ExitCause.EXITED and ended.exit_code == 0:
                 self._ended_well.add(key)
-        elif launch is not None and launch.exclusive:
+                write_output(launch)
+        elif launch.exclusive:
             living.add((machine.name, key))
             if len({each.attempt for _, each in living}) > 1:
                 self._breaks(f"exclusive job {key.job} has two live attempts: {sorted(living)}")
@@ -191,6 +198,9 @@ class Story:
             "lost_hint": 0.2,
             "refused": 0.3,
             "redis_dies": 0.003,
+            "sender_dies": 0.02,
+            "sender_pauses": 0.01,
+            "lost_http": 0.1,
         }
         chosen = {
             name: rate * self.chance.random()
@@ -227,13 +237,16 @@ class Story:
     def _any(self) -> str:
         return self.chance.choice(list(self.cluster.processes))
 
-    def _crash(self) -> None:
-        name = self._any()
+    def _crash(self, name: str = "") -> None:
+        name = name or self._any()
         self.cluster.crash(name)
         self.loop.later(self.chance.expovariate(1 / 3.0), self.cluster.boot, name)
 
-    def _pause(self) -> None:
-        self.cluster.pause(self._any(), self.chance.choice((1.0, 5.0, 7.0, 12.0, 20.0)))
+    def _pause(self, name: str = "") -> None:
+        self.cluster.pause(name or self._any(), self.chance.choice(_PAUSES_S))
+
+    def _strike(self, fault: str, name: str) -> None:
+        self._crash(name) if fault == "sender_dies" else self._pause(name)
 
     def _stop(self) -> None:
         self.cluster.stop(self._any())
@@ -291,18 +304,10 @@ class Story:
 
     def _judge(self, users: Users) -> None:
         """What must hold at the end beside what holds always."""
-        self.ends: dict[str, int] = {}
-        for job, history in self.invariants.histories().items():
-            status = Status(history[-1]["to"])
-            self.ends[status] = self.ends.get(status, 0) + 1
-            found = hash_of(self.invariants.state[f"hr:job:{job}"])
-            if status is Status.COMPLETED:
-                attempt = int(found["attempt"])
-                if not any((key.job, key.attempt) == (job, attempt) for key in self._ended_well):
-                    raise Broken(f"{job} is COMPLETED, and no worker of attempt {attempt} was")
-        unknown = len(self.invariants.histories()) - len(set(users.jobs))
-        if unknown > 0:
-            raise Broken(f"{unknown} jobs were made more than once, or for nobody")
+        judge(self.invariants.state, self._ended_well, self._folder / "store")
+        unknown = self.invariants.histories().keys() - users.jobs.keys()
+        if unknown:
+            raise Broken(f"jobs were made more than once, or for nobody: {sorted(unknown)}")
 
     def _after_step(self, commands: list[list[bytes]], served: Served) -> None:
         self._guard(lambda: self.invariants.after_step(commands, served))
@@ -341,7 +346,7 @@ class Story:
             simulated_s=self.loop.now_s,
             real_s=real_s,
             faults=self._faults,
-            ends=getattr(self, "ends", {}),
+            edges=self.invariants.edges,
             tail=tuple(self.trace.tail) if self._broken else (),
         )
 

@@ -1,23 +1,29 @@
 """People who submit jobs and steer them, and ask again until they are answered."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from hashlib import sha256
 from random import Random
 from typing import Any, TypeVar
 
+from headrace_data.spool import Piece
+from headrace_model.dataset import Category
+from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.people import User, UserRole
 from headrace_model.status import Status
 from headrace_request.core.desire import DesireVerb
 from headrace_request.service.jobs import Submitted
-from tests.support.simulation.cluster import Cluster, Door
+from headrace_wire.datasets import NewDataset, SealRequest
+from tests.support.simulation.cluster import Cluster, DataDoor
 from tests.support.simulation.invariants import Invariants
 from tests.support.simulation.trace import Trace
 
 T = TypeVar("T")
 _ANN = User("ann", UserRole.USER)
 _PAUSE_S = 0.5
+_FORCING = Domain.from_plain({"DATA_ID": ["simulated"]})
 _WAYS = ("ok", "ok", "ok", "ok", "ok", "exit", "oom", "signal", "lost", "forever")
 _CAUSES = ("NODE_LOST", "ATTEMPT_LOST", "STAGING", "EXIT_CODE", "OOM", "TIME_LIMIT", "NOT_STARTED")
 
@@ -42,10 +48,30 @@ class Users:
         self._chance = chance
         self._doors = doors
         self._within_s = within_s
+        self._has_data = asyncio.Event()
+
+    async def _bring_data(self) -> None:
+        """Upload the input of all jobs that have one."""
+        asked = NewDataset("simulated", Category.FORCING, domain=_FORCING)
+        made, _ = await self._of_data(lambda door: door.library.create(asked, _ANN, "forcing"))
+        data = b"what the jobs read\n"
+        file = ("a.txt", sha256(data).hexdigest())
+
+        async def body() -> AsyncIterator[bytes]:
+            yield data
+
+        piece = Piece(0, len(data), len(data))
+        await self._of_data(lambda door: door.library.put(made.id, _ANN, file, piece, body()))
+        await self._of_data(lambda door: door.library.seal(made.id, _ANN, SealRequest()))
+        self._has_data.set()
+
+    async def _of_data(self, what: Callable[[DataDoor], Awaitable[T]]) -> T:
+        return await self._until_answered(what, self._cluster.any_data)
 
     async def run(self, count: int, most_cpus: int, nodes: list[str]) -> None:
         """Have all jobs accepted and steered; returns when nobody holds one back any more."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._bring_data())
             for number in range(count):
                 group.create_task(self._errand(f"j{number}", most_cpus))
             for node in nodes:
@@ -54,7 +80,10 @@ class Users:
 
     async def _errand(self, key: str, most_cpus: int) -> None:
         await asyncio.sleep(self._chance.uniform(0.0, self._within_s))
-        job = (await self._submit(key, self._spec(key, most_cpus))).id
+        spec = self._spec(key, most_cpus)
+        if "inputs" in spec:
+            await self._has_data.wait()
+        job = (await self._submit(key, spec)).id
         steer = self._chance.random()
         if steer < 0.5:
             return
@@ -111,11 +140,14 @@ class Users:
         await asyncio.sleep(self._chance.uniform(1.0, 20.0))
         await self._until_answered(lambda door: door.nodes.drain(node, drained=False))
 
-    async def _until_answered(self, what: Callable[[Door], Awaitable[T]]) -> T:
+    async def _until_answered(
+        self, what: Callable[[Any], Awaitable[T]], whom: Callable[[], str] | None = None
+    ) -> T:
         """Ask any of the doors; a refusal is an answer, but none that is awaited: None."""
         while True:
+            door = whom() if whom else self._chance.choice(self._doors)
             try:
-                return await self._cluster.ask(self._chance.choice(self._doors), what)
+                return await self._cluster.ask(door, what)
             except Unavailable:
                 await asyncio.sleep(_PAUSE_S)
             except HeadraceError as error:
@@ -149,6 +181,16 @@ class Users:
         if chance.random() < 0.6:
             some = [cause for cause in _CAUSES if chance.random() < 0.6]
             spec["retry"] = {"limit": chance.randrange(4), "on": some}
+        if chance.random() < 0.4:
+            spec["outputs"] = {"copy": {"category": "OUTPUT", "format": "GENERIC"}}
+        if chance.random() < 0.4:
+            spec["inputs"] = {
+                "forcing": {
+                    "category": "FORCING",
+                    "format": "GENERIC",
+                    "domain": {"DATA_ID": ["simulated"]},
+                }
+            }
         if self.jobs and chance.random() < 0.3:
             spec["after"] = [chance.choice(sorted(self.jobs))]
         return spec

@@ -37,6 +37,9 @@ class NetFaults:
     lost_hint: float = 0.0  # an event that a reader does not get
     refused: float = 0.0  # a new connection
     redis_dies: float = 0.0  # between execution and answer
+    sender_dies: float = 0.0  # when its script has run, before it hears of that
+    sender_pauses: float = 0.0
+    lost_http: float = 0.0  # a request between services, or of a user, or its answer
 
 
 @dataclass(slots=True, eq=False)
@@ -72,6 +75,7 @@ class Network:
         self.faults = NetFaults()
         self.host = host
         self.on_death: Callable[[], None] = lambda: None
+        self.strike: Callable[[str, str], None] = lambda fault, process: None
         self.steps = 0
         self.counts: dict[str, int] = {}
         self._loop = loop
@@ -85,7 +89,7 @@ class Network:
     async def connect(self) -> _Pipe:
         """A new connection of the process that asks."""
         await asyncio.sleep(self._delay())
-        if not self.host.is_up or self._happens("refused"):
+        if not self.host.is_up or self.happens("refused"):
             raise RedisConnectionError("Connection refused.")
         self._numbers += 1
         pipe = _Pipe(self._numbers, PROCESS.get())
@@ -101,11 +105,11 @@ class Network:
         commands: Commands = []
         while (command := reader.gets()) is not False:
             commands.append(command)
-        if self._happens("lost_request"):
+        if self.happens("lost_request"):
             self._loop.later(self._delay(), self._break, pipe, "request lost")
             return
         at = max(self._loop.now_s + self._delay(), pipe.free_at)
-        if b'"term":' in packed and self._happens("late_leader"):
+        if b'"term":' in packed and self.happens("late_leader"):
             at += self._chance.uniform(5.0, 15.0)
         pipe.free_at = at
         self._loop.later(at - self._loop.now_s, self._arrive, pipe, commands)
@@ -150,7 +154,7 @@ class Network:
             return
         if not pipe.is_open and self._chance.random() < 0.5:
             return
-        if self._happens("cut_within"):
+        if self.happens("cut_within"):
             some = self._chance.randrange(len(commands) + 1)
             if some:
                 self._run(pipe, commands[:some])
@@ -183,17 +187,17 @@ class Network:
         replies = self._run(pipe, commands)
         if replies is None:
             return
-        if self._happens("lost_answer"):
+        if self.happens("lost_answer"):
             self._loop.later(self._delay(), self._break, pipe, "answer lost")
             return
-        if self._happens("silent"):
+        if self.happens("silent"):
             self._say(pipe, "falls silent")
             return
         self._answer(pipe, before + replies)
 
     def _run(self, pipe: _Pipe, commands: Commands) -> list[Any] | None:
         """One step of Redis; None where it died before it could answer."""
-        dies = self._happens("redis_dies")
+        dies = self.happens("redis_dies")
         before = self.host.written if dies else 0
         served = self.host.serve(commands)
         replies = served.replies
@@ -205,6 +209,10 @@ class Network:
             self.on_death()
             return None
         self._after_step(commands, served)
+        if pipe.process is not None and any(command[0] == b"EVALSHA" for command in commands):
+            for fault in ("sender_dies", "sender_pauses"):
+                if self.happens(fault):
+                    self.strike(fault, pipe.process.name)
         if served.last_event != self._last_event:
             self._last_event = served.last_event
             self._read_blocked([each for each in self._pipes if each.blocked])
@@ -225,7 +233,7 @@ class Network:
         """What of the events reaches the reader: of a lost one no more than that there was one."""
         for entries in reply.values():
             for entry in entries:
-                if self._happens("lost_hint"):
+                if self.happens("lost_hint"):
                     self._say(pipe, f"never hears of {entry[0]} {entry[1]}")
                     entry[1] = ["kind", "lost"]
         return reply
@@ -246,11 +254,12 @@ class Network:
             pipe.wake()
 
     def _delay(self) -> float:
-        if self._happens("slow"):
+        if self.happens("slow"):
             return self._chance.uniform(0.1, 12.0)
         return min(self._chance.expovariate(1 / 0.001), 0.05)
 
-    def _happens(self, fault: str) -> bool:
+    def happens(self, fault: str) -> bool:
+        """Tell whether a fault of this kind is to happen now."""
         likely: float = getattr(self.faults, fault)
         if likely and self._chance.random() < likely:
             self.counts[fault] = self.counts.get(fault, 0) + 1
