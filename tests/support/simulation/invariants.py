@@ -51,6 +51,7 @@ class Invariants:
         self._closed: dict[str, str] = {}  # final jobs, and how
         self._cancelled: set[str] = set()
         self._terms: dict[str, int] = {}
+        self._done: dict[str, int] = {}  # tasks of arrays
         self.accepted: set[str] = set()  # what a user was told of
         self.edges: dict[str, int] = {}  # how often each was taken
         self.looks = 0
@@ -87,6 +88,8 @@ class Invariants:
             self._job(job, fields)
         self._indexes(jobs)
         for key, value in found:
+            if key.startswith("hr:array:"):
+                self._array(key, hash_of(value))
             if key.startswith("hr:node:"):
                 self._ledger(key.removeprefix("hr:node:"), hash_of(value), jobs)
         for key, value in found:
@@ -146,6 +149,15 @@ class Invariants:
         self.edges[taken] = self.edges.get(taken, 0) + 1
         _check(edge.to == entry["to"], f"{job}: {entry} leads elsewhere")
         _check(edge.writer == entry["by"], f"{job}: {entry} is not its writer's")
+
+    def _array(self, key: str, fields: Mapping[str, str]) -> None:
+        """Each task is in one state; what is done stays done."""
+        states = {name: int(fields[name]) for name in ("waiting", "running", "done", "failed")}
+        _check(min(states.values()) >= 0, f"{key} counts {states}")
+        _check(sum(states.values()) == int(fields["total"]), f"{key} counts {states}")
+        done = states["done"]
+        _check(done >= self._done.get(key, 0), f"of {key} {done} are done, and were more")
+        self._done[key] = done
 
     def _indexes(self, jobs: Mapping[str, Mapping[str, str]]) -> None:
         indexed: dict[str, str] = {}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from headrace_model.errors import Conflict
@@ -13,6 +13,7 @@ from headrace_model.worker import (
     MemoryLimitBy,
     RunningWorker,
     TaskLaunch,
+    TaskLog,
     WorkerExit,
     WorkerKey,
     WorkerLaunch,
@@ -31,6 +32,15 @@ class End:
     cause: ExitCause = ExitCause.EXITED
     exit_code: int | None = 0
     signal: int | None = None
+
+
+@dataclass(slots=True)
+class _Slots:
+    """Tasks of one attempt, which run a few at a time."""
+
+    free: int
+    shared: WorkerLaunch
+    waiting: dict[WorkerKey, TaskLaunch] = field(default_factory=dict)
 
 
 class Machine:
@@ -55,6 +65,7 @@ class Machine:
         self._seen = seen
         self._listening: dict[SimulatedBackend, asyncio.Event] = {}
         self._gone: dict[WorkerKey, asyncio.Event] = {}
+        self._slots: dict[tuple[JobId, int], _Slots] = {}
 
     def start(self, launch: WorkerLaunch) -> Handle | WorkerExit:
         """Start a worker, once."""
@@ -64,6 +75,32 @@ class Machine:
             return known.handle or Handle("")
         if self._chance.random() < 0.02:
             return self._end(launch, End(0.0, ExitCause.NOT_STARTED, exit_code=None))
+        return self._begin(launch)
+
+    def queue(self, slots: int, shared: WorkerLaunch, tasks: Sequence[TaskLaunch]) -> None:
+        """Let tasks wait for a slot, each once."""
+        attempt = (shared.key.job, shared.key.attempt)
+        queue = self._slots.setdefault(attempt, _Slots(slots, shared))
+        for task in tasks:
+            if task.key not in self.states:
+                queue.waiting.setdefault(task.key, task)
+        self._fill(queue)
+
+    def clean_tasks(self, keys: Sequence[WorkerKey]) -> None:
+        """Forget the ends of some tasks."""
+        for key in keys:
+            if key not in self.running:
+                self.states.pop(key, None)
+
+    def _fill(self, queue: _Slots) -> None:
+        while queue.free and queue.waiting:
+            key = next(iter(queue.waiting))
+            task = queue.waiting.pop(key)
+            queue.free -= 1
+            env = {**queue.shared.env, **task.env}
+            self._begin(replace(queue.shared, key=key, argv=task.argv, env=env))
+
+    def _begin(self, launch: WorkerLaunch) -> Handle:
         handle = Handle(f"{self.name} {launch.key}")
         self.running[launch.key] = launch
         self._gone[launch.key] = asyncio.Event()
@@ -78,6 +115,7 @@ class Machine:
 
     async def stop(self, job: JobId, attempt: int, grace_s: float) -> None:
         """TERM, then KILL; returns when no worker of the attempt is left."""
+        self._slots.pop((job, attempt), None)
         for key in self._of(job, attempt):
             after = self._chance.uniform(0.0, grace_s * 1.2) if self._chance.random() < 0.8 else 0
             end = End(min(after, grace_s), ExitCause.SIGNALED, None, 15 if after < grace_s else 9)
@@ -93,7 +131,8 @@ class Machine:
             del self.states[key]
 
     def lose_workers(self) -> None:
-        """What watches over the workers dies, and they with it."""
+        """What watches over the workers dies, and they with it, and what waited."""
+        self._slots.clear()
         for key in list(self.running):
             self._end_if_running(key, End(0.0, ExitCause.LOST, None))
 
@@ -113,7 +152,8 @@ class Machine:
         before = self.states.get(key)
         handle = before.handle if before else None
         at_ms = int((BEGIN_S + self._loop.now_s) * 1000)
-        ended = WorkerExit(key, handle, end.cause, end.exit_code, end.signal, 0, at_ms)
+        log = TaskLog(0, 0, 0, 0, 0) if key.is_task else None
+        ended = WorkerExit(key, handle, end.cause, end.exit_code, end.signal, 0, at_ms, log=log)
         if end.cause is ExitCause.NOT_STARTED:
             ended = replace(ended, message="there is no such program")
         self.states[key] = ended
@@ -123,6 +163,10 @@ class Machine:
             self._gone[key].set()
         for event in self._listening.values():
             event.set()
+        queue = self._slots.get((key.job, key.attempt))
+        if key.is_task and queue is not None:
+            queue.free += 1
+            self._fill(queue)
         return ended
 
 
@@ -148,7 +192,8 @@ class SimulatedBackend:
         return started
 
     async def queue(self, slots: int, shared: WorkerLaunch, tasks: Sequence[TaskLaunch]) -> None:
-        raise NotImplementedError("no arrays are simulated")
+        await asyncio.sleep(self._delay())
+        self._machine.queue(slots, shared, tasks)
 
     async def stop(self, job: JobId, attempt: int, grace_s: float) -> None:
         await asyncio.sleep(self._delay())
@@ -181,7 +226,8 @@ class SimulatedBackend:
         self._machine.clean(job, attempt)
 
     async def clean_tasks(self, keys: Sequence[WorkerKey]) -> None:
-        raise NotImplementedError("no arrays are simulated")
+        await asyncio.sleep(self._delay())
+        self._machine.clean_tasks(keys)
 
     async def memory_limit_by(self) -> MemoryLimitBy:
         return MemoryLimitBy.SAMPLED

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from headrace_model.dataset import Manifest
 from headrace_model.status import Status
 from headrace_model.worker import WorkerKey, WorkerLaunch
 from tests.support.simulation.invariants import Broken, hash_of
@@ -15,11 +16,7 @@ def write_output(launch: WorkerLaunch) -> None:
     folder = Path(launch.env["HEADRACE_OUTPUT"])
     key = launch.key
     if folder.is_dir():
-        (folder / f"{key.rank}.txt").write_text(_said(key.job, key.attempt, key.rank))
-
-
-def _said(job: str, attempt: int, rank: int) -> str:
-    return f"{job} {attempt} {rank}\n"
+        (folder / f"{key.rank}.txt").write_text(f"{key}\n")
 
 
 def judge(state: Mapping[str, Any], ended_well: Set[WorkerKey], store: Path) -> None:
@@ -40,7 +37,8 @@ def judge(state: Mapping[str, Any], ended_well: Set[WorkerKey], store: Path) -> 
             if made:
                 raise Broken(f"{job} is {fields['status']} and has results: {made}")
             continue
-        _judge_completed(job, attempt, fields, made, ended_well, store)
+        array = hash_of(state.get(f"hr:array:{job}", ()))
+        _judge_completed(job, attempt, fields, array, made, ended_well, store)
     if sealed:
         raise Broken(f"results of no job: {sealed}")
 
@@ -49,23 +47,34 @@ def _judge_completed(
     job: str,
     attempt: int,
     fields: Mapping[str, str],
+    array: Mapping[str, str],
     made: list[dict[str, Any]],
     ended_well: Set[WorkerKey],
     store: Path,
 ) -> None:
-    nodes = json.loads(fields["allocation"])["shares"]
-    for rank in range(len(nodes)):
-        if WorkerKey(job, attempt, rank) not in ended_well:
-            raise Broken(f"{job} is COMPLETED, and worker {rank} of attempt {attempt} is not")
+    well = [key for key in ended_well if key.job == job]
+    tasks = json.loads(fields["ask"]).get("tasks") is not None
+    if tasks:
+        total = int(array["total"])
+        if int(array["done"]) != total or {key.index for key in well} != set(range(total)):
+            raise Broken(f"{job} is COMPLETED, of its tasks: {array}, ended well: {well}")
+        want = set(range(total))
+    else:
+        want = set(range(len(json.loads(fields["allocation"])["shares"])))
+        if want - {key.rank for key in well if key.attempt == attempt}:
+            raise Broken(f"{job} is COMPLETED, and not all workers of attempt {attempt}: {well}")
     if "collection" not in fields.get("needs", ""):
         return
-    if len(made) != 1 or made[0]["origin"]["attempt"] != attempt:
+    if len(made) != 1 or (not tasks and made[0]["origin"]["attempt"] != attempt):
         raise Broken(f"{job} was completed by attempt {attempt}, and its results are {made}")
-    found = {
-        path.read_text()
-        for path in store.glob(f"datasets/*/*/{job}.{attempt}/*")
-        if len(path.name) == 64
-    }
-    want = {_said(job, attempt, rank) for rank in range(len(nodes))}
-    if found != want:
-        raise Broken(f"the store has {found} of {job}, not {want}")
+    texts = _items(made[0], store)
+    if not texts <= {f"{key}\n" for key in well} or len(texts) != len(want):
+        raise Broken(f"the results of {job} are {sorted(texts)}; ended well: {well}")
+
+
+def _items(dataset: Mapping[str, Any], store: Path) -> set[str]:
+    """What the files of a result hold, as its manifest has them."""
+    folder = f"datasets/{dataset['id']}/{dataset['version']}"
+    path = store / folder / f"manifest-{dataset['manifest_sha256']}.json"
+    manifest = Manifest.from_bytes(path.read_bytes())
+    return {(store / item.key).read_text() for item in manifest.items}

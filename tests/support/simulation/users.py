@@ -181,6 +181,10 @@ class Users:
         if chance.random() < 0.6:
             some = [cause for cause in _CAUSES if chance.random() < 0.6]
             spec["retry"] = {"limit": chance.randrange(4), "on": some}
+        if chance.random() < 0.2:
+            spec["array"] = {"count": chance.randint(1, 30)}
+            spec["command"][2] = f"{seconds / 10:.2f}"
+            del spec["resources"]["paradigm"]
         if chance.random() < 0.4:
             spec["outputs"] = {"copy": {"category": "OUTPUT", "format": "GENERIC"}}
         if chance.random() < 0.4:
