@@ -73,11 +73,25 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.now_s = 0.0
         self.turns = 0
         self._executor_delay = executor_delay
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._order = count()
         self.set_task_factory(_task)
 
     def time(self) -> float:
         """Simulated seconds since the begin."""
         return self.now_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As the base class; of two timers for one moment the earlier made comes first."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._order), timer))
+        return timer
 
     def create_future(self) -> _Future:
         """As the base class."""
@@ -114,6 +128,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._ready.extend(process.parked)
         process.parked.clear()
 
+    def forget(self) -> None:
+        """Let nothing happen any more."""
+        self._ready.clear()
+        self._timers.clear()
+
     def _run_once(self) -> None:
         if not self._ready:
             self._advance()
@@ -133,15 +152,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         handle._run()
 
     def _advance(self) -> None:
-        while self._scheduled:
-            timer = heapq.heappop(self._scheduled)
-            timer._scheduled = False
+        while self._timers:
+            when, _, timer = heapq.heappop(self._timers)
             if timer._cancelled:
                 continue
             process = timer._context.get(PROCESS)
             if process is not None and not process.alive:
                 continue
-            self.now_s = max(self.now_s, timer._when)
+            self.now_s = max(self.now_s, when)
             self._ready.append(timer)
             return
 

@@ -56,6 +56,11 @@ PLANTS = {
         within=20,
         found_by="are not",
     ),
+    "late-decision": Plant(
+        "a move is applied although the job has moved since it was decided",
+        _exchanged("or now_at[2] ~= text(args.version)", "", only="transition"),
+        within=100,
+    ),
     "lost-wake-up": Plant(
         "some hints are never written, and nobody sweeps",
         _exchanged(

@@ -358,8 +358,7 @@ class Story:
             task._log_destroy_pending = False
         self.loop.set_exception_handler(lambda *_: None)
         hook, sys.unraisablehook = sys.unraisablehook, lambda *_: None
-        self.loop._ready.clear()
-        self.loop._scheduled.clear()
+        self.loop.forget()
         del self.cluster
         asyncio.set_event_loop(None)
         self.loop.close()

@@ -87,12 +87,13 @@ class Users:
         steer = self._chance.random()
         if steer < 0.5:
             return
-        await asyncio.sleep(self._chance.expovariate(1 / 6.0))
+        # Often just while the job is being placed or started.
+        await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((0.01, 0.05, 6.0))))
         if steer < 0.6:
             await self._desire(job, DesireVerb.CANCEL)
         elif steer < 0.7:
             await self._desire(job, DesireVerb.HOLD)
-            await asyncio.sleep(self._chance.expovariate(1 / 6.0))
+            await asyncio.sleep(self._chance.expovariate(1 / self._chance.choice((0.01, 6.0))))
             await self._desire(job, DesireVerb.RELEASE)
         elif steer < 0.9:
             await self._desire(job, DesireVerb.STOP)
