@@ -48,7 +48,7 @@ def test_the_same_seed_gives_the_same_figures(capsys: pytest.CaptureFixture[str]
         _json(capsys, "--nodes", "2x4", "--jobs", "50", "--seed", seed) for seed in "113"
     )
     for found in (one, same, other):
-        del found["figures"]["placements_per_s"]  # type: ignore[attr-defined]
+        del found["runs"]["EASY"]["placements_per_s"]  # type: ignore[attr-defined]
     assert one == same != other
 
 
@@ -63,7 +63,7 @@ def test_the_machine_is_that_of_the_trace_unless_nodes_are_given(
 def test_a_trace_may_be_compressed(capsys: pytest.CaptureFixture[str], swf: Path) -> None:
     packed = swf.with_suffix(".swf.gz")
     packed.write_bytes(gzip.compress(SWF.encode()))
-    assert _json(capsys, str(packed))["figures"] is not None
+    assert _json(capsys, str(packed))["cpus"] == 6
     packed.write_bytes(gzip.compress(SWF.encode())[:-12])
     assert run_cli(["simulate", str(packed)]) == exits.REFUSED
     assert "ends in the middle" in capsys.readouterr().err
@@ -78,7 +78,7 @@ def test_jobs_that_were_made_are_the_same_when_they_are_read_again(
     made = _json(capsys, "--nodes", "2x4", "--jobs", "50", "--write-trace", str(file))
     again = _json(capsys, str(file), "--nodes", "2x4")
     for found in (made, again):
-        del found["trace"], found["figures"]["placements_per_s"]  # type: ignore[attr-defined]
+        del found["trace"], found["runs"]["EASY"]["placements_per_s"]  # type: ignore[attr-defined]
     assert made == again
 
 
@@ -91,6 +91,18 @@ def test_nodes_may_come_from_resources_yaml_and_be_those_of_a_pool(
     assert _json(capsys, str(swf), "--resources", str(file), "--pool", "big")["cpus"] == 4
     assert run_cli(["simulate", "--resources", str(file), "--pool", "bog"]) == exits.NOT_FOUND
     assert "did you mean big?" in capsys.readouterr().err
+
+
+def test_policies_stand_side_by_side_and_resources_yaml_may_choose_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, swf: Path
+) -> None:
+    words = [*SMALL, "--policy", "fifo", "--policy", "CONSERVATIVE", "--policy", "FIFO"]
+    assert run_cli(words) == exits.OK
+    assert capsys.readouterr().out.split("\n")[0].split() == ["FIGURE", "FIFO", "CONSERVATIVE"]
+    file = tmp_path / "resources.yaml"
+    file.write_text("nodes: {a: {cpus: 8}}\npolicy: FIFO\n")
+    assert list(_json(capsys, str(swf), "--resources", str(file))["runs"]) == ["FIFO"]  # type: ignore[call-overload]
+    assert run_cli([*SMALL, "--policy", "LIFO"]) == exits.USAGE
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import gzip
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from headrace_local.simulate.lublin import Asked, generate
 from headrace_local.simulate.pool import nodes_of_file, nodes_of_trace, said_nodes
 from headrace_local.simulate.swf import LONGEST_LINE, MOST_JOBS, parse_swf, write_swf
 from headrace_local.simulate.trace import Trace
+from headrace_model.bounds import Policy
 from headrace_model.errors import Conflict, InvalidInput, NeverFits
 from headrace_model.resources import Paradigm
 from headrace_model.units import duration_text, parse_size
@@ -38,7 +39,7 @@ class Simulated:
     left_out: dict[str, int]
     nodes: int
     cpus: float
-    figures: Figures
+    runs: dict[str, Figures]  # by policy
 
 
 @click.command(name="simulate")
@@ -78,6 +79,14 @@ class Simulated:
     help="Another one makes other jobs; 0 if not said.",
 )
 @click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    type=click.Choice([each.value for each in Policy], case_sensitive=False),
+    help="Who may pass whom in the queue; several times: one after the other. "
+    "EASY, or what the resources.yaml says.",
+)
+@click.option(
     "--paradigm",
     type=click.Choice([each.value for each in Paradigm]),
     default=Paradigm.FILL_NODES.value,
@@ -105,6 +114,7 @@ def simulate(
     jobs: int | None,
     load: float | None,
     seed: int | None,
+    policies: tuple[str, ...],
     paradigm: str,
     memory_per_cpu: str | None,
     to: Path | None,
@@ -117,11 +127,11 @@ def simulate(
 
     \b
     Example: headrace simulate --nodes 16x8,32GiB --load 0.9
-             headrace simulate trace.swf.gz --resources resources.yaml -o json
+             headrace simulate trace.swf.gz --nodes 64x32 --policy FIFO --policy EASY -o json
     """
     if trace is not None and (load is not None or seed is not None):
         raise click.UsageError("--load and --seed are for jobs that are made: no TRACE")
-    nodes = _nodes(said, file, pool)
+    nodes, policy = _nodes(said, file, pool)
     with WaitingLine() as line:
         if trace is not None:
             line.say(f"reading {trace}")
@@ -135,8 +145,9 @@ def simulate(
         if to is not None:
             _write(found, to)
         memory_bytes = parse_size(memory_per_cpu) if memory_per_cpu else 0
-        setting = Setting(nodes, Paradigm(paradigm), memory_bytes)
-        answer = _simulated(found, setting, line.say)
+        chosen = [Policy(each.upper()) for each in dict.fromkeys(policies)] or [policy]
+        settings = [Setting(nodes, each, Paradigm(paradigm), memory_bytes) for each in chosen]
+        answer = _simulated(found, settings, line.say)
     show(form, answer, lambda: _table(answer))
     return exits.OK
 
@@ -157,12 +168,14 @@ def _lines(path: Path) -> Iterator[str]:
             yield line
 
 
-def _nodes(said: tuple[str, ...], file: Path | None, pool: str | None) -> tuple[Node, ...]:
+def _nodes(
+    said: tuple[str, ...], file: Path | None, pool: str | None
+) -> tuple[tuple[Node, ...], Policy]:
     if said and file is not None:
         raise click.UsageError("--nodes and --resources say the same: give one of them")
     if pool is not None and file is None:
         raise click.UsageError("--pool needs --resources, which says the pools")
-    return said_nodes(said) if file is None else nodes_of_file(file, pool)
+    return (said_nodes(said), Policy.EASY) if file is None else nodes_of_file(file, pool)
 
 
 def _made(nodes: tuple[Node, ...], jobs: int, load: float, seed: int) -> Trace:
@@ -185,12 +198,23 @@ def _write(trace: Trace, path: Path) -> None:
         raise Conflict(f"{path} is there already", hint="name a new file") from None
 
 
-def _simulated(trace: Trace, setting: Setting, say: Callable[[str], None]) -> Simulated:
+def _simulated(trace: Trace, settings: Sequence[Setting], say: Callable[[str], None]) -> Simulated:
+    nodes = settings[0].nodes
+    return Simulated(
+        trace.source,
+        trace.left_out,
+        len(nodes),
+        sum(node.capacity.millicpus for node in nodes) / 1000,
+        {each.policy.value: _figures(trace, each, say) for each in settings},
+    )
+
+
+def _figures(trace: Trace, setting: Setting, say: Callable[[str], None]) -> Figures:
     count = len(trace.jobs)
 
     def tell(ended: int, now_ms: int) -> None:
-        days = now_ms / 86_400_000
-        say(f"{ended:,} of {count:,} jobs have ended, day {days:.0f}")
+        day = now_ms // 86_400_000
+        say(f"{setting.policy}: {ended:,} of {count:,} jobs have ended, day {day}")
 
     run = Simulation(trace.jobs, setting, time.process_time, tell=tell).run()
     if not run.ran:
@@ -198,44 +222,39 @@ def _simulated(trace: Trace, setting: Setting, say: Callable[[str], None]) -> Si
             f"none of the {count:,} jobs fits into these nodes, even when they are empty",
             hint="give larger nodes, or less of --memory-per-cpu",
         )
-    return Simulated(
-        trace.source,
-        trace.left_out,
-        len(setting.nodes),
-        sum(node.capacity.millicpus for node in setting.nodes) / 1000,
-        figures_of(run, setting.nodes),
-    )
+    return figures_of(run, setting.nodes)
 
 
 def _table(answer: Simulated) -> None:
-    found = answer.figures
     note(f"{answer.trace}, on {answer.nodes:,} nodes with {answer.cpus:g} CPUs")
     for why, count in answer.left_out.items():
         note(f"{count:,} jobs of it are left out: {why}")
-    if found.stranded:
-        note(f"{found.stranded:,} jobs waited for ever")
-    if found.too_large:
-        note(f"{found.too_large:,} jobs never run: they are larger than all of these nodes")
+    one = next(iter(answer.runs.values()))
+    if one.too_large:
+        note(f"{one.too_large:,} jobs never run: they are larger than all of these nodes")
+    columns = [_column(found) for found in answer.runs.values()]
+    lines = [(name, *(column[name] for column in columns)) for name in columns[0]]
+    rows(["FIGURE", *answer.runs], lines, "")
+
+
+def _column(found: Figures) -> dict[str, str]:
     wait, slow, fair = found.wait_s, found.slowdown, found.fairness
-    rows(
-        ["FIGURE", "VALUE"],
-        [
-            ("jobs that ran", f"{found.jobs:,}"),
-            ("ended by their time limit", f"{found.timed_out:,}"),
-            ("makespan", _time(found.makespan_s)),
-            ("utilisation", f"{found.utilisation:.1%}"),
-            ("wait, mean", _time(wait.mean)),
-            ("wait, p50 / p90 / p99", " / ".join(map(_time, (wait.p50, wait.p90, wait.p99)))),
-            ("slowdown, mean", f"{slow.mean:.2f}"),
-            ("slowdown, p50 / p90 / p99", f"{slow.p50:.2f} / {slow.p90:.2f} / {slow.p99:.2f}"),
-            ("fairness over users (Jain)", f"{fair.jain:.3f} of {fair.users}"),
-            ("a user's slowdown, best / worst", f"{fair.lowest:.2f} / {fair.highest:.2f}"),
-            ("reservations, kept late", f"{found.reserved:,}, {found.late:,}"),
-            ("over-bookings", f"{found.overbooked:,}"),
-            ("placements a second", f"{found.placements_per_s:,.0f}"),
-        ],
-        "",
-    )
+    return {
+        "jobs that ran": f"{found.jobs:,}",
+        "ended by their time limit": f"{found.timed_out:,}",
+        "waited for ever": f"{found.stranded:,}",
+        "makespan": _time(found.makespan_s),
+        "utilisation": f"{found.utilisation:.1%}",
+        "wait, mean": _time(wait.mean),
+        "wait, p50 / p90 / p99": " / ".join(map(_time, (wait.p50, wait.p90, wait.p99))),
+        "slowdown, mean": f"{slow.mean:.2f}",
+        "slowdown, p50 / p90 / p99": f"{slow.p50:.2f} / {slow.p90:.2f} / {slow.p99:.2f}",
+        "fairness over users (Jain)": f"{fair.jain:.3f} of {fair.users}",
+        "a user's slowdown, best / worst": f"{fair.lowest:.2f} / {fair.highest:.2f}",
+        "reserved, began later": f"{found.reserved:,}, {found.late:,}",
+        "over-bookings": f"{found.overbooked:,}",
+        "placements a second": f"{found.placements_per_s:,.0f}",
+    }
 
 
 def _time(seconds: float) -> str:

@@ -1,14 +1,18 @@
 """The simulation: events in order of time, and after each moment the plans of the scheduler."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Final, Protocol
 
+from headrace_local.simulate.learned import Learned
 from headrace_local.simulate.ledger import Ledger, NoRoom
 from headrace_local.simulate.pool import BACKEND
+from headrace_local.simulate.shares import Shares
 from headrace_local.simulate.trace import TraceJob
+from headrace_model.bounds import Policy
 from headrace_model.ids import JobId
+from headrace_model.priority import DEFAULT_PRIORITY, rank_of
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import Plan, plan
@@ -58,10 +62,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a simulation runs on: the nodes, how jobs spread over them, and what a CPU of a job
-    asks of memory where the trace doesn't say."""
+    """What a simulation runs on: the nodes, the policy, how jobs spread over nodes, and what a CPU
+    of a job asks of memory where the trace doesn't say."""
 
     nodes: tuple[Node, ...]
+    policy: Policy = Policy.EASY
     paradigm: Paradigm = Paradigm.FILL_NODES
     memory_bytes: int = 0
 
@@ -90,6 +95,9 @@ class Simulation:
         self._watch = watch
         self._tell = tell
         self._ledger = ledger((node.id, node.free) for node in setting.nodes)
+        self._learned = Learned()
+        self._shares = Shares()
+        self._shifts: Mapping[str, int] = {}
         self._nodes = {node.id: node for node in setting.nodes}
         self._waiting = Waiting()
         self._running: dict[JobId, RunningJob] = {}
@@ -139,11 +147,18 @@ class Simulation:
         self._ledger.give_back(id, [share.node for share in allocation.shares])
         self._look_at(allocation)
         del self._running[id]
+        job = self._jobs[id]
+        self._learned.note(job)
+        self._shares.note(job.user, allocation.total.millicpus, now_ms - start_ms, now_ms)
         promised_ms = self._promised.pop(id, None)
-        self._ran.append(Ran(self._jobs[id], start_ms, now_ms, allocation, promised_ms))
+        self._ran.append(Ran(job, start_ms, now_ms, allocation, promised_ms))
 
     def _plan_all(self, now_ms: int, came: Sequence[WaitingJob]) -> None:
         """Plan and apply until nothing more starts."""
+        shifts = self._shares.shifts(now_ms)
+        if shifts is not self._shifts:
+            self._shifts = shifts
+            self._waiting.shift(shifts)
         while len(self._waiting):
             snapshot = self._snapshot(now_ms)
             if self._watch:
@@ -164,6 +179,8 @@ class Simulation:
             nodes=tuple(self._nodes.values()),
             lines=self._waiting.lines(now_ms),
             running=tuple(self._running.values()),
+            shifts=self._shifts,
+            policy=self._setting.policy,
         )
 
     def _look_at(self, allocation: Allocation) -> None:
@@ -182,7 +199,10 @@ class Simulation:
         self._waiting.drop(id)
         self._started[id] = now_ms, allocation
         ends_ms = None if job.limit_ms is None else now_ms + job.limit_ms
-        self._running[id] = RunningJob(id, allocation, ends_ms)
+        estimate = self._learned.estimate(job)
+        self._running[id] = RunningJob(
+            id, allocation, ends_ms, estimate, owner=job.user, since_ms=now_ms
+        )
         heappush(self._events, (now_ms + job.held_ms, _END, id))
         return True
 
@@ -204,7 +224,7 @@ class Simulation:
             id=id,
             version=1,
             attempt=1,
-            rank=float(job.submit_ms),
+            rank=rank_of(job.submit_ms, DEFAULT_PRIORITY),
             resources=Resources(job.cpus * 1000, job.cpus * memory),
             paradigm=self._setting.paradigm,
             backend=BACKEND,
@@ -212,4 +232,6 @@ class Simulation:
             not_before_ms=None,
             time_limit_ms=job.limit_ms,
             queued_ms=job.submit_ms,
+            estimate=self._learned.estimate(job),
+            owner=job.user,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace_local.simulate.trace import Trace
+from headrace_model.bounds import Policy
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import NodeId
 from headrace_model.nearest import did_you_mean
@@ -43,8 +44,8 @@ def said_nodes(texts: Sequence[str]) -> tuple[Node, ...]:
     )
 
 
-def nodes_of_file(path: Path, pool: str | None) -> tuple[Node, ...]:
-    """The nodes that a resources.yaml gives, those of `pool` alone if it is said.
+def nodes_of_file(path: Path, pool: str | None) -> tuple[tuple[Node, ...], Policy]:
+    """The nodes that a resources.yaml gives, those of `pool` alone if it is said, and the policy.
 
     Each must say its CPUs: there is no machine here that would tell them.
     """
@@ -67,7 +68,7 @@ def nodes_of_file(path: Path, pool: str | None) -> tuple[Node, ...]:
         pools = bounds.pools_of(name)
         if pool is None or pool in pools:
             found.append(_node(name, size, pools))
-    return tuple(found)
+    return tuple(found), bounds.policy
 
 
 def nodes_of_trace(trace: Trace) -> tuple[Node, ...]:
