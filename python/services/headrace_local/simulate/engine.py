@@ -86,6 +86,7 @@ class Simulation:
         *,
         planner: Planner = plan,
         ledger: type[Ledger] = Ledger,
+        learned: type[Learned] = Learned,
         watch: Callable[[Snapshot, int, Sequence[WaitingJob]], None] | None = None,
         tell: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -95,7 +96,7 @@ class Simulation:
         self._watch = watch
         self._tell = tell
         self._ledger = ledger((node.id, node.free) for node in setting.nodes)
-        self._learned = Learned()
+        self._learned = learned()
         self._shares = Shares()
         self._shifts: Mapping[str, int] = {}
         self._nodes = {node.id: node for node in setting.nodes}
