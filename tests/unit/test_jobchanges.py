@@ -65,7 +65,7 @@ def test_the_values_that_were_read_stay_as_they_were() -> None:
         ("resources.memroy=2GiB", "did you mean resources.memory?"),
         ("inputs.table.fromat=X", "did you mean inputs.table.format?"),
         ("inputs.table.domain.TIEM=x", "did you mean inputs.table.domain.TIME?"),
-        ("zzzz=1", "known are after, array, command,"),
+        ("zzzz=1", "known are after, array, checkpoint, command,"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(change: str, guess: str) -> None:
