@@ -222,6 +222,11 @@ class Headrace:
         assert answer.status == 200, answer.body
         return answer.body.decode()
 
+    def delete_datasets(self) -> None:
+        """Delete all datasets, as far as no job needs them."""
+        for each in self.get("/datasets")["datasets"]:
+            self.ask("DELETE", f"/datasets/{each['id']}")
+
     # ---- what tests look at from the side
 
     def gate(self) -> Path:

@@ -34,8 +34,7 @@ def sugar(headrace: Headrace, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def there(headrace: Headrace) -> Iterator[None]:
     """No dataset is left for the next test."""
     yield
-    for each in headrace.said("dataset", "list"):
-        headrace.cli("dataset", "delete", each["id"], "--yes")
+    headrace.delete_datasets()
 
 
 def put(headrace: Headrace, name: str, folder: Path) -> str:

@@ -33,8 +33,7 @@ RUN = {
 def there(headrace: Headrace) -> Iterator[None]:
     """No dataset is left for the next test."""
     yield
-    for each in headrace.said("dataset", "list"):
-        headrace.cli("dataset", "delete", each["id"], "--yes")
+    headrace.delete_datasets()
 
 
 def put(headrace: Headrace, category: str, *paths: Path, folder: Path, **domain: str) -> str:

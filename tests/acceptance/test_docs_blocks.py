@@ -18,7 +18,7 @@ PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```bash test(?: index)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NEEDS_INDEX = re.compile(r"^```bash test index$", re.MULTILINE)
 _TESTED = {page: found for page in PAGES if (found := _BLOCK.findall(page.read_text()))}
-_BLOCK_WITHIN_S = 240.0  # an environment is resolved and built in one of them
+_BLOCK_WITHIN_S = 600.0  # an environment is resolved and built in one of them
 # Lines that the blocks of each page must have printed: that they ended well is not enough.
 _SAID = {
     "README.md": {"hi"},

@@ -86,7 +86,7 @@ def _build(builder: DockerEngine, name: str) -> None:
 
 def _run(engine: DockerEngine, script: str, *words: str) -> None:
     done = subprocess.run(
-        [_PROJECT / script, *words], capture_output=True, text=True, timeout=600, check=False,
+        [_PROJECT / script, *words], capture_output=True, text=True, timeout=1500, check=False,
         env={**engine.environ, "PIP_TRUSTED_HOST": PIP_CANARY},
     )  # fmt: skip
     assert done.returncode == 0, f"{script}: {done.stdout}{done.stderr}"
