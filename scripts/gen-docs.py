@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes what docs/ takes from the code: settings, formats, tables, the job file's JSON Schema.
+"""Writes what docs/ takes from the code: settings, formats, tables, pictures, the job's schema.
 
 Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from lib.pictures import policies_picture, use_picture
 
 from headrace_derivations.registry import all_derivations
 from headrace_formats.page import describe_page
@@ -162,6 +163,8 @@ def main() -> int:
         operate: operate_page(operate.read_text()),
         DOCS / "formats.md": describe_page(),
         DOCS / "settings.md": settings_page(),
+        DOCS / "pictures" / "policies.svg": policies_picture(),
+        DOCS / "pictures" / "use.svg": use_picture(),
         DOCS / "job-file.schema.json": json.dumps(job_json_schema(), indent=2) + "\n",
     }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
