@@ -4,10 +4,8 @@ Two lines of the scripts are exchanged when they are loaded: Redis' clock is the
 `TIME` and in the ids of events. Nothing else of them is touched.
 """
 
-import os
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from pathlib import Path
@@ -24,7 +22,6 @@ Command = Sequence[bytes | str | int]
 _CLOCK = ("local time = redis.call('TIME')", "local time = {ARGV[2], ARGV[3]}")
 _EVENT_ID = ("text(now - 3600000), '*', ...", "text(now - 3600000), text(now) .. '-*', ...")
 _PATH = "appendonlydir/appendonly.aof.1.incr.aof"
-_SPINS = 300
 _RESTART_BYTES = 16 * 2**20  # of AOF: a longer one makes each reload slow
 _FSYNC_EVERY_S = {"everysec": 1.0, "no": 30.0}  # how the kernel does it, where Redis does not
 
@@ -112,9 +109,6 @@ class RedisHost:
         if self._server is None:
             raise AssertionError("begin comes first")
         self._server.start()
-        with suppress(PermissionError):
-            # We wait for each of its answers: on a busy machine it must not wait for its turn.
-            os.setpriority(os.PRIO_PROCESS, self._server.pid, -10)
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(self._server.url.removeprefix("unix://"))
         self._reader = hiredis.Reader(
@@ -230,24 +224,13 @@ class RedisHost:
         while len(replies) < len(commands):
             reply = self._reader.gets()
             if reply is False:
-                self._reader.feed(self._received())
+                data = self._socket.recv(1 << 20)
+                if not data:
+                    raise AssertionError("Redis has ended by itself")
+                self._reader.feed(data)
                 continue
             replies.append(reply)
         return replies
-
-    def _received(self) -> bytes:
-        """What has come; it mostly comes at once, and who sleeps wakes up late."""
-        if self._socket is None:
-            raise AssertionError("Redis is down")
-        for turn in range(_SPINS + 1):
-            try:
-                data = self._socket.recv(1 << 20, socket.MSG_DONTWAIT if turn < _SPINS else 0)
-            except BlockingIOError:
-                continue
-            if not data:
-                raise AssertionError("Redis has ended by itself")
-            return data
-        raise AssertionError("the last of the turns waits")
 
     @property
     def _path(self) -> Path:

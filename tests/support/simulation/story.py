@@ -75,6 +75,7 @@ class Story:
         self.invariants = Invariants(host)
         self._live: dict[str, set[tuple[str, WorkerKey]]] = {}  # workers of exclusive jobs
         self._ended_well: set[WorkerKey] = set()
+        self._hands: list[asyncio.Task[None]] = []
 
     def run(self) -> Outcome:
         """Run it to its end."""
@@ -127,7 +128,7 @@ class Story:
         for node in nodes:
             cluster.add_agent(self._machine(node), cpus, _NODE_BYTES)
         last_s = chance.uniform(5.0, 40.0)
-        users = Users(
+        users = self._users = Users(
             cluster, self.invariants, self.trace, self._new_chance("users"), doors, last_s
         )
         self._set_faults()
@@ -275,7 +276,15 @@ class Story:
         self.trace.say(f"{name:8} loses its power")
         self.cluster.crash(name)
         self.cluster.machines[name].lose_workers()
-        self.loop.later(self.chance.expovariate(1 / 12.0), self.cluster.boot, name)
+        off_s = self.chance.expovariate(1 / 12.0)
+        if self.chance.random() < 0.3:
+            off_s += 40.0
+            self.loop.later(15.0, self._confirm, name)
+        self.loop.later(off_s, self.cluster.boot, name)
+
+    def _confirm(self, name: str) -> None:
+        if not self.cluster.is_up(name) and not self.cluster.machines[name].running:
+            self._hands.append(self.loop.create_task(self._users.confirm_lost(name)))
 
     def _lose_workers(self) -> None:
         name = self.chance.choice(list(self.cluster.machines))
@@ -354,6 +363,7 @@ class Story:
         """Nothing of this seed runs on, or is heard of, in the next."""
         for process in self.cluster.processes.values():
             process.alive = False
+        self._hands.clear()
         for task in (main, *asyncio.all_tasks(self.loop)):
             task._log_destroy_pending = False
         self.loop.set_exception_handler(lambda *_: None)

@@ -49,6 +49,7 @@ class Users:
         self._doors = doors
         self._within_s = within_s
         self._has_data = asyncio.Event()
+        self._makers: list[str] = []  # keys of jobs that were accepted and make something
 
     async def _bring_data(self) -> None:
         """Upload the input of all jobs that have one."""
@@ -84,6 +85,8 @@ class Users:
         if "inputs" in spec:
             await self._has_data.wait()
         job = (await self._submit(key, spec)).id
+        if "outputs" in spec:
+            self._makers.append(key)
         steer = self._chance.random()
         if steer < 0.5:
             return
@@ -141,6 +144,10 @@ class Users:
         await asyncio.sleep(self._chance.uniform(1.0, 20.0))
         await self._until_answered(lambda door: door.nodes.drain(node, drained=False))
 
+    async def confirm_lost(self, node: str) -> None:
+        """An admin says that a machine is off."""
+        await self._until_answered(lambda door: door.nodes.confirm_lost(node))
+
     async def _until_answered(
         self, what: Callable[[Any], Awaitable[T]], whom: Callable[[], str] | None = None
     ) -> T:
@@ -187,15 +194,16 @@ class Users:
             spec["command"][2] = f"{seconds / 10:.2f}"
             del spec["resources"]["paradigm"]
         if chance.random() < 0.4:
-            spec["outputs"] = {"copy": {"category": "OUTPUT", "format": "GENERIC"}}
+            spec["outputs"] = {"copy": _data("OUTPUT", key)}
         if chance.random() < 0.4:
-            spec["inputs"] = {
-                "forcing": {
-                    "category": "FORCING",
-                    "format": "GENERIC",
-                    "domain": {"DATA_ID": ["simulated"]},
-                }
-            }
+            spec["inputs"] = {"forcing": _data("FORCING", "simulated")}
+            if self._makers and chance.random() < 0.4:
+                spec["inputs"]["made"] = _data("OUTPUT", chance.choice(self._makers))
         if self.jobs and chance.random() < 0.3:
             spec["after"] = [chance.choice(sorted(self.jobs))]
         return spec
+
+
+def _data(category: str, name: str) -> dict[str, Any]:
+    """A requirement, or an output that meets it."""
+    return {"category": category, "format": "GENERIC", "domain": {"DATA_ID": [name]}}
