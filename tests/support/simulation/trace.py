@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, TextIO
 
 from tests.support.simulation.loop import PROCESS, SimulatedLoop
@@ -17,6 +18,7 @@ class Trace:
     def __init__(self, loop: SimulatedLoop, out: TextIO | None = None) -> None:
         self._loop = loop
         self._out = out
+        self._here = f"{Path.cwd()}/"  # another one each time
         self._digest = sha256()
         self.tail: deque[str] = deque(maxlen=_KEPT)
         self.lines = 0
@@ -28,7 +30,7 @@ class Trace:
 
     def say(self, text: str) -> None:
         """Add a line of what happened now."""
-        line = f"{self._loop.now_s:10.4f} {text}"
+        line = f"{self._loop.now_s:10.4f} {text}".replace(self._here, "")
         self.lines += 1
         self._digest.update(line.encode(errors="surrogateescape"))
         line = line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
