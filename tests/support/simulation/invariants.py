@@ -52,6 +52,7 @@ class Invariants:
         self._cancelled: set[str] = set()
         self._terms: dict[str, int] = {}
         self._done: dict[str, int] = {}  # tasks of arrays
+        self._incarnations: dict[str, str] = {}  # of the agents that serve the nodes
         self.accepted: set[str] = set()  # what a user was told of
         self.edges: dict[str, int] = {}  # how often each was taken
         self.looks = 0
@@ -208,23 +209,29 @@ class Invariants:
         )
 
     def _fences(self, commands: list[list[bytes]], replies: list[Any]) -> None:
-        """What comes of a term that stands no more is refused for that, and nothing else."""
+        """What comes of a former leader or agent is refused for that, and for nothing else."""
         for command, reply in zip(commands, replies, strict=True):
-            if command[0] != b"EVALSHA" or b'"role":' not in command[3]:
+            if command[0] != b"EVALSHA" or not isinstance(reply, list):
                 continue
-            if not isinstance(reply, list):  # this Redis does not know the script
-                continue
-            args = json.loads(command[3])
-            lease = f"hr:lease:{args.get('role')}"
-            if self._host.name_of(command) == "acquire_lease" and reply[0] == "OK":
-                self._terms[lease] = int(reply[1])
-            elif args.get("term") is not None and args["term"] != self._terms.get(lease):
-                self.fenced += 1
-                _check(
-                    reply[:2] in (["REFUSED", "TERM"], ["REFUSED", "EPOCH"]),
-                    f"in term {self._terms.get(lease)} the {args['role']} of term {args['term']} "
-                    f"asked for {self._host.name_of(command)} and was told {reply}",
-                )
+            if b'"role":' in command[3] or b'"incarnation":' in command[3]:
+                self._fence(self._host.name_of(command), json.loads(command[3]), reply)
+
+    def _fence(self, script: str, args: Mapping[str, Any], reply: list[Any]) -> None:
+        lease, node = f"hr:lease:{args.get('role')}", f"hr:node:{args.get('node')}"
+        if script == "acquire_lease" and reply[0] == "OK":
+            self._terms[lease] = int(reply[1])
+        elif script == "register_node":
+            if reply[:2] == ["OK", "REGISTERED"]:
+                self._incarnations[node] = args["incarnation"]
+        elif args.get("term") is not None and args["term"] != self._terms.get(lease):
+            self._must_be(reply, "TERM", f"{lease} of term {args['term']} asked for {script}")
+        elif "incarnation" in args and args["incarnation"] != self._incarnations.get(node):
+            self._must_be(reply, "INCARNATION", f"a former agent of {node} asked for {script}")
+
+    def _must_be(self, reply: list[Any], code: str, who: str) -> None:
+        self.fenced += 1
+        refused = reply[:2] in (["REFUSED", code], ["REFUSED", "EPOCH"])
+        _check(refused, f"{who} and was told {reply}")
 
     def at_rest(self) -> list[str]:
         """What is left when all is over; nothing should be."""

@@ -56,6 +56,12 @@ PLANTS = {
         within=20,
         found_by="are not",
     ),
+    "former-agent": Plant(
+        "scripts take what a former agent of a node says",
+        _exchanged("'incarnation') ~= incarnation then", "'incarnation') == 0 then"),
+        within=100,
+        found_by="a former agent",
+    ),
     "late-decision": Plant(
         "a move is applied although the job has moved since it was decided",
         _exchanged("or now_at[2] ~= text(args.version)", "", only="transition"),

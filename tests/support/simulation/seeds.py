@@ -65,8 +65,8 @@ class Seeds:
         return (
             f"{seeds:,} seeds in {real_s:.0f} s ({seeds / real_s * 60:.0f} a minute): "
             f"{simulated / 3600:.1f} simulated hours, {steps:,} steps of Redis, all invariants "
-            f"checked {looks:,} times, {len(edges)} kinds of moves, former leaders refused "
-            f"{fenced:,} times; {told}"
+            f"checked {looks:,} times, {len(edges)} kinds of moves, former leaders and agents "
+            f"refused {fenced:,} times; {told}"
         )
 
 

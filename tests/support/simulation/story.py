@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from traceback import format_exception
 from typing import Any, TextIO
 
 from headrace_adapters.redis import connection
@@ -97,7 +98,8 @@ class Story:
         except Broken as error:
             self._breaks(str(error))
         except Exception as error:
-            self._breaks(f"the simulation itself fails: {type(error).__name__}: {error}")
+            told = "".join(format_exception(error)[-12:])
+            self._breaks(f"the simulation itself fails: {told}")
         outcome = self._outcome(patches.REAL_MONOTONIC() - began)
         self._leave(main)
         return outcome
@@ -195,6 +197,7 @@ class Story:
             "cut_within": 0.01,
             "slow": 0.01,
             "late_leader": 0.1,
+            "late_agent": 0.02,
             "silent": 0.003,
             "lost_hint": 0.2,
             "refused": 0.3,

@@ -184,7 +184,7 @@ class Users:
                 "paradigm": chance.choice(("SINGLE_NODE", "SINGLE_NODE", "FILL_NODES")),
             },
             "limits": limits,
-            "priority": chance.choice((10, 50, 90)),
+            "priority": chance.choice((10, 50, 70)),
         }
         if chance.random() < 0.6:
             some = [cause for cause in _CAUSES if chance.random() < 0.6]

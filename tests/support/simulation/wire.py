@@ -33,6 +33,7 @@ class NetFaults:
     cut_within: float = 0.0  # of a pipeline only the first commands run
     slow: float = 0.0  # seconds, not milliseconds
     late_leader: float = 0.0  # what a leader writes arrives when its lease is over
+    late_agent: float = 0.0  # what an agent writes, when it has died and another serves the node
     silent: float = 0.0  # neither an answer nor the news that there will be none
     lost_hint: float = 0.0  # an event that a reader does not get
     refused: float = 0.0  # a new connection
@@ -111,6 +112,9 @@ class Network:
         at = max(self._loop.now_s + self._delay(), pipe.free_at)
         if b'"term":' in packed and self.happens("late_leader"):
             at += self._chance.uniform(5.0, 15.0)
+        if b'"incarnation":' in packed and pipe.process and self.happens("late_agent"):
+            at += self._chance.uniform(2.0, 8.0)
+            self.strike("sender_dies", pipe.process.name)
         pipe.free_at = at
         self._loop.later(at - self._loop.now_s, self._arrive, pipe, commands)
 
