@@ -167,6 +167,14 @@ SCENES: dict[str, tuple[Scene, ...]] = {
         Scene(("tokens", "revoke", "0" * 12, "--user", "spare"), query="?user=spare",
               act=Act.MANAGE_PEOPLE),
     ),
+    "GET /webhooks": (Scene(("webhooks", "list"), own=True),),
+    "POST /webhooks": (
+        Scene(("webhooks", "add", "https://example.org/{new}"),
+              body={"url": "https://example.org/hook"}, own=True),
+    ),
+    "DELETE /webhooks/{webhook}": (
+        Scene(("webhooks", "remove", "0" * 12), names={"webhook": "0" * 12}, own=True),
+    ),
     "GET /secrets": (Scene(("secrets", "list"), own=True),),
     "PUT /secrets/{secret}": (Scene(("secrets", "set", "spare", "--from-file", "a.csv"),
                                     body={"value": "x"}, own=True),),

@@ -18,6 +18,7 @@ from headrace_adapters.redis.secrets import SecretStore
 from headrace_adapters.redis.series import SeriesStore
 from headrace_adapters.redis.services import ServiceStore
 from headrace_adapters.redis.users import UserStore
+from headrace_adapters.redis.webhooks import WebhookStore
 from headrace_model import people
 from headrace_model.array import FailedTask, TaskReport
 from headrace_model.cause import Cause
@@ -35,6 +36,7 @@ from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.series import Point, Resolution
 from headrace_model.service import ServiceRefusal, ServiceWish
 from headrace_model.status import Event, Role
+from headrace_model.webhook import Delivery, HookEvent, Webhook
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_model.worker import Mount
 from headrace_wire.packs import Record
@@ -110,6 +112,7 @@ class Stage:
         self.maintenance = MaintenanceStore(redis)
         self.resources = ResourcesStore(redis)
         self.series = SeriesStore(redis)
+        self.webhooks = WebhookStore(redis)
         self.services = ServiceStore(redis)
         self.quotas = QuotaStore(redis)
 
@@ -253,6 +256,25 @@ async def _renew_full_node(stage: Stage) -> Act:
 async def _lose_node(stage: Stage) -> Act:
     counter = (await stage.nodes.all())[0].counter
     return lambda: stage.nodes.lose(N1, counter, 1)
+
+
+HOOK = Webhook("0123456789ab", "https://example.org/x", (HookEvent.ENDED,), "s", 1)
+TOLD = Delivery("7-0.0123456789ab", "ann", HOOK.id, "{}")
+
+
+async def _put_webhook(stage: Stage) -> Act:
+    return lambda: stage.webhooks.keep("ann", HOOK)
+
+
+async def _removes_a_webhook(stage: Stage) -> Act:
+    await stage.webhooks.keep("ann", HOOK)
+    return lambda: stage.webhooks.remove("ann", HOOK.id)
+
+
+async def _write_deliveries(stage: Stage) -> Act:
+    await stage.webhooks.write(1, new=[TOLD, replace(TOLD, id="6-0.x")])
+    new, put = replace(TOLD, id="8-0.x"), replace(TOLD, tries=1)
+    return lambda: stage.webhooks.write(1, at="8-0", new=[new], put=[put], gone=["6-0.x"])
 
 
 async def _record_series(stage: Stage) -> Act:
@@ -686,6 +708,9 @@ SCENES = {
     "renew_node: is full": Scene("renew_node", _renew_full_node, _NODE, ("3", "FULL")),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
+    "put_webhook": Scene("put_webhook", _put_webhook, again=(0,)),
+    "put_webhook: removes": Scene("put_webhook", _removes_a_webhook, again=(0,)),
+    "write_deliveries": Scene("write_deliveries", _write_deliveries),
     "record_series": Scene("record_series", _record_series),
     "publish_resources": Scene("publish_resources", _publish_resources, again=(0,)),
     "drain_node: drains": Scene("drain_node", _drain_node, again=(0,)),

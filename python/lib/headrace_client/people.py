@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from headrace_client.http import Http
 from headrace_model.errors import InvalidInput
+from headrace_model.webhook import HookEvent
 from headrace_wire.api import read_view
 from headrace_wire.people import (
     GroupChange,
@@ -28,6 +29,7 @@ from headrace_wire.people import (
     UserView,
 )
 from headrace_wire.schema import to_plain
+from headrace_wire.webhooks import NewWebhook, WebhookView
 
 T = TypeVar("T")
 
@@ -45,6 +47,29 @@ class People:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+
+    # ---- webhooks
+
+    async def webhooks(self) -> tuple[WebhookView, ...]:
+        """List one's own webhooks."""
+        plain = await self._http.json("GET", "/webhooks")
+        return tuple(read_view(WebhookView, each) for each in plain["webhooks"])
+
+    async def add_webhook(
+        self,
+        url: str,
+        *,
+        events: tuple[HookEvent, ...] = (HookEvent.ENDED,),
+        kind: str = "",
+        name: str = "",
+    ) -> WebhookView:
+        """Have an address told of one's own jobs; the answer alone tells the secret."""
+        body = to_plain(NewWebhook(url, events, kind, name))
+        return read_view(WebhookView, await self._http.json("POST", "/webhooks", body=body))
+
+    async def remove_webhook(self, webhook: str) -> None:
+        """Remove a webhook; raises `NotFound`."""
+        await self._http.json("DELETE", f"/webhooks/{quote(webhook, safe='')}")
 
     # ---- oneself
 

@@ -9,6 +9,7 @@ JOBS = Gauge("headrace_jobs", "Jobs by status.", ["status"])
 NODES = Gauge("headrace_nodes", "Nodes by state.", ["state"])
 OFFERED = Gauge("headrace_offered", "What the nodes that are not lost have.", ["resource"])
 FREE = Gauge("headrace_free", "What of it is free for attempts.", ["resource"])
+DELIVERIES = Counter("headrace_webhook_deliveries", "Messages to webhooks.", ["outcome"])
 MAINTENANCE = Gauge("headrace_maintenance", "1 while an admin keeps new work away.")
 SOCKETS = Gauge("headrace_sockets", "WebSockets that are open, of known callers.")
 HTTP_REQUESTS = Counter(

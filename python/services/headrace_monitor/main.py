@@ -8,10 +8,13 @@ from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.series import SeriesStore
+from headrace_adapters.redis.webhooks import WebhookStore
 from headrace_model.status import Role
+from headrace_monitor.hookpost import read_networks
 from headrace_monitor.series import SeriesRecorder
 from headrace_monitor.service import Monitor
 from headrace_monitor.settings import Settings
+from headrace_monitor.webhooks import WebhookSender
 from headrace_service.http import InternalToken, make_app
 from headrace_service.leader import Leader
 from headrace_service.lifecycle import Service, main_of
@@ -26,16 +29,18 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     """
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.MONITOR, settings.lease_s, redis.open)
-    jobs, nodes = JobStore(redis), NodeStore(redis)
+    jobs, nodes, heard = JobStore(redis), NodeStore(redis), events or Events(redis)
+    networks = read_networks(settings.webhook_networks)
     monitor = Monitor(
         jobs,
         ArrayStore(redis),
         nodes,
         ResourcesStore(redis),
-        events or Events(redis),
+        heard,
         leader,
         settings,
         SeriesRecorder(jobs, nodes, SeriesStore(redis)),
+        WebhookSender(jobs, WebhookStore(redis), heard, networks),
     )
     token = InternalToken(settings.internal_token_file)
     return Service(

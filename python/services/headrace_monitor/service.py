@@ -18,6 +18,7 @@ from headrace_monitor.core.decide import Seen, decide
 from headrace_monitor.core.lost import NodeWatch
 from headrace_monitor.series import SeriesRecorder
 from headrace_monitor.settings import Settings
+from headrace_monitor.webhooks import WebhookSender
 from headrace_service.hints import Pending
 from headrace_service.leader import Leader
 from headrace_service.logs import logger
@@ -50,7 +51,9 @@ class Monitor:
         leader: Leader,
         settings: Settings,
         series: SeriesRecorder,
+        webhooks: WebhookSender,
     ) -> None:
+        self._webhooks = webhooks
         self._series = series
         self._jobs = jobs
         self._arrays = arrays
@@ -78,6 +81,7 @@ class Monitor:
                 group.create_task(self._watch_nodes(term))
                 group.create_task(self._decide_all(term))
                 group.create_task(self._series.run(term))
+                group.create_task(self._webhooks.run(term))
         finally:
             JOBS.clear()  # another replica counts from now on
             NODES.clear()

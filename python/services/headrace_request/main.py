@@ -18,6 +18,7 @@ from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
 from headrace_adapters.redis.series import SeriesStore
 from headrace_adapters.redis.users import UserStore, new_token
+from headrace_adapters.redis.webhooks import WebhookStore
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
 from headrace_model.resources import Allocation
@@ -32,6 +33,7 @@ from headrace_request.api.requests import CALLER_KEY
 from headrace_request.api.streams import add_datasets, add_logs, add_nodes
 from headrace_request.api.traffic import limit_requests
 from headrace_request.api.usage import add_usage
+from headrace_request.api.webhooks import add_webhooks
 from headrace_request.core.room import Watermarks
 from headrace_request.core.throttle import Throttle
 from headrace_request.service.answers import AnswerDesk
@@ -138,6 +140,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     )
     add_logs(app, desk, reader, tasks, finder, doorman)
     add_usage(app, desk, showing)
+    add_webhooks(app, WebhookStore(redis))
     add_lineage(app, LineageDesk(desk, data, model, feed))
     add_datasets(app, data)
     add_nodes(app, node_desk)

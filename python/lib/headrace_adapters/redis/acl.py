@@ -64,11 +64,13 @@ SERVICES: Final[Mapping[str, Access]] = {
             "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
             "sismember xrange hvals"
         ),
-        reads=_words("hr:held:* hr:packs hr:resources hr:stored hr:estimates hr:series:*"),
+        reads=_words(
+            "hr:held:* hr:packs hr:resources hr:stored hr:estimates hr:series:* hr:deliveries"
+        ),
         writes=_JOB_KEYS | _words(
             "hr:idempotency:* hr:user:* hr:users hr:groups hr:quotas hr:token:* hr:tokens:* "
             "hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
-            "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed"
+            "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed hr:webhooks:*"
         ),
         # Redis compares the pattern of a PSUBSCRIBE letter by letter, and ours is a random one.
         hears=_words("*"),
@@ -96,10 +98,10 @@ SERVICES: Final[Mapping[str, Access]] = {
         ),
     ),
     "monitor": Access(
-        commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard zpopmin"),
-        reads=_words("hr:nodes hr:resources"),
+        commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard zpopmin xrange"),
+        reads=_words("hr:nodes hr:resources hr:webhooks:*"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
-            "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age hr:series:*"
+            "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age hr:series:* hr:deliveries"
         ),
     ),
     "cluster": Access(
@@ -137,7 +139,7 @@ SERVICES: Final[Mapping[str, Access]] = {
 SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     "request": _words("create_job transition share_job save_user remove_group make_token "
                       "revoke_tokens drain_node confirm_node label_node forget_node "
-                      "set_maintenance discard_quarantined set_quota"),
+                      "set_maintenance discard_quarantined set_quota put_webhook"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
         "describe_dataset rename_dataset mark_dataset tidy_job delete_dataset undelete_dataset "
@@ -146,7 +148,8 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources tell_queue "
                         "rank_queue"),
-    "monitor": _words("acquire_lease release_lease transition lose_node record_series"),
+    "monitor": _words("acquire_lease release_lease transition lose_node record_series "
+                      "write_deliveries"),
     "cluster": _words("acquire_lease release_lease refuse_service drop_services"),
     AGENT: _words("register_node renew_node describe_node report_fact finish_work take_tasks "
                   "finish_tasks wish_service drop_services tell_quarantine"),

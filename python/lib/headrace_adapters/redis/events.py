@@ -93,6 +93,11 @@ class Events:
             return None
         return [{**fields, "at": str(entry)} for entry, fields in _fields(found[1:])]
 
+    async def kept_after(self, after: str, count: int) -> list[Mapping[str, str]]:
+        """The events after an id that are kept still, at most `count`: some may be missing."""
+        found = await self._redis.command("XRANGE", "hr:events", f"({after}", "+", "COUNT", count)
+        return [{**fields, "at": str(entry)} for entry, fields in _fields(found)]
+
 
 def _fields(entries: Sequence[Any]) -> list[tuple[str, Mapping[str, str]]]:
     """Entries of XRANGE: redis-py gives the fields as a mapping or flat."""

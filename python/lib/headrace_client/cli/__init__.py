@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "users": Late("headrace_client.cli.users:group", "See and manage users."),
     "groups": Late("headrace_client.cli.groups:group", "See and manage groups of users."),
     "tokens": Late("headrace_client.cli.tokens:group", "Make and revoke tokens for programs."),
+    "webhooks": Late("headrace_client.cli.webhooks:group", "Have addresses told of your jobs."),
     "secrets": Late("headrace_client.cli.secrets:group", "Keep secrets for your jobs."),
     "completion": Late(
         "headrace_client.cli.completion:completion", "Let the shell complete with TAB."

@@ -28,6 +28,7 @@ from headrace_wire.people import (
     UserChange,
     UserView,
 )
+from headrace_wire.webhooks import NewWebhook, Webhooks, WebhookView
 
 _USER: Final = named("user", "The name of a user")
 _GROUP: Final = named("group", "The name of a group")
@@ -69,6 +70,20 @@ PEOPLE: Final = (
     Operation(
         "DELETE", ROOT + "/tokens/{token}", "account", "Revoke a token", _DONE, Act.KEEP_ACCOUNT,
         parameters=(_TOKEN, _OF), errors=(404,),
+    ),
+    Operation(
+        "GET", f"{ROOT}/webhooks", "account", "List one's own webhooks",
+        {200: Content(Webhooks)}, Act.KEEP_ACCOUNT,
+    ),
+    Operation(
+        "POST", f"{ROOT}/webhooks", "account", "Have an address told of one's own jobs",
+        {201: Content(WebhookView, about=_ONCE)}, Act.KEEP_ACCOUNT, errors=(409,),
+        body=Content(NewWebhook, example={"url": "https://example.org/hook",
+                                          "events": ["failed"]}),
+    ),
+    Operation(
+        "DELETE", ROOT + "/webhooks/{webhook}", "account", "Remove a webhook", _DONE,
+        Act.KEEP_ACCOUNT, parameters=(named("webhook", "The id of a webhook"),), errors=(404,),
     ),
     Operation(
         "GET", f"{ROOT}/secrets", "account", "List one's own secrets", {200: Content(Secrets)},

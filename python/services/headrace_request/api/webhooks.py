@@ -1,0 +1,69 @@
+"""The public addresses of one's own webhooks."""
+
+import re
+import time
+from secrets import token_hex, token_urlsafe
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.people import Act, Standing, check_may
+from headrace_model.webhook import Webhook
+from headrace_request.api.jobs import ROOT
+from headrace_request.api.requests import read_json, user_of
+from headrace_wire.schema import from_plain
+from headrace_wire.webhooks import NewWebhook, webhook_view
+
+if TYPE_CHECKING:
+    from headrace_adapters.redis.webhooks import WebhookStore
+
+_BODY_BYTES = 16 * 1024
+
+
+def add_webhooks(app: web.Application, store: "WebhookStore") -> None:
+    """Add the routes."""
+
+    async def show(request: web.Request) -> web.Response:
+        user = _owner(request)
+        waiting = [
+            each for each in (await store.waiting()).deliveries.values() if each.user == user
+        ]
+        hooks = sorted((await store.of([user]))[user], key=lambda hook: hook.created_ms)
+        return web.json_response({"webhooks": [webhook_view(hook, waiting) for hook in hooks]})
+
+    async def add(request: web.Request) -> web.Response:
+        user = _owner(request)
+        asked = from_plain(NewWebhook, await read_json(request, _BODY_BYTES))
+        hook = Webhook(
+            id=token_hex(6),
+            url=asked.url,
+            events=asked.events,
+            secret=token_urlsafe(32),
+            created_ms=time.time_ns() // 1_000_000,
+            kind=asked.kind.replace("_", "-"),
+            name=asked.name,
+        )
+        await store.keep(user, hook)
+        headers = {"Cache-Control": "no-store"}
+        return web.json_response(webhook_view(hook, secret=True), status=201, headers=headers)
+
+    async def remove(request: web.Request) -> web.Response:
+        user, hook = _owner(request), request.match_info["webhook"]
+        if not re.fullmatch("[0-9a-f]{12}", hook):
+            raise InvalidInput(f"{hook[:20]!r} is no id of a webhook")
+        if not await store.remove(user, hook):
+            raise NotFound(
+                f"you have no webhook {hook}", hint="`headrace webhooks list` shows them"
+            )
+        return web.Response(status=204)
+
+    app.router.add_get(ROOT + "/webhooks", show)
+    app.router.add_post(ROOT + "/webhooks", add)
+    app.router.add_delete(ROOT + "/webhooks/{webhook}", remove)
+
+
+def _owner(request: web.Request) -> str:
+    user = user_of(request)
+    check_may(user, Act.KEEP_ACCOUNT, Standing.OWNER)
+    return user.name
