@@ -78,6 +78,7 @@ SCENES: dict[str, tuple[Scene, ...]] = {
     "GET /jobs/{job}": _job("info"),
     "GET /jobs/{job}/history": _job("history"),
     "GET /jobs/{job}/why": _job("why"),
+    "GET /jobs/{job}/when": _job("when"),
     "GET /jobs/{job}/outputs": _job("outputs"),
     "GET /jobs/{job}/lineage": _job("lineage"),
     "GET /jobs/{job}/logs": _job("logs"),

@@ -108,7 +108,7 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
     asker.ask("GET", "/jobs", 200, query="?limit=2&status=CLOSED,RUNNING&q=")
     for each in (job, waits, later):
         asker.ask("GET", one, 200, job=each)
-        for part in ("history", "why", "outputs"):
+        for part in ("history", "why", "when", "outputs"):
             asker.ask("GET", f"{one}/{part}", 200, job=each)
     asker.ask("GET", one, 200, query="?after_version=1&wait=30", job=job)
     asker.ask("GET", f"{one}/logs", 200, query="?stream=out&offset=1", job=job)

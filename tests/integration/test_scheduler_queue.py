@@ -20,10 +20,12 @@ from headrace_model.resources import Resources
 from headrace_model.status import Role, Status
 from headrace_request.core.desire import DesireVerb, desire
 from headrace_scheduler import queue as queues
-from headrace_scheduler.answers import Answers, anew
+from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.plan import plan
+from headrace_scheduler.forecasts import Forecasts
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.queue import Queue, nodes_of
+from headrace_scheduler.reading import Reader
 from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
@@ -148,8 +150,9 @@ def _scheduler(
 
 
 def _answers(stage: Stage, limits: LimitsFile | None = None) -> Answers:
-    maintenance = MaintenanceStore(stage.redis)
-    return Answers(stage.jobs, stage.nodes, maintenance, limits or LimitsFile(None), stage.quotas)
+    bounds = limits or LimitsFile(None)
+    reader = Reader(stage.jobs, stage.nodes, bounds, stage.quotas, lambda: None)
+    return Answers(stage.jobs, MaintenanceStore(stage.redis), reader, Forecasts(reader))
 
 
 async def test_the_head_starts_while_the_rest_is_still_read(stage: Stage) -> None:
@@ -207,13 +210,6 @@ async def test_the_change_that_why_names_starts_the_job_when_it_is_submitted_so(
         await queue.begin()
         await queue.read_on()
         assert (again.id in await _planned(stage, queue)) == started
-
-
-async def test_the_rank_that_a_change_is_tried_with_is_that_of_a_new_job(stage: Stage) -> None:
-    for number, priority in ((1, 50), (2, 75)):
-        (id,) = await _submit(stage, [number], priority=priority)
-        job = await stage.jobs.get(id)
-        assert anew(job, job.created_ms).rank(priority) == job.rank
 
 
 async def test_who_leads_without_a_file_tells_that_the_one_before_counts_no_more(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from headrace_model.fit import undivided
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
+from headrace_model.priority import rank_of
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.causes import NODES, answer
 from headrace_scheduler.core.change import Anew, Change, Part, Trials, changes
@@ -23,7 +24,7 @@ PROCESS = frozenset({"process"})
 
 
 def rank(priority: int, entered_ms: int = T0) -> float:
-    return (100 - priority) * 1e13 + entered_ms
+    return rank_of(entered_ms, priority)
 
 
 ANEW = Anew(priority=50, highest=75, rank=rank)
@@ -145,7 +146,8 @@ def test_who_may_not_start_yet_and_has_no_room_is_not_told_that_it_starts(part):
 
 def test_a_job_that_starts_needs_no_change():
     told = answer(queue([node("a", 4, 4)]), job("me", 4, 4), ANEW, T0)
-    assert (told.change, told.causes, told.starts) == (None, (), ("a",))
+    assert (told.change, told.causes) == (None, ())
+    assert told.starts == Allocation((Share(NodeId("a"), Resources(4000, 4 * GIB)),))
 
 
 # ---- what is named suffices, and nothing smaller does

@@ -24,7 +24,7 @@ from headrace_wire.logsearch import LogFound, SearchEnd
 from headrace_wire.progress import ProgressView
 from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
-from headrace_wire.why import WhyView
+from headrace_wire.why import PlanView, WhenView, WhyView
 
 T = TypeVar("T")
 
@@ -185,6 +185,10 @@ class Job:
         """Why it is where it is, what is in the way, and the smallest change that would help."""
         return self._call(lambda client: client.why(self.id))
 
+    def when(self) -> WhenView:
+        """When it starts, with the range that holds it in 8 of 10 cases."""
+        return self._call(lambda client: client.when(self.id))
+
     def cancel(self) -> None:
         """Cancel it, for good; a repeat is success."""
         self._desire("cancel")
@@ -285,6 +289,10 @@ class Client:
             return await client.job((await client.run(source)).id)
 
         return Job(self._background, self.call(submit))
+
+    def plan(self, source: JobSource) -> PlanView:
+        """What would come of running a job now: nothing is sent, made or changed."""
+        return self.call(lambda client: client.plan(source))
 
     def job(self, job: str) -> Job:
         """A job by its id."""

@@ -10,11 +10,9 @@ from typing import Final, Literal
 
 from headrace_model.dataset import Category, DatasetState
 from headrace_model.domain import Domain, Index
-from headrace_model.job import Need
 from headrace_model.people import Share
-from headrace_model.resources import Paradigm
 from headrace_model.status import Status
-from headrace_wire.api import AcceptedView, HistoryView, JobView, NodeView, ResourcesView
+from headrace_wire.api import AcceptedView, HistoryView, JobView, NodeView
 from headrace_wire.history import PhaseView
 from headrace_wire.people import GroupView, MeView, SecretView, TokenView, UserView
 
@@ -61,17 +59,6 @@ class CheckedJob:
     """A job that would be taken, in its canonical form."""
 
     valid: Literal[True]
-    spec: JobFile
-
-
-@dataclass(frozen=True, slots=True)
-class PlanView:
-    """What a submit would lead to."""
-
-    needs: tuple[Need, ...]
-    resources: ResourcesView
-    paradigm: Paradigm
-    backend: str
     spec: JobFile
 
 

@@ -1,9 +1,13 @@
-"""Why a job waits, as the API tells it."""
+"""Why a job waits, when it starts, and what would come of a submit, as the API tells it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
+from headrace_model.job import Ask, Need
+from headrace_model.resources import Paradigm
 from headrace_model.status import Status
+from headrace_wire.api import ResourcesView, ShareView
 from headrace_wire.triage import TriageView
 
 
@@ -22,8 +26,8 @@ class ChangeView:
 
     cause: str
     sentence: str
-    set: Mapping[str, str]
-    nodes: tuple[str, ...]
+    set: Mapping[str, str] = field(default_factory=dict)
+    nodes: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +45,89 @@ class WhyView:
     causes: tuple[CauseView, ...] = field(default=())
     change: ChangeView | None = None
     triage: TriageView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RangeView:
+    """A time that is foreseen, and the range that holds it in 8 of 10 cases (ISO 8601, UTC)."""
+
+    at: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhenView:
+    """When a job starts, in a sentence and as a range; `at`, `low` and `high` are null where that
+    can't be told. `basis`: from what it is foreseen; `made`: when that was."""
+
+    job: str
+    status: Status
+    sentence: str
+    at: str | None = None
+    low: str | None = None
+    high: str | None = None
+    position: int | None = None
+    basis: str | None = None
+    made: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What the scheduler is asked of a job that is not submitted. `together`: its workers work
+    together."""
+
+    ask: Ask
+    priority: int
+    owner: str
+    together: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedView:
+    """Where a job would start now (`nodes` is empty where it would wait), and when else."""
+
+    sentence: str
+    hint: str | None = None
+    position: int | None = None
+    causes: tuple[CauseView, ...] = field(default=())
+    change: ChangeView | None = None
+    nodes: tuple[ShareView, ...] = field(default=())
+    start: RangeView | None = None
+    end: RangeView | None = None
+    basis: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputView:
+    """How an input would be met: `result` is fulfilled, promised, derivable, missing or upload
+    (it is sent before the job is submitted)."""
+
+    input: str
+    result: str
+    why: str
+
+
+class Outcome(StrEnum):
+    """What would come of a submit now."""
+
+    STARTS = "STARTS"
+    WAITS = "WAITS"
+    DATA_MISSING = "DATA_MISSING"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanView:
+    """What a submit would lead to. `data`: each input; `image`: what nodes must run; `placement`:
+    now, and when the job would start and end."""
+
+    outcome: Outcome
+    sentence: str
+    resources: ResourcesView
+    paradigm: Paradigm
+    backend: str
+    spec: Mapping[str, object]
+    placement: PlacedView
+    needs: tuple[Need, ...] = field(default=())
+    image: str | None = None
+    data: tuple[InputView, ...] = field(default=())

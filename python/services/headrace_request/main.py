@@ -133,7 +133,8 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     LiveRoute(hub, doorman, settings).add_to(app)
     triager = Triager(reader, data.shipped_log, held)
     JobRoutes(desk, lister, settings).add_to(app)
-    add_answers(app, AnswerDesk(desk, scheduler, data, triager))
+    answers = AnswerDesk(desk, scheduler, data, triager)
+    add_answers(app, answers, settings.json_limit_bytes)
     tasks, finder = (
         TaskLogs(reader, data.shipped_log, held),
         LogSearch(reader, data.search_log, held),

@@ -1,55 +1,48 @@
-"""Answers about the queue: any replica gives them, from what Redis holds now."""
+"""Answers about the queue: why a job waits, when it starts, what would come of a submit.
+
+Any replica gives them, and none of them changes anything.
+"""
 
 import asyncio
 import json
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
-from headrace_model.job import CONTAINER, PARALLEL, Job
+from headrace_model.job import CONTAINER, PARALLEL, Ask, Job
 from headrace_model.priority import MOST_OF_USERS, rank_of
 from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
 from headrace_scheduler.core.change import Anew
-from headrace_scheduler.core.snapshot import Snapshot
+from headrace_scheduler.core.forecast import Start, duration_ms
+from headrace_scheduler.core.snapshot import WaitingJob
 from headrace_scheduler.core.why import Explanation, after_restore, in_maintenance
-from headrace_scheduler.limits_file import LimitsFile
-from headrace_scheduler.owners import Owners
-from headrace_scheduler.queue import Queue, nodes_of, waiting_job
+from headrace_scheduler.forecasts import Expected, Forecasts
+from headrace_scheduler.queue import waiting_job
+from headrace_scheduler.reading import Reader
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
-    from headrace_adapters.redis.nodes import NodeStore
-    from headrace_adapters.redis.quotas import QuotaStore
 
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The queue as it was read, and when."""
-
-    snapshot: Snapshot
-    now_ms: int
+_NEW: Final = JobId("~")  # a job that is not submitted: behind all of its rank
 
 
 class Answers:
-    """Says why jobs wait."""
+    """Says why jobs wait and when they start."""
 
     def __init__(
         self,
         jobs: "JobStore",
-        nodes: "NodeStore",
         maintenance: "MaintenanceStore",
-        limits: LimitsFile,
-        quotas: "QuotaStore",
+        reader: Reader,
+        forecasts: Forecasts,
     ) -> None:
         self._jobs = jobs
-        self._nodes = nodes
         self._maintenance = maintenance
-        self._limits = limits
-        self._owners = Owners(quotas)
+        self._reader = reader
+        self._forecasts = forecasts
         self._one_at_a_time = asyncio.Lock()  # an answer may be a second's work
 
     async def why(self, job_id: JobId) -> Answer:
@@ -57,31 +50,63 @@ class Answers:
 
         Raises `NotFound`, and `Conflict` where the job waits for no allocation.
         """
+        job = await self._waiting(job_id)
+        together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
+        return await self._of(waiting_job(job), job.priority, together)
+
+    async def when(self, job_id: JobId) -> Expected:
+        """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does."""
+        job = waiting_job(await self._waiting(job_id))
+        if job.held:
+            return Expected(None, "it is held")
+        return await self._forecasts.expected(job)
+
+    async def plan(
+        self, ask: Ask, priority: int, owner: str, *, together: bool
+    ) -> tuple[Answer, Expected, Start | None]:
+        """Tell what would come of a submit now: where it starts, when, and when it ends."""
+        now_ms = await self._jobs.now_ms()
+        job = WaitingJob(
+            id=_NEW,
+            version=1,
+            attempt=1,
+            rank=rank_of(now_ms, priority),
+            resources=ask.resources,
+            paradigm=ask.paradigm,
+            backend=ask.backend,
+            held=False,
+            not_before_ms=ask.not_before_ms,
+            time_limit_ms=ask.time_ms,
+            queued_ms=now_ms,
+            tasks=ask.tasks,
+            pool=ask.pool,
+            owner=owner,
+            deadline_ms=ask.deadline_ms,
+        )
+        told = await self._of(job, priority, together)
+        if told.starts is None:
+            expected = await self._forecasts.expected(job)
+        else:
+            expected = Expected(Start(now_ms, now_ms, now_ms), "it fits now", now_ms)
+        return told, expected, _end(job, expected.start) if expected.start else None
+
+    async def _waiting(self, job_id: JobId) -> Job:
         job = await self._jobs.get(job_id)
         if job.status is not Status.AWAITING_ALLOCATION:
             raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
-        seen = await self._read(without=job_id)
-        position = ahead_of(waiting_job(job), seen.snapshot) + 1
+        return job
+
+    async def _of(self, job: WaitingJob, priority: int, together: bool) -> Answer:
+        seen = await self._reader.read(without=job.id)
+        position = ahead_of(job, seen.snapshot) + 1
         if said := await self._maintenance.get():
             return _closed("MAINTENANCE", in_maintenance(said), position)
         if backup := await self._jobs.restored_from():
             return _closed("RESTORE", after_restore(backup), position)
+        spread = PARALLEL if together else None
+        anew = Anew(priority, MOST_OF_USERS, partial(rank_of, seen.now_ms), spread)
         async with self._one_at_a_time:
-            return await asyncio.to_thread(
-                answer, seen.snapshot, waiting_job(job), anew(job, seen.now_ms), seen.now_ms
-            )
-
-    async def _read(self, without: JobId) -> _Seen:
-        queue = Queue(self._jobs)
-        await queue.begin()
-        await self._owners.arrange(queue, await self._jobs.now_ms())
-        while queue.unread:
-            await queue.read_on()
-        queue.forget(without)
-        await self._limits.look()
-        nodes = self._limits.limit(nodes_of(await self._nodes.all()))
-        now_ms = await self._jobs.now_ms()
-        return _Seen(queue.snapshot(nodes, now_ms, policy=self._limits.policy), now_ms)
+            return await asyncio.to_thread(answer, seen.snapshot, job, anew, seen.now_ms)
 
 
 def _closed(cause: str, said: Explanation, position: int) -> Answer:
@@ -89,10 +114,11 @@ def _closed(cause: str, said: Explanation, position: int) -> Answer:
     return Answer(said, (Cause(cause, said.sentence),), position=position)
 
 
-def anew(job: Job, now_ms: int) -> Anew:
-    """How the job would stand if it were submitted now."""
-
-    together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
-    return Anew(
-        job.priority, MOST_OF_USERS, partial(rank_of, now_ms), PARALLEL if together else None
+def _end(job: WaitingJob, start: Start) -> Start | None:
+    """When it ends, where its run time is known at all: of a task, where it has several."""
+    if job.estimate is None and job.time_limit_ms is None:
+        return None
+    low, at, high = (
+        duration_ms(job.estimate, job.time_limit_ms, 0, chance) for chance in (0.1, 0.5, 0.9)
     )
+    return Start(start.at_ms + at, start.low_ms + low, start.high_ms + high)

@@ -1,12 +1,20 @@
-"""The scheduler's own HTTP: why a job waits. Only the request service calls it."""
+"""The scheduler's own HTTP: why a job waits, when it starts, what would come of a submit.
+
+Only the request service calls it.
+"""
 
 from aiohttp import web
 
 from headrace_model.ids import parse_job_id
+from headrace_model.resources import Share
+from headrace_model.times import checked_instant, format_instant
 from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.causes import Answer
-from headrace_wire.schema import to_plain
-from headrace_wire.why import CauseView, ChangeView
+from headrace_scheduler.core.forecast import Start
+from headrace_scheduler.forecasts import Expected
+from headrace_wire.api import ShareView
+from headrace_wire.schema import from_plain, to_plain
+from headrace_wire.why import CauseView, ChangeView, PlacedView, PlanRequest, RangeView
 
 
 def add_routes(app: web.Application, answers: Answers) -> None:
@@ -14,18 +22,64 @@ def add_routes(app: web.Application, answers: Answers) -> None:
 
     async def why(request: web.Request) -> web.Response:
         told = await answers.why(parse_job_id(request.match_info["job"]))
-        return web.json_response(_plain(told))
+        return web.json_response(to_plain(_placed(told)))
+
+    async def when(request: web.Request) -> web.Response:
+        expected = await answers.when(parse_job_id(request.match_info["job"]))
+        return web.json_response(
+            {
+                "start": _range(expected.start),
+                "position": expected.position,
+                "basis": expected.basis,
+                "made": _time(expected.made_ms) if expected.made_ms else None,
+            }
+        )
+
+    async def plan(request: web.Request) -> web.Response:
+        asked = from_plain(PlanRequest, await request.json())
+        told, expected, end = await answers.plan(
+            asked.ask, asked.priority, asked.owner, together=asked.together
+        )
+        return web.json_response(to_plain(_placed(told, expected, end)))
 
     app.router.add_get("/internal/why/{job}", why)
+    app.router.add_get("/internal/when/{job}", when)
+    app.router.add_post("/internal/plan", plan)
 
 
-def _plain(told: Answer) -> dict[str, object]:
-    change = told.change
-    return {
-        "sentence": told.explanation.sentence,
-        "hint": told.explanation.next_step,
-        "position": told.position,
-        "causes": [to_plain(CauseView(each.cause, each.sentence)) for each in told.causes],
-        "change": change
-        and to_plain(ChangeView(change.cause, change.sentence, change.set, change.nodes)),
-    }
+def _placed(
+    told: Answer, expected: Expected | None = None, end: Start | None = None
+) -> PlacedView:
+    found = told.change
+    change = found and ChangeView(found.cause, found.sentence, found.set, found.nodes)
+    return PlacedView(
+        sentence=told.explanation.sentence,
+        hint=told.explanation.next_step,
+        position=told.position,
+        causes=tuple(CauseView(each.cause, each.sentence) for each in told.causes),
+        change=change or None,
+        nodes=tuple(_share(each) for each in told.starts.shares) if told.starts else (),
+        start=_range_view(expected.start) if expected else None,
+        end=_range_view(end),
+        basis=expected.basis if expected else None,
+    )
+
+
+def _share(share: Share) -> ShareView:
+    held = share.resources
+    return ShareView(share.node, held.millicpus / 1000, held.memory_bytes)
+
+
+def _range_view(found: Start | None) -> RangeView | None:
+    if found is None:
+        return None
+    return RangeView(_time(found.at_ms), _time(found.low_ms), _time(found.high_ms))
+
+
+def _range(found: Start | None) -> dict[str, object] | None:
+    view = _range_view(found)
+    return None if view is None else {"at": view.at, "low": view.low, "high": view.high}
+
+
+def _time(at_ms: int) -> str:
+    return format_instant(checked_instant(at_ms))

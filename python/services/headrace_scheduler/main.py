@@ -13,7 +13,9 @@ from headrace_adapters.redis.resources import ResourcesStore
 from headrace_model.status import Role
 from headrace_scheduler.answers import Answers
 from headrace_scheduler.api import add_routes
+from headrace_scheduler.forecasts import Forecasts
 from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.reading import Reader
 from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.http import InternalToken, make_app
@@ -50,11 +52,13 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         authenticate=InternalToken(settings.internal_token_file).check,
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
-    add_routes(app, Answers(jobs, nodes, maintenance, limits, quotas))
+    reader = Reader(jobs, nodes, limits, quotas, lambda: scheduler.queue)
+    forecasts = Forecasts(reader)
+    add_routes(app, Answers(jobs, maintenance, reader, forecasts))
     return Service(
         name="scheduler",
         open=[limits.open, redis.open],
-        loops=[scheduler.run],
+        loops=[scheduler.run, forecasts.run],
         app=app,
         listen=settings.listen,
         close=[redis.close],

@@ -203,6 +203,10 @@ class Queue:
         """Where in the queue a job is."""
         return job.place_in(self._shifts)
 
+    def later(self) -> tuple[WaitingJob, ...]:
+        """The jobs whose start lay in the future at the last snapshot."""
+        return self._waiting.later()
+
     def overdue(self, now_ms: int) -> list[JobId]:
         """Waiting jobs that can't end by their deadlines any more."""
         return self._waiting.overdue(now_ms)

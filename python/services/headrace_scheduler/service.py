@@ -67,6 +67,12 @@ class Scheduler:
         self._changed: Pending[JobId | None] = Pending()  # None: nodes changed, or time came
         self._arrived = False  # a hint told of a job that waits for its allocation
         self._clock_offset_ms = 0.0
+        self._queue: Queue | None = None  # while it leads
+
+    @property
+    def queue(self) -> Queue | None:
+        """The queue as a leader keeps it, once it has read it all; else None."""
+        return None if self._queue is None or self._queue.unread else self._queue
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
@@ -81,6 +87,7 @@ class Scheduler:
         await queue.begin()
         await self._owners.arrange(queue, self._now_ms())
         self._changed.add(None)
+        self._queue = queue
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read(queue))
@@ -88,6 +95,7 @@ class Scheduler:
                 group.create_task(self._sweep(queue, term))
                 group.create_task(self._plan_all(queue, term))
         finally:
+            self._queue = None
             MAINTENANCE.set(0)  # who leads next looks for itself
 
     async def _read(self, queue: Queue) -> None:

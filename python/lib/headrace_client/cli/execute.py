@@ -13,7 +13,9 @@ from headrace_client.cli.base import Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
 from headrace_client.cli.progress import transfer
 from headrace_client.cli.show import note, pairs, show, write
+from headrace_client.cli.waits import plan_lines
 from headrace_client.inputs import source_of, upload_inputs
+from headrace_model.errors import NeverFits
 from headrace_model.spec import JobSpec
 from headrace_wire.api import AcceptedView, JobView
 from headrace_wire.errors import InvalidJobFile, Problem
@@ -139,6 +141,29 @@ def validate(file: str, changes: tuple[str, ...], form: str) -> None:
     """
     spec, _ = load_file(file, changes, as_json=False)
     show(form, dump(spec), lambda: write(f"{file} is a valid job file: kind {spec.kind}"))
+
+
+@group.command(name="plan")
+@file_argument
+@_set
+@output_option
+def plan(file: str, changes: tuple[str, ...], form: str) -> int:
+    """Tell what would come of running a job file now: data, image, quota, nodes, start and end.
+
+    Nothing is sent, made or changed. The exit code is 0 where it would start now, 8 where it
+    would wait, 9 where it could never start, 10 where data is missing.
+
+    \b
+    Example: headrace exec plan job.yaml --set resources.memory=12GiB
+    """
+    spec, _ = load_file(file, changes)
+    try:
+        view = run(lambda client: client.plan(spec))
+    except NeverFits as error:
+        exits.say(error)
+        return exits.NEVER
+    show(form, view, lambda: pairs(plan_lines(view)))
+    return exits.code_of_outcome(view.outcome)
 
 
 def load_file(

@@ -22,6 +22,7 @@ from headrace_model.status import Status
 
 if TYPE_CHECKING:
     from headrace_wire.api import JobView
+    from headrace_wire.why import Outcome
 
 OK: Final = 0
 JOB_FAILED: Final = 1
@@ -31,6 +32,9 @@ REFUSED: Final = 4
 UNAVAILABLE: Final = 5
 NOT_AUTHENTICATED: Final = 6
 ENDED_BY_WISH: Final = 7
+WAITS: Final = 8
+NEVER: Final = 9
+NO_DATA: Final = 10
 INTERNAL: Final = 70
 INTERRUPTED: Final = 130
 
@@ -45,6 +49,9 @@ Exit codes:
        certificate is not to be trusted
   6    not logged in: a wrong password, or the token is missing, unknown or expired
   7    the job was canceled or stopped
+  8    of `exec plan`: the job would wait
+  9    of `exec plan`: the job could never start
+  10   of `exec plan`: data is missing
   70   an error inside headrace
   130  interrupted; a followed job goes on"""
 
@@ -100,6 +107,11 @@ def code_of_job(job: "JobView") -> int:
     if code < 0:  # ended by a signal: what a shell would say
         code = 128 - code
     return code if 0 < code < 256 else JOB_FAILED
+
+
+def code_of_outcome(outcome: "Outcome") -> int:
+    """The exit code of what would come of a submit."""
+    return {"STARTS": OK, "WAITS": WAITS, "DATA_MISSING": NO_DATA}[outcome.value]
 
 
 def say(error: HeadraceError) -> None:

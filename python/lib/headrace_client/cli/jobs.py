@@ -189,6 +189,19 @@ def why(job: str, form: str) -> None:
     show(form, view, lambda: pairs(lines))
 
 
+@group.command(name="when")
+@job_argument
+@output_option
+def when(job: str, form: str) -> None:
+    """Tell when a job starts, with the range that holds it in 8 of 10 cases.
+
+    \b
+    Example: headrace jobs when 0123456789abcdef
+    """
+    view = run(lambda client: client.when(job))
+    show(form, view, lambda: pairs(waits.when_lines(view)))
+
+
 @group.command(name="watch")
 @job_argument
 def watch(job: str) -> int:

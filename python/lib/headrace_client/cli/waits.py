@@ -1,19 +1,65 @@
 """What `headrace` writes of why and when jobs start."""
 
 from headrace_client.cli.show import step
-from headrace_wire.why import WhyView
+from headrace_model.units import rough_size
+from headrace_wire.why import ChangeView, PlanView, RangeView, WhenView, WhyView
 
 
 def why_lines(view: WhyView) -> list[tuple[str, object]]:
     """All that is in the way of a job, and what to do."""
-    change = view.change
-    keys = " ".join(f"--set {key}={value}" for key, value in change.set.items()) if change else ""
     return [
         ("status", step(view.status)),
         ("position", view.position),
         ("why", view.sentence),
         ("besides", "\n".join(each.sentence for each in view.causes[1:])),
         ("next", view.hint),
-        ("or", f"{change.sentence}" if change else ""),
-        ("", f"cancel it, and submit it anew with {keys}" if keys else ""),
+        ("or", _change_text(view.change, "cancel it, and submit it anew with")),
     ]
+
+
+def when_lines(view: WhenView) -> list[tuple[str, object]]:
+    """When a job starts, and from what that is foreseen."""
+    return [
+        ("status", step(view.status)),
+        ("position", view.position),
+        ("when", view.sentence),
+        ("basis", view.basis),
+        ("foreseen", view.made),
+    ]
+
+
+def plan_lines(view: PlanView) -> list[tuple[str, object]]:
+    """What would come of a submit."""
+    placed = view.placement
+    asks = f"{view.resources.cpus:g} CPU, {rough_size(view.resources.memory)}"
+    shares = [
+        f"{each.node}: {each.cpus:g} CPU, {rough_size(each.memory)}" for each in placed.nodes
+    ]
+    return [
+        ("outcome", f"{view.outcome.value}: {view.sentence}"),
+        ("asks", f"{asks}, {view.paradigm}"),
+        ("data", "\n".join(f"{each.input}: {each.result}, {each.why}" for each in view.data)),
+        ("image", view.image),
+        ("placement", "\n".join(shares) or placed.sentence),
+        ("besides", "\n".join(each.sentence for each in placed.causes[1:])),
+        ("position", placed.position),
+        ("start", _range_text(placed.start)),
+        ("end", _range_text(placed.end)),
+        ("basis", placed.basis),
+        ("or", _change_text(placed.change, "submit it with")),
+    ]
+
+
+def _change_text(change: ChangeView | None, how: str) -> str:
+    if change is None:
+        return ""
+    keys = " ".join(f"--set {key}={value}" for key, value in change.set.items())
+    return f"{change.sentence}\n{how} {keys}" if keys else change.sentence
+
+
+def _range_text(found: RangeView | None) -> str:
+    if found is None:
+        return ""
+    if found.low == found.high:
+        return found.at
+    return f"{found.at} ({found.low} to {found.high} in 8 of 10 cases)"

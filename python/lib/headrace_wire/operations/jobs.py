@@ -14,7 +14,6 @@ from headrace_wire.answers import (
     JobPage,
     Nodes,
     OutputsView,
-    PlanView,
 )
 from headrace_wire.api import AcceptedView, DiscardRequest, JobView, LabelChange, TaskPage
 from headrace_wire.logsearch import MOST_TEXT
@@ -24,7 +23,7 @@ from headrace_wire.people import ShareRequest
 from headrace_wire.progress import ProgressView
 from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
-from headrace_wire.why import WhyView
+from headrace_wire.why import PlanView, WhenView, WhyView
 
 _ONE: Final = ROOT + "/jobs/{job}"
 _EXAMPLE: Final[Mapping[str, Any]] = {
@@ -101,6 +100,10 @@ JOBS: Final = (
     Operation(
         "POST", f"{ROOT}/jobs:plan", "jobs", "Tell what a submit would lead to",
         {200: Content(PlanView)}, Act.SUBMIT_JOB, body=_FILE, errors=(404,),
+        parameters=(
+            asked("uploads", "Inputs that are sent before a submit: names, with commas"),
+        ),
+        about="Nothing is made or changed. Refused is what a submit would be refused.",
     ),
     Operation(
         "GET", f"{ROOT}/jobs", "jobs", "List jobs, the last that moved first",
@@ -144,6 +147,11 @@ JOBS: Final = (
     Operation(
         "GET", f"{_ONE}/why", "jobs", "Tell why a job is where it is, and what to do",
         {200: Content(WhyView)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
+    ),
+    Operation(
+        "GET", f"{_ONE}/when", "jobs", "Tell when a job starts, with a range",
+        {200: Content(WhenView)}, Act.SEE_JOB, parameters=(JOB,), errors=(404,),
+        about="From a forecast that is kept up while it is asked for; `made` tells its time.",
     ),
     Operation(
         "GET", f"{_ONE}/outputs", "jobs", "Name the datasets that a job has made",

@@ -17,14 +17,13 @@ from headrace_request.api.requests import (
     read_json,
     user_of,
 )
-from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.desire import DesireVerb
 from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
 from headrace_request.service.jobs import JobDesk, Submitted
 from headrace_request.service.lister import Lister
 from headrace_request.settings import Settings
 from headrace_service.http import REQUEST_ID_KEY
-from headrace_wire.api import accepted_view, amount, history_view, job_view, task_page
+from headrace_wire.api import accepted_view, history_view, job_view, task_page
 from headrace_wire.history import phases_view
 from headrace_wire.jobfile import dump
 from headrace_wire.people import ShareRequest
@@ -47,7 +46,6 @@ class JobRoutes:
         one = ROOT + "/jobs/{job:[^/:]+}"
         app.router.add_post(f"{ROOT}/jobs", self.submit)
         app.router.add_post(f"{ROOT}/jobs:validate", self.validate)
-        app.router.add_post(f"{ROOT}/jobs:plan", self.plan)
         app.router.add_get(f"{ROOT}/jobs", self.list)
         app.router.add_get(one, self.get)
         app.router.add_get(f"{one}/tasks", self.tasks)
@@ -83,21 +81,6 @@ class JobRoutes:
         body = await read_json(request, self._settings.json_limit_bytes)
         spec = await self._desk.check(body, user_of(request))
         return web.json_response({"valid": True, "spec": dump(spec)})
-
-    async def plan(self, request: web.Request) -> web.Response:
-        """Tell what a submit would lead to, without submitting."""
-        body = await read_json(request, self._settings.json_limit_bytes)
-        spec = await self._desk.check(body, user_of(request))
-        ask = ask_of(spec)
-        return web.json_response(
-            {
-                "needs": sorted(needs_of(spec, spec.after)),
-                "resources": amount(ask.resources),
-                "paradigm": ask.paradigm,
-                "backend": ask.backend,
-                "spec": dump(spec),
-            }
-        )
 
     async def list(self, request: web.Request) -> web.Response:
         """List jobs, the last that moved first."""

@@ -1,22 +1,37 @@
-"""Answers about jobs for which several services know a part: why a job is where it is."""
+"""Answers for which several services know a part: why a job is where it is, when it starts, what
+would come of a submit. None of them changes anything."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from headrace_model.errors import HeadraceError
+from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.people import User
 from headrace_model.requirement import Requirement
+from headrace_model.spec import JobSpec
 from headrace_model.status import Status
+from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.waits import Wanted, waits_for
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.triage import Triager
-from headrace_wire.jobfile import load_jobtext
-from headrace_wire.schema import from_plain
+from headrace_wire.api import ResourcesView
+from headrace_wire.jobfile import dump, load_jobtext
+from headrace_wire.schema import from_plain, to_plain
 from headrace_wire.triage import view_of
-from headrace_wire.why import CauseView, ChangeView, WhyView
+from headrace_wire.why import (
+    CauseView,
+    InputView,
+    Outcome,
+    PlacedView,
+    PlanRequest,
+    PlanView,
+    WhenView,
+    WhyView,
+)
 
 _MOST_JOBS = 100  # that a job waits for, and that are told one by one
 
@@ -55,22 +70,86 @@ class AnswerDesk:
             triage=view_of(triage),
         )
 
+    async def when(self, job: JobId, user: User) -> WhenView:
+        """Tell when a job starts; raises `NotFound`."""
+        found = await self._desk.get(job, user)
+        if found.status is not Status.AWAITING_ALLOCATION:
+            return WhenView(job, found.status, _not_queued(found))
+        try:
+            said = await self._scheduler.json(f"/internal/when/{job}")
+        except HeadraceError as error:
+            return WhenView(job, found.status, f"It waits in the queue; {error.message}.")
+        start, basis = said["start"] or {}, said["basis"]
+        sentence = (
+            f"It starts at {start['at']} or about then, in 8 of 10 cases from {start['low']} to "
+            f"{start['high']}."
+            if start
+            else f"When it starts can't be told ({basis})."
+        )
+        return WhenView(
+            job, found.status, sentence, start.get("at"), start.get("low"), start.get("high"),
+            said["position"], basis, said["made"],
+        )  # fmt: skip
+
+    async def plan(self, plain: object, user: User, uploads: frozenset[str]) -> PlanView:
+        """Tell what a submit would lead to; raises what a submit would be refused."""
+        spec = await self._desk.check(plain, user)
+        after = await self._desk.still_to_complete(spec, user)
+        ask = ask_of(spec)
+        data = await asyncio.gather(
+            *(self._input(each, user, uploads) for each in spec.requirements)
+        )
+        placed = await self._placed(spec, user)
+        waits = [each.sentence for each in _waits(data, after)]
+        missing = [each for each in data if each.result == "missing"]
+        if missing:
+            outcome, sentence = Outcome.DATA_MISSING, _named(missing[0])
+        elif waits or not placed.nodes:
+            outcome, sentence = Outcome.WAITS, (waits or [placed.sentence])[0]
+        else:
+            outcome, sentence = Outcome.STARTS, placed.sentence
+        if waits or missing:
+            placed = replace(placed, start=None, end=None)  # it is not in the queue before that
+        return PlanView(
+            outcome=outcome,
+            sentence=sentence,
+            resources=ResourcesView(ask.resources.millicpus / 1000, ask.resources.memory_bytes),
+            paradigm=ask.paradigm,
+            backend=ask.backend,
+            spec=dump(spec),
+            placement=placed,
+            needs=tuple(sorted(needs_of(spec, after))),
+            image=spec.image,
+            data=tuple(data),
+        )
+
+    async def _input(self, wanted: Requirement, user: User, uploads: frozenset[str]) -> InputView:
+        if wanted.name in uploads:
+            why = "it is sent before the job is submitted"
+            return InputView(wanted.name, "upload", why)
+        found = await self.match(wanted, user)
+        return InputView(wanted.name, found.result, found.why)
+
+    async def _placed(self, spec: JobSpec, user: User) -> PlacedView:
+        together = spec.parallel is not None and not spec.is_spread and spec.image is not None
+        request = PlanRequest(ask_of(spec), spec.priority, user.name, together)
+        try:
+            said = await self._scheduler.ask("/internal/plan", to_plain(request), user)
+        except Unavailable as error:
+            return PlacedView(f"Where it would start can't be told: {error.message}.", error.hint)
+        return from_plain(PlacedView, said)
+
     async def _of_the_queue(self, job: Job) -> WhyView:
         try:
             said = await self._scheduler.json(f"/internal/why/{job.id}")
         except HeadraceError as error:
             sentence = f"It waits in the queue; {error.message}."
             return WhyView(job.id, job.status, sentence, error.hint)
-        change = said["change"]
+        placed = from_plain(PlacedView, said)
         return WhyView(
-            job.id,
-            job.status,
-            said["sentence"],
-            said["hint"],
-            said["position"],
-            tuple(from_plain(CauseView, each) for each in said["causes"]),
-            from_plain(ChangeView, change) if change else None,
-        )
+            job.id, job.status, placed.sentence, placed.hint, placed.position, placed.causes,
+            placed.change,
+        )  # fmt: skip
 
     async def _data_of(self, job: Job, user: User) -> list[Wanted]:
         """What the data service says of the inputs of a job that waits for data."""
@@ -92,5 +171,32 @@ class AnswerDesk:
             "shape": wanted.shape.value,
         }
         body = {key: value for key, value in plain.items() if value is not None}
-        said = await self._data.asked("/api/v1/datasets:match", body, user)
+        said = await self._data.ask("/api/v1/datasets:match", body, user)
         return Wanted(wanted.name, said["result"], said["why"], said.get("job"))
+
+
+def _named(missing: InputView) -> str:
+    return f"The input {missing.input!r} is missing: {missing.why}."
+
+
+def _waits(data: Sequence[InputView], after: Sequence[JobId]) -> list[CauseView]:
+    """What the job would wait for before it is in the queue."""
+    found = [
+        CauseView("DATA", f"The input {each.input!r} is {each.result}: {each.why}.")
+        for each in data
+        if each.result in ("promised", "derivable")
+    ]
+    if after:
+        found.insert(0, CauseView("PREREQUISITE", f"It waits for job {after[0]} to complete."))
+    return found
+
+
+def _not_queued(job: Job) -> str:
+    if job.status.closed:
+        return "The job is over."
+    if job.allocation is not None:
+        return "It has its nodes."
+    return (
+        "It is not in the queue yet, so its start can't be told: "
+        f"`headrace jobs why {job.id}` tells what it waits for."
+    )

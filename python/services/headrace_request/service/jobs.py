@@ -130,9 +130,9 @@ class JobDesk:
         if spec.outputs:
             # Not what it will make, which nobody knows: a result is never lost for a quota.
             await self._quotas.check(user.name, 0)
-        return await self._still_to_complete(spec, user) if spec.after else ()
+        return await self.still_to_complete(spec, user) if spec.after else ()
 
-    async def _still_to_complete(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
+    async def still_to_complete(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
         """The jobs in `after:` that are in Redis; an archived one must have completed."""
         live = {job.id: job for job in await self._store.get_many(spec.after)}
         archived = await self._archive.find_all(job for job in spec.after if job not in live)

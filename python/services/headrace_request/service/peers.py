@@ -112,7 +112,7 @@ class Peer:
         except (ClientError, OSError) as error:
             raise self.down(error) from None
 
-    async def asked(self, path: str, body: object, user: User) -> Any:
+    async def ask(self, path: str, body: object, user: User) -> Any:
         """POST a small question for a user; raises `Unavailable`, `InvalidInput`."""
         headers = {USER: encode_user(user)}
         try:

@@ -5,15 +5,16 @@ alone, the smallest first, and last the nodes that take no work and would hold i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from headrace_model.fit import amount_text
 from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
-from headrace_model.resources import NOTHING, Resources
+from headrace_model.resources import NOTHING, Allocation, Resources
 from headrace_model.units import cpus_text, duration_text, size_text
 from headrace_scheduler.core.change import Anew, Change, Part, changes
+from headrace_scheduler.core.order import with_job
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node, Snapshot, WaitingJob
@@ -45,19 +46,19 @@ class Advice:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Why a job waits in the queue: `causes`, the plan's own first; how many may start before
-    it; None for `change` where nothing smaller would start now."""
+    it; `change` is None where nothing smaller would start now. With `starts` the next plan starts
+    it there."""
 
     explanation: Explanation
     causes: tuple[Cause, ...] = ()
     change: Advice | None = None
     position: int | None = None
-    starts: tuple[NodeId, ...] = field(default=())
+    starts: Allocation | None = None
 
 
 def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answer:
     """Say all about a job that waits; `snapshot` is the whole queue without it."""
-    lines = sorted((*snapshot.lines, (job,)), key=lambda line: line[0].place)
-    with_it = replace(snapshot, lines=tuple(lines), until=job.place)
+    with_it = with_job(snapshot, job)
     ahead = ahead_of(job, snapshot)
     planned = plan(with_it, now_ms, limit=ahead + 2)
     position = ahead + 1
@@ -65,7 +66,7 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
         if placement.job == job.id:
             nodes = tuple(share.node for share in placement.allocation.shares)
             said = Explanation(f"It starts with the next plan on {_nodes(nodes)}.", _NOTHING)
-            return Answer(said, position=position, starts=nodes)
+            return Answer(said, position=position, starts=placement.allocation)
     why = planned.why(job.id)
     told = explain(job, why, snapshot.nodes)
     first = Cause(why.reason, told.sentence)
@@ -80,12 +81,9 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
 
 def ahead_of(job: WaitingJob, snapshot: Snapshot) -> int:
     """How many waiting jobs that may start now stand before this one."""
-    place = job.place
-    return sum(
-        sum(each.place < place for each in line)
-        for line in snapshot.lines
-        if line[0].place < place
-    )
+    shifts = snapshot.shifts
+    place = job.place_in(shifts)
+    return sum(each.place_in(shifts) < place for line in snapshot.lines for each in line)
 
 
 _NOTHING: Final = "Nothing to do; it starts by itself."
@@ -96,8 +94,7 @@ def _freed(job: WaitingJob, why: Why, snapshot: Snapshot, now_ms: int) -> Advice
     if why.reason is Reason.BACK_OFF:
         return None
     free = replace(job, held=False, not_before_ms=None)
-    lines = sorted((*snapshot.lines, (free,)), key=lambda line: line[0].place)
-    tried = replace(snapshot, lines=tuple(lines), until=free.place)
+    tried = with_job(snapshot, free)
     for placement in plan(tried, now_ms, limit=ahead_of(free, snapshot) + 2).placements:
         if placement.job == job.id:
             nodes = tuple(share.node for share in placement.allocation.shares)
@@ -120,7 +117,8 @@ def _condition(job: WaitingJob, anew: Anew, change: Change) -> tuple[str, dict[s
     """What is changed, for people, and as keys of the job file."""
     left, asked = change.job.resources, job.resources
     cpus, memory = cpus_text(left.millicpus), size_text(left.memory_bytes)
-    fewer = amount_text(asked - left).split(" and ")
+    less = asked.millicpus - left.millicpus, asked.memory_bytes - left.memory_bytes
+    fewer = amount_text(Resources(*less)).split(" and ")
     match change.part:
         case Part.PRIORITY:
             text = f"With priority {change.priority} instead of {anew.priority}"

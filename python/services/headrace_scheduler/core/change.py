@@ -22,7 +22,7 @@ from typing import Final
 from headrace_model.fit import CPU, undivided
 from headrace_model.ids import NodeId
 from headrace_model.resources import Paradigm, Resources
-from headrace_scheduler.core.placement import Reason
+from headrace_scheduler.core.order import with_job
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Snapshot, WaitingJob
 
@@ -102,22 +102,22 @@ class Trials:
         self._left = _TRIALS
         waiting = sum(map(len, snapshot.lines))
         made = plan(snapshot, now_ms, limit=waiting + 1)
-        self._lines = tuple((each,) for each in _that_count(snapshot, made))
-        self._snapshot = snapshot
+        lines = tuple((each,) for each in _that_count(snapshot, made))
+        in_order = sorted(lines, key=lambda line: line[0].place_in(snapshot.shifts))
+        self._that_count = replace(snapshot, lines=tuple(in_order))
 
     @property
     def pools(self) -> frozenset[str]:
         """The pools that nodes are in."""
-        return frozenset(pool for node in self._snapshot.nodes for pool in node.pools)
+        return frozenset(pool for node in self._that_count.nodes for pool in node.pools)
 
     def start(self, job: WaitingJob) -> tuple[NodeId, ...]:
         """The nodes where the job would start; none where it would not, or after too many."""
         if self._left == 0:
             return ()
         self._left -= 1
-        lines = sorted((*self._lines, (job,)), key=lambda line: line[0].place)
-        tried = replace(self._snapshot, lines=tuple(lines), until=job.place)
-        made = plan(tried, self._now_ms, limit=len(lines))
+        tried = with_job(self._that_count, job)
+        made = plan(tried, self._now_ms, limit=len(tried.lines))
         for placement in made.placements:
             if placement.job == job.id:
                 return tuple(share.node for share in placement.allocation.shares)
@@ -126,13 +126,12 @@ class Trials:
 
 def _that_count(snapshot: Snapshot, made: Plan) -> Iterator[WaitingJob]:
     """The jobs that a plan gave room or a reservation."""
-    placed = {each.job for each in made.placements}
+    count = {each.job for each in made.placements} | {each.job for each in made.reservations}
     for line in snapshot.lines:
         for job in line:
-            why = made.reasons.get(job.id)
-            if job.id in placed or (why is not None and why.reason is Reason.RESERVED):
+            if job.id in count:
                 yield job
-            elif why is None:
+            elif job.id not in made.reasons:
                 break
 
 
@@ -212,7 +211,7 @@ class _Search:
         part = Part.MEMORY if millicpus is None else Part.CPUS_AND_MEMORY
 
         def at(count: int) -> Change | None:
-            resources = Resources(cpus, count * step)
+            resources = replace(asked, millicpus=cpus, memory_bytes=count * step)
             return self._try(part, _given_up(asked, resources), resources=resources)
 
         return self._least((asked.memory_bytes - 1) // step, at)
@@ -229,7 +228,7 @@ class _Search:
         def at(count: int) -> Change | None:
             millicpus = count * step
             memory = each * millicpus // CPU if cut else kept
-            resources = Resources(millicpus, memory)
+            resources = replace(asked, millicpus=millicpus, memory_bytes=memory)
             lost = 1 - millicpus / asked.millicpus if cut else _given_up(asked, resources)
             return self._try(part, lost, resources=resources)
 

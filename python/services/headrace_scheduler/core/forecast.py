@@ -32,10 +32,13 @@ from zlib import crc32
 
 from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId, NodeId
+from headrace_model.quota import What
 from headrace_model.resources import Allocation, Resources
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import Plan, plan
-from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.quota import Quotas
+from headrace_scheduler.core.running import Running
+from headrace_scheduler.core.snapshot import Node, Place, RunningJob, Snapshot, WaitingJob
 
 DRAWS: Final = 9
 
@@ -49,6 +52,7 @@ _YOUNGEST_MS: Final = 60_000
 _NEVER: Final = frozenset(
     {
         Reason.HELD,
+        Reason.DEADLINE,
         Reason.NO_NODE_KNOWN,
         Reason.NO_NODE_UP,
         Reason.NO_BACKEND,
@@ -94,15 +98,16 @@ class _Draw:
         self._nodes = {node.id: node for node in snapshot.nodes}
         self._lines = [list(line) for line in snapshot.lines]
         self._waiting = {job.id: job for line in self._lines for job in line}
-        self._running = {job.id: job for job in snapshot.running}
+        self._running = Running(snapshot.running)
+        self._held = {job.id: job for job in snapshot.running}
+        self._used = [bound.used for bound in snapshot.quotas.bounds]
         self._ends = [
             (now_ms + remaining_ms(job, now_ms, self._chance(job.id)), job.id)
             for job in snapshot.running
         ]
-        self._later = sorted(
-            (job.not_before_ms for job in self._waiting.values() if job.not_before_ms),
-            reverse=True,
-        )
+        later = [job.not_before_ms for job in self._waiting.values() if job.not_before_ms]
+        later += [each.until_ms for node in snapshot.nodes for each in node.windows]
+        self._later = sorted((at_ms for at_ms in later if at_ms > now_ms), reverse=True)
         heapify(self._ends)
         many = len(self._waiting) + len(self._running) > _FEW
         self._near = _NEAR if many else 0.0
@@ -132,8 +137,9 @@ class _Draw:
             self._snapshot,
             nodes=tuple(self._nodes.values()),
             lines=tuple(self._lines),
-            running=tuple(self._running.values()),
+            running=self._running,
             held={},
+            quotas=self._quotas(),
         )
         return plan(now, self._now_ms, limit=len(self._waiting) + 1)
 
@@ -146,15 +152,18 @@ class _Draw:
             at_ms = self._starts[job.id] = self._since(job, allocation)
             limit_ms = job.time_limit_ms
             heappush(self._ends, (at_ms + self._run_ms(job, allocation), job.id))
-            self._running[job.id] = RunningJob(
-                id=job.id,
-                allocation=allocation,
-                ends_ms=None if limit_ms is None else at_ms + limit_ms,
-                since_ms=at_ms,
-                estimate=job.estimate,
+            self._hold(
+                RunningJob(
+                    id=job.id,
+                    allocation=allocation,
+                    ends_ms=None if limit_ms is None else at_ms + limit_ms,
+                    estimate=job.estimate,
+                    owner=job.owner,
+                    since_ms=at_ms,
+                )
             )
         left = ([job for job in line if job.id in self._waiting] for line in self._lines)
-        self._lines = sorted((line for line in left if line), key=lambda line: line[0].place)
+        self._lines = sorted((line for line in left if line), key=self._first_place)
 
     def _since(self, job: WaitingJob, allocation: Allocation) -> int:
         """When the room that a job now takes came back: of ends that were taken together its own,
@@ -185,11 +194,36 @@ class _Draw:
         while self._ends and self._ends[0][0] <= until_ms:
             end_ms, id = heappop(self._ends)
             self._now_ms = max(self._now_ms, end_ms)
-            allocation = self._running.pop(id).allocation
+            allocation = self._let_go(id)
             self._give(allocation, 1)
             for share in allocation.shares:
                 self._came[share.node] = end_ms
         return True
+
+    def _first_place(self, line: list[WaitingJob]) -> Place:
+        return line[0].place_in(self._snapshot.shifts)
+
+    def _hold(self, job: RunningJob) -> None:
+        self._held[job.id] = job
+        self._running.put(job)
+        self._count(job, 1)
+
+    def _let_go(self, id: JobId) -> Allocation:
+        job = self._held.pop(id)
+        self._running.drop(id)
+        self._count(job, -1)
+        return job.allocation
+
+    def _count(self, job: RunningJob, sign: int) -> None:
+        """Count what a job uses of quotas; CPU time that was used does not come back."""
+        limit_ms = None if job.ends_ms is None else job.ends_ms - (job.since_ms or 0)
+        for at, bound in enumerate(self._snapshot.quotas.bounds):
+            if job.owner in bound.owners and (sign > 0 or bound.what is not What.CPU_HOURS):
+                self._used[at] += sign * bound.needs(job.allocation.total, limit_ms)
+
+    def _quotas(self) -> Quotas:
+        bounds = zip(self._snapshot.quotas.bounds, self._used, strict=True)
+        return Quotas(tuple(replace(bound, used=used) for bound, used in bounds))
 
     def _give(self, allocation: Allocation, sign: int) -> None:
         for share in allocation.shares:
@@ -203,7 +237,7 @@ class _Draw:
         each_ms = passed_ms / max(len(self._starts), 1)
         never = {id for id, why in made.reasons.items() if why.reason in _NEVER}
         left = [job for line in self._lines if line[0].id not in never for job in line]
-        left.sort(key=lambda job: job.place)
+        left.sort(key=lambda job: job.place_in(self._snapshot.shifts))
         for number, job in enumerate(left, 1):
             at_ms = self._now_ms + int(number * each_ms)
             self._starts[job.id] = max(at_ms, job.not_before_ms or 0)

@@ -8,10 +8,11 @@ in front of a waiting job only what is there already, or comes within that bound
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from heapq import merge
 
 from headrace_model.ids import JobId
-from headrace_scheduler.core.snapshot import Place
+from headrace_scheduler.core.snapshot import Place, Snapshot, WaitingJob
 
 
 def in_order(
@@ -22,6 +23,13 @@ def in_order(
     for rank, id, owner in queued:
         by_owner.setdefault(owner, []).append((rank, id))
     return merge(*(_moved(line, shifts.get(owner, 0)) for owner, line in by_owner.items()))
+
+
+def with_job(snapshot: Snapshot, job: WaitingJob) -> Snapshot:
+    """The snapshot with one job more, in a line of its own, and nothing behind it planned."""
+    shifts = snapshot.shifts
+    lines = sorted((*snapshot.lines, (job,)), key=lambda line: line[0].place_in(shifts))
+    return replace(snapshot, lines=tuple(lines), until=job.place_in(shifts))
 
 
 def _moved(line: list[tuple[float, JobId]], shift: int) -> Iterator[tuple[Place, JobId]]:

@@ -83,6 +83,10 @@ class Waiting:
         del self._later[:due]
         return tuple(self._lines)
 
+    def later(self) -> tuple[WaitingJob, ...]:
+        """The jobs that may not start yet, soonest first."""
+        return tuple(self._jobs[id] for _, id in self._later)
+
     def next_start_ms(self) -> int | None:
         """When the next job that is not yet due may start."""
         return self._later[0][0] if self._later else None

@@ -1,0 +1,155 @@
+"""Why not now, when, and what would come of it: asked of a real `headrace local`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace_local.redis_users import connect
+from tests.acceptance.conftest import Headrace, until, waits_for
+
+_ALL = {"cpus": 2, "memory": "64MiB"}
+# What moves by itself: leases are renewed, nodes count their lives, hints are told.
+_OWN_LIFE = ("hr:lease:", "hr:node:", "hr:events", "hr:commits", "hr:inventory:", "hr:token:")
+
+
+def _file(folder: Path, **keys: Any) -> str:
+    job = {"headrace": 1, "kind": "command", "name": "job", "command": ["true"], **keys}
+    path = folder / "job.yaml"
+    path.write_text(json.dumps(job))
+    return str(path)
+
+
+async def _redis(headrace: Headrace) -> dict[str, bytes]:
+    """All that Redis holds, but for what moves by itself."""
+    redis = connect(headrace.home)
+    try:
+        await redis.open()
+        keys = [key for key in await redis.command("KEYS", "*") if not key.startswith(_OWN_LIFE)]
+        kinds = {
+            "hash": lambda key: ("HGETALL", key),
+            "zset": lambda key: ("ZRANGE", key, 0, -1, "WITHSCORES"),
+            "set": lambda key: ("SMEMBERS", key),
+            "list": lambda key: ("LRANGE", key, 0, -1),
+            "string": lambda key: ("GET", key),
+        }
+        held = {}
+        for key in keys:
+            kind = await redis.command("TYPE", key)
+            found = await redis.command(*kinds[str(kind)](key))
+            held[key] = sorted(found) if kind == "set" else found
+        return held
+    finally:
+        await redis.close()
+
+
+def _everything(headrace: Headrace) -> tuple[Any, Any]:
+    """What Redis holds, and each file of the store with its size."""
+    held: list[Any] = []
+
+    async def read() -> bool:
+        held[:] = [await _redis(headrace)]
+        return True
+
+    until(read, "Redis to be read")
+    store = headrace.home.root / "store"
+    files = {str(path): path.stat().st_size for path in store.rglob("*") if path.is_file()}
+    return held[0], files
+
+
+class TestPlan:
+    def test_what_would_start_is_told_on_one_page_and_nothing_changes(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        headrace.until(headrace.submit("true"), "COMPLETED")
+        headrace.no_leaks()
+        (tmp_path / "mine").write_text("1")
+        file = _file(
+            tmp_path,
+            command=["cat", "{extra}/mine"],
+            inputs={"extra": {"path": "mine"}},
+            limits={"time": "10m"},
+            resources={"cpus": 1, "memory": "64MiB"},
+        )
+        before = _everything(headrace)
+        done = headrace.cli("exec", "plan", file)
+        assert done.returncode == 0, done.stderr
+        for word in ("STARTS", "local: 1 CPU", "extra: upload", "start", "end"):
+            assert word in done.stdout
+        assert _everything(headrace) == before
+
+    @pytest.mark.parametrize(
+        ("keys", "code", "outcome"),
+        [
+            ({"start_not_before": "2999-01-01T00:00Z"}, 8, "WAITS"),
+            (
+                {"inputs": {"x": {"category": "FORCING", "domain": {"DATA_ID": ["nowhere"]}}}},
+                10,
+                "DATA_MISSING",
+            ),
+        ],
+    )
+    def test_the_exit_code_tells_what_would_come_of_it(
+        self, headrace: Headrace, tmp_path: Path, keys: dict[str, Any], code: int, outcome: str
+    ) -> None:
+        done = headrace.cli("exec", "plan", _file(tmp_path, **keys), "-o", "json")
+        assert done.returncode == code, done.stderr
+        view = json.loads(done.stdout)
+        assert view["outcome"] == outcome
+        assert view["sentence"]
+
+    def test_what_could_never_start_and_what_is_no_job_have_codes_of_their_own(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        never = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": 999}))
+        assert never.returncode == 9
+        assert "999 CPUs" in never.stderr
+        wrong = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": "many"}))
+        assert wrong.returncode == 4
+
+    def test_a_busy_node_is_waited_for_or_less_is_asked(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        gate = headrace.gate()
+        half = {"cpus": 1, "memory": "64MiB"}
+        busy = headrace.submit(*waits_for(gate), resources=half, limits={"time": "1h"})
+        headrace.until(busy, "RUNNING")
+        file = _file(tmp_path, resources=_ALL, limits={"time": "10m"})
+        done = headrace.cli("exec", "plan", file, "-o", "json")
+        assert done.returncode == 8, done.stderr
+        placed = json.loads(done.stdout)["placement"]
+        assert placed["change"]["set"] == {"resources.cpus": "1"}
+        assert placed["start"]["low"] <= placed["start"]["at"] <= placed["start"]["high"]
+        again = headrace.cli("exec", "plan", file, "--set", "resources.cpus=1")
+        assert again.returncode == 0, again.stderr
+        gate.touch()
+        headrace.until(busy, "COMPLETED")
+
+
+class TestWhyAndWhen:
+    def test_a_waiting_job_is_told_its_causes_its_change_and_its_time(
+        self, headrace: Headrace
+    ) -> None:
+        gate = headrace.gate()
+        half = {"cpus": 1, "memory": "64MiB"}
+        busy = headrace.submit(*waits_for(gate), resources=half, limits={"time": "1h"})
+        headrace.until(busy, "RUNNING")
+        first, second = (
+            headrace.submit("true", resources=_ALL, limits={"time": "10m"}) for _ in range(2)
+        )
+        why = headrace.said("jobs", "why", first)
+        assert [each["cause"] for each in why["causes"]] == ["RESERVED", "CPUS"]
+        assert why["change"]["set"] == {"resources.cpus": "1"}
+        assert why["position"] == 1
+        when = headrace.said("jobs", "when", first)
+        assert when["low"] < when["at"] < when["high"]
+        assert "from time limits" in when["basis"]
+        later = headrace.said("jobs", "when", second)
+        assert (when["position"], later["position"]) == (1, 2)
+        assert later["at"] >= when["at"]
+        assert headrace.said("jobs", "when", busy)["sentence"] == "It has its nodes."
+        gate.touch()
+        for job in (first, second):
+            headrace.until(job, "COMPLETED")
+        assert headrace.said("jobs", "when", first)["sentence"] == "The job is over."
