@@ -11,7 +11,15 @@ from tests.acceptance.conftest import Headrace, until, waits_for
 
 _ALL = {"cpus": 2, "memory": "64MiB"}
 # What moves by itself: leases are renewed, nodes count their lives, hints are told.
-_OWN_LIFE = ("hr:lease:", "hr:node:", "hr:events", "hr:commits", "hr:inventory:", "hr:token:")
+_OWN_LIFE = (
+    "hr:lease:",
+    "hr:node:",
+    "hr:events",
+    "hr:commits",
+    "hr:inventory:",
+    "hr:token:",
+    "hr:series:",
+)
 
 
 def _file(folder: Path, **keys: Any) -> str:
