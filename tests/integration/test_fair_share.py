@@ -22,6 +22,7 @@ from headrace_model.quota import CPU_HOUR, parse_quotas
 from headrace_model.share import day_of
 from headrace_model.status import Event, Role, Status
 from headrace_scheduler import queue as queues
+from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.owners import Owners
@@ -71,13 +72,18 @@ async def _planned(stage: Stage, queue: Queue) -> list[JobId]:
 
 
 @asynccontextmanager
-async def _scheduling(stage: Stage, sweep_s: float = 0.1) -> AsyncIterator[Scheduler]:
-    leader = Leader(stage.leases, Role.SCHEDULER, 6.0, stage.redis.open)
-    scheduler = Scheduler(
+async def _scheduling(stage: Stage, sweep_s: float = 0.1) -> AsyncIterator[Answers]:
+    jobs, maintenance, limits = (
         JobStore(stage.redis),
-        stage.nodes,
         MaintenanceStore(stage.redis),
         LimitsFile(None),
+    )
+    leader = Leader(stage.leases, Role.SCHEDULER, 6.0, stage.redis.open)
+    scheduler = Scheduler(
+        jobs,
+        stage.nodes,
+        maintenance,
+        limits,
         stage.resources,
         stage.quotas,
         Events(stage.redis),
@@ -86,7 +92,7 @@ async def _scheduling(stage: Stage, sweep_s: float = 0.1) -> AsyncIterator[Sched
     )
     running = asyncio.create_task(scheduler.run())
     try:
-        yield scheduler
+        yield Answers(jobs, stage.nodes, maintenance, limits, stage.quotas)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -148,15 +154,14 @@ async def test_a_quota_lets_no_more_run_at_a_time_and_why_names_it(stage: Stage)
     anns = await _submit(stage, "ann", 1, 2)
     bobs = await _submit(stage, "bob", 3, 4, 5)
     cyds = await _submit(stage, "cyd", 6)
-    async with _scheduling(stage) as scheduler:
+    async with _scheduling(stage) as answers:
         await wait_until(lambda: _launched(stage, [*anns, bobs[0], *cyds]), "what may run")
-        told = await scheduler.why(bobs[1])
-        assert told is not None
-        assert told.sentence == (
+        told = await answers.why(bobs[1])
+        assert told.explanation.sentence == (
             "A quota is used up: the members of group models together may use 3 CPUs at a time, "
             "and use 3 CPUs."
         )
-        assert "headrace groups change models --quota" in told.next_step
+        assert "headrace groups change models --quota" in told.explanation.next_step
         most, left = 0, 2
         for _ in range(2):
             ours = [job for job in await _started(stage) if job.owner != "cyd"]
@@ -169,16 +174,16 @@ async def test_a_quota_lets_no_more_run_at_a_time_and_why_names_it(stage: Stage)
         # An owner who comes anew, and a quota that all of a job is over.
         (whole,) = await _submit(stage, "bob", 8, time_ms=3_600_000)
         await stage.quotas.change("user", "bob", parse_quotas("cpu_hours=0/7d"))
-        await wait_until(lambda: _told(scheduler, whole, "asks more than bob"), "why to tell")
+        await wait_until(lambda: _told(answers, whole, "asks more than bob"), "why to tell")
 
 
 async def _left(stage: Stage, most: int) -> bool:
     return len(await stage.jobs.queue()) <= most
 
 
-async def _told(scheduler: Scheduler, job: JobId, words: str) -> bool:
-    told = await scheduler.why(job)
-    return told is not None and words in told.sentence
+async def _told(answers: Answers, job: JobId, words: str) -> bool:
+    told = await answers.why(job)
+    return words in told.explanation.sentence
 
 
 async def test_cpu_hours_of_a_window_bound_what_may_still_be_used(stage: Stage) -> None:
@@ -188,11 +193,10 @@ async def test_cpu_hours_of_a_window_bound_what_may_still_be_used(stage: Stage) 
     ids = await _submit(stage, "cyd", 1, 2, time_ms=3_600_000 - 60_000)
     (third,) = await _submit(stage, "cyd", 3, time_ms=3_600_000 - 60_000)
     (other,) = await _submit(stage, "ann", 4)
-    async with _scheduling(stage) as scheduler:
+    async with _scheduling(stage) as answers:
         await wait_until(lambda: _launched(stage, [*ids, other]), "what may run")
-        told = await scheduler.why(third)
-        assert told is not None
-        assert "may use 10 CPU hours in 7 days, and use 9.9" in told.sentence
+        told = await answers.why(third)
+        assert "may use 10 CPU hours in 7 days, and use 9.9" in told.explanation.sentence
 
 
 async def test_an_array_runs_as_many_tasks_as_its_quotas_allow(stage: Stage) -> None:
@@ -225,3 +229,20 @@ async def test_a_job_that_can_not_keep_its_deadline_ends_and_others_start(stage:
     job = await stage.jobs.get(late)
     assert job.cause is Cause.DEADLINE
     assert "and may run 1m1s" in job.detail
+
+
+async def test_a_group_that_is_removed_leaves_no_quota(stage: Stage) -> None:
+    every = "5GiB cpus=3 memory=1GiB jobs=1 cpu_hours=1/7d"
+    await stage.quotas.change("group", "models", parse_quotas(every))
+    assert len(await stage.quotas.limits()) == 6
+    await stage.users.remove_group("models")
+    assert await stage.quotas.limits() == {}
+    assert await stage.quotas.groups(["ann"]) == {"ann": ()}
+
+
+async def test_groups_that_the_version_before_wrote_are_noted_once(stage: Stage) -> None:
+    await stage.redis.command("DEL", "hr:memberships")
+    await stage.redis.command("HSET", "hr:memberships", "bob", "newer")
+    await stage.users.note_memberships()
+    found = await stage.quotas.groups(["ann", "bob", "cyd", "nobody"])
+    assert found == {"ann": ("models",), "bob": ("newer",), "cyd": (), "nobody": ()}

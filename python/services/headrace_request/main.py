@@ -149,7 +149,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     add_document(app)
     return Service(
         name="request",
-        open=[redis.open, model.open, data.open, scheduler.open],
+        open=[redis.open, users.note_memberships, model.open, data.open, scheduler.open],
         loops=[waiters.run, feed.run, feed.read_packs, reader.run, hub.run, hub.watch_people],
         app=app,
         listen=settings.listen,

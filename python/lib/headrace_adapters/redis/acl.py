@@ -61,16 +61,16 @@ _LEDGER_KEYS: Final = _words("hr:free:* hr:held:* hr:work:* hr:facts:*")
 SERVICES: Final[Mapping[str, Access]] = {
     "request": Access(
         commands=_ALL | _JOB_COMMANDS | _words(
-            "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd smembers "
-            "sismember xrange hvals"
+            "info publish psubscribe punsubscribe exists del pexpireat hkeys hsetnx zcard sadd "
+            "smembers sismember xrange hvals"
         ),
         reads=_words(
             "hr:held:* hr:packs hr:resources hr:stored hr:estimates hr:series:* hr:deliveries"
         ),
         writes=_JOB_KEYS | _words(
-            "hr:idempotency:* hr:user:* hr:users hr:groups hr:quotas hr:token:* hr:tokens:* "
-            "hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* hr:services:* "
-            "hr:refusals:* hr:maintenance hr:quarantine:* hr:removed hr:webhooks:*"
+            "hr:idempotency:* hr:user:* hr:users hr:groups hr:memberships hr:quotas hr:token:* "
+            "hr:tokens:* hr:free:* hr:node:* hr:nodes hr:work:* hr:facts:* hr:inventory:* "
+            "hr:services:* hr:refusals:* hr:maintenance hr:quarantine:* hr:removed hr:webhooks:*"
         ),
         # Redis compares the pattern of a PSUBSCRIBE letter by letter, and ours is a random one.
         hears=_words("*"),
@@ -80,7 +80,7 @@ SERVICES: Final[Mapping[str, Access]] = {
         commands=_ALL | _JOB_COMMANDS | _words(
             "exists del hvals hkeys hlen hexists sadd smembers zscore"
         ),
-        reads=_words("hr:user:* hr:quotas hr:maintenance"),
+        reads=_words("hr:user:* hr:memberships hr:quotas hr:maintenance"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:data hr:restored hr:dataset:* hr:datasets:* hr:names hr:versions "
             "hr:open hr:items:* hr:unmarked hr:deleted hr:tombstones hr:stored hr:counted "
@@ -90,8 +90,8 @@ SERVICES: Final[Mapping[str, Access]] = {
     "scheduler": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys smembers zscore zmscore"),
         reads=_words(
-            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:user:* hr:quotas "
-            "hr:estimates"
+            "hr:node:* hr:nodes hr:inventory:* hr:maintenance hr:restored hr:quotas "
+            "hr:memberships hr:estimates"
         ),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:scheduler hr:resources hr:ranked"

@@ -71,6 +71,8 @@ class QuotaStore:
     async def groups(self, users: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """The groups of each of some users; none of who is not there."""
         names = list(users)
-        texts = await self._redis.commands([("HGET", f"hr:user:{n}", "groups") for n in names])
+        if not names:
+            return {}
+        texts = await self._redis.command("HMGET", "hr:memberships", *names)
         pairs = zip(names, texts, strict=True)
         return {name: tuple((text or "").split()) for name, text in pairs}

@@ -122,6 +122,20 @@ class UserStore:
         """Remove a group, from its members too; success if there is none."""
         await self._redis.script("remove_group", {"name": name})
 
+    async def note_memberships(self) -> None:
+        """Write down who is in which groups, for services that may not read users, where the
+        version before did not.
+        """
+        names = sorted(await self._redis.command("SMEMBERS", "hr:users"))
+        texts = await self._redis.commands([("HGET", f"hr:user:{n}", "groups") for n in names])
+        # What was written meanwhile is newer.
+        await self._redis.commands(
+            [
+                ("HSETNX", "hr:memberships", name, text or "")
+                for name, text in zip(names, texts, strict=True)
+            ]
+        )
+
     async def groups(self) -> list[str]:
         """The names of all groups, sorted."""
         return sorted(await self._redis.command("SMEMBERS", "hr:groups"))

@@ -1,7 +1,7 @@
 -- Makes a user, or changes one.
 -- Arguments: epoch; name; create (flag); set (fields of the user); join, leave (names of groups);
 --   most (groups one user may be in).
--- Writes: hr:user:<name>, hr:users (a new one), and for a user who becomes disabled or gets another
+-- Writes: hr:user:<name>, hr:memberships, hr:users (a new one), and for a user who becomes disabled or gets another
 --   password the tokens: hr:token:<sha256>, hr:tokens:<name>; hr:events, hr:commits.
 -- Reply: {'OK', 1} made or changed; {'OK', 0} a user to be created is there already, nothing was
 --   changed. Refuses NOT_FOUND (no such user or group), CONFLICT (the last admin would be lost; too
@@ -15,6 +15,7 @@ expect(key, 'hash')
 expect(tokens, 'set')
 expect('hr:users', 'set')
 expect('hr:groups', 'set')
+expect('hr:memberships', 'hash')
 if problem then return problem end
 local there = redis.call('EXISTS', key) == 1
 if args.create and there then return {'OK', 0} end
@@ -69,6 +70,7 @@ if not there then
   fields[#fields + 1] = text(now)
 end
 redis.call('HSET', key, unpack(fields))
+redis.call('HSET', 'hr:memberships', args.name, table.concat(order, ' '))
 redis.call('SADD', 'hr:users', args.name)
 hint('kind', 'user', 'user', args.name)
 commit()
