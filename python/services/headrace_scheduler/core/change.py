@@ -23,7 +23,6 @@ from headrace_model.fit import CPU, undivided
 from headrace_model.ids import NodeId
 from headrace_model.resources import Paradigm, Resources
 from headrace_scheduler.core.order import with_job
-from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Snapshot, WaitingJob
 
