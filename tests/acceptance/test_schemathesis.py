@@ -90,7 +90,7 @@ async def there(run_root: Path) -> AsyncIterator[_There]:
     folder.mkdir()
     file = folder / "a.csv"
     file.write_text("time,flow\n1980-01-01,1\n")
-    async with Stack(folder / "home") as stack, stack.client() as client:
+    async with Stack(folder / "home", node_lost_s=3.0) as stack, stack.client() as client:
         await stack.end("agent")
         await wait_until(lambda: _lost(client), "the node to be lost", within_s=60.0)
         await client.people.create_user(NewUser("bob"))

@@ -22,7 +22,7 @@ _WITHIN_S = 120.0
 
 @pytest.fixture
 async def jobs(run_root: Path) -> AsyncIterator[FaultJobs]:
-    async with Stack(run_root / "arrays", keep_alive=True, node_lost_s=12.0) as stack:
+    async with Stack(run_root / "arrays", keep_alive=True) as stack:
         found = FaultJobs(stack, run_root / "marks")
         found.gates.mkdir()
         yield found

@@ -40,7 +40,7 @@ async def stack_on(engine: DockerEngine, home: Path) -> AsyncIterator[Stack]:
         "worker_image": engine.add_small_image(),
     }
     # Long enough for an agent to come back on a busy machine.
-    async with Stack(home, keep_alive=True, settings=settings, node_lost_s=30.0) as stack:
+    async with Stack(home, keep_alive=True, settings=settings) as stack:
         yield stack
 
 

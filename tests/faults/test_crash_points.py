@@ -47,7 +47,6 @@ BESIDE_IT = (
     ("agent", "renew_node"),
 )
 _WITHIN_S = 90.0
-_NODE_LOST_S = 12.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -55,7 +54,7 @@ async def jobs(run_root: Path) -> AsyncIterator[FaultJobs]:
     """A stack whose services stop where they are told to."""
     folder = run_root / "points"
     folder.mkdir()
-    stack = Stack(folder / "home", keep_alive=True, node_lost_s=_NODE_LOST_S, points=True)
+    stack = Stack(folder / "home", keep_alive=True, points=True)
     async with stack:
         found = FaultJobs(stack, folder / "gates")
         await found.prepare()

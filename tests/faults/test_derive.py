@@ -38,7 +38,6 @@ ON_THE_WAY = (
 _FIRST_SEED = int(os.environ.get("HEADRACE_FAULT_FIRST_SEED", "1"))
 _SEEDS = range(_FIRST_SEED, _FIRST_SEED + int(os.environ.get("HEADRACE_FAULT_SEEDS", "1")))
 _WITHIN_S = 90.0
-_NODE_LOST_S = 12.0
 _HOURS = 48
 _LONGEST_S = 1.5  # about what a derivation of this size takes on its whole way
 
@@ -114,7 +113,7 @@ async def derivations(run_root: Path) -> AsyncIterator[Derivations]:
     """A stack whose services stop where they are told to."""
     folder = run_root / "derive"
     folder.mkdir()
-    stack = Stack(folder / "home", keep_alive=True, node_lost_s=_NODE_LOST_S, points=True)
+    stack = Stack(folder / "home", keep_alive=True, points=True)
     async with stack:
         found = Derivations(FaultJobs(stack, folder / "gates"), folder / "forcing")
         await found.prepare()

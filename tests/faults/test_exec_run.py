@@ -27,7 +27,6 @@ HELD_AT = {
 
 _CLI = "from headrace_client.cli import main; main()"
 _WITHIN_S = 90.0
-_NODE_LOST_S = 12.0
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -35,7 +34,7 @@ async def jobs(run_root: Path) -> AsyncIterator[FaultJobs]:
     """A stack whose services stop where they are told to."""
     home = run_root / "exec" / "home"
     home.parent.mkdir()
-    async with Stack(home, keep_alive=True, node_lost_s=_NODE_LOST_S, points=True) as stack:
+    async with Stack(home, keep_alive=True, points=True) as stack:
         yield FaultJobs(stack, run_root)
 
 

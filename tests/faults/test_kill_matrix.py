@@ -48,7 +48,6 @@ _SEEDS = range(_FIRST_SEED, _FIRST_SEED + int(os.environ.get("HEADRACE_FAULT_SEE
 _TRIES = 3
 # Longer than the lease of a leader (1.5 s), shorter than what makes a node lost.
 _PAUSE_S = (1.6, 2.4)
-_NODE_LOST_S = 12.0
 
 
 @dataclass(slots=True)
@@ -65,7 +64,7 @@ class Bench:
             self._made += 1
             folder = self.root / f"matrix{self._made}"
             folder.mkdir()
-            stack = Stack(folder / "home", keep_alive=True, node_lost_s=_NODE_LOST_S)
+            stack = Stack(folder / "home", keep_alive=True)
             await stack.start()
             self._jobs = FaultJobs(stack, folder / "gates")
             await self._jobs.prepare()

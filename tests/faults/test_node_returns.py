@@ -28,7 +28,10 @@ async def test_a_node_offers_nothing_while_a_worker_lives_that_was_given_up(
 ) -> None:
     gate = state_dir / "gate"
     script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
-    async with Stack(state_dir / "home", points=True) as stack, stack.client() as client:
+    async with (
+        Stack(state_dir / "home", node_lost_s=3.0, points=True) as stack,
+        stack.client() as client,
+    ):
         agent = stack.points("agent")
         async with StatusWatch(stack) as watch:
             job = (await client.submit({**_JOB, "command": ["sh", "-c", script]})).id
@@ -55,7 +58,10 @@ async def test_an_exclusive_job_runs_again_only_once_its_old_worker_is_known_to_
     gate = state_dir / "gate"
     script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
     exclusive = {**_JOB, "limits": {"grace": "1s", "exclusive": True}}
-    async with Stack(state_dir / "home", points=True) as stack, stack.client() as client:
+    async with (
+        Stack(state_dir / "home", node_lost_s=3.0, points=True) as stack,
+        stack.client() as client,
+    ):
         agent = stack.points("agent")
         async with StatusWatch(stack) as watch:
             first, second = [
@@ -94,7 +100,7 @@ async def test_an_admin_confirms_that_a_lost_node_is_gone(state_dir: Path) -> No
     gate = state_dir / "gate"
     script = f"while [ ! -e {gate} ]; do sleep 0.05; done"
     exclusive = {**_JOB, "limits": {"grace": "1s", "exclusive": True}}
-    async with Stack(state_dir / "home") as stack, stack.client() as client:
+    async with Stack(state_dir / "home", node_lost_s=3.0) as stack, stack.client() as client:
         async with StatusWatch(stack) as watch:
             job = (await client.submit({**exclusive, "command": ["sh", "-c", script]})).id
             await watch.until(job, Status.RUNNING)

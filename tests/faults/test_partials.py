@@ -36,9 +36,7 @@ async def stack(run_root: Path) -> AsyncIterator[Stack]:
     folder.mkdir()
     settings = {"partial_keep_days": str(_KEPT_S / 86_400), "partial_limit_bytes": "10000"}
     # An agent that dies is back in time: a lost node would bring nothing.
-    stack = Stack(
-        folder / "home", keep_alive=True, node_lost_s=30.0, points=True, settings=settings
-    )
+    stack = Stack(folder / "home", keep_alive=True, points=True, settings=settings)
     async with stack:
         yield stack
 
