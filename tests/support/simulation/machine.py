@@ -202,6 +202,10 @@ class SimulatedBackend:
     async def kill(self, job: JobId, attempt: int) -> None:
         await self.stop(job, attempt, 0.0)
 
+    async def signal(self, job: JobId, attempt: int, number: int) -> bool:
+        await asyncio.sleep(self._delay())
+        return any((key.job, key.attempt) == (job, attempt) for key in self._machine.running)
+
     async def list(self) -> tuple[WorkerState, ...]:
         await asyncio.sleep(self._delay())
         return tuple(self._machine.states.values())
