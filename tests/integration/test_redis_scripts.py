@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -9,10 +10,25 @@ import pytest
 from redis.exceptions import RedisError
 
 from headrace_adapters.redis.connection import Damaged
-from headrace_model.errors import Fenced, HeadraceError, Stale, TooLarge
+from headrace_model.cause import Cause
+from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, TooLarge
+from headrace_model.move import move_of
+from headrace_model.resources import Allocation, Resources, Share
+from headrace_model.status import Event, Role
 from tests.support.redis_keys import COUNTED, Keys, Watch
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import SCENES, Recorder, Scene, Stage
+from tests.support.script_scenes import (
+    N1,
+    N2,
+    NODE_SIZE,
+    SCENES,
+    TWO_NODES,
+    Recorder,
+    Scene,
+    Stage,
+    launch,
+    new_job,
+)
 
 GARBAGE = (None, True, "garbage", "", -1.5, [], {"garbage": 1}, ["garbage"])
 every_scene = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
@@ -205,6 +221,53 @@ async def test_an_attempt_takes_one_share_of_a_node(redis: Recorder, keys: Keys)
     assert keys.all() == untouched
 
 
+async def test_no_more_pieces_are_given_than_a_node_offers_and_all_come_back(
+    redis: Recorder, keys: Keys
+) -> None:
+    """GPUs are what the node offers; of licences only an admin's file knows how many there are."""
+    stage = Stage(redis)
+    await stage.ready()
+    running = [await stage.launched(1), await stage.launched(2)]
+    third = await stage.make(new_job(3))
+    with pytest.raises(Conflict) as refused:
+        await stage.apply(launch(third, TWO_NODES))
+    assert refused.value.code == "NO_ROOM"
+    assert [node.free and dict(node.free.generic) for node in await stage.nodes.all()] == [
+        {"licence_x": -6}
+    ] * 2
+    assert keys.client.hget("hr:free:node1", "room") == b"2000 6442450944 licence_x=-6"
+    assert await stage.nodes.ledger_errors() == []
+    await stage.nodes.drain(N1, drained=True)
+    await stage.nodes.drain(N1, drained=False)
+    assert keys.client.hget("hr:free:node1", "room") == b"2000 6442450944 licence_x=-6"
+    for job in running:
+        stop = move_of(job, Event.CANCEL, Role.MONITOR, cause=Cause.CANCELED)
+        job = await stage.apply(replace(stop, work=(), forgets=(N1, N2)))
+        back = replace(move_of(job, Event.END_CANCELED, Role.MONITOR), returns=(N1, N2))
+        await stage.apply(back)
+    assert [node.free for node in await stage.nodes.all()] == [NODE_SIZE] * 2
+
+
+async def test_a_ledger_of_versions_before_is_read_and_written_on(
+    redis: Recorder, keys: Keys
+) -> None:
+    """Two numbers a line, and nodes that told nothing of what they have by the piece."""
+    stage = Stage(redis)
+    await stage.ready()
+    for node in (N1, N2):
+        keys.client.hdel(f"hr:node:{node}", "generic")
+        keys.client.hset(f"hr:free:{node}", "room", "4000 8589934592")
+    plain = Resources(1_000, 2**30)
+    job = await stage.make(new_job())
+    await stage.apply(launch(job, Allocation((Share(N1, plain),))))
+    assert keys.client.hget("hr:free:node1", "room") == b"3000 7516192768"
+    assert keys.client.hget("hr:held:node1", f"{job.id}.1") == b"1000 1073741824"
+    await stage.nodes.drain(N1, drained=True)
+    await stage.nodes.drain(N1, drained=False)
+    assert keys.client.hget("hr:free:node1", "room") == b"3000 7516192768"
+    assert await stage.nodes.ledger_errors() == []
+
+
 async def test_items_above_the_most_are_refused_before_anything_is_written(
     redis: Recorder, keys: Keys
 ) -> None:
@@ -238,7 +301,7 @@ async def test_a_commit_count_that_cannot_rise_is_refused_before_anything_is_wri
     assert keys.all() == spoilt
 
 
-@pytest.mark.parametrize("share", ["garbage", "", "1 2 3", "1.5 2"])
+@pytest.mark.parametrize("share", ["garbage", "", "1 2 3", "1.5 2", "1 2 gpus", "1 2 gpus=x"])
 async def test_a_damaged_share_stops_a_registration_before_anything_is_written(
     redis: Recorder, keys: Keys, share: str
 ) -> None:

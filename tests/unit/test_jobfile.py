@@ -17,7 +17,7 @@ from headrace_model.domain import ALL, Discrete, Domain, Index
 from headrace_model.errors import InvalidInput, InvalidSpec
 from headrace_model.ids import JobId
 from headrace_model.requirement import PathInput, Requirement
-from headrace_model.resources import Paradigm, Resources
+from headrace_model.resources import Constraints, Paradigm, Resources
 from headrace_model.spec import (
     ArraySpec,
     Checkpoint,
@@ -489,3 +489,32 @@ def test_what_a_job_may_not_ask_of_checkpoints_warnings_and_memory_is_told() -> 
         "{checkpoint} is not a placeholder" in problem(command=["a", "{checkpoint}"])["command[1]"]
     )
     assert load_jobfile(SMALL | {"command": ["a", "{checkpoint}"], "checkpoint": {}}).checkpoint
+
+
+def test_pieces_and_constraints_are_read_and_written_and_left_out_where_there_are_none() -> None:
+    pieces = {"gpus": 2, "generic": {"licence_x": 1, "none": 0}}
+    where = {"labels": {"disk": "ssd"}, "whole_node": True, "spread": True}
+    spec = load_jobfile(SMALL | {"resources": pieces | where})
+    assert spec.resources.amount.generic == (("gpus", 2), ("licence_x", 1))
+    assert spec.resources.constraints == Constraints((("disk", "ssd"),), True, True)
+    assert load_jobtext(dump_text(spec)) == spec
+    assert set(dump(load_jobfile(SMALL))["resources"]) == {"cpus", "memory", "paradigm"}
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ({"gpus": -1}, "not from 0"),
+        ({"gpus": 1.5}, "a whole number is expected"),
+        ({"generic": {"gpus": 1}}, "a key of their own, `gpus`"),
+        ({"generic": {"a b": 1}}, "can't be the name of a generic resource"),
+        ({"generic": 3}, "a mapping is expected"),
+        ({"labels": {"Disk": "ssd"}}, "can't be the name of a label"),
+        ({"labels": {"disk": "a b"}}, "can't be the value of a label"),
+        ({"whole_node": 1}, "true or false is expected"),
+    ],
+)
+def test_what_is_wrong_with_pieces_and_constraints_is_said(
+    resources: dict[str, Any], says: str
+) -> None:
+    assert says in " ".join(problem(resources=resources).values())

@@ -6,20 +6,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_model.fit import can_hold, whole_cpus
+from headrace_model.fit import can_hold, pieces
 from headrace_model.ids import NodeId
-from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_model.resources import Allocation, Paradigm, Resources, generic
 from headrace_scheduler.core.placement import Reason, Room, place
 
 paradigms = st.sampled_from(Paradigm)
 halves = st.integers(0, 12).map(lambda n: n * 500)
+none = st.just(())
 asks = st.builds(
-    Resources, halves | st.integers(0, 6000), st.sampled_from([0, 1, 12]) | st.integers(0, 40)
+    Resources,
+    halves | st.integers(0, 6000),
+    st.sampled_from([0, 1, 12]) | st.integers(0, 40),
+    none | st.dictionaries(st.sampled_from(["gpus", "x"]), st.integers(1, 6)).map(generic),
 )
 rooms = st.builds(
     Resources,
     st.integers(0, 6).map(lambda n: n * 500) | st.integers(-10, 3000),
     st.just(40) | st.integers(-2, 20),
+    none | st.dictionaries(st.sampled_from(["gpus", "x"]), st.integers(-1, 6)).map(generic),
 )
 clusters = st.lists(rooms, max_size=4).map(
     lambda found: {NodeId(f"n{i}"): room for i, room in enumerate(found)}
@@ -31,12 +36,24 @@ def exists_by_brute_force(
 ) -> bool:
     cpus, memory = asked.millicpus, asked.memory_bytes
     whole, fraction = divmod(cpus, 1000)
-    nodes = [r for r in free.values() if r.millicpus >= 0 and r.memory_bytes >= 0]
+    nodes = [
+        r
+        for r in free.values()
+        if r.millicpus >= 0 and r.memory_bytes >= 0 and all(n >= 0 for _, n in r.generic)
+    ]
+
+    def has(room: Resources, part: int, whole: int) -> bool:
+        here = dict(room.generic)
+        return all(n * part <= here.get(name, 0) * whole for name, n in asked.generic)
+
     if paradigm is Paradigm.SINGLE_NODE or cpus <= 1000:
-        return any(cpus <= r.millicpus and memory <= r.memory_bytes for r in nodes)
+        return any(
+            cpus <= r.millicpus and memory <= r.memory_bytes and has(r, 1, 1) for r in nodes
+        )
 
     def holds(room: Resources, part: int) -> bool:
-        return part == 0 or (part <= room.millicpus and memory * part <= room.memory_bytes * cpus)
+        fits = part <= room.millicpus and memory * part <= room.memory_bytes * cpus
+        return part == 0 or (fits and has(room, part, cpus))
 
     for counts in itertools.product(range(whole + 1), repeat=len(nodes)):
         if sum(counts) != whole:
@@ -91,7 +108,7 @@ def test_round_robin_lets_no_node_get_two_ahead_of_one_that_could_take_more(aske
     if isinstance(found, Reason) or asked.millicpus <= 1000:
         return
     got = {s.node: s.resources.millicpus // 1000 for s in found.shares}
-    limit = {n: whole_cpus(asked, r.millicpus, r.memory_bytes) for n, r in free.items()}
+    limit = {n: pieces(asked, r)[0] for n, r in free.items()}
     most = max(got.values())
     assert all(got.get(n, 0) >= most - 1 or got.get(n, 0) == limit[n] for n in free)
 
@@ -103,7 +120,7 @@ def test_fill_nodes_leaves_a_whole_cpu_only_on_the_last_node_it_uses(asked, free
         return
     for share in found.shares[:-1]:
         room = free[share.node]
-        limit = whole_cpus(asked, room.millicpus, room.memory_bytes)
+        limit, _ = pieces(asked, room)
         assert share.resources.millicpus // 1000 == limit
 
 
@@ -114,11 +131,28 @@ def test_single_node_takes_the_node_that_keeps_least(asked, free):
         return
     (share,) = found.shares
     able = [
-        (room.millicpus, room.memory_bytes, node)
+        (bool(room.generic) and not asked.generic, room.millicpus, room.memory_bytes, node)
         for node, room in free.items()
         if asked.fits_in(room)
     ]
-    assert share.node == min(able)[2]
+    assert share.node == min(able)[3]
+
+
+@given(asks, clusters)
+def test_spread_takes_the_node_that_keeps_most(asked, free):
+    found = place(asked, Paradigm.SINGLE_NODE, free, (), True)
+    assert isinstance(found, Reason) == isinstance(
+        place(asked, Paradigm.SINGLE_NODE, free), Reason
+    )
+    if isinstance(found, Reason):
+        return
+    (share,) = found.shares
+    able = [
+        (bool(room.generic) and not asked.generic, -room.millicpus, -room.memory_bytes, node)
+        for node, room in free.items()
+        if asked.fits_in(room)
+    ]
+    assert share.node == min(able)[3]
 
 
 @given(

@@ -6,12 +6,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_model.fit import slots_in
 from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
 from headrace_scheduler.core.placement import Reason, Room
 from headrace_scheduler.core.plan import plan
-from headrace_scheduler.core.slots import slots_in
 from headrace_scheduler.core.snapshot import Node
 from tests.unit.test_plan import job, running, seen
 
@@ -74,7 +74,8 @@ def test_slots_are_counted_as_if_placed_one_by_one(
     task: Resources, cpus: int, memory: int
 ) -> None:
     usable = cpus >= 0 and memory >= 0
-    assert slots_in(task, cpus, memory) == one_by_one(task, Resources(cpus, memory)) or not usable
+    room = Resources(cpus, memory)
+    assert slots_in(task, room) == one_by_one(task, room) or not usable
 
 
 def node(name: str, cpus: int, free: int) -> Node:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from headrace_model.ids import NodeId
-from headrace_model.resources import NOTHING, Resources
+from headrace_model.resources import NOTHING, Resources, generic
 
 
 class Policy(StrEnum):
@@ -28,19 +28,32 @@ class Window:
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """`nodes`: the most that may be used of each, and nothing of one that is missing; None: all of
-    all nodes. `pools`: the nodes of each pool by its name, also of such as have not joined."""
+    all nodes. `pools`: the nodes of each pool by its name, also of such as have not joined.
+    `maintenance`: the windows of each node that has some.
+
+    What is counted by the piece is there because the node's agent tells it, or because it stands
+    here; where both say how much, the less counts.
+    """
 
     nodes: Mapping[NodeId, Resources] | None = None
     pools: Mapping[str, frozenset[NodeId]] = field(default_factory=dict)
     policy: Policy = Policy.EASY
+    maintenance: Mapping[NodeId, tuple[Window, ...]] = field(default_factory=dict)
 
     def usable(self, node: NodeId, capacity: Resources) -> Resources:
         """How much of a node's capacity may be used."""
         if self.nodes is None:
             return capacity
-        most = self.nodes.get(node, NOTHING)
+        most = self.nodes.get(node)
+        if most is None:
+            return NOTHING
+        pieces = dict(capacity.generic)
+        for name, amount in most.generic:
+            pieces[name] = min(amount, pieces.get(name, amount))
         return Resources(
-            min(capacity.millicpus, most.millicpus), min(capacity.memory_bytes, most.memory_bytes)
+            min(capacity.millicpus, most.millicpus),
+            min(capacity.memory_bytes, most.memory_bytes),
+            generic(pieces),
         )
 
     def pools_of(self, node: NodeId) -> frozenset[str]:

@@ -60,6 +60,17 @@ def pieces(asked: Resources, room: Resources) -> tuple[int, bool]:
     )
 
 
+def slots_in(task: Resources, room: Resources) -> int:
+    """How many tasks that much room holds at a time (a task asks for a millicpu at least)."""
+    slots = room.millicpus // task.millicpus
+    if task.memory_bytes:
+        slots = min(slots, room.memory_bytes // task.memory_bytes)
+    if task.generic:
+        here = dict(room.generic)
+        slots = min(slots, *(here.get(name, 0) // amount for name, amount in task.generic))
+    return max(slots, 0)
+
+
 def part_of(asked: Resources, begin: int, end: int) -> Resources:
     """What goes with the millicpus from `begin` to `end` of a job that is cut there.
 

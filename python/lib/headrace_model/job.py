@@ -8,7 +8,7 @@ from headrace_model.cause import Cause
 from headrace_model.estimate import Likeness
 from headrace_model.ids import JobId
 from headrace_model.people import Shares
-from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_model.resources import Allocation, Constraints, Paradigm, Resources
 from headrace_model.status import Desired, Event, Status
 
 PROCESS: Final = "process"
@@ -45,6 +45,7 @@ class Ask:
     tasks: int | None = None
     pool: str | None = None  # the nodes must be in it
     deadline_ms: int | None = None  # it must have ended by then, or does not start
+    constraints: Constraints | None = None  # what else they must be
 
     @property
     def cut(self) -> Paradigm:

@@ -68,17 +68,24 @@ def check_labels(labels: Mapping[str, str]) -> None:
     """Check a stranger's labels; raises `InvalidInput`."""
     for name, value in labels.items():
         check_label(name)
-        if not _LABEL_VALUE.fullmatch(value):
-            raise InvalidInput(
-                f"{value[:80]!r} can't be the value of the label {name}: use 1 to 63 letters, "
-                "digits, '.', '_', '/' and '-'"
-            )
+        check_label_value(value, f"the label {name}")
 
 
-def check_label(name: str) -> None:
+def check_label_value(value: str, of: str = "a label") -> str:
+    """Check the value of a label; raises `InvalidInput`."""
+    if not _LABEL_VALUE.fullmatch(value):
+        raise InvalidInput(
+            f"{value[:80]!r} can't be the value of {of}: use 1 to 63 letters, "
+            "digits, '.', '_', '/' and '-'"
+        )
+    return value
+
+
+def check_label(name: str) -> str:
     """Check the name of a label; raises `InvalidInput`."""
     if not _LABEL.fullmatch(name):
         raise InvalidInput(
             f"{name[:80]!r} can't be the name of a label: use 1 to 63 lower-case letters, digits, "
             "'.', '_', '/' and '-', beginning and ending with a letter or digit"
         )
+    return name

@@ -4,16 +4,20 @@ CPUs are counted in millicpus (1000 = one CPU) and memory in bytes, so that sums
 what is given back is what was taken.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from headrace_model.ids import NodeId
+from headrace_model.errors import InvalidInput
+from headrace_model.ids import NodeId, check_name
 
 # What is counted by the piece: amounts by name, sorted, none of them 0.
 Generic = tuple[tuple[str, int], ...]
 GPUS: Final = "gpus"
+MOST_PIECES: Final = 1_000_000
+MOST_GENERIC: Final = 32
+"""How many resources a node or a job may name, beside GPUs."""
 
 
 class Paradigm(StrEnum):
@@ -80,6 +84,24 @@ class Resources:
         return dict(self.generic).get(GPUS, 0)
 
 
+def check_generic(name: str) -> str:
+    """Check the name of a generic resource; raises `InvalidInput`."""
+    if name == GPUS:
+        raise InvalidInput("GPUs are no generic resource: they have a key of their own, `gpus`")
+    return check_name(name, "generic resource")
+
+
+def pieces_text(pieces: Generic) -> str:
+    """As the ledger has them: `gpus=2 licence_x=1`."""
+    return " ".join(f"{name}={amount}" for name, amount in pieces)
+
+
+def parse_pieces(words: Iterable[str]) -> Generic:
+    """Read the words of `pieces_text`; raises `ValueError`."""
+    pairs = (word.rpartition("=") for word in words)
+    return generic({name: int(amount) for name, _, amount in pairs})
+
+
 def generic(amounts: Mapping[str, int]) -> Generic:
     """Amounts by name in the one form that equal amounts have."""
     return tuple(sorted(each for each in amounts.items() if each[1]))
@@ -93,6 +115,19 @@ def _sum(some: Generic, others: Generic, sign: int) -> Generic:
 
 
 NOTHING = Resources(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Which nodes may be used, and how: `labels` that they must have; `whole_node`: nobody else's
+    workers on them, and all of them held; `spread`: of nodes that hold all of it the emptiest."""
+
+    labels: tuple[tuple[str, str], ...] = ()
+    whole_node: bool = False
+    spread: bool = False
+
+
+ANYWHERE: Final = Constraints()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from headrace_model.domain import Domain, check_format
 from headrace_model.ids import JobId, check_name
 from headrace_model.priority import DEFAULT_PRIORITY
 from headrace_model.requirement import PathInput, Requirement
-from headrace_model.resources import Paradigm, Resources
+from headrace_model.resources import ANYWHERE, GPUS, Constraints, Generic, Paradigm, Resources
 
 DEFAULT_RESOURCES: Final = Resources(millicpus=1_000, memory_bytes=2**30)
 DEFAULT_GRACE_MS: Final = 10_000
@@ -47,11 +47,39 @@ class Environment:
 @dataclass(frozen=True, slots=True)
 class ResourceSpec:
     """What the whole attempt needs (of an array: one task), and how it may spread over nodes:
-    those of a pool, or all."""
+    those of a pool, or all, as far as the constraints let it."""
 
     amount: Resources = DEFAULT_RESOURCES
     paradigm: Paradigm = Paradigm.SINGLE_NODE
     pool: str | None = None
+    constraints: Constraints = ANYWHERE
+
+    # As the keys of a job file have it, None where one needs not stand there.
+
+    @property
+    def gpus(self) -> int | None:
+        """How many GPUs."""
+        return self.amount.gpus or None
+
+    @property
+    def generic(self) -> Generic | None:
+        """Generic resources other than GPUs."""
+        return tuple(each for each in self.amount.generic if each[0] != GPUS) or None
+
+    @property
+    def labels(self) -> tuple[tuple[str, str], ...] | None:
+        """Labels that nodes must have."""
+        return self.constraints.labels or None
+
+    @property
+    def whole_node(self) -> bool | None:
+        """Whether it wants nodes as a whole."""
+        return self.constraints.whole_node or None
+
+    @property
+    def spread(self) -> bool | None:
+        """Whether it goes to the emptiest node."""
+        return self.constraints.spread or None
 
 
 class Parallel(StrEnum):

@@ -17,7 +17,7 @@ from headrace_model.job import Job
 from headrace_model.node import Inventory, NodeState, check_label, check_labels
 from headrace_model.people import Share
 from headrace_model.priority import class_of
-from headrace_model.resources import Resources
+from headrace_model.resources import GPUS, Resources
 from headrace_model.status import Desired, Status
 from headrace_model.times import Instant, format_instant
 from headrace_wire.schema import from_plain
@@ -36,10 +36,12 @@ class ShareView:
 
 @dataclass(frozen=True, slots=True)
 class ResourcesView:
-    """CPUs and memory (bytes)."""
+    """CPUs, memory (bytes), GPUs, and generic resources by name."""
 
     cpus: float
     memory: int
+    gpus: int = 0
+    generic: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +224,15 @@ def iso(at_ms: int) -> str:
 
 
 def amount(resources: Resources) -> dict[str, Any]:
-    """Write resources as CPUs and bytes."""
-    return {"cpus": resources.millicpus / 1000, "memory": resources.memory_bytes}
+    """Write resources as CPUs and bytes, and what is counted by the piece where there is some."""
+    generic = dict(resources.generic)
+    gpus = generic.pop(GPUS, 0)
+    return {
+        "cpus": resources.millicpus / 1000,
+        "memory": resources.memory_bytes,
+        **({"gpus": gpus} if gpus else {}),
+        **({"generic": generic} if generic else {}),
+    }
 
 
 def job_view(job: Job, *, spec: bool, tasks: TaskCounts | None = None) -> dict[str, Any]:

@@ -16,9 +16,7 @@ from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
 from headrace_model.priority import CLASSES, MOST_PRIORITY
 from headrace_model.requirement import PathInput, Requirement, Shape
-from headrace_model.resources import Paradigm, Resources
 from headrace_model.spec import (
-    DEFAULT_RESOURCES,
     DEFAULT_RETRY_LIMIT,
     ArraySpec,
     Checkpoint,
@@ -28,22 +26,14 @@ from headrace_model.spec import (
     OutputSpec,
     Parallel,
     ProgressSpec,
-    ResourceSpec,
     Retry,
     Signal,
     Warn,
 )
 from headrace_model.times import Instant, format_instant, parse_instant
-from headrace_model.units import (
-    cpus_text,
-    duration_text,
-    parse_cpus,
-    parse_duration,
-    parse_size,
-    size_text,
-)
+from headrace_wire.amounts import ResourcesSchema, duration, memory_size
 from headrace_wire.containers import Named, Part, StrictSchema, Words
-from headrace_wire.fields import Cpus, Flag, Graded, Parsed, Text, Whole, Word
+from headrace_wire.fields import Flag, Graded, Parsed, Text, Whole, Word
 from headrace_wire.jobvalues import (
     Content,
     Covers,
@@ -55,37 +45,8 @@ from headrace_wire.jobvalues import (
 
 FILE_VERSION = 1
 MAX_TASKS = 10_000_000
-MIN_MEMORY_BYTES = 2**20
 # The longest single argument that Linux hands to a program (MAX_ARG_STRLEN), less its end.
 MAX_ARGUMENT = 131_071
-
-
-def _positive(what: str, least: int, shown: str) -> Any:
-    return lambda value: None if value >= least else f"{what} must be at least {shown}"
-
-
-def _duration(what: str, least: int, **options: Any) -> Parsed[int]:
-    return Parsed(
-        "a duration",
-        "30m",
-        parse_duration,
-        duration_text,
-        pattern=r"^([0-9]+(\.[0-9]+)?(d|h|ms|m|s))+$",
-        check=_positive(what, least, "1ms"),
-        **options,
-    )
-
-
-def _memory(what: str, example: str, **options: Any) -> Parsed[int]:
-    return Parsed(
-        "a size",
-        example,
-        parse_size,
-        size_text,
-        pattern=r"^[0-9]+(\.[0-9]+)? ?([kKMGTP][iI]?)?[bB]$",
-        check=_positive(what, MIN_MEMORY_BYTES, "1MiB"),
-        **options,
-    )
 
 
 class EnvironmentSchema(StrictSchema):
@@ -104,49 +65,11 @@ class EnvironmentSchema(StrictSchema):
         return Environment(**read)
 
 
-class ResourcesSchema(StrictSchema):
-    """`resources`."""
-
-    cpus = Cpus(
-        "a number of CPUs",
-        "2, 0.5 or 500m",
-        parse_cpus,
-        cpus_text,
-        pattern=r"^[0-9]+(m|\.[0-9]+)?$",
-        check=_positive("cpus", 1, "0.001 (1m)"),
-        attribute="amount.millicpus",
-        about="CPUs of the whole attempt, or of each task; thousandths count. Default 1.",
-    )
-    memory = _memory(
-        "memory",
-        "4GiB",
-        attribute="amount.memory_bytes",
-        about="Memory of the whole attempt, or of each task. Default 1GiB.",
-    )
-    paradigm = Word(Paradigm, about="How the allocation spreads over nodes. Default SINGLE_NODE.")
-    pool = Text(
-        "large",
-        limit=128,
-        check=lambda text: check_name(text, "pool"),
-        about="The pool whose nodes alone may be used, as an admin named it. Default all nodes.",
-    )
-
-    def make(self, read: dict[str, Any]) -> ResourceSpec:
-        return ResourceSpec(
-            Resources(
-                read.get("amount.millicpus", DEFAULT_RESOURCES.millicpus),
-                read.get("amount.memory_bytes", DEFAULT_RESOURCES.memory_bytes),
-            ),
-            read.get("paradigm", Paradigm.SINGLE_NODE),
-            read.get("pool"),
-        )
-
-
 class WarnSchema(StrictSchema):
     """`limits.warn`."""
 
     signal = Word(Signal, required=True, about="Which signal.")
-    before_ms = _duration(
+    before_ms = duration(
         "before", 1, data_key="before", required=True, about="How long before `limits.time`."
     )
 
@@ -166,8 +89,8 @@ class CheckpointSchema(StrictSchema):
 class LimitsSchema(StrictSchema):
     """`limits`."""
 
-    time_ms = _duration("time", 1, data_key="time", about="Longest run; without it, no limit.")
-    grace_ms = _duration(
+    time_ms = duration("time", 1, data_key="time", about="Longest run; without it, no limit.")
+    grace_ms = duration(
         "grace", 0, data_key="grace", about="From SIGTERM to SIGKILL. Default 10s."
     )
     exclusive = Flag(about="Has effects outside its output: never two live attempts.")
@@ -193,7 +116,7 @@ class RetrySchema(StrictSchema):
         about=f"Causes to retry for. Default {', '.join(sorted(RETRIED_BY_DEFAULT))}.",
     )
 
-    memory_limit_bytes = _memory(
+    memory_limit_bytes = memory_size(
         "memory_limit",
         "8GiB",
         data_key="memory_limit",

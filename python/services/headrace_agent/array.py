@@ -16,6 +16,7 @@ from headrace_agent.outputs import Outputs, TaskOutputs
 from headrace_agent.tasklogs import TaskLogs
 from headrace_model.array import Taken, TaskCounts, TaskReport, indices_of, lease_size
 from headrace_model.cause import Cause
+from headrace_model.fit import slots_in
 from headrace_model.ids import NodeId
 from headrace_model.spec import JobSpec
 from headrace_model.work import Work
@@ -117,8 +118,7 @@ class ArrayOnNode:
         self._desk = desk
         self._outputs = outputs
         self._ended = ended
-        asked = spec.resources.amount.millicpus
-        self._slots = work.resources.millicpus // asked if work.resources else 1
+        self._slots = slots_in(spec.resources.amount, work.resources) if work.resources else 1
         self._counts = TaskCounts(spec.tasks, spec.tasks, 0, 0, 0)
         self._known = 0  # the highest lease
         self._left: set[TaskRun] = set()  # held here, and not yet told of

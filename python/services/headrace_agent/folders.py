@@ -11,7 +11,7 @@ from headrace_agent.core.command import INSIDE, Folders
 from headrace_agent.core.restored import Seen
 from headrace_agent.core.tasks import TaskRun
 from headrace_agent.trees import remove_tree
-from headrace_model.resources import Resources
+from headrace_model.resources import Resources, generic
 from headrace_model.spec import FileSpec
 from headrace_model.work import Fact, FactKind
 from headrace_model.worker import Mount
@@ -141,7 +141,7 @@ class AttemptFolder:
     def keep_share(self, share: Resources) -> None:
         """Keep what this node gives to the attempt: no job file tells, and Redis may forget it."""
         part = self._share.with_suffix(".part")
-        part.write_text(json.dumps([share.millicpus, share.memory_bytes]))
+        part.write_text(json.dumps([share.millicpus, share.memory_bytes, *share.generic]))
         part.rename(self._share)
 
     def share(self) -> Resources | None:
@@ -150,8 +150,8 @@ class AttemptFolder:
         Agents of versions before kept no share: what the whole job asks for is no less.
         """
         with suppress(FileNotFoundError):
-            millicpus, memory_bytes = json.loads(self._share.read_text())
-            return Resources(millicpus, memory_bytes)
+            millicpus, memory_bytes, *pieces = json.loads(self._share.read_text())
+            return Resources(millicpus, memory_bytes, generic(dict(pieces)))
         with suppress(FileNotFoundError):
             return load_jobtext((self.root / "job.json").read_text()).resources.amount
         return None

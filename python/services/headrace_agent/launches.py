@@ -143,7 +143,7 @@ def shared_launch(folder: AttemptFolder, work: Work, spec: JobSpec, place: Place
     plain = replace(spec, command=(), env=())  # what holds placeholders is each task's own
     amount = spec.resources.amount
     return replace(
-        worker_launch(folder, work, plain, place),
+        worker_launch(folder, replace(work, resources=amount), plain, place),
         stdout=str(folder.logs / str(work.rank)),
         memory_bytes=amount.memory_bytes,
         inside=place.inside and replace(place.inside, millicpus=amount.millicpus),

@@ -24,7 +24,7 @@ from headrace_agent.cache import Cache
 from headrace_agent.core.command import ENVIRONMENT_INSIDE, inherited_inside
 from headrace_agent.data_client import DataClient
 from headrace_agent.environments import Environments, NodePython, Python
-from headrace_agent.inventory import EngineVersion, Machine
+from headrace_agent.inventory import EngineVersion, Machine, count_gpus
 from headrace_agent.joining import Joining, own_password
 from headrace_agent.launches import Containers
 from headrace_agent.logs import LogAnswers
@@ -37,7 +37,7 @@ from headrace_agent.usage import UsageRecorder
 from headrace_formats.runner import detect_folder
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NodeId, check_name
-from headrace_model.resources import Resources
+from headrace_model.resources import GPUS, Resources, generic
 from headrace_model.work import Fact
 from headrace_ports.backend import Backend
 from headrace_service.http import InternalToken, make_app
@@ -287,7 +287,8 @@ def _lock(state: Path) -> int | None:
 def _capacity(settings: Settings) -> Resources:
     cpus = settings.cpus or len(os.sched_getaffinity(0))
     memory = settings.memory_bytes or _machine_memory() * 9 // 10
-    return Resources(int(cpus * 1000), memory)
+    gpus = settings.gpus if settings.gpus >= 0 else count_gpus(Path("/dev"))
+    return Resources(int(cpus * 1000), memory, generic({GPUS: gpus}))
 
 
 def _machine_memory() -> int:

@@ -15,7 +15,7 @@ from headrace_agent.watchdog import Watchdog
 from headrace_model.errors import Fenced, HeadraceError, Unavailable
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
-from headrace_model.resources import Resources
+from headrace_model.resources import Resources, generic
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_model.worker import RunningWorker
 from headrace_ports.backend import Backend
@@ -211,7 +211,8 @@ class Agent:
         workers = [w for w in await self._backend.list() if isinstance(w, RunningWorker)]
         used = await self._quarantine.share(f"{w.key.job}.{w.key.attempt}" for w in workers)
         left = self._capacity - used
-        return Resources(max(0, left.millicpus), max(0, left.memory_bytes))
+        pieces = generic({name: max(0, amount) for name, amount in left.generic})
+        return Resources(max(0, left.millicpus), max(0, left.memory_bytes), pieces)
 
     def _offer_again(self) -> None:
         """A worker has ended: register anew where it may have been one in quarantine."""

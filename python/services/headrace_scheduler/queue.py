@@ -12,7 +12,7 @@ from headrace_model.bounds import Policy
 from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId
 from headrace_model.job import Job, Need
-from headrace_model.resources import NOTHING
+from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.order import in_order
 from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Use
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 _HOLDING = (*HAS_ATTEMPT, Status.STOPPING)
 _AT_ONCE = 500
 _MENDED_AT_ONCE = 20_000
+_NO_LABELS: frozenset[tuple[str, str]] = frozenset()
 
 
 def waiting_job(job: Job, estimate: Estimate | None = None) -> WaitingJob:
     """What a plan looks at of a job in AWAITING_ALLOCATION."""
+    where = job.ask.constraints or ANYWHERE
     return WaitingJob(
         id=job.id,
         version=job.version,
@@ -51,6 +53,9 @@ def waiting_job(job: Job, estimate: Estimate | None = None) -> WaitingJob:
         estimate=estimate,
         owner=job.owner,
         deadline_ms=job.ask.deadline_ms,
+        labels=frozenset(where.labels) if where.labels else _NO_LABELS,
+        whole_node=where.whole_node,
+        spread=where.spread,
     )
 
 
@@ -76,6 +81,7 @@ def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
             free=each.free or NOTHING,
             state=each.state,
             backends=each.backends,
+            labels=frozenset(each.labels.items()),
         )
         for each in records
     )

@@ -10,7 +10,7 @@ import redis.exceptions
 from headrace_client.api import AsyncClient
 from headrace_local import workers
 from headrace_local.redis_users import connect
-from headrace_model.resources import Resources
+from headrace_model.resources import Resources, parse_pieces
 from headrace_wire.live import Change, Snapshot
 from tests.support.soak.errands import Ground
 from tests.support.soak.figures import Figures, Harm
@@ -94,15 +94,19 @@ class Sampler:
         if not node:
             return None
         return Ledger(
-            Resources(int(node["millicpus"]), int(node["memory_bytes"])),
+            Resources(
+                int(node["millicpus"]),
+                int(node["memory_bytes"]),
+                parse_pieces(node.get("generic", "").split()),
+            ),
             _amount(free) if free else None,
             {run: _amount(share) for run, share in held.items()},
         )
 
 
 def _amount(text: str) -> Resources:
-    millicpus, memory = text.split()
-    return Resources(int(millicpus), int(memory))
+    millicpus, memory, *pieces = text.split()
+    return Resources(int(millicpus), int(memory), parse_pieces(pieces))
 
 
 @dataclass(slots=True)

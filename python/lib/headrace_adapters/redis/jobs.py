@@ -18,6 +18,7 @@ from headrace_model.job import Job, NewJob
 from headrace_model.listing import Listed
 from headrace_model.move import Move
 from headrace_model.people import Shares
+from headrace_model.resources import pieces_text
 from headrace_model.status import HOLDS_NOTHING, Event, Role, Status, move
 from headrace_model.work import Fact, FactKind, Work
 from headrace_wire.records import (
@@ -365,6 +366,7 @@ def _transition(change: Move, term: int | None) -> dict[str, Any]:
                 "node": share.node,
                 "millicpus": share.resources.millicpus,
                 "memory_bytes": share.resources.memory_bytes,
+                "generic": pieces_text(share.resources.generic),
             }
             for share in (change.takes.shares if change.takes else ())
         ],

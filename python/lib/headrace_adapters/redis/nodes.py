@@ -3,12 +3,12 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace_adapters.redis.connection import Redis
 from headrace_model.ids import DatasetId, NodeId
 from headrace_model.node import MOST_LABELS, Inventory, NodeState
-from headrace_model.resources import NOTHING, Resources
+from headrace_model.resources import NOTHING, Resources, generic, parse_pieces, pieces_text
 from headrace_model.status import Role
 from headrace_wire.records import decode, encode
 
@@ -70,6 +70,7 @@ class NodeStore:
             "incarnation": incarnation,
             "millicpus": capacity.millicpus,
             "memory_bytes": capacity.memory_bytes,
+            "generic": pieces_text(capacity.generic),
             "backends": " ".join(sorted(backends)),
             "has_state_lock": has_state_lock,
             "living": sorted(living),
@@ -219,7 +220,10 @@ class NodeStore:
             held = sum((_amount(share) or NOTHING for share in shares), NOTHING)
             if node.free is not None and node.free + held != node.capacity:
                 wrong.append(f"{node.id}: free {node.free} + held {held} ≠ {node.capacity}")
-            if not held.fits_in(node.capacity):
+            # What a node does not offer by the piece is there because an admin says so.
+            offered = dict(node.capacity.generic)
+            counted = generic({name: n for name, n in held.generic if name in offered})
+            if not replace(held, generic=counted).fits_in(node.capacity):
                 wrong.append(f"{node.id} is over-booked: {held} of {node.capacity}")
         return wrong
 
@@ -231,7 +235,11 @@ def _record(
     try:
         return NodeRecord(
             id=NodeId(node),
-            capacity=Resources(int(fields["millicpus"]), int(fields["memory_bytes"])),
+            capacity=Resources(
+                int(fields["millicpus"]),
+                int(fields["memory_bytes"]),
+                parse_pieces(fields.get("generic", "").split()),
+            ),
             free=_amount(free),
             state=NodeState(fields["state"]),
             backends=frozenset(fields["backends"].split()),
@@ -252,5 +260,5 @@ def _record(
 def _amount(text: str | None) -> Resources | None:
     if text is None:
         return None
-    millicpus, memory = text.split()
-    return Resources(int(millicpus), int(memory))
+    millicpus, memory, *counted = text.split()
+    return Resources(int(millicpus), int(memory), parse_pieces(counted))

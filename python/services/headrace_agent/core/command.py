@@ -145,6 +145,7 @@ def environment(
 
     The job's own variables win, except for the HEADRACE_ ones, which a job file can't set.
     """
+    gpus = work.resources.gpus if work.resources else 0
     return {
         **inherited,
         "HOME": folders.home,
@@ -158,6 +159,7 @@ def environment(
         "HEADRACE_OUTPUT": folders.output,
         "HEADRACE_RANK": str(work.rank),
         "HEADRACE_RANKS": str(work.ranks),
+        **({"HEADRACE_GPUS": str(gpus)} if gpus else {}),
         # The folder alone: what stands in an environment, every child and core dump shows.
         **({"HEADRACE_SECRETS": folders.secrets} if folders.secrets else {}),
         **({"HEADRACE_CHECKPOINT": folders.checkpoint} if folders.checkpoint else {}),

@@ -55,7 +55,7 @@ def judge(
             told = f"{detail}; it is not tried again with more than {rough_size(before)}: {why}"
             return Verdict(None, cause, told, losses)
         detail = f"{detail}; attempt {job.attempt + 1} asks {rough_size(more)}"
-        ask = replace(ask, resources=Resources(ask.resources.millicpus, more))
+        ask = replace(ask, resources=replace(ask.resources, memory_bytes=more))
     if not retried:
         return Verdict(None, cause, detail, losses)
     pause_ms = min(FIRST_BACK_OFF_MS << min(job.retries, 16), LONGEST_BACK_OFF_MS)

@@ -9,6 +9,7 @@ from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, PROCESS, Ask, Need, NewJob, first_step
 from headrace_model.people import User, UserRole
 from headrace_model.priority import MOST_OF_USERS
+from headrace_model.resources import ANYWHERE
 from headrace_model.spec import JobSpec
 from headrace_model.status import Event, Status, move
 from headrace_model.times import Instant, format_instant
@@ -84,6 +85,7 @@ def ask_of(spec: JobSpec) -> Ask:
         deadline_ms=spec.deadline_ms,
         tasks=spec.tasks if spec.array.is_array else None,
         pool=spec.resources.pool,
+        constraints=spec.resources.constraints if spec.resources.constraints != ANYWHERE else None,
     )
 
 

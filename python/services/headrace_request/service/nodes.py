@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from headrace_model.bounds import Bounds
 from headrace_model.ids import JobId, NodeId
 from headrace_model.people import Act, User, check_may, may, sees
+from headrace_model.resources import Resources
 from headrace_request.service.cached import Cached
 from headrace_service.logs import logger
 from headrace_wire.api import LabelChange, node_view
@@ -51,9 +52,17 @@ class NodeDesk:
             jobs = await self._jobs.get_many(shown)
             shown = {job.id for job in jobs if sees(user, job.owner, job.shared)}
         has = await self._store.inventories([node.id for node in nodes])
+        # What an admin says is there by the piece, no agent tells.
+        more = {
+            node.id: Resources(
+                0, 0, (bounds.usable(node.id, node.capacity) - node.capacity).generic
+            )
+            for node in nodes
+        }
         return [
             node_view(
-                node.id, node.state, node.capacity, node.free, node.backends,
+                node.id, node.state, node.capacity + more[node.id],
+                node.free and node.free + more[node.id], node.backends,
                 tuple(run for run in node.held if _job_of(run) in shown),
                 node.labels, has.get(node.id),
                 tuple(run for run in kept[node.id] if _job_of(run) in shown),

@@ -6,22 +6,12 @@ of as many nodes as its paradigm says, and never more slots than it has tasks th
 
 from collections.abc import Iterable, Sequence
 
+from headrace_model.fit import slots_in
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Generic, Paradigm, Resources, Share
 
 # A node with its free millicpus, bytes and pieces.
 Free = tuple[int, int, NodeId, Generic]
-
-
-def slots_in(task: Resources, millicpus: int, memory_bytes: int, pieces: Generic = ()) -> int:
-    """How many tasks that much room holds at a time (a task asks for a millicpu at least)."""
-    slots = millicpus // task.millicpus
-    if task.memory_bytes:
-        slots = min(slots, memory_bytes // task.memory_bytes)
-    if task.generic:
-        here = dict(pieces)
-        slots = min(slots, *(here.get(name, 0) // amount for name, amount in task.generic))
-    return max(slots, 0)
 
 
 def share_out(
@@ -45,7 +35,7 @@ def share_out(
     sign = -1 if spread else 1
     able = []
     for cpus, memory, node, pieces in rooms:
-        slots = min(slots_in(task, cpus, memory, pieces), most)
+        slots = min(slots_in(task, Resources(cpus, memory, pieces)), most)
         if slots > 0:
             able.append((-slots, sign * cpus, sign * memory, ranks.get(node, 0), node))
     if not able:

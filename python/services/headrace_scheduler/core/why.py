@@ -5,7 +5,7 @@ sentence is made by `explain` when somebody asks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import assert_never
 
@@ -130,6 +130,15 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
             "No node has joined yet.", "Join one: start the agent on a machine with a join secret."
         )
     able = [node for node in nodes if job.may_use(node)]
+    if reason is Reason.NO_BACKEND and not able and job.labels:
+        unlabelled = replace(job, labels=frozenset())
+        if any(unlabelled.may_use(node) for node in nodes):
+            names = ", ".join(f"{name}={value}" for name, value in sorted(job.labels))
+            return Explanation(
+                f"No known node{_which(job)} has the labels {names}.",
+                "An admin gives a node labels (`headrace nodes label`); or cancel the job and "
+                "submit it with other ones.",
+            )
     if reason is Reason.NO_BACKEND and not able:
         if job.pool is not None and any(job.backend in node.backends for node in nodes):
             return Explanation(

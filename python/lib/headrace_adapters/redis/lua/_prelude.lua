@@ -120,26 +120,51 @@ local function check_incarnation(node, incarnation)
   end
 end
 
--- "millicpus memory_bytes" as two numbers, or nil.
-local function amount(value)
-  if not value then return nil end
-  local cpus, memory = string.match(value, '^(-?%d+) (-?%d+)$')
-  return tonumber(cpus), tonumber(memory)
+-- "gpus=2 licence_x=1" as a table of numbers by name, or nil.
+local function pieces(value)
+  local found = {}
+  for word in string.gmatch(value or '', '%S+') do
+    local name, count = string.match(word, '^([%w._-]+)=(-?%d+)$')
+    if not name then return nil end
+    found[name] = tonumber(count)
+  end
+  return found
 end
 
-local function written(cpus, memory)
-  return text(cpus) .. ' ' .. text(memory)
+-- "millicpus memory_bytes", and pieces where there are some, as two numbers and a table; or nil.
+local function amount(value)
+  if not value then return nil end
+  local cpus, memory, rest = string.match(value, '^(-?%d+) (-?%d+)(.*)$')
+  local counted = cpus and pieces(rest)
+  if not counted then return nil end
+  return tonumber(cpus), tonumber(memory), counted
+end
+
+local function add_pieces(counted, others, sign)
+  for name, count in pairs(others) do counted[name] = (counted[name] or 0) + sign * count end
+end
+
+local function written(cpus, memory, counted)
+  local names, line = {}, text(cpus) .. ' ' .. text(memory)
+  for name, count in pairs(counted) do
+    if count ~= 0 then names[#names + 1] = name end
+  end
+  table.sort(names)
+  for _, name in ipairs(names) do line = line .. ' ' .. name .. '=' .. text(counted[name]) end
+  return line
 end
 
 -- The free ledger line of a node, rebuilt from its capacity and what attempts hold there;
--- nil, with an objection, where a share is damaged.
-local function rebuilt_line(node, cpus, memory)
+-- nil, with an objection, where a share is damaged. What attempts hold by the piece and the node
+-- does not offer (an admin said that it is there) is below nothing.
+local function rebuilt_line(node, cpus, memory, counted)
   for _, share in ipairs(redis.call('HVALS', 'hr:held:' .. node)) do
-    local c, m = amount(share)
+    local c, m, g = amount(share)
     if not c then return object('WRONG_TYPE', 'hr:held:' .. node .. ' holds no share: ' .. share) end
     cpus, memory = cpus - c, memory - m
+    add_pieces(counted, g, -1)
   end
-  return written(cpus, memory)
+  return written(cpus, memory, counted)
 end
 
 -- The state of a node that is served, by two flags of its hash: '1' or not.

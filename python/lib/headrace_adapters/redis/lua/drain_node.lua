@@ -10,11 +10,13 @@ expect(key, 'hash')
 expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 if problem then return problem end
-local known = redis.call('HMGET', key, 'state', 'drained', 'millicpus', 'memory_bytes', 'full')
+local known = redis.call('HMGET', key, 'state', 'drained', 'millicpus', 'memory_bytes', 'full',
+  'generic')
 if not known[1] then return refuse('NOT_FOUND', 'there is no node ' .. args.node) end
 local wish = args.drained and '1' or '0'
 if (known[2] or '0') == wish then return {'OK', 0} end
-local line = rebuilt_line(args.node, tonumber(known[3]), tonumber(known[4]))
+local line = rebuilt_line(args.node, tonumber(known[3]), tonumber(known[4]),
+  pieces(known[6]) or {})
 if problem then return problem end
 begin_at_maxmemory(key)
 redis.call('HSET', key, 'drained', wish)

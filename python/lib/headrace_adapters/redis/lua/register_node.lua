@@ -2,6 +2,7 @@
 -- Arguments: epoch; node; incarnation (unique to one run of the agent); millicpus; memory_bytes;
 --   backends "process container"; has_state_lock (bool: it holds the machine's state-folder lock);
 --   seen_counter (absent at the first try); living ["<job>.<attempt>"] (workers of these live);
+--   generic "gpus=2" (what the node offers by the piece);
 --   swarm_node (the engine's id in its swarm, or empty), state_source (its state folder as the engine calls it).
 -- Writes: hr:node:<node>, hr:nodes, hr:free:<node>, hr:events, hr:commits.
 -- Reply: {'OK', 'REGISTERED'}, or {'OK', 'WAIT', counter} while another agent's counter must be
@@ -11,7 +12,9 @@
 --   and no worker of another attempt lives beside them.
 need(args, {node = 'text', incarnation = 'text', millicpus = 'number', memory_bytes = 'number',
   backends = 'text', has_state_lock = 'flag', seen_counter = '?text', living = 'texts',
-  swarm_node = 'text', state_source = 'text'})
+  generic = 'text', swarm_node = 'text', state_source = 'text'})
+local counted = pieces(args.generic)
+if not counted then error('what a node offers by the piece is not ' .. args.generic) end
 local key = 'hr:node:' .. args.node
 expect(key, 'hash')
 expect('hr:nodes', 'set')
@@ -32,14 +35,14 @@ for _, run in ipairs(args.living) do
     return refuse('STALE', 'attempt ' .. run .. ' is over')
   end
 end
-local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes)
+local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes, counted)
 if problem then return problem end
 local state = served_state(known[4], known[5])
 begin_at_maxmemory(key)
 redis.call('HDEL', key, 'confirmed')
 redis.call('HSET', key, 'incarnation', args.incarnation, 'counter',
   text(tonumber(known[2] or '0') + 1), 'state', state, 'millicpus', text(args.millicpus),
-  'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'registered_ms', text(now),
+  'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'generic', args.generic, 'registered_ms', text(now),
   'swarm_node', args.swarm_node, 'state_source', args.state_source)
 redis.call('SADD', 'hr:nodes', args.node)
 offer(args.node, state, line)

@@ -10,12 +10,14 @@ check_incarnation(args.node, args.incarnation)
 expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 if problem then return problem end
-local known = redis.call('HMGET', key, 'state', 'drained', 'full', 'millicpus', 'memory_bytes')
+local known = redis.call('HMGET', key, 'state', 'drained', 'full', 'millicpus', 'memory_bytes',
+  'generic')
 local state, full, line = known[1], args.full and '1' or '0', nil
 local turned = full ~= (known[3] or '0')
 if turned and state ~= 'LOST' then
   state = served_state(known[2], full)
-  line = rebuilt_line(args.node, tonumber(known[4]), tonumber(known[5]))
+  line = rebuilt_line(args.node, tonumber(known[4]), tonumber(known[5]),
+    pieces(known[6]) or {})
   if problem then return problem end
 end
 begin_at_maxmemory(key)

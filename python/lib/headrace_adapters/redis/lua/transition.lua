@@ -1,7 +1,7 @@
 -- Applies one decided move of one job, whole or not at all.
 -- Arguments: epoch, role, term (absent for roles without a lease), txn, job, version, attempt,
 --   status (decided from), to, entry (history), set {job fields}, opens (bool: attempt + 1),
---   takes [{node, millicpus, memory_bytes}], returns [nodes], lost [nodes], confirmed [nodes], work [{node, record}],
+--   takes [{node, millicpus, memory_bytes, generic "gpus=1"}], returns [nodes], lost [nodes], confirmed [nodes], work [{node, record}],
 --   forgets [nodes], consumes [{node, field}], links [dataset ids], final (bool),
 --   children [{key, new}], seals [{id, doc, index, name, versioned}],
 --   attempt_set {fields}, grows (bool), learns {keys, run, kept, most}.
@@ -36,7 +36,7 @@ need(args, {role = 'text', term = '?number', txn = 'text', job = 'text', version
   returns = 'texts', lost = 'texts', confirmed = 'texts', work = 'list', forgets = 'texts', consumes = 'list', links = 'texts',
   final = 'flag', children = 'list', seals = 'list', attempt_set = '?texts', grows = 'flag'})
 need(args.entry, {})
-need_each(args.takes, {node = 'text', millicpus = 'number', memory_bytes = 'number'})
+need_each(args.takes, {node = 'text', millicpus = 'number', memory_bytes = 'number', generic = '?text'})
 need_each(args.work, {node = 'text', record = 'text'})
 need_each(args.consumes, {node = 'text', field = 'text'})
 need_each(args.children, {key = 'text'})
@@ -108,35 +108,50 @@ end
 local free, taken = {}, {}
 local function line(node)
   if not free[node] and expect('hr:held:' .. node, 'hash') and expect('hr:free:' .. node, 'hash') then
-    local cpus, memory = amount(redis.call('HGET', 'hr:free:' .. node, 'room'))
-    if cpus then free[node] = {cpus, memory} end
+    local cpus, memory, counted = amount(redis.call('HGET', 'hr:free:' .. node, 'room'))
+    if cpus then free[node] = {cpus, memory, counted} end
   end
   return free[node]
 end
+-- Of what a node offers by the piece no more is given than is free; the rest is the admin's word.
+local function lacks_pieces(node, room, wanted)
+  if not next(wanted) or not expect('hr:node:' .. node, 'hash') then return false end
+  local offered = pieces(redis.call('HGET', 'hr:node:' .. node, 'generic') or '') or {}
+  for name, count in pairs(wanted) do
+    if offered[name] and (room[name] or 0) < count then return true end
+  end
+  return false
+end
 for _, share in ipairs(args.takes) do
+  share.counted = pieces(share.generic or '') or error('pieces of a share: ' .. share.generic)
   if taken[share.node] then error('an attempt takes one share of node ' .. share.node) end
   taken[share.node] = true
   local room = line(share.node)
   if not room then
     object('NO_ROOM', share.node)
-  elseif room[1] < share.millicpus or room[2] < share.memory_bytes then
+  elseif room[1] < share.millicpus or room[2] < share.memory_bytes
+    or lacks_pieces(share.node, room[3], share.counted) then
     object('NO_ROOM', share.node)
   else
     room[1], room[2] = room[1] - share.millicpus, room[2] - share.memory_bytes
+    add_pieces(room[3], share.counted, -1)
   end
 end
 local given_back, back, millicpus = {}, {}, 0
 for _, node in ipairs(args.returns) do
   local room = line(node)
-  local cpus, memory = nil, nil
+  local cpus, memory, counted = nil, nil, nil
   if not back[node] and expect('hr:held:' .. node, 'hash') then
-    cpus, memory = amount(redis.call('HGET', 'hr:held:' .. node, run))
+    cpus, memory, counted = amount(redis.call('HGET', 'hr:held:' .. node, run))
   end
   if cpus then
     given_back[#given_back + 1] = node
     back[node] = true
     millicpus = millicpus + cpus
-    if room then room[1], room[2] = room[1] + cpus, room[2] + memory end
+    if room then
+      room[1], room[2] = room[1] + cpus, room[2] + memory
+      add_pieces(room[3], counted, 1)
+    end
   end
 end
 -- What the shares were used for counts for the owner on the day they come back.
@@ -294,7 +309,8 @@ if args.to == 'MODEL_EXEC:AWAITING_ALLOCATION' then
   redis.call('ZADD', 'hr:queue', text(rank_of(created_ms, priority)), id)
 end
 for _, share in ipairs(args.takes) do
-  redis.call('HSET', 'hr:held:' .. share.node, run, written(share.millicpus, share.memory_bytes))
+  redis.call('HSET', 'hr:held:' .. share.node, run,
+    written(share.millicpus, share.memory_bytes, share.counted))
 end
 for _, node in ipairs(given_back) do redis.call('HDEL', 'hr:held:' .. node, run) end
 if used > 0 then
@@ -304,7 +320,7 @@ end
 if array and array.moved then write_array(array) end
 if array and array.more then array_hint(array, id) end
 for node, room in pairs(free) do
-  redis.call('HSET', 'hr:free:' .. node, 'room', written(room[1], room[2]))
+  redis.call('HSET', 'hr:free:' .. node, 'room', written(room[1], room[2], room[3]))
 end
 if args.attempt_set and next(args.attempt_set) then
   local record = {}
