@@ -235,11 +235,11 @@ async def test_no_more_pieces_are_given_than_a_node_offers_and_all_come_back(
     assert [node.free and dict(node.free.generic) for node in await stage.nodes.all()] == [
         {"licence_x": -6}
     ] * 2
-    assert keys.client.hget("hr:free:node1", "room") == b"2000 6442450944 licence_x=-6"
+    assert keys.client.hget("hr:free:node1", "room") == "2000 6442450944 licence_x=-6"
     assert await stage.nodes.ledger_errors() == []
     await stage.nodes.drain(N1, drained=True)
     await stage.nodes.drain(N1, drained=False)
-    assert keys.client.hget("hr:free:node1", "room") == b"2000 6442450944 licence_x=-6"
+    assert keys.client.hget("hr:free:node1", "room") == "2000 6442450944 licence_x=-6"
     for job in running:
         stop = move_of(job, Event.CANCEL, Role.MONITOR, cause=Cause.CANCELED)
         job = await stage.apply(replace(stop, work=(), forgets=(N1, N2)))
@@ -260,11 +260,11 @@ async def test_a_ledger_of_versions_before_is_read_and_written_on(
     plain = Resources(1_000, 2**30)
     job = await stage.make(new_job())
     await stage.apply(launch(job, Allocation((Share(N1, plain),))))
-    assert keys.client.hget("hr:free:node1", "room") == b"3000 7516192768"
-    assert keys.client.hget("hr:held:node1", f"{job.id}.1") == b"1000 1073741824"
+    assert keys.client.hget("hr:free:node1", "room") == "3000 7516192768"
+    assert keys.client.hget("hr:held:node1", f"{job.id}.1") == "1000 1073741824"
     await stage.nodes.drain(N1, drained=True)
     await stage.nodes.drain(N1, drained=False)
-    assert keys.client.hget("hr:free:node1", "room") == b"3000 7516192768"
+    assert keys.client.hget("hr:free:node1", "room") == "3000 7516192768"
     assert await stage.nodes.ledger_errors() == []
 
 
