@@ -246,7 +246,7 @@ def test_a_problem_becomes_the_error_that_it_names() -> None:
 
 
 def test_a_view_ignores_what_a_newer_server_adds() -> None:
-    view = read_view(ResourcesView, {"cpus": 1, "memory": 2, "gpus": 3})
+    view = read_view(ResourcesView, {"cpus": 1, "memory": 2, "qubits": 3})
     assert view == ResourcesView(1.0, 2)
 
 
