@@ -9,6 +9,7 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from headrace_model.ids import JobId
@@ -21,6 +22,8 @@ _LONGEST_S: Final = 300.0
 
 async def foresee(snapshot: Snapshot, now_ms: int) -> Mapping[JobId, Start]:
     """Make a forecast beside the event loop; raises `OSError` where that failed."""
+    # What it does not look at, and views that can't be sent to another process, stay here.
+    snapshot = replace(snapshot, held={}, shifts=dict(snapshot.shifts))
     if sum(map(len, snapshot.lines)) + len(snapshot.running) <= _SMALL:
         return await asyncio.to_thread(forecast, snapshot, now_ms)
     child = await asyncio.create_subprocess_exec(
