@@ -114,7 +114,7 @@ class Job:
     peak_memory_bytes: int | None = None  # the most that a worker of the last ended attempt used
     likeness: Likeness | None = None  # None: no other run tells of it
     input_bytes: int = 0  # of its inputs, once they were chosen
-    losses: int = 0  # those of `retries` that followed the loss of a node or of its workers there
+    losses: int = 0  # those of `retries` that followed the loss of a node
     taken_ms: int | None = None  # when the last attempt that got shares got them
 
     @property

@@ -18,8 +18,6 @@ MOST_LOSSES: Final = 10
 FEWEST_LOSSES: Final = 3
 """Fewer may be chance, and say nothing of the job."""
 
-_LOSSES = frozenset({Cause.NODE_LOST, Cause.ATTEMPT_LOST})
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -40,11 +38,12 @@ def judge(
     may be used, when they are empty.
     """
     cause, detail = job.cause, job.detail
-    losses = job.losses + (cause in _LOSSES)
+    lost = cause is Cause.NODE_LOST
+    losses = job.losses + lost
     retried = cause is Cause.RESTORED or (
         cause in RETRYABLE and cause in retry.on and job.retries < retry.limit
     )
-    if cause in _LOSSES and losses >= FEWEST_LOSSES and not (retried and losses < MOST_LOSSES):
+    if lost and losses >= FEWEST_LOSSES and not (retried and losses < MOST_LOSSES):
         told = f"{losses} times a machine was lost while it ran there; the last time: {detail}"
         return Verdict(None, Cause.POISON, told, losses)
     ask = job.ask
