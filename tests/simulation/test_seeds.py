@@ -16,7 +16,7 @@ from tests.support.simulation.seeds import run_seeds
 _FIRST = int(os.environ.get("HEADRACE_SIMULATION_FIRST_SEED", "1"))
 _NUMBER = int(os.environ.get("HEADRACE_SIMULATION_SEEDS", "0"))
 _SECONDS = 90.0
-_LEAST = 20  # however slow the machine is
+_LEAST = 10  # however slow the machine is
 
 
 def test_what_is_promised_holds_after_every_step_whatever_goes_wrong(

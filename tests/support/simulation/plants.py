@@ -62,11 +62,6 @@ PLANTS = {
         within=100,
         found_by="a former agent",
     ),
-    "late-decision": Plant(
-        "a move is applied although the job has moved since it was decided",
-        _exchanged("or now_at[2] ~= text(args.version)", "", only="transition"),
-        within=100,
-    ),
     "lost-wake-up": Plant(
         "some hints are never written, and nobody sweeps",
         _exchanged(
