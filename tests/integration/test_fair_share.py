@@ -24,9 +24,11 @@ from headrace_model.status import Event, Role, Status
 from headrace_scheduler import queue as queues
 from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.plan import plan
+from headrace_scheduler.forecasts import Forecasts
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.owners import Owners
 from headrace_scheduler.queue import Queue, nodes_of
+from headrace_scheduler.reading import Reader
 from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
@@ -92,7 +94,8 @@ async def _scheduling(stage: Stage, sweep_s: float = 0.1) -> AsyncIterator[Answe
     )
     running = asyncio.create_task(scheduler.run())
     try:
-        yield Answers(jobs, stage.nodes, maintenance, limits, stage.quotas)
+        reader = Reader(jobs, stage.nodes, limits, stage.quotas, lambda: None)
+        yield Answers(jobs, maintenance, reader, Forecasts(reader))
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
