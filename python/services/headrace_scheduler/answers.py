@@ -12,6 +12,7 @@ from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, Ask, Job
 from headrace_model.priority import MOST_OF_USERS, rank_of
+from headrace_model.resources import ANYWHERE
 from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
 from headrace_scheduler.core.change import Anew
@@ -66,6 +67,7 @@ class Answers:
     ) -> tuple[Answer, Expected, Start | None]:
         """Tell what would come of a submit now: where it starts, when, and when it ends."""
         now_ms = await self._jobs.now_ms()
+        where = ask.constraints or ANYWHERE
         job = WaitingJob(
             id=_NEW,
             version=1,
@@ -82,6 +84,9 @@ class Answers:
             pool=ask.pool,
             owner=owner,
             deadline_ms=ask.deadline_ms,
+            labels=frozenset(where.labels),
+            whole_node=where.whole_node,
+            spread=where.spread,
         )
         told = await self._of(job, priority, together)
         if told.starts is None:
