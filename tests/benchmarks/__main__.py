@@ -24,6 +24,7 @@ from tests.benchmarks import (
     takeover,
     transfers,
     transitions,
+    when,
 )
 from tests.benchmarks.bench import Bench, NotHere
 from tests.benchmarks.peers import Peers, default_folder
@@ -39,6 +40,7 @@ _ALL = {
         memory,
         matching,
         placements,
+        when,
         submits,
         growth,
         recovery,
