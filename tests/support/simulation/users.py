@@ -171,8 +171,6 @@ class Users:
         limits: dict[str, Any] = {"grace": f"{chance.choice((0, 1, 5))}s"}
         if way == "forever" or chance.random() < 0.2:
             limits["time"] = f"{chance.choice((2, 5, 20))}s"
-            if chance.random() < 0.3:
-                limits["warn"] = {"signal": "USR1", "before": "1s"}
         if chance.random() < 0.25:
             limits["exclusive"] = True
         spec: dict[str, Any] = {
