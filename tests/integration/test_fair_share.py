@@ -33,7 +33,7 @@ from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import N1, N2, Stage, new_job
+from tests.support.script_scenes import N1, N2, PLAIN, Stage, new_job
 from tests.support.wait import wait_until
 
 
@@ -56,8 +56,8 @@ async def stage(redis_server: RedisServer) -> AsyncIterator[Stage]:
 async def _submit(stage: Stage, owner: str, *numbers: int, **ask: int) -> list[JobId]:
     found = []
     for number in numbers:
-        new = new_job(number)
-        made = await stage.make(replace(new, owner=owner, ask=replace(new.ask, **ask)))
+        new = replace(new_job(number), owner=owner, ask=replace(PLAIN, **ask))
+        made = await stage.make(new)
         found.append(made.id)
     return found
 

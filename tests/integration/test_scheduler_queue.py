@@ -30,7 +30,7 @@ from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import N1, N2, Stage, new_job
+from tests.support.script_scenes import N1, N2, PLAIN, Stage, new_job
 from tests.support.wait import wait_until
 
 _BATCH = 3
@@ -71,7 +71,7 @@ async def stage(
 async def _submit(stage: Stage, numbers: Iterable[int], priority: int = 50) -> list[JobId]:
     made = []
     for number in numbers:
-        new = replace(new_job(number), priority=priority)
+        new = replace(new_job(number), priority=priority, ask=PLAIN)
         await stage.jobs.create(new, first_step(new.needs))
         made.append(new.id)
     return made

@@ -45,6 +45,8 @@ N1, N2 = NodeId("node1"), NodeId("node2")
 NODE_SIZE = Resources(4_000, 8 * 2**30, (("gpus", 2),))
 SMALL = Resources(1_000, 2**30, (("gpus", 1), ("licence_x", 3)))
 ASK = Ask(SMALL, Paradigm.SINGLE_NODE, "process")
+PLAIN = replace(ASK, resources=Resources(1_000, 2**30))
+"""Nothing by the piece: what nodes offer without a resources.yaml holds it."""
 HELD = {DatasetId("d1"): 5_000}
 INVENTORY = Inventory("docker", "20.10.24", 2, 10**12, 10**11, Cached(5_000, 3, 1))
 TWO_NODES = Allocation((Share(N1, SMALL), Share(N2, SMALL)))
