@@ -105,9 +105,10 @@ def test_what_fits_nowhere_is_not_foreseen_and_keeps_nobody_back():
 
 
 def test_an_array_fills_its_slots_as_often_as_it_has_tasks():
-    array = job("array", tasks=6, estimate=known(HOUR), time_limit_ms=HOUR)
-    made = forecast(queue([node("a", 2)], [array, job("w", rank=1.0)]), T0)
-    assert made[JobId("w")].at_ms == T0 + 3 * HOUR
+    for limit, hours in ((10 * HOUR, 3), (2 * HOUR, 2)):  # the limit is one of all tasks together
+        array = job("array", tasks=6, estimate=known(HOUR), time_limit_ms=limit)
+        made = forecast(queue([node("a", 2)], [array, job("w", rank=1.0)]), T0)
+        assert made[JobId("w")].at_ms == T0 + hours * HOUR
 
 
 @pytest.mark.parametrize("passed_ms", [0, 30_000, 80_000, 100_000])

@@ -12,9 +12,11 @@ from headrace_model.estimate import Estimate
 from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
+from headrace_model.quota import CPU_HOUR, RunLimit, What
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import Plan, plan
+from headrace_scheduler.core.quota import Allowances
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 
 PROCESS = frozenset({"process"})
@@ -199,6 +201,38 @@ def test_a_node_is_cleared_when_no_known_end_makes_room():
         ("one", "a"),
         ("two", "c"),
     }
+
+
+def test_what_is_reserved_on_a_node_whose_pieces_are_all_held_keeps_its_room():
+    pieces = (("gpus", 1),)
+    n1 = replace(node("n1", 4, 3), capacity=Resources(4000, 1000, pieces))
+    busy = RunningJob(JobId("r"), Allocation((Share(n1.id, Resources(1000, 0, pieces)),)), 1100)
+    first = job("a", 4, resources=Resources(4000, 4, pieces))
+    for policy in (Policy.EASY, Policy.CONSERVATIVE):
+        now = replace(seen((n1,), (first, job("b", 3, 5_000)), (busy,)), policy=policy)
+        made = plan(now, 100)
+        assert started(made) == []
+        assert (made.reservations[0].at_ms, len(made.reservations[0].shares)) == (1100, 1)
+
+
+def test_whole_nodes_pass_no_quota_of_what_they_hold_beside_what_is_asked():
+    def may_start(limit_cpus: int, paradigm: Paradigm) -> list[str]:
+        cpus = RunLimit("user:ann", What.CPUS, limit_cpus * 1000)
+        allowed = Allowances((cpus,), {"ann": ()}).in_use((), 100)
+        whole = job("a", 1, owner="ann", whole_node=True, paradigm=paradigm)
+        return started(plan(replace(seen((node("n", 64),), (whole,), ()), quotas=allowed), 100))
+
+    for paradigm in Paradigm:
+        assert may_start(8, paradigm) == []
+        assert may_start(64, paradigm) == ["a"]
+
+
+def test_jobs_without_a_time_limit_count_against_cpu_hours():
+    hours = RunLimit("user:ann", What.CPU_HOURS, 48 * CPU_HOUR, 30)
+    asked = [job(name, 1, owner="ann") for name in "abc"]
+    allowed = Allowances((hours,), {"ann": ()}).in_use((), 100)
+    now = replace(seen((node("n", 8),), asked, ()), quotas=allowed)
+    assert started(plan(now, 100)) == ["a", "b"]
 
 
 def test_an_end_that_has_passed_is_expected_any_moment():

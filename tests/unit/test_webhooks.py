@@ -134,6 +134,11 @@ def test_a_message_is_tried_for_about_a_day_and_ever_later() -> None:
         ("2002:0a00:0001::1", True, False),
         ("64:ff9b::a00:1", True, False),
         ("2001:0:a00:1::1", True, False),
+        ("::10.0.0.1", True, False),
+        ("fec0::1", True, False),
+        ("192.88.99.1", True, False),
+        ("127.1", True, False),
+        ("2130706433", True, False),
         ("no address", True, False),
     ],
 )

@@ -22,10 +22,19 @@ from headrace_wire.webhooks import ID_HEADER, SIGNATURE_HEADER, TIME_HEADER, sig
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LIMITS: Final = ClientTimeout(total=10.0, connect=5.0)
-# What carries an IPv4 address on to where that leads: 6to4, Teredo and NAT64.
+# What carries an IPv4 address on to where that leads: 6to4 and its relays, Teredo, NAT64 and
+# addresses "compatible" with IPv4; and site-local addresses, which were private once.
 _CARRIERS: Final = tuple(
     ipaddress.ip_network(text)
-    for text in ("2002::/16", "2001::/32", "64:ff9b::/96", "64:ff9b:1::/48")
+    for text in (
+        "2002::/16",
+        "192.88.99.0/24",
+        "2001::/32",
+        "64:ff9b::/96",
+        "64:ff9b:1::/48",
+        "::/96",
+        "fec0::/10",
+    )
 )
 
 

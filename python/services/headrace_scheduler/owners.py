@@ -26,12 +26,13 @@ class Owners:
 
         What running jobs have used until now counts as if it came back today.
         """
+        counted = queue.given_back
         await self._read(last_days(now_ms))
         used = faded(self._days, now_ms)
         for use in queue.uses():
             used[use.owner] = used.get(use.owner, 0.0) + use.until_now(now_ms)
         groups = await self._store.groups({*queue.owners, *used})
-        queue.arrange(shifts(used, groups), await self._allowances(groups, now_ms))
+        queue.arrange(shifts(used, groups), await self._allowances(groups, now_ms), counted)
 
     async def _allowances(self, groups: Mapping[str, tuple[str, ...]], now_ms: int) -> Allowances:
         limits = run_limits(await self._store.limits())

@@ -12,6 +12,7 @@ from headrace_model.bounds import Policy
 from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId
 from headrace_model.job import Job, Need
+from headrace_model.quota import What
 from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.order import in_order
@@ -104,6 +105,8 @@ class Queue:
         self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
         self._allowed = Allowances()
         self._owners: set[str] = set()  # of all jobs that were read
+        self.given_back = 0  # so many of them held something and hold nothing any more
+        self._counted = 0  # so many of these `arrange` was told of
         self._order: Iterator[tuple[Place, JobId]] = iter(())
         self._unread: set[JobId] = set()
         self._mended: Iterator[JobId] = iter(())  # what is left of a round over those known
@@ -119,12 +122,13 @@ class Queue:
         self._owners.update(owner for _, _, owner in self._queued)
         self.arrange({}, Allowances())
 
-    def arrange(self, shifts: Mapping[str, int], allowed: Allowances) -> None:
-        """Have the jobs of each owner so far back, and quotas bound what runs.
+    def arrange(self, shifts: Mapping[str, int], allowed: Allowances, counted: int = 0) -> None:
+        """Have the jobs of each owner so far back, and quotas bound what runs; `counted` was
+        `given_back` before what came back was read.
 
         While the queue is being read it stays in the order in which that began.
         """
-        self._allowed = allowed
+        self._allowed, self._counted = allowed, counted
         if self._queued:
             self._order = in_order(self._queued, shifts)
         elif self._unread:
@@ -173,6 +177,7 @@ class Queue:
             some = wanted[first : first + _AT_ONCE]
             jobs = await self._jobs.get_many(some)
             for gone in set(some) - {job.id for job in jobs}:
+                self.given_back += gone in self._running.ids
                 self.forget(gone)
             estimates = await self._jobs.estimates.of(jobs)
             for job in jobs:
@@ -240,6 +245,12 @@ class Queue:
         """Tell whether jobs of owners were read whom `arrange` was told nothing of."""
         return not self._owners <= self._allowed.groups.keys()
 
+    @property
+    def has_spent(self) -> bool:
+        """Tell whether CPU time that quotas count came back since `arrange` was told of it."""
+        counted = any(each.what is What.CPU_HOURS for each in self._allowed.limits)
+        return counted and self._counted < self.given_back
+
     def forget(self, job: JobId) -> None:
         """Leave a job out, known or not."""
         self._waiting.drop(job)
@@ -255,6 +266,7 @@ class Queue:
         return found
 
     def _note(self, job: Job, estimate: Estimate | None) -> None:
+        held = job.id in self._running.ids
         self.forget(job.id)
         self._owners.add(job.owner)
         if job.status is Status.AWAITING_ALLOCATION:
@@ -263,6 +275,7 @@ class Queue:
             self._running.put(running)
             if running.likely_ms is not None:
                 heappush(self._likely, (running.likely_ms, job.id))
+        self.given_back += held and job.id not in self._running.ids
 
     def _correct(self, now_ms: int) -> None:
         """Reckon with the time limit of jobs that run on longer than was likely."""

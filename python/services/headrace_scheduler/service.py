@@ -168,7 +168,7 @@ class Scheduler:
                         pass
             await self._end_overdue(queue, term)
             if len(queue):
-                if queue.has_strangers:
+                if queue.has_strangers or queue.has_spent:
                     await self._owners.arrange(queue, self._now_ms())
                 now_nodes = await self._open_nodes() if nodes is None else nodes
                 await self._plan(queue, now_nodes, {job.id: job for job in jobs}, term)

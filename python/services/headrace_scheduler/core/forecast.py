@@ -172,13 +172,14 @@ class _Draw:
         return max(*came, job.not_before_ms or 0)
 
     def _run_ms(self, job: WaitingJob, allocation: Allocation) -> int:
-        """How long a job holds its share: an array as often as it must fill its slots anew."""
+        """How long a job holds its share: an array as often as it must fill its slots anew, within
+        the time limit of all of its tasks together."""
         chance = self._chance(job.id)
         run_ms = duration_ms(job.estimate, job.time_limit_ms, 0, chance)
         if job.tasks is None:
             return run_ms
         slots = max(allocation.total.millicpus // max(job.resources.millicpus, 1), 1)
-        return min(run_ms * -(-job.tasks // slots), _LONGEST_MS)
+        return min(run_ms * -(-job.tasks // slots), job.time_limit_ms or _LONGEST_MS)
 
     def _go_on(self) -> bool:
         """Go to the next moment at which something may start; tell whether there is one."""

@@ -78,7 +78,7 @@ def plan(snapshot: Snapshot, now_ms: int, limit: int = 100) -> Plan:
     while len(placements) < limit and (job := walk.next()) and walk.place(job) <= snapshot.until:
         if why := _gate(job, now_ms):
             reasons[job.id] = why
-        elif bound := gate.may_start(job.owner, job.resources, job.time_limit_ms):
+        elif bound := gate.may_start(job.owner, desk.most_held(job), job.time_limit_ms):
             reasons[job.id] = Why(Reason.QUOTA, bound=bound)
             continue
         else:
@@ -174,6 +174,23 @@ class _Desk:
     def reserves(self) -> bool:
         """Tell whether one more blocked job may get a reservation."""
         return len(self.reservations) < self._rule.reservations
+
+    def most_held(self, job: WaitingJob) -> Resources:
+        """The most that a job (an array: a task) may come to hold: of whole nodes all."""
+        nodes = self._able_for(job) if job.whole_node else ()
+        if not nodes:
+            return job.resources
+        millicpus = [node.capacity.millicpus for node in nodes]
+        memory = max(node.capacity.memory_bytes for node in nodes)
+        match job.cut:
+            case Paradigm.SINGLE_NODE:
+                count = 1
+            case Paradigm.FILL_NODES:
+                count = -(-job.resources.millicpus // max(1, min(millicpus)))
+            case Paradigm.ROUND_ROBIN:
+                count = len(nodes)
+        count = max(1, min(count, len(nodes)))
+        return Resources(max(millicpus), memory, job.resources.generic).times(count)
 
     def decide(self, job: WaitingJob) -> Allocation | Why:
         """Take the room of a job that may start; tell why another may not."""

@@ -63,7 +63,10 @@ class Profile:
         self, nodes: Iterable[Node], running: Collection[RunningJob], now_ms: int
     ) -> None:
         self.now_ms = now_ms
-        self.free = {node.id: node.free for node in nodes}
+        known = tuple(nodes)
+        self.free = {node.id: node.free for node in known}
+        # Where something is counted by the piece, all of it held or not.
+        self._pieces = {node.id for node in known if node.capacity.generic or node.free.generic}
         self._holding = running
         self._started: dict[NodeId, list[tuple[int, Resources]]] = {}
         self._kept: dict[NodeId, list[_Kept]] = {}
@@ -254,7 +257,7 @@ class Profile:
         return self._holding
 
     def _only_grows(self, node: NodeId) -> bool:
-        return node not in self._kept and node not in self._started and not self.free[node].generic
+        return not (node in self._kept or node in self._started or node in self._pieces)
 
     def _steps_of(self, node: NodeId) -> list[_Step]:
         steps = self._steps.get(node)

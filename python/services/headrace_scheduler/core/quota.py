@@ -14,6 +14,8 @@ from headrace_model.resources import Resources
 from headrace_model.units import rough_size
 
 _CPU: Final = 1_000
+UNLIMITED_MS: Final = 24 * 3_600_000
+"""How long a job without a time limit is taken to run, as far as quotas of CPU time go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Bound:
     days: int = 0
 
     def needs(self, asked: Resources, time_limit_ms: int | None) -> int:
-        """How much of it a job needs; of CPU_HOURS at the most, 0 where that can't be known."""
+        """How much of it a job needs; of CPU_HOURS by its time limit, or a day's without one."""
         match self.what:
             case What.CPUS:
                 return asked.millicpus
@@ -40,14 +42,11 @@ class Bound:
             case What.JOBS:
                 return 1
             case What.CPU_HOURS:
-                return asked.millicpus * (time_limit_ms or 0)
+                return asked.millicpus * (time_limit_ms or UNLIMITED_MS)
 
     def holds(self, used: int, need: int) -> bool:
-        """Tell whether so much more may be used.
-
-        A job without a time limit starts as long as there is CPU time left.
-        """
-        return used + max(need, 1 if self.what is What.CPU_HOURS else 0) <= self.limit
+        """Tell whether so much more may be used."""
+        return used + need <= self.limit
 
     def ever_holds(self, asked: Resources, time_limit_ms: int | None) -> bool:
         """Tell whether a job may start when nothing else is used."""
@@ -150,8 +149,9 @@ class Use:
         return 0 if self.since_ms is None else self.held.millicpus * max(now_ms - self.since_ms, 0)
 
     def to_come(self, now_ms: int) -> int:
-        """What CPU time it may still use, as far as its time limit tells."""
-        return self.held.millicpus * max((self.ends_ms or now_ms) - now_ms, 0)
+        """What CPU time it may still use: until its time limit, without one for a day in all."""
+        ends_ms = self.ends_ms or (self.since_ms or now_ms) + UNLIMITED_MS
+        return self.held.millicpus * max(ends_ms - now_ms, 0)
 
 
 @dataclass(frozen=True, slots=True)
