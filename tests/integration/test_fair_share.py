@@ -202,6 +202,18 @@ async def test_cpu_hours_of_a_window_bound_what_may_still_be_used(stage: Stage) 
         assert "may use 10 CPU hours in 7 days, and use 9.9" in told.explanation.sentence
 
 
+async def test_cpu_hours_that_came_back_count_before_the_next_plan(stage: Stage) -> None:
+    await stage.quotas.change("user", "cyd", parse_quotas("cpu_hours=10/7d"))
+    first, second = await _submit(stage, "cyd", 1, 2, time_ms=36_000_000)
+    async with _scheduling(stage, sweep_s=60.0):
+        await wait_until(lambda: _launched(stage, [first]), "the first to start")
+        await asyncio.sleep(0.1)  # so much it uses of the ten hours
+        await _end(stage, await stage.jobs.get(first))
+        (other,) = await _submit(stage, "ann", 3)
+        await wait_until(lambda: _launched(stage, [other]), "a plan after that")
+        assert (await stage.jobs.get(second)).status is Status.AWAITING_ALLOCATION
+
+
 async def test_an_array_runs_as_many_tasks_as_its_quotas_allow(stage: Stage) -> None:
     await stage.quotas.change("user", "ann", parse_quotas("cpus=3 jobs=1"))
     (array,) = await _submit(stage, "ann", 1, tasks=20)
