@@ -154,6 +154,9 @@ touch "$results/groups.tsv"
 
 if [ "$lanes" -gt 1 ]; then
   run_side_by_side "$lanes" "${asked[@]}"
+  for group in "${asked[@]}"; do
+    grep -q "^$group"$'\t' "$results/groups.tsv" || keep "$group" 1 0 "" "it was killed"
+  done
 else
   for group in "${asked[@]}"; do run_group "$group"; done
 fi

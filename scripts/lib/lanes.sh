@@ -21,7 +21,10 @@ run_side_by_side() {
     echo "=== $group starts; what it says follows when it has ended"
     run_aside "$group" &
   done
-  while wait -n; do show_once "$results"/*.ended; done
+  while [ -n "$(jobs -pr)" ]; do
+    wait -n
+    show_once "$results"/*.ended
+  done
   show_once "$results"/*.ended
   trap - INT TERM
 }

@@ -71,6 +71,7 @@ class Forecasts:
         self._asked_s = 0.0
         self._made = asyncio.Event()
         self._newest: Forecast | None = None
+        self._anew = asyncio.Lock()  # one forecast for one job alone at a time
         self._log = logger("scheduler")
 
     async def expected(self, job: WaitingJob) -> Expected:
@@ -78,9 +79,11 @@ class Forecasts:
         newest = await self._latest()
         if newest is None:
             return Expected(None, "the first forecast is being made; ask again")
-        if job.id not in newest.starts and len(newest.places) < _FEW:
-            seen = await self._reader.read(without=job.id)
-            return (await _made(replace(seen, snapshot=with_job(seen.snapshot, job)))).of(job)
+        few = len(newest.places) < _FEW
+        if job.id not in newest.starts and few and not self._anew.locked():
+            async with self._anew:
+                seen = await self._reader.read(without=job.id)
+                return (await _made(replace(seen, snapshot=with_job(seen.snapshot, job)))).of(job)
         return newest.of(job)
 
     async def _latest(self) -> Forecast | None:
