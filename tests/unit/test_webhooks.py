@@ -13,6 +13,7 @@ from headrace_model.webhook import (
     Webhook,
     check_url,
     events_of,
+    with_room,
 )
 from headrace_monitor.hookpost import may_reach, post, read_networks
 from headrace_wire.webhooks import (
@@ -107,6 +108,15 @@ def test_a_message_is_tried_for_about_a_day_and_ever_later() -> None:
     assert waits == sorted(waits)
     assert waits[0] == 10_000
     assert 18 * 3_600_000 < now_ms < 30 * 3_600_000
+
+
+def test_one_users_messages_do_not_take_the_room_of_others() -> None:
+    def delivery(user: str, number: int) -> Delivery:
+        return Delivery(f"{user}{number}", user, "hook", "{}")
+
+    waiting = [delivery("ann", number) for number in range(2)]
+    new = [delivery("ann", 2), delivery("bob", 0), delivery("ann", 3), delivery("bob", 1)]
+    assert [each.id for each in with_room(new, waiting, most=3)] == ["ann2", "bob0", "bob1"]
 
 
 @pytest.mark.parametrize(

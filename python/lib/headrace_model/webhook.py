@@ -1,5 +1,7 @@
 """Webhooks: which events of a user's jobs are told to whom, and how often that is tried."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -10,6 +12,8 @@ from headrace_model.status import Status
 
 MOST_TRIES: Final = 12
 """Over about a day."""
+MOST_OF_ONE_USER: Final = 500
+"""Messages that wait."""
 _FIRST_MS: Final = 10_000
 _LONGEST_MS: Final = 4 * 3_600_000
 _MOST_URL: Final = 500
@@ -99,3 +103,16 @@ def check_url(url: str) -> None:
         raise InvalidInput("url: an address with https:// is expected", hint=hint)
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InvalidInput("url: without a user, a password or a fragment", hint=hint)
+
+
+def with_room(
+    new: Sequence[Delivery], waiting: Iterable[Delivery], most: int = MOST_OF_ONE_USER
+) -> list[Delivery]:
+    """Those of the new messages that their users have room for: nobody fills the room of all."""
+    counts = Counter(each.user for each in waiting)
+    found = []
+    for each in new:
+        if counts[each.user] < most:
+            counts[each.user] += 1
+            found.append(each)
+    return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from headrace_model.errors import Fenced
 from headrace_model.ids import JobId
 from headrace_model.status import Role, Status
-from headrace_model.webhook import Delivery, events_of
+from headrace_model.webhook import Delivery, events_of, with_room
 from headrace_monitor.hookpost import Network, post
 from headrace_service.logs import logger
 from headrace_service.metrics import DELIVERIES
@@ -72,8 +72,10 @@ class WebhookSender:
             await self._store.write(term, at=at)
         while True:
             found = await self._events.kept_after(at, _AT_ONCE)
-            if new := await self._messages(found):
-                passed = await self._store.write(term, at=found[-1]["at"], new=new)
+            if made := await self._messages(found):
+                new = with_room(made, waiting.values())
+                passed = len(made) - len(new)
+                passed += await self._store.write(term, at=found[-1]["at"], new=new)
                 if passed:
                     self._log.warning(f"{passed} messages found no room", action="webhooks")
                 kept = (await self._store.waiting()).deliveries
