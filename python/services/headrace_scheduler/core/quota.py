@@ -7,7 +7,7 @@ A job that would pass one waits, and keeps nobody else from starting.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, assert_never
+from typing import Final
 
 from headrace_model.quota import CPU_HOUR, RunLimit, What
 from headrace_model.resources import Resources
@@ -168,26 +168,24 @@ class Allowances:
 
     def in_use(self, running: Sequence[Use], now_ms: int) -> Quotas:
         """The quotas with what is used of each while this runs."""
-        return Quotas(tuple(self._bound(limit, running, now_ms) for limit in self.limits))
+        by_owner: dict[str, dict[What, int]] = {}
+        for use in running:
+            sums = by_owner.setdefault(use.owner, dict.fromkeys(What, 0))
+            sums[What.CPUS] += use.held.millicpus
+            sums[What.MEMORY] += use.held.memory_bytes
+            sums[What.JOBS] += 1
+            sums[What.CPU_HOURS] += use.until_now(now_ms) + use.to_come(now_ms)
+        return Quotas(tuple(self._bound(limit, by_owner) for limit in self.limits))
 
-    def _bound(self, limit: RunLimit, running: Sequence[Use], now_ms: int) -> Bound:
+    def _bound(self, limit: RunLimit, by_owner: Mapping[str, Mapping[What, int]]) -> Bound:
         kind, _, name = limit.who.partition(":")
         owners = (
             frozenset({name})
             if kind == "user"
             else frozenset(owner for owner, theirs in self.groups.items() if name in theirs)
         )
-        uses = [use for use in running if use.owner in owners]
-        match limit.what:
-            case What.CPUS:
-                used = sum(use.held.millicpus for use in uses)
-            case What.MEMORY:
-                used = sum(use.held.memory_bytes for use in uses)
-            case What.JOBS:
-                used = len(uses)
-            case What.CPU_HOURS:
-                used = sum(self.past.get(limit.days, {}).get(owner, 0) for owner in owners)
-                used += sum(use.until_now(now_ms) + use.to_come(now_ms) for use in uses)
-            case _:
-                assert_never(limit.what)
+        used = sum(by_owner[owner][limit.what] for owner in owners if owner in by_owner)
+        if limit.what is What.CPU_HOURS:
+            past = self.past.get(limit.days, {})
+            used += sum(past.get(owner, 0) for owner in owners)
         return Bound(limit.who, limit.what, limit.limit, used, owners, limit.days)
