@@ -148,6 +148,8 @@ class Monitor:
         """Move one job on until there is nothing more to do now."""
         try:
             while move := decide(job, await self._look_at(job)):
+                if move.cause is Cause.RESTORED and await self._jobs.restored_from():
+                    return  # its outputs may be in the store: the data service looks first
                 await self._jobs.apply(move, term)
                 TRANSITIONS.labels(Role.MONITOR, move.event).inc()
                 self._log.info(

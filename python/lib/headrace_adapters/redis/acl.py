@@ -99,7 +99,7 @@ SERVICES: Final[Mapping[str, Access]] = {
     ),
     "monitor": Access(
         commands=_ALL | _JOB_COMMANDS | _words("hkeys hexists smembers zcard zpopmin xrange"),
-        reads=_words("hr:nodes hr:resources hr:webhooks:*"),
+        reads=_words("hr:restored hr:nodes hr:resources hr:webhooks:*"),
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:monitor hr:node:* hr:estimates hr:estimates:age hr:series:* hr:deliveries"
         ),
