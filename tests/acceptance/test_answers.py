@@ -113,6 +113,8 @@ class TestPlan:
         never = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": 999}))
         assert never.returncode == 9
         assert "999 CPUs" in never.stderr
+        told = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": 999}), "-o", "json")
+        assert (told.returncode, json.loads(told.stdout)["outcome"]) == (9, "NEVER")
         wrong = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": "many"}))
         assert wrong.returncode == 4
 

@@ -15,6 +15,7 @@ from headrace_model.bounds import Bounds
 from headrace_model.errors import Fenced
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job, first_step
+from headrace_model.maintenance import Maintenance
 from headrace_model.move import Move
 from headrace_model.resources import Resources
 from headrace_model.status import Role, Status
@@ -283,3 +284,15 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_in_maintenance_nobody_is_told_a_start(stage: Stage) -> None:
+    await stage.ready()
+    (job,) = await _submit(stage, [1])
+    maintenance = MaintenanceStore(stage.redis)
+    await maintenance.begin(Maintenance("2026-11-29T20:00:00Z", "ann", "disks"))
+    expected = await _answers(stage).when(job)
+    assert expected.start is None
+    assert "maintenance" in expected.basis
+    told, expected, end = await _answers(stage).plan(PLAIN, 50, "ann", together=False)
+    assert (told.starts, expected.start, end) == (None, None, None)

@@ -60,6 +60,8 @@ class Answers:
         job = waiting_job(await self._waiting(job_id))
         if job.held:
             return Expected(None, "it is held")
+        if closed := await self._closed():
+            return Expected(None, closed[1].sentence)
         return await self._forecasts.expected(job)
 
     async def plan(
@@ -89,7 +91,9 @@ class Answers:
             spread=where.spread,
         )
         told = await self._of(job, priority, together)
-        if told.starts is None:
+        if closed := await self._closed():
+            expected = Expected(None, closed[1].sentence)
+        elif told.starts is None:
             expected = await self._forecasts.expected(job)
         else:
             expected = Expected(Start(now_ms, now_ms, now_ms), "it fits now", now_ms)
@@ -101,22 +105,24 @@ class Answers:
             raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
         return job
 
+    async def _closed(self) -> tuple[str, Explanation] | None:
+        """Why nothing at all starts now, if so."""
+        if said := await self._maintenance.get():
+            return "MAINTENANCE", in_maintenance(said)
+        if backup := await self._jobs.restored_from():
+            return "RESTORE", after_restore(backup)
+        return None
+
     async def _of(self, job: WaitingJob, priority: int, together: bool) -> Answer:
         seen = await self._reader.read(without=job.id)
         position = ahead_of(job, seen.snapshot) + 1
-        if said := await self._maintenance.get():
-            return _closed("MAINTENANCE", in_maintenance(said), position)
-        if backup := await self._jobs.restored_from():
-            return _closed("RESTORE", after_restore(backup), position)
+        if closed := await self._closed():
+            cause, said = closed
+            return Answer(said, (Cause(cause, said.sentence),), position=position)
         spread = PARALLEL if together else None
         anew = Anew(priority, MOST_OF_USERS, partial(rank_of, seen.now_ms), spread)
         async with self._one_at_a_time:
             return await asyncio.to_thread(answer, seen.snapshot, job, anew, seen.now_ms)
-
-
-def _closed(cause: str, said: Explanation, position: int) -> Answer:
-    """Nothing at all starts now."""
-    return Answer(said, (Cause(cause, said.sentence),), position=position)
 
 
 def _end(job: WaitingJob, start: Start) -> Start | None:

@@ -13,7 +13,7 @@ from headrace_model.errors import HeadraceError
 
 _COMMANDS: Final = {
     "init": Late("headrace_client.cli.init:init", "Write a job file to begin with."),
-    "exec": Late("headrace_client.cli.execute:group", "Run jobs: run, from_file, validate."),
+    "exec": Late("headrace_client.cli.execute:group", "Run jobs: run, from_file, plan, validate."),
     "jobs": Late("headrace_client.cli.jobs:group", "See and steer jobs."),
     "nodes": Late("headrace_client.cli.nodes:group", "See the nodes."),
     "maintenance": Late(

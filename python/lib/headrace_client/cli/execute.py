@@ -160,7 +160,10 @@ def plan(file: str, changes: tuple[str, ...], form: str) -> int:
     try:
         view = run(lambda client: client.plan(spec))
     except NeverFits as error:
+        never = {"outcome": "NEVER", "sentence": error.message, "hint": error.hint}
         exits.say(error)
+        if form != "table":
+            show(form, never, lambda: None)
         return exits.NEVER
     show(form, view, lambda: pairs(plan_lines(view)))
     return exits.code_of_outcome(view.outcome)
