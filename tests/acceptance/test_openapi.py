@@ -113,6 +113,7 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
     asker.ask("GET", one, 200, query="?after_version=1&wait=30", job=job)
     asker.ask("GET", f"{one}/logs", 200, query="?stream=out&offset=1", job=job)
     asker.ask("GET", f"{one}/lineage", 200, job=job)
+    asker.ask("GET", f"{one}/progress", 200, job=job)
     asker.ask("GET", f"{one}/usage", 200, query="?attempt=1&since=2000-01-01", job=job)
     asker.ask("GET", f"{one}/usage", 200, query="?rank=0", job=waits)
     many = _job("sh", "-c", "exit {index}", array={"count": 2}, retry={"limit": 0})
@@ -121,6 +122,7 @@ def _jobs(headrace: Headrace, asker: _Asker) -> None:
     asker.ask("GET", one, 200, job=tasks)
     asker.ask("GET", f"{one}/tasks", 200, query="?state=failed", job=tasks)
     asker.ask("GET", "/nodes", 200)
+    asker.ask("GET", "/cluster/series", 200)
     for verb in ("hold", "release"):
         asker.ask("POST", f"{one}:{verb}", 200, job=later)
     share = {"who": "everyone", "level": "write"}

@@ -68,7 +68,7 @@ class People:
         return read_view(WebhookView, await self._http.json("POST", "/webhooks", body=body))
 
     async def remove_webhook(self, webhook: str) -> None:
-        """Remove a webhook; raises `NotFound`."""
+        """Remove a webhook; a repeat is success."""
         await self._http.json("DELETE", f"/webhooks/{quote(webhook, safe='')}")
 
     # ---- oneself

@@ -66,7 +66,7 @@ def add(url: str, events: tuple[str, ...], kind: str, name: str, form: str) -> N
 @group.command(name="remove")
 @click.argument("hooks", metavar="ID...", nargs=-1, required=True)
 def remove(hooks: tuple[str, ...]) -> None:
-    """Remove webhooks; what they had still to be told is dropped.
+    """Remove webhooks; what they had still to be told is dropped. A repeat is success.
 
     \b
     Example: headrace webhooks remove 0123456789ab

@@ -83,7 +83,7 @@ PEOPLE: Final = (
     ),
     Operation(
         "DELETE", ROOT + "/webhooks/{webhook}", "account", "Remove a webhook", _DONE,
-        Act.KEEP_ACCOUNT, parameters=(named("webhook", "The id of a webhook"),), errors=(404,),
+        Act.KEEP_ACCOUNT, parameters=(named("webhook", "The id of a webhook"),),
     ),
     Operation(
         "GET", f"{ROOT}/secrets", "account", "List one's own secrets", {200: Content(Secrets)},

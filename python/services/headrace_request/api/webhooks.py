@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from headrace_model.errors import InvalidInput, NotFound
+from headrace_model.errors import InvalidInput
 from headrace_model.people import Act, Standing, check_may
 from headrace_model.webhook import Webhook
 from headrace_request.api.jobs import ROOT
@@ -52,10 +52,7 @@ def add_webhooks(app: web.Application, store: "WebhookStore") -> None:
         user, hook = _owner(request), request.match_info["webhook"]
         if not re.fullmatch("[0-9a-f]{12}", hook):
             raise InvalidInput(f"{hook[:20]!r} is no id of a webhook")
-        if not await store.remove(user, hook):
-            raise NotFound(
-                f"you have no webhook {hook}", hint="`headrace webhooks list` shows them"
-            )
+        await store.remove(user, hook)  # a repeat is success
         return web.Response(status=204)
 
     app.router.add_get(ROOT + "/webhooks", show)
