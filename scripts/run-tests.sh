@@ -100,7 +100,7 @@ keep() {
 
 # Runs scripts/check.sh, or the tests of one folder. CI and lanes also end a group that hangs.
 run_group() {
-  local group=$1 limit=() limit_s=2700
+  local group=$1 limit=() limit_s=3600
   # A simulated seed takes some two seconds on a busy machine.
   case $group in
     soak)
