@@ -83,7 +83,7 @@ async def _job(desk: Desk, owner: str, standing: Standing) -> JobId:
     await desk.redis.command("HSET", f"hr:job:{anns}", "owner", by)
     if level := _LEVELS.get(standing):
         job = await desk.store.get(anns)
-        await desk.store.share(job, (Share("group:hydro", level),))
+        await desk.store.share(job, (Share("group:hydro", level),), "ann")
     return anns
 
 

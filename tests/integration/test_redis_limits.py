@@ -22,6 +22,7 @@ from tests.support.script_scenes import (
     N1,
     N2,
     NODE_SIZE,
+    PLAIN,
     SMALL,
     Stage,
     fulfilled_by,
@@ -63,7 +64,8 @@ def make_room(keys: Keys) -> None:
 
 
 async def stopping(stage: Stage, number: int) -> Job:
-    job = await stage.launched(number)
+    plain = Allocation(tuple(Share(node, PLAIN.resources) for node in (N1, N2)))
+    job = await stage.apply(launch(await stage.make(new_job(number)), plain))
     return await stage.apply(
         move_of(job, Event.FAILED, Role.MONITOR, cause=Cause.NOT_STARTED, detail="why")
     )

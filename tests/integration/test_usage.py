@@ -30,6 +30,7 @@ def lines(*samples: Sample) -> bytes:
     return "".join(map(write_sample, samples)).encode()
 
 
+REPORT = ("run_s", "time_limit_s", "efficiency", "estimate", "advice")
 TAKEN = lines(
     Sample(BEGAN_MS, 1_000, 70, 1, 2),
     Sample(BEGAN_MS + 5 * SECOND, 6_500, 90, 3, 4, 5, 6),
@@ -62,6 +63,8 @@ async def test_a_running_jobs_samples_come_from_its_node(
         said = await usage(desk, job)
         newer = await usage(desk, job, "?since=2023-11-14T22:13:25.000Z")
     samples = said["ranks"][0].pop("samples")
+    for each in (said, newer):
+        assert [each.pop(key) for key in REPORT] == [None, None, None, None, []]
     used = {
         "cpus": held.millicpus / 1000, "memory": held.memory_bytes,
         "cpu_s": 16.0, "mean_cpus": 1.5, "peak_memory": 90,
@@ -104,7 +107,7 @@ async def test_a_job_without_a_node_has_used_nothing(desk: Desk) -> None:
     job = await desk.submit()
     assert await usage(desk, job) == {
         "job": job, "attempt": 1, "cpus": 0, "memory": 0, "cpu_s": None, "mean_cpus": None,
-        "peak_memory": None, "workers": 0, "ranks": [],
+        "peak_memory": None, "workers": 0, "ranks": [], **dict.fromkeys(REPORT), "advice": [],
     }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def _words(text: str) -> frozenset[str]:
 # SCRIPT LOAD takes a script in, EVALSHA runs it; EVAL, SCRIPT FLUSH and SCRIPT KILL are nobody's.
 _ALL: Final = _words("ping evalsha script|load time type get incr xadd xread xrevrange")
 _JOB_COMMANDS: Final = _words(
-    "set hget hmget hgetall hset hdel lrange rpush zadd zrem zrange srem expire"
+    "set hget hmget hgetall hset hdel lrange rpush zadd zrem zrange zcard zpopmin srem expire"
 )
 _JOB_KEYS: Final = _words(
     "hr:epoch hr:commits hr:events hr:job:* hr:history:* hr:attempt:* hr:status:* hr:queue "
