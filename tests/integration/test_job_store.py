@@ -36,15 +36,9 @@ from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_monitor.core.decide import Seen, decide
 from headrace_request.core.desire import DesireVerb, desire
 from tests.support.redis_server import RedisServer
-from tests.support.script_scenes import N1, N2, SMALL, Recorder, Stage, launch, new_job
+from tests.support.script_scenes import N1, N2, PLAIN, Recorder, Stage, launch, new_job
 
-
-def _told(amount: Resources) -> Resources:
-    """Without the pieces that a node doesn't tell of: these are known to plans alone."""
-    gpus = tuple(each for each in amount.generic if each[0] == "gpus")
-    return replace(amount, generic=gpus)
-
-
+SMALL = PLAIN.resources
 ON_ONE = Allocation((Share(N1, SMALL),))
 NODES = (N1, N2, NodeId("node3"))
 RETRY = Retry(limit=2)
@@ -139,7 +133,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(needs=st.sampled_from([(), (Need.COLLECTION,)]), again=st.booleans())
     def create(self, needs: tuple[Need, ...], again: bool) -> None:
         self.numbers += 1
-        new = new_job(self.numbers, *needs)
+        new = replace(new_job(self.numbers, *needs), ask=PLAIN)
         first = self.do(self.stage.make(new))
         if again:
             assert self.do(self.stage.make(new)) == first
@@ -173,7 +167,7 @@ class Ledger(RuleBasedStateMachine):
         if job is not None:
             shares = tuple(Share(node, SMALL) for node in sorted(spread))
             room = {node.id: node.free for node in self.do(self.stage.nodes.all())}
-            fits = all(_told(SMALL).fits_in(_told(room.get(s.node) or NOTHING)) for s in shares)
+            fits = all(SMALL.fits_in(room.get(s.node) or NOTHING) for s in shares)
             assert self.apply(launch(job, Allocation(shares))) == fits
 
     @precondition(lambda self: self.made)
