@@ -49,8 +49,8 @@ PLANTS = {
     "double-free": Plant(
         "a share that comes back is added to the free line twice",
         _exchanged(
-            "if room then room[1], room[2] = room[1] + cpus, room[2] + memory end",
-            "if room then room[1], room[2] = room[1] + 2 * cpus, room[2] + 2 * memory end",
+            "room[1], room[2] = room[1] + cpus, room[2] + memory",
+            "room[1], room[2] = room[1] + 2 * cpus, room[2] + 2 * memory",
             only="transition",
         ),
         within=20,
