@@ -145,6 +145,11 @@ class Allocation:
     shares: tuple[Share, ...]
 
     @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        """The nodes of the shares, in rank order."""
+        return tuple(share.node for share in self.shares)
+
+    @property
     def total(self) -> Resources:
         """The sum over all shares."""
         return sum((share.resources for share in self.shares), NOTHING)

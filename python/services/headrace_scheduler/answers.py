@@ -6,13 +6,12 @@ Any replica gives them, and none of them changes anything.
 import asyncio
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
 from headrace_model.job import CONTAINER, PARALLEL, Ask, Job
 from headrace_model.priority import MOST_OF_USERS, rank_of
-from headrace_model.resources import ANYWHERE
 from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
 from headrace_scheduler.core.change import Anew
@@ -20,13 +19,14 @@ from headrace_scheduler.core.forecast import Start, duration_ms
 from headrace_scheduler.core.snapshot import WaitingJob
 from headrace_scheduler.core.why import Explanation, after_restore, in_maintenance
 from headrace_scheduler.forecasts import Expected, Forecasts
-from headrace_scheduler.queue import waiting_job
+from headrace_scheduler.queue import asking, waiting_job
 from headrace_scheduler.reading import Reader
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
     from headrace_adapters.redis.maintenance import MaintenanceStore
 
+_Closed: TypeAlias = tuple[str, Explanation]  # why nothing at all starts: a word, and for people
 _NEW: Final = JobId("~")  # a job that is not submitted: behind all of its rank
 
 
@@ -53,7 +53,8 @@ class Answers:
         """
         job = await self._waiting(job_id)
         together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
-        return await self._of(waiting_job(job), job.priority, together)
+        closed = await self._closed()
+        return await self._of(waiting_job(job), job.priority, closed, together=together)
 
     async def when(self, job_id: JobId) -> Expected:
         """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does."""
@@ -69,29 +70,10 @@ class Answers:
     ) -> tuple[Answer, Expected, Start | None]:
         """Tell what would come of a submit now: where it starts, when, and when it ends."""
         now_ms = await self._jobs.now_ms()
-        where = ask.constraints or ANYWHERE
-        job = WaitingJob(
-            id=_NEW,
-            version=1,
-            attempt=1,
-            rank=rank_of(now_ms, priority),
-            resources=ask.resources,
-            paradigm=ask.paradigm,
-            backend=ask.backend,
-            held=False,
-            not_before_ms=ask.not_before_ms,
-            time_limit_ms=ask.time_ms,
-            queued_ms=now_ms,
-            tasks=ask.tasks,
-            pool=ask.pool,
-            owner=owner,
-            deadline_ms=ask.deadline_ms,
-            labels=frozenset(where.labels),
-            whole_node=where.whole_node,
-            spread=where.spread,
-        )
-        told = await self._of(job, priority, together)
-        if closed := await self._closed():
+        job = asking(ask, _NEW, owner, rank_of(now_ms, priority), now_ms)
+        closed = await self._closed()
+        told = await self._of(job, priority, closed, together=together)
+        if closed:
             expected = Expected(None, closed[1].sentence)
         elif told.starts is None:
             expected = await self._forecasts.expected(job)
@@ -105,7 +87,7 @@ class Answers:
             raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
         return job
 
-    async def _closed(self) -> tuple[str, Explanation] | None:
+    async def _closed(self) -> _Closed | None:
         """Why nothing at all starts now, if so."""
         if said := await self._maintenance.get():
             return "MAINTENANCE", in_maintenance(said)
@@ -113,10 +95,12 @@ class Answers:
             return "RESTORE", after_restore(backup)
         return None
 
-    async def _of(self, job: WaitingJob, priority: int, together: bool) -> Answer:
+    async def _of(
+        self, job: WaitingJob, priority: int, closed: _Closed | None, *, together: bool
+    ) -> Answer:
         seen = await self._reader.read(without=job.id)
         position = ahead_of(job, seen.snapshot) + 1
-        if closed := await self._closed():
+        if closed:
             cause, said = closed
             return Answer(said, (Cause(cause, said.sentence),), position=position)
         spread = PARALLEL if together else None

@@ -28,7 +28,7 @@ def add_routes(app: web.Application, answers: Answers) -> None:
         expected = await answers.when(parse_job_id(request.match_info["job"]))
         return web.json_response(
             {
-                "start": _range(expected.start),
+                "start": to_plain(start) if (start := _range(expected.start)) else None,
                 "position": expected.position,
                 "basis": expected.basis,
                 "made": _time(expected.made_ms) if expected.made_ms else None,
@@ -59,8 +59,8 @@ def _placed(
         causes=tuple(CauseView(each.cause, each.sentence) for each in told.causes),
         change=change or None,
         nodes=tuple(_share(each) for each in told.starts.shares) if told.starts else (),
-        start=_range_view(expected.start) if expected else None,
-        end=_range_view(end),
+        start=_range(expected.start) if expected else None,
+        end=_range(end),
         basis=expected.basis if expected else None,
     )
 
@@ -70,15 +70,10 @@ def _share(share: Share) -> ShareView:
     return ShareView(share.node, held.millicpus / 1000, held.memory_bytes)
 
 
-def _range_view(found: Start | None) -> RangeView | None:
+def _range(found: Start | None) -> RangeView | None:
     if found is None:
         return None
     return RangeView(_time(found.at_ms), _time(found.low_ms), _time(found.high_ms))
-
-
-def _range(found: Start | None) -> dict[str, object] | None:
-    view = _range_view(found)
-    return None if view is None else {"at": view.at, "low": view.low, "high": view.high}
 
 
 def _time(at_ms: int) -> str:

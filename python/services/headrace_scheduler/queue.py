@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from headrace_model.bounds import Policy
 from headrace_model.estimate import Estimate
-from headrace_model.ids import JobId
-from headrace_model.job import Job, Need
+from headrace_model.ids import DatasetId, JobId
+from headrace_model.job import Ask, Job, Need
 from headrace_model.quota import What
 from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
@@ -35,28 +35,56 @@ _NO_LABELS: frozenset[tuple[str, str]] = frozenset()
 
 def waiting_job(job: Job, estimate: Estimate | None = None) -> WaitingJob:
     """What a plan looks at of a job in AWAITING_ALLOCATION."""
-    where = job.ask.constraints or ANYWHERE
-    return WaitingJob(
-        id=job.id,
+    return asking(
+        job.ask,
+        job.id,
+        job.owner,
+        job.rank,
+        job.entered_ms,
         version=job.version,
         attempt=job.attempt,
-        rank=job.rank,
-        resources=job.ask.resources,
-        paradigm=job.ask.paradigm,
-        backend=job.ask.backend,
         held=job.desired is Desired.HOLD,
-        not_before_ms=job.ask.not_before_ms,
-        time_limit_ms=job.ask.time_ms,
-        queued_ms=job.entered_ms,
-        tasks=job.ask.tasks,
-        pool=job.ask.pool,
         datasets=fulfilling(job.fulfilments) if Need.STAGING in job.needs else (),
         estimate=estimate,
-        owner=job.owner,
-        deadline_ms=job.ask.deadline_ms,
+    )
+
+
+def asking(
+    ask: Ask,
+    id: JobId,
+    owner: str,
+    rank: float,
+    queued_ms: int,
+    *,
+    version: int = 1,
+    attempt: int = 1,
+    held: bool = False,
+    datasets: tuple[DatasetId, ...] = (),
+    estimate: Estimate | None = None,
+) -> WaitingJob:
+    """What a plan looks at of an ask; without more of one that was made just now."""
+    where = ask.constraints or ANYWHERE
+    return WaitingJob(
+        id=id,
+        version=version,
+        attempt=attempt,
+        rank=rank,
+        resources=ask.resources,
+        paradigm=ask.paradigm,
+        backend=ask.backend,
+        held=held,
+        not_before_ms=ask.not_before_ms,
+        time_limit_ms=ask.time_ms,
+        queued_ms=queued_ms,
+        tasks=ask.tasks,
+        pool=ask.pool,
+        datasets=datasets,
         labels=frozenset(where.labels) if where.labels else _NO_LABELS,
-        whole_node=where.whole_node,
         spread=where.spread,
+        whole_node=where.whole_node,
+        estimate=estimate,
+        owner=owner,
+        deadline_ms=ask.deadline_ms,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from headrace_model.ids import JobId
+from headrace_scheduler.core.order import in_turn
 from headrace_scheduler.core.snapshot import Snapshot
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.owners import Owners
@@ -57,12 +58,11 @@ class Reader:
             while queue.unread and (most is None or len(queue) < most):
                 await queue.read_on()
         found = queue.snapshot(nodes, now_ms, policy=self._limits.policy)
-        lines = (tuple(job for job in line if job.id != without) for line in found.lines)
+        others = (tuple(job for job in line if job.id != without) for line in found.lines)
         later = () if without else queue.later()
-        whole = (*(line for line in lines if line), *((job,) for job in later))
-        shifts = found.shifts
-        in_order = tuple(sorted(whole, key=lambda line: line[0].place_in(shifts)))
-        return Seen(replace(found, lines=in_order, running=tuple(found.running)), now_ms)
+        whole = (*(line for line in others if line), *((job,) for job in later))
+        lines = in_turn(whole, found.shifts)
+        return Seen(replace(found, lines=lines, running=tuple(found.running)), now_ms)
 
     async def first(self) -> Seen:
         """As much of the queue as a forecast looks at, and what is to start later."""

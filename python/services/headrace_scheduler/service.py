@@ -238,7 +238,7 @@ class Scheduler:
             job=job.id,
             attempt=job.attempt,
             on=move.event,
-            nodes=[share.node for share in move.takes.shares] if move.takes else None,
+            nodes=move.takes.nodes if move.takes else None,
         )
 
     def _refused(self, job: Job, error: HeadraceError) -> None:

@@ -145,7 +145,7 @@ class Simulation:
 
     def _end(self, id: JobId, now_ms: int) -> None:
         start_ms, allocation = self._started[id]
-        self._ledger.give_back(id, [share.node for share in allocation.shares])
+        self._ledger.give_back(id, allocation.nodes)
         self._look_at(allocation)
         del self._running[id]
         job = self._jobs[id]

@@ -59,7 +59,7 @@ def decide(job: Job, seen: Seen) -> Move | None:
 
 
 def _nodes(job: Job) -> tuple[NodeId, ...]:
-    return tuple(share.node for share in job.allocation.shares) if job.allocation else ()
+    return job.allocation.nodes if job.allocation else ()
 
 
 def _bad_end(job: Job, seen: Seen) -> Move | None:

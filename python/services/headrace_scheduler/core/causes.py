@@ -62,11 +62,9 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
     ahead = ahead_of(job, snapshot)
     planned = plan(with_it, now_ms, limit=ahead + 2)
     position = ahead + 1
-    for placement in planned.placements:
-        if placement.job == job.id:
-            nodes = tuple(share.node for share in placement.allocation.shares)
-            said = Explanation(f"It starts with the next plan on {_nodes(nodes)}.", _NOTHING)
-            return Answer(said, position=position, starts=placement.allocation)
+    if starts := planned.allocation_of(job.id):
+        said = Explanation(f"It starts with the next plan on {_nodes(starts.nodes)}.", _NOTHING)
+        return Answer(said, position=position, starts=starts)
     why = planned.why(job.id)
     told = explain(job, why, snapshot.nodes)
     first = Cause(why.reason, told.sentence)
@@ -95,16 +93,14 @@ def _freed(job: WaitingJob, why: Why, snapshot: Snapshot, now_ms: int) -> Advice
         return None
     free = replace(job, held=False, not_before_ms=None)
     tried = with_job(snapshot, free)
-    for placement in plan(tried, now_ms, limit=ahead_of(free, snapshot) + 2).placements:
-        if placement.job == job.id:
-            nodes = tuple(share.node for share in placement.allocation.shares)
-            if why.reason is Reason.HELD:
-                return Advice(
-                    why.reason, f"Released it starts at once on {_nodes(nodes)}.", {}, nodes
-                )
-            sentence = f"Without start_not_before it starts at once on {_nodes(nodes)}."
-            return Advice(why.reason, sentence, {"start_not_before": "null"}, nodes)
-    return None
+    starts = plan(tried, now_ms, limit=ahead_of(free, snapshot) + 2).allocation_of(job.id)
+    if starts is None:
+        return None
+    nodes = starts.nodes
+    if why.reason is Reason.HELD:
+        return Advice(why.reason, f"Released it starts at once on {_nodes(nodes)}.", {}, nodes)
+    sentence = f"Without start_not_before it starts at once on {_nodes(nodes)}."
+    return Advice(why.reason, sentence, {"start_not_before": "null"}, nodes)
 
 
 def _advice(job: WaitingJob, anew: Anew, change: Change) -> Advice:
@@ -166,15 +162,14 @@ def _closed_nodes(with_it: Snapshot, job: WaitingJob, now_ms: int) -> Cause | No
         _opened(each, held[each.id]) if each.id in ids else each for each in with_it.nodes
     )
     tried = plan(replace(with_it, nodes=nodes), now_ms, limit=sum(map(len, with_it.lines)) + 1)
-    for placement in tried.placements:
-        if placement.job == job.id:
-            there = [share.node for share in placement.allocation.shares if share.node in ids]
-            states = {each.id: each.state for each in closed}
-            if there:
-                which = _nodes([f"{node} ({states[node]})" for node in there])
-                return Cause(NODES, f"It would start at once on {which} if that took work.")
-            return Cause(NODES, "It would start at once if all nodes took work.")
-    return None
+    starts = tried.allocation_of(job.id)
+    if starts is None:
+        return None
+    states = {each.id: each.state for each in closed}
+    if there := [node for node in starts.nodes if node in ids]:
+        which = _nodes([f"{node} ({states[node]})" for node in there])
+        return Cause(NODES, f"It would start at once on {which} if that took work.")
+    return Cause(NODES, "It would start at once if all nodes took work.")
 
 
 def _opened(node: Node, held: Resources) -> Node:

@@ -22,7 +22,7 @@ from typing import Final
 from headrace_model.fit import CPU, undivided
 from headrace_model.ids import NodeId
 from headrace_model.resources import Paradigm, Resources
-from headrace_scheduler.core.order import with_job
+from headrace_scheduler.core.order import in_turn, with_job
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.snapshot import Snapshot, WaitingJob
 
@@ -102,9 +102,8 @@ class Trials:
         self._left = _TRIALS
         waiting = sum(map(len, snapshot.lines))
         made = plan(snapshot, now_ms, limit=waiting + 1)
-        lines = tuple((each,) for each in _that_count(snapshot, made))
-        in_order = sorted(lines, key=lambda line: line[0].place_in(snapshot.shifts))
-        self._that_count = replace(snapshot, lines=tuple(in_order))
+        lines = ((each,) for each in _that_count(snapshot, made))
+        self._that_count = replace(snapshot, lines=in_turn(lines, snapshot.shifts))
 
     @property
     def pools(self) -> frozenset[str]:
@@ -117,11 +116,8 @@ class Trials:
             return ()
         self._left -= 1
         tried = with_job(self._that_count, job)
-        made = plan(tried, self._now_ms, limit=len(tried.lines))
-        for placement in made.placements:
-            if placement.job == job.id:
-                return tuple(share.node for share in placement.allocation.shares)
-        return ()
+        started = plan(tried, self._now_ms, limit=len(tried.lines)).allocation_of(job.id)
+        return started.nodes if started else ()
 
 
 def _that_count(snapshot: Snapshot, made: Plan) -> Iterator[WaitingJob]:

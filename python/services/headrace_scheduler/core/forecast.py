@@ -34,11 +34,12 @@ from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId, NodeId
 from headrace_model.quota import What
 from headrace_model.resources import Allocation, Resources
+from headrace_scheduler.core.order import in_turn
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.quota import Quotas
 from headrace_scheduler.core.running import Running
-from headrace_scheduler.core.snapshot import Node, Place, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 
 DRAWS: Final = 9
 
@@ -96,7 +97,7 @@ class _Draw:
         self._begin_ms = self._now_ms = now_ms
         self._number = number
         self._nodes = {node.id: node for node in snapshot.nodes}
-        self._lines = [list(line) for line in snapshot.lines]
+        self._lines = snapshot.lines
         self._waiting = {job.id: job for line in self._lines for job in line}
         self._running = Running(snapshot.running)
         self._held = {job.id: job for job in snapshot.running}
@@ -136,7 +137,7 @@ class _Draw:
         now = replace(
             self._snapshot,
             nodes=tuple(self._nodes.values()),
-            lines=tuple(self._lines),
+            lines=self._lines,
             running=self._running,
             held={},
             quotas=self._quotas(),
@@ -163,7 +164,7 @@ class _Draw:
                 )
             )
         left = ([job for job in line if job.id in self._waiting] for line in self._lines)
-        self._lines = sorted((line for line in left if line), key=self._first_place)
+        self._lines = in_turn((line for line in left if line), self._snapshot.shifts)
 
     def _since(self, job: WaitingJob, allocation: Allocation) -> int:
         """When the room that a job now takes came back: of ends that were taken together its own,
@@ -200,9 +201,6 @@ class _Draw:
             for share in allocation.shares:
                 self._came[share.node] = end_ms
         return True
-
-    def _first_place(self, line: list[WaitingJob]) -> Place:
-        return line[0].place_in(self._snapshot.shifts)
 
     def _hold(self, job: RunningJob) -> None:
         self._held[job.id] = job

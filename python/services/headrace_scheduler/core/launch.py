@@ -45,7 +45,7 @@ def launch(job: Job) -> Move:
     if job.allocation is None:
         raise AssertionError(f"job {job.id} is in {job.status} without an allocation")
     move = move_of(job, Event.LAUNCHED, Role.SCHEDULER)
-    nodes = [share.node for share in job.allocation.shares]
+    nodes = job.allocation.nodes
     return replace(
         move,
         work=records(job, job.allocation, Verb.LAUNCH),

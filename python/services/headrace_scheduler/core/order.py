@@ -7,7 +7,7 @@ much later that neither priority nor share makes up for it goes behind, whoever 
 in front of a waiting job only what is there already, or comes within that bounded time, can start.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import merge
 
@@ -27,9 +27,15 @@ def in_order(
 
 def with_job(snapshot: Snapshot, job: WaitingJob) -> Snapshot:
     """The snapshot with one job more, in a line of its own, and nothing behind it planned."""
-    shifts = snapshot.shifts
-    lines = sorted((*snapshot.lines, (job,)), key=lambda line: line[0].place_in(shifts))
-    return replace(snapshot, lines=tuple(lines), until=job.place_in(shifts))
+    lines = in_turn((*snapshot.lines, (job,)), snapshot.shifts)
+    return replace(snapshot, lines=lines, until=job.place_in(snapshot.shifts))
+
+
+def in_turn(
+    lines: Iterable[Sequence[WaitingJob]], shifts: Mapping[str, int]
+) -> tuple[Sequence[WaitingJob], ...]:
+    """Lines in the order of their first jobs, as a snapshot has them."""
+    return tuple(sorted(lines, key=lambda line: line[0].place_in(shifts)))
 
 
 def _moved(line: list[tuple[float, JobId]], shift: int) -> Iterator[tuple[Place, JobId]]:

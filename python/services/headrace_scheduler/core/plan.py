@@ -58,6 +58,11 @@ class Plan:
     reasons: Mapping[JobId, Why]
     reservations: tuple[Reservation, ...] = ()
 
+    def allocation_of(self, job: JobId) -> Allocation | None:
+        """Where a job starts; None: it waits."""
+        found = (each.allocation for each in self.placements if each.job == job)
+        return next(found, None)
+
     def why(self, job: JobId) -> Why:
         """The reason of a waiting job without a placement, looked at or not."""
         return self.reasons.get(job, _NEXT_PLAN)
@@ -201,7 +206,7 @@ class _Desk:
         found = rooms.find(job, self._near(job))
         if isinstance(found, Allocation):
             self._profile.start(found, job.likely_ms)
-            self._horizons.change([share.node for share in found.shares])
+            self._horizons.change(found.nodes)
             return found
         # What is kept for others begins later: a job that ended at once would use none of it.
         all_free = self._horizons.ending(self._now_ms)
