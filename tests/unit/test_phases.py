@@ -1,5 +1,6 @@
 """How long a job was where, beside brute force over any way; and the words for it."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from headrace_client.cli.history import event_text, lasted
 from headrace_model.phases import Step, phases
 from headrace_model.status import EDGES, Event, Status
 from headrace_wire.api import HistoryView
+from headrace_wire.history import run_ms_of
 
 
 @st.composite
@@ -55,6 +57,30 @@ def test_at_each_moment_it_was_where_its_history_puts_it(
 def _stays(steps: list[Step]) -> bool:
     """Whether nothing follows a job's end but the end of the list."""
     return len(steps) == 1
+
+
+def _line(at: int, attempt: int, before: str, after: str) -> str:
+    said = {"at": at, "attempt": attempt, "from": before, "to": after, "event": "E"}
+    return json.dumps(said)
+
+
+def test_an_attempt_ran_as_long_as_it_was_running() -> None:
+    running, stopping, waiting = (
+        "MODEL_EXEC:RUNNING", "MODEL_EXEC:STOPPING", "MODEL_EXEC:AWAITING_ALLOCATION",
+    )  # fmt: skip
+    way = [
+        _line(0, 1, "", waiting),
+        _line(10, 1, waiting, "MODEL_EXEC:SCHEDULED"),
+        _line(20, 1, "MODEL_EXEC:SCHEDULED", running),
+        _line(25, 1, running, running),  # a node left it
+        _line(50, 1, running, stopping),
+        _line(60, 1, stopping, waiting),
+        _line(70, 2, waiting, "MODEL_EXEC:SCHEDULED"),
+        _line(80, 2, "MODEL_EXEC:SCHEDULED", running),
+    ]
+    assert [run_ms_of(way, attempt) for attempt in (1, 2, 3)] == [30, None, None]
+    ended = [*way, _line(95, 2, running, "CLOSED:COMPLETED")]
+    assert [run_ms_of(ended, attempt) for attempt in (1, 2)] == [30, 15]
 
 
 def _entry(event: str, desired: str = "", from_: str = "") -> HistoryView:

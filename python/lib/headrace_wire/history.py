@@ -26,6 +26,14 @@ def phases_view(lines: Sequence[str], attempt: int, now_ms: int) -> list[dict[st
     return [_view(each, now_ms) for each in phases([_step(line) for line in lines], attempt)]
 
 
+def run_ms_of(lines: Sequence[str], attempt: int) -> int | None:
+    """How long an attempt was RUNNING; None where it has not run, or runs still."""
+    for each in phases([_step(line) for line in lines], attempt):
+        if (each.attempt, each.status) == (attempt, Status.RUNNING):
+            return None if each.ended_ms is None else each.ended_ms - each.began_ms
+    return None
+
+
 def read_phase(plain: Mapping[str, Any]) -> PhaseView:
     """Read what `phases_view` wrote."""
     return read_view(PhaseView, plain)

@@ -1,7 +1,6 @@
 """What a job uses, how far it is, and what the cluster was like, as it is shown."""
 
 import asyncio
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from headrace_model.status import Status
 from headrace_model.usage import Total, thinned, total_of, total_of_all
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.usage import RankUsage, Usage, UsageReader
+from headrace_wire.history import run_ms_of
 from headrace_wire.progress import progress_view, rank_view, tasks_view
 from headrace_wire.series import series_view
 from headrace_wire.usage import held_and_used, report_view, sample_view
@@ -97,25 +97,12 @@ def _used(
     return Used(
         asked=found.held.total,
         time_limit_ms=job.ask.time_ms,
-        run_ms=_run_ms(attempt, history),
+        run_ms=run_ms_of(history, attempt),
         cpu_ms=total.cpu_ms,
         peak_memory_bytes=total.peak_memory_bytes,
         learned_run_ms=estimate.p90_ms if estimate else None,
         learned_memory_bytes=estimate.memory_bytes if estimate else None,
     )
-
-
-def _run_ms(attempt: int, history: Sequence[str]) -> int | None:
-    """How long an attempt was RUNNING; None where it has not run, or runs still."""
-    began: int | None = None
-    for entry in map(json.loads, history):
-        if entry.get("attempt") != attempt:
-            continue
-        if entry["to"] == Status.RUNNING and entry["from"] != Status.RUNNING:
-            began = int(entry["at"])
-        elif entry["from"] == Status.RUNNING and entry["to"] != Status.RUNNING and began:
-            return int(entry["at"]) - began
-    return None
 
 
 def _rank_usage(found: RankUsage, total: Total, since_ms: int, most: int) -> dict[str, Any]:
