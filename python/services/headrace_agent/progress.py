@@ -10,8 +10,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
+from headrace_agent.beside import append_beside, open_beside, replace_beside
 from headrace_agent.folders import AttemptFolder
 from headrace_kinds.progress import Reading, read_line
 from headrace_kinds.registry import kind_named
@@ -111,7 +112,7 @@ class _Attempt:
 
     def _read(self, name: str) -> Reading | None:
         """The last line that tells something, of those that came since the last look."""
-        with _open(self._logs / name) as file:
+        with open_beside(self._logs / name) as file:
             size = os.fstat(file.fileno()).st_size
             begin = max(self._at.get(name, 0), size - _TAIL_BYTES)
             if size <= begin:
@@ -147,12 +148,12 @@ class _MarkFile:
                 return
         if len(self.marks) >= LIMIT:
             self._replace(thinned(self.marks, LIMIT // 2))
-        _write(self.path, write_mark(mark), os.O_APPEND)
+        append_beside(self.path, write_mark(mark))
         self.marks = (*self.marks, mark)
 
     def _take_up(self) -> tuple[Mark, ...]:
         try:
-            with _open(self.path) as file:
+            with open_beside(self.path) as file:
                 text = file.read(LIMIT_BYTES).decode("ascii", "replace")
         except FileNotFoundError:
             return ()
@@ -162,9 +163,7 @@ class _MarkFile:
         return marks
 
     def _replace(self, marks: Sequence[Mark]) -> None:
-        part = self.path.with_suffix(".progress.part")
-        _write(part, "".join(map(write_mark, marks)), os.O_TRUNC)
-        part.rename(self.path)
+        replace_beside(self.path, "".join(map(write_mark, marks)))
         self.marks = tuple(marks)
 
 
@@ -181,21 +180,10 @@ def _patterns(folder: AttemptFolder) -> Sequence[re.Pattern[str]] | None:
     None while there is no job file.
     """
     try:
-        with _open(folder.root / "job.json") as file:
+        with open_beside(folder.root / "job.json") as file:
             spec = load_jobtext(file.read(_SPEC_BYTES))
         return () if spec.array.is_array else kind_named(spec.kind).progress(spec)
     except FileNotFoundError:
         return None
     except (HeadraceError, OSError):
         return ()
-
-
-def _open(path: Path) -> IO[bytes]:
-    # Neither a link nor a pipe that a worker of our own user may have laid there.
-    return open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-
-
-def _write(path: Path, text: str, how: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | how
-    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
-        file.write(text)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from headrace_agent.beside import append_beside, open_beside, replace_beside
 from headrace_agent.core.usage import Counted
 from headrace_agent.folders import AttemptFolder
 from headrace_model.errors import HeadraceError
@@ -108,7 +109,7 @@ class _SampleFile:
             return
         if self._lines >= LIMIT:
             self._replace(thinned(read_samples(self._read()), LIMIT - 1))
-        _write(self._path, write_sample(counted.last), os.O_APPEND)
+        append_beside(self._path, write_sample(counted.last))
         self._counted = counted
         self._lines += 1
 
@@ -121,25 +122,15 @@ class _SampleFile:
         return Counted(samples[-1] if samples else None)
 
     def _read(self) -> str:
-        # Neither a link nor a pipe that a worker of our own user may have laid there.
         try:
-            file = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with open_beside(self._path) as file:
+                return file.read(LIMIT_BYTES).decode("ascii", "replace")
         except FileNotFoundError:
             return ""
-        with open(file, encoding="ascii", errors="replace") as opened:
-            return opened.read(LIMIT_BYTES)
 
     def _replace(self, samples: Sequence[Sample]) -> None:
-        part = self._path.with_suffix(".part")
-        _write(part, "".join(map(write_sample, samples)), os.O_TRUNC)
-        part.rename(self._path)
+        replace_beside(self._path, "".join(map(write_sample, samples)))
         self._lines = len(samples)
-
-
-def _write(path: Path, text: str, how: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | how
-    with open(os.open(path, flags, 0o600), "w", encoding="ascii") as file:
-        file.write(text)
 
 
 def _attempt(key: WorkerKey) -> tuple[JobId, int]:
