@@ -101,6 +101,29 @@ def search(
     return found, Place(place.offset + max(at, end), line, told)
 
 
+class Searcher:
+    """Looks through a log that comes in parts, and keeps what of them is not looked through."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._place, self._rest = Place(), b""
+
+    @property
+    def waiting_bytes(self) -> int:
+        """How much has come and is not looked through."""
+        return len(self._rest)
+
+    def take(self, part: bytes) -> None:
+        """Keep a part that has come, for the next `look`."""
+        self._rest += part
+
+    def look(self, *, last: bool, limit: int = MOST_FOUND) -> list[Line]:
+        """Give what is found of what has come, as `search` does; `last`: nothing more comes."""
+        found, now = search(self._place, self._rest, self._text, last=last, limit=limit)
+        self._rest, self._place = self._rest[now.offset - self._place.offset :], now
+        return found
+
+
 def _shown(line: bytes, at: int) -> str:
     if len(line) > _SHOWN_BYTES:
         begin = max(0, min(at - _BEFORE_BYTES, len(line) - _SHOWN_BYTES))

@@ -28,14 +28,7 @@ from headrace_wire.datasets import (
     PartialsRequest,
     read_body,
 )
-from headrace_wire.logsearch import (
-    MOST_FOUND,
-    PIECE_BYTES,
-    Place,
-    check_text,
-    search,
-    write_lines,
-)
+from headrace_wire.logsearch import MOST_FOUND, PIECE_BYTES, Searcher, check_text, write_lines
 from headrace_wire.records import encode_dataset
 from headrace_wire.schema import from_plain
 
@@ -153,16 +146,14 @@ class InternalApi:
         response = web.StreamResponse()
         response.content_type = "text/plain"
         await response.prepare(request)
-        place, rest, left = Place(), b"", MOST_FOUND
+        searcher, left = Searcher(text), MOST_FOUND
         async with aclosing(self._store.stream(key, 0)) as parts:  # type: ignore[type-var]
             async for part in _and_the_end(parts):
-                rest += part or b""
-                if part is not None and len(rest) < PIECE_BYTES:
+                searcher.take(part or b"")
+                if part is not None and searcher.waiting_bytes < PIECE_BYTES:
                     continue
-                found, now = await asyncio.to_thread(
-                    search, place, rest, text, last=part is None, limit=left
-                )
-                rest, place, left = rest[now.offset - place.offset :], now, left - len(found)
+                found = await asyncio.to_thread(searcher.look, last=part is None, limit=left)
+                left -= len(found)
                 if found:
                     await response.write(write_lines(found).encode(errors="replace"))
                 if left <= 0:

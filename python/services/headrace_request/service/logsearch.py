@@ -17,8 +17,8 @@ from headrace_wire.logsearch import (
     LogFound,
     Place,
     SearchEnd,
+    Searcher,
     check_text,
-    search,
 )
 
 _LONGEST_S: Final = 60.0
@@ -121,14 +121,12 @@ async def searched(
     text: str, rank: int, stream: str, parts: AsyncIterator[bytes]
 ) -> AsyncIterator[LogFound]:
     """Yield what a log that is read anyhow holds of a text: that of a task of an array."""
-    wanted, place, rest = check_text(text), Place(), b""
+    searcher = Searcher(check_text(text))
     async for part in parts:
-        rest += part
-        found, now = search(place, rest, wanted, last=False, limit=MOST_FOUND)
-        rest, place = rest[now.offset - place.offset :], now
-        for line in found:
+        searcher.take(part)
+        for line in searcher.look(last=False):
             yield LogFound(rank, stream, line.line, line.text)
-    for line in search(place, rest, wanted, last=True, limit=MOST_FOUND)[0]:
+    for line in searcher.look(last=True):
         yield LogFound(rank, stream, line.line, line.text)
 
 
