@@ -5,12 +5,16 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_adapters.redis.nodes import NodeRecord
 from headrace_model.cause import NOT_THE_JOBS_FAULT, RETRYABLE, Cause
 from headrace_model.fit import can_hold
+from headrace_model.ids import NodeId
 from headrace_model.job import Ask
-from headrace_model.resources import Paradigm, Resources
+from headrace_model.node import NodeState
+from headrace_model.resources import Constraints, Paradigm, Resources
 from headrace_model.spec import MOST_RAISED, Retry
 from headrace_monitor.core.again import FEWEST_LOSSES, MOST_LOSSES, judge
+from headrace_monitor.service import Monitor
 
 from .test_monitor_decide import NOW, RUNNING
 
@@ -66,6 +70,38 @@ def test_the_largest_node_bounds_what_is_asked_after_an_oom() -> None:
     last = judge(replace(job, ask=verdict.ask), Retry(), asked, nodes, NOW)
     assert last.ask is None
     assert last.detail.endswith("more than 6.0 GiB: no node that it may use has more")
+
+
+def test_only_nodes_that_hold_the_pieces_too_bound_what_is_asked_after_an_oom() -> None:
+    gpu = (("gpus", 1),)
+    asked = Resources(1_000, 4 * GIB, gpu)
+    job = replace(RUNNING, cause=Cause.OOM, detail="too much", ask=Ask(asked, SINGLE, "process"))
+    nodes = [Resources(4_000, 6 * GIB, gpu), Resources(4_000, 64 * GIB)]
+    verdict = judge(job, Retry(), asked, nodes, NOW)
+    assert verdict.ask is not None
+    assert verdict.ask.resources == Resources(1_000, 6 * GIB, gpu)
+
+
+async def test_only_nodes_with_the_labels_of_a_job_bound_what_it_asks_after_an_oom() -> None:
+    small, large = Resources(4_000, 6 * GIB), Resources(4_000, 64 * GIB)
+    monitor = object.__new__(Monitor)
+    monitor._resources = _NoFile()  # type: ignore[assignment]
+    monitor._known = [_node("a", small, {"disk": "ssd", "site": "x"}), _node("b", large, {})]
+    ask = Ask(small, SINGLE, "process", constraints=Constraints((("disk", "ssd"),)))
+    assert await monitor._rooms(replace(RUNNING, ask=ask)) == [small]
+    assert await monitor._rooms(replace(RUNNING, ask=replace(ask, constraints=None))) == [
+        small, large,
+    ]  # fmt: skip
+
+
+class _NoFile:
+    async def get(self) -> None:
+        """There is no resources.yaml."""
+
+
+def _node(name: str, size: Resources, labels: dict[str, str]) -> NodeRecord:
+    process = frozenset({"process"})
+    return NodeRecord(NodeId(name), size, size, NodeState.UP, process, "1", 0, (), labels, False)
 
 
 @given(st.sampled_from(sorted(RETRYABLE - {Cause.OOM})), st.integers(0, 5), amounts)

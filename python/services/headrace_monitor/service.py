@@ -11,7 +11,7 @@ from headrace_model.errors import Fenced, NotFound, Stale
 from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Job
 from headrace_model.node import NodeState
-from headrace_model.resources import Resources
+from headrace_model.resources import ANYWHERE, Resources
 from headrace_model.spec import Retry
 from headrace_model.status import HAS_ATTEMPT, Role, Status
 from headrace_monitor.core.decide import Seen, decide
@@ -200,11 +200,13 @@ class Monitor:
     async def _rooms(self, job: Job) -> list[Resources]:
         """The nodes that a job may use, as far as they may be used, when they are empty."""
         bounds = await self._resources.get() or Bounds()
+        labels = set((job.ask.constraints or ANYWHERE).labels)
         return [
             bounds.usable(node.id, node.capacity)
             for node in self._known
             if job.ask.backend in node.backends
             and (job.ask.pool is None or job.ask.pool in bounds.pools_of(node.id))
+            and labels <= set(node.labels.items())
         ]
 
 

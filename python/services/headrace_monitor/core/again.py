@@ -71,12 +71,12 @@ def _more_memory(
         why = (
             f"that is {MOST_RAISED} times what it asked at first; `retry.memory_limit` allows more"
         )
-    millicpus = ask.resources.millicpus
     more = min(2 * ask.resources.memory_bytes, limit)
-    if can_hold(Resources(millicpus, more), ask.cut, rooms):
+    if can_hold(replace(ask.resources, memory_bytes=more), ask.cut, rooms):
         return more, why
     why = "no node that it may use has more"
     if not undivided(ask.resources, ask.cut):
         return 0, why
-    largest = [room.memory_bytes for room in rooms if room.millicpus >= millicpus]
+    rest = replace(ask.resources, memory_bytes=0)
+    largest = [room.memory_bytes for room in rooms if rest.fits_in(room)]
     return min(more, max(largest, default=0)), why
