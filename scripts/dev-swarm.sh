@@ -191,7 +191,7 @@ join() {
 
 # Waits until the swarm sees these nodes as ready, and forgets earlier members of their names.
 wait_ready() {
-  local by node id deadline=$((SECONDS + 60)) lines missing
+  local by node id deadline=$((SECONDS + 150)) lines missing
   while :; do
     missing=("$@")
     if by=$(leader); then

@@ -107,7 +107,7 @@ node_net() {
 
 # Waits until a node's engine answers.
 node_wait() {
-  local node=$1 deadline=$((SECONDS + 60))
+  local node=$1 deadline=$((SECONDS + 150))
   until node_docker "$node" version >/dev/null 2>&1; do
     node_process "$node" >/dev/null || fail "$node ended: see $folder/nodes/$node/dockerd.log"
     [ "$SECONDS" -lt "$deadline" ] ||

@@ -20,7 +20,7 @@ from time import monotonic, sleep
 from tests.support.run_root import VARIABLE, remove_cgroups
 
 _INIT = Path(__file__).parents[2] / "scripts" / "lib" / "engine-init.sh"
-_READY_WITHIN_S = 60.0
+_READY_WITHIN_S = 180.0
 
 # A name that no registry can have: an engine that is told to pull it fails at once.
 SMALL_IMAGE = "127.0.0.1:1/headrace-test/small:1"

@@ -52,7 +52,7 @@ def log_in(docker: Docker, registry: str, config: Path) -> None:
             return False
         return True
 
-    asyncio.run(wait_until(done, f"a login at {registry}", within_s=60))
+    asyncio.run(wait_until(done, f"a login at {registry}", within_s=300))
 
 
 def logins_text(registry: str, password: str = PASSWORD) -> str:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from headrace_adapters.redis.nodes import NodeStore
@@ -18,7 +19,7 @@ from tests.support.dev_swarm import Swarm, mounts_below
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
-_WITHIN_S = 120.0
+_WITHIN_S = 300.0
 
 
 class SwarmStack:
@@ -33,8 +34,9 @@ class SwarmStack:
         keep_alive: bool = True,
         cpus: int = 1,
         node_lost_s: float = 3.0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self.stack = Stack(home, keep_alive=keep_alive, node_lost_s=node_lost_s)
+        self.stack = Stack(home, keep_alive=keep_alive, node_lost_s=node_lost_s, settings=settings)
         self.swarm = swarm
         self._home = home
         self.image = image

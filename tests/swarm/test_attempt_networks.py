@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
 JOB = JobId("00000000000000ab")
 KEY = "/run/secrets/headrace-parallel"
+_WITHIN_S = 300.0
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ async def test_workers_of_an_attempt_share_a_network_and_a_key_until_nobody_need
     async def all_run() -> bool:
         return [each.progress for each in await manager.tasks()] == [Progress.RUNS] * 3
 
-    await wait_until(all_run, "three workers", within_s=120)
+    await wait_until(all_run, "three workers", within_s=_WITHIN_S)
     keys = set()
     for rank, node in enumerate(NODES):
         (id_,) = swarm.docker(node, "ps", "-q", "--filter", f"name=hr-{JOB}-1-{rank}.").split()
@@ -76,7 +77,7 @@ async def test_workers_of_an_attempt_share_a_network_and_a_key_until_nobody_need
         def said(node: str = node, id_: str = id_) -> str:
             return swarm.docker(node, "logs", id_)
 
-        await wait_until(lambda: "END OPENSSH" in said(), "the key", within_s=30)
+        await wait_until(lambda: "END OPENSSH" in said(), "the key", within_s=_WITHIN_S)
         first, _, key = said().partition("\n")
         assert first.startswith("-r-------- 1 10001 10002 ")
         keys.add(key)
@@ -96,14 +97,14 @@ async def test_workers_of_an_attempt_share_a_network_and_a_key_until_nobody_need
             return False  # the swarm has not forgotten the tasks yet
         return True
 
-    await wait_until(removed, "the network's end", within_s=60)
+    await wait_until(removed, "the network's end", within_s=_WITHIN_S)
     await manager.networks.remove(network)  # again is success
     assert await manager.networks.all() == ()
     for node in NODES:
         await wait_until(
             lambda node=node: not swarm.docker(node, "network", "ls", "-q", "-f", "name=hr-"),  # type: ignore[misc]
             f"nothing of it on {node}",
-            within_s=60,
+            within_s=_WITHIN_S,
         )
     assert swarm.docker("manager1", "secret", "ls", "-q") == ""
 

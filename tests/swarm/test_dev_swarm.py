@@ -44,7 +44,7 @@ def test_up_completes_what_an_up_that_was_killed_began(swarm: Swarm) -> None:
     words = [SCRIPT, "up", "--workers", "2", "--network", f"{NETWORK}.0/24"]
     first = subprocess.Popen(words, env=swarm.environ, start_new_session=True)
     begun = swarm.folder / "nodes" / "worker1" / "docker.sock"
-    asyncio.run(wait_until(begun.exists, "the first worker's engine", within_s=60))
+    asyncio.run(wait_until(begun.exists, "the first worker's engine", within_s=300))
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
 
@@ -199,7 +199,7 @@ def _up_with_a_service(swarm: Swarm, mark: str) -> None:
 
 
 def _wait(condition: Any, what: str) -> None:
-    asyncio.run(wait_until(condition, what, within_s=90))
+    asyncio.run(wait_until(condition, what, within_s=300))
 
 
 def _sleepers(mark: str) -> list[int]:

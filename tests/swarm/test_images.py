@@ -124,7 +124,7 @@ def test_each_service_of_the_image_gets_healthy(
             return dict(zip(services, said, strict=True))
 
         wanted = dict.fromkeys(services, "running healthy")
-        waited = wait_until(lambda: health() == wanted, "five healthy services", within_s=90)
+        waited = wait_until(lambda: health() == wanted, "five healthy services", within_s=300)
         asyncio.run(waited)
         # Where nobody listens the check fails.
         checked = docker_engine.docker(

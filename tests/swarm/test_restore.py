@@ -30,7 +30,7 @@ while not os.path.exists("go"):
 MPI.COMM_WORLD.Barrier()
 """
 _OUTPUTS = {"copy": {"category": "OUTPUT", "format": "GENERIC"}}
-_WITHIN_S = 120.0
+_WITHIN_S = 300.0
 
 
 def job(*command: str, cpus: int = 1, **more: Any) -> dict[str, Any]:

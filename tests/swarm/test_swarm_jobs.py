@@ -21,7 +21,7 @@ from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
-_WITHIN_S = 120.0
+_WITHIN_S = 300.0
 
 
 @pytest.fixture
