@@ -28,14 +28,41 @@ def test_a_text_is_found_on_the_node_and_later_in_the_store(headrace: Headrace) 
     assert "[0] a needle\n" in shown.stderr
 
 
-def test_the_log_of_a_task_is_searched(headrace: Headrace) -> None:
-    job = headrace.submit("sh", "-c", "echo x; echo task {index}", array={"count": 3})
+def test_the_logs_of_all_tasks_are_searched_at_once_while_they_run_and_later(
+    headrace: Headrace,
+) -> None:
+    gate = headrace.gate()
+    says = "echo x; echo task {index} {index} >&2; echo task {index}; {wait}"
+    waits = f"[ {{index}} -lt 3 ] || until [ -e {gate} ]; do sleep 0.05; done"
+    job = headrace.submit("sh", "-c", says.replace("{wait}", waits), array={"count": 5})
+    ended = sorted([f"{n}.out:2: task {n}" for n in range(5)])
+    ended += sorted([f"{n}.err:1: task {n} {n}" for n in range(5)])
+
+    def found() -> bool:
+        done = headrace.cli("jobs", "logs", job, "--search", "task")
+        # Of five tasks two or three wait for the gate: as many as have slots have written.
+        lines = done.stdout.splitlines()
+        return len(lines) >= 8 and set(lines) <= set(ended)
+
+    until(found, "what tasks that ended and tasks that run have written")
+    gate.touch()
     headrace.until(job, "COMPLETED")
-    done = headrace.cli("jobs", "logs", job, "--task", "2", "--search", "task")
-    assert (done.returncode, done.stdout) == (0, "0.out:2: task 2\n")
-    alone = headrace.cli("jobs", "logs", job, "--search", "task")
-    assert alone.returncode != 0
-    assert "--task 0" in alone.stderr
+
+    def all_found() -> bool:
+        done = headrace.cli("jobs", "logs", job, "--search", "task")
+        return sorted(done.stdout.splitlines()) == sorted(ended)
+
+    until(all_found, "all lines")
+    until(lambda: not list(headrace.home.attempts.iterdir()), "the logs to be shipped")
+    assert all_found()
+    told = headrace.said("jobs", "logs", job, "--search", "task 4")
+    assert told["lines"] == [
+        {"rank": 0, "stream": "out", "line": 2, "text": "task 4", "task": 4},
+        {"rank": 0, "stream": "err", "line": 1, "text": "task 4 4", "task": 4},
+    ]
+    assert (told["found"], told["cut"], told["unread"]) == (2, "", [])
+    one = headrace.cli("jobs", "logs", job, "--task", "2", "--search", "task")
+    assert (one.returncode, one.stdout) == (0, "2.out:2: task 2\n2.err:1: task 2 2\n")
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_read(headrace: Headrace) -> None:
@@ -43,6 +70,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_read(headrace: Headra
     for words, why in (
         (("--search", "x", "--follow"), "leave out --follow"),
         (("--rank", "all"), "goes with --follow or --search"),
+        (("-o", "json"), "goes with --search"),
         (("--rank", "one"), "a number from 0 on, or all"),
     ):
         done = headrace.cli("jobs", "logs", job, *words)

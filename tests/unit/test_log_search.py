@@ -21,6 +21,7 @@ from headrace_wire.logsearch import (
     write_lines,
 )
 
+TASK = st.none() | st.integers(0, 9)
 FEW = st.text("ab\né", max_size=60)
 
 
@@ -64,12 +65,12 @@ def test_what_is_no_text_within_a_line_is_refused(text: str) -> None:
         check_text(text)
 
 
-@given(st.lists(st.builds(Line, st.integers(1), st.text(max_size=9)), max_size=5))
+@given(st.lists(st.builds(Line, st.integers(1), st.text(max_size=9), TASK), max_size=5))
 def test_what_is_found_is_read_as_it_was_written(lines: list[Line]) -> None:
     assert read_lines(write_lines(lines)) == lines
     for each in lines:
-        told = read_found(found_line(3, "err", each))
-        assert told == LogFound(3, "err", each.line, each.text)
+        found = LogFound(3, "err", each.line, each.text, each.task)
+        assert read_found(found_line(found)) == found
     end = SearchEnd(2, "too long", ("1.out",))
     assert read_found(end_line(end)) == end
 

@@ -403,7 +403,8 @@ class AsyncClient:
     ) -> AsyncGenerator[LogFound | SearchEnd, None]:
         """Yield the lines of a job's logs that hold a text, and last of all a `SearchEnd`.
 
-        Of all ranks unless one is named, by default of the current attempt.
+        Of all ranks and tasks unless one is named, by default of the current attempt (of an
+        array: of all attempts).
         """
         asked = {"stream": stream, "rank": rank, "attempt": attempt, "task": task, "search": text}
         query = {name: value for name, value in asked.items() if value is not None}

@@ -24,11 +24,13 @@ _BEFORE_BYTES: Final = 200
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a search goes on: the byte, the number of its line, and the last line that was told.
-    Lines count from 1."""
+    Lines count from 1. Where all tasks of an array are searched, it is a place in the log of a
+    `run`: the task and the number of its lease."""
 
     offset: int = 0
     line: int = 1
     told: int = 0
+    run: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,18 @@ class Line:
 
     line: int
     text: str
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LogFound:
-    """A line of a worker's output that holds the text that was looked for."""
+    """A line of a worker's output, or of a task's, that holds the text that was looked for."""
 
     rank: int
     stream: str
     line: int
     text: str
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,12 @@ class Searcher:
         self._rest += part
 
     def look(self, *, last: bool, limit: int = MOST_FOUND) -> list[Line]:
-        """Give what is found of what has come, as `search` does; `last`: nothing more comes."""
+        """Give what is found of what has come, as `search` does; `last`: nothing more comes.
+
+        A piece's worth is waited for: of a line that has come in part a part would be told.
+        """
+        if not last and len(self._rest) < PIECE_BYTES:
+            return []
         found, now = search(self._place, self._rest, self._text, last=last, limit=limit)
         self._rest, self._place = self._rest[now.offset - self._place.offset :], now
         return found
@@ -133,7 +142,12 @@ def _shown(line: bytes, at: int) -> str:
 
 def write_lines(lines: list[Line]) -> str:
     """Write lines, as an agent or the data service answers them: one JSON text each."""
-    return "".join(json.dumps([each.line, each.text], ensure_ascii=False) + "\n" for each in lines)
+    told = ([each.line, each.text, *_task(each.task)] for each in lines)
+    return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in told)
+
+
+def _task(task: int | None) -> tuple[int, ...]:
+    return () if task is None else (task,)
 
 
 def read_lines(text: str) -> list[Line]:
@@ -141,14 +155,18 @@ def read_lines(text: str) -> list[Line]:
     try:
         # Not `splitlines`: what it takes for a line's end may stand in a JSON text.
         told = [json.loads(each) for each in text.split("\n") if each]
-        return [Line(int(line), str(said)) for line, said in told]
+        return [Line(int(line), str(said), *map(int, task)) for line, said, *task in told]
     except (ValueError, TypeError):
         raise InvalidInput(f"these are no lines that were found: {text[:80]!r}") from None
 
 
-def found_line(rank: int, stream: str, line: Line) -> bytes:
+def found_line(found: LogFound) -> bytes:
     """Write a line of the public answer."""
-    plain = {"rank": rank, "stream": stream, "line": line.line, "text": line.text}
+    plain: dict[str, Any] = {
+        "rank": found.rank, "stream": found.stream, "line": found.line, "text": found.text
+    }  # fmt: skip
+    if found.task is not None:
+        plain["task"] = found.task
     return json.dumps(plain, ensure_ascii=False).encode(errors="replace") + b"\n"
 
 

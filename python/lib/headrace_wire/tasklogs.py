@@ -4,6 +4,7 @@ The tasks of one slot write one after another into `<rank>.<slot>.out` and `.err
 tasks make a handful of files. A line is `<task> <lease> <stream> <slot> <offset> <bytes>`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -41,14 +42,26 @@ def find_line(text: str, index: int, stream: str) -> IndexLine | None:
     for text_line in text.splitlines():
         if not text_line.startswith(start):
             continue
-        words = text_line.split(" ")
-        numbers = (words[1], *words[3:])
-        if len(words) != 6 or words[2] != stream or not all(map(_is_number, numbers)):
-            continue
-        lease, slot, offset, size_bytes = (int(word) for word in numbers)
-        if found is None or lease >= found.lease:
-            found = IndexLine(index, lease, stream, slot, offset, size_bytes)
+        line = _read(text_line, stream)
+        if line is not None and (found is None or line.lease >= found.lease):
+            found = line
     return found
+
+
+def all_lines(text: str, stream: str) -> Iterator[IndexLine]:
+    """The logs of all runs of all tasks, as they ended."""
+    for text_line in text.splitlines():
+        if line := _read(text_line, stream):
+            yield line
+
+
+def _read(text: str, stream: str) -> IndexLine | None:
+    words = text.split(" ")
+    numbers = (*words[:2], *words[3:])
+    if len(words) != 6 or words[2] != stream or not all(map(_is_number, numbers)):
+        return None
+    index, lease, slot, offset, size_bytes = (int(word) for word in numbers)
+    return IndexLine(index, lease, stream, slot, offset, size_bytes)
 
 
 def _is_number(word: str) -> bool:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace_agent import tasklogs
 from headrace_agent.folders import AttemptFolder
-from headrace_agent.logsearch import Search, answer_search
-from headrace_agent.tasklogs import TaskLogs
+from headrace_agent.logsearch import Search, answer_search, answer_tasks
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.ids import NodeId, parse_job_id
 from headrace_model.worker import WorkerState
@@ -73,8 +73,14 @@ def read_want(text: str, node: NodeId) -> Want | None:
 
 
 def _search_of(plain: Mapping[str, Any]) -> Search:
-    begin = Place(max(0, int(plain["offset"])), int(plain["line"]), int(plain["told"]))
-    return Search(check_text(str(plain["search"])), begin)
+    task, lease = plain.get("run", (0, 0))
+    begin = Place(
+        max(0, int(plain["offset"])),
+        int(plain["line"]),
+        int(plain["told"]),
+        (int(task), int(lease)),
+    )
+    return Search(check_text(str(plain["search"])), begin, all_tasks="run" in plain)
 
 
 class LogAnswers:
@@ -121,12 +127,23 @@ class LogAnswers:
         )
 
     async def _search(self, want: Want, logs: Path, asked: Search) -> None:
+        def wanted() -> bool:
+            return time.monotonic() <= self._until.get(want.reply, 0.0)
+
+        if asked.all_tasks and await asyncio.to_thread(logs.is_dir):
+            there = await self._of_run(want.folder)
+            stream = want.name.rpartition(".")[2]
+            runs = await asyncio.to_thread(tasklogs.TaskLogs(logs).runs, stream, there)
+            await answer_tasks(
+                asked, runs, lambda text: self._wants.answer(want.reply, text), wanted
+            )
+            return
         there = () if want.task is None else await self._of_run(want.folder)
         await answer_search(
             asked,
             lambda at, most: asyncio.to_thread(_read, logs, want, at, there, most),
             lambda text: self._wants.answer(want.reply, text),
-            lambda: time.monotonic() <= self._until.get(want.reply, 0.0),
+            wanted,
         )
 
     async def _send(self, want: Want) -> None:
@@ -166,19 +183,10 @@ def _read(
     there: tuple[WorkerState, ...],
     limit: int = _PIECE_BYTES,
 ) -> bytes | None:
-    path, begin, size = logs / want.name, 0, None
+    log: tasklogs.Place | None = tasklogs.Place(logs / want.name, 0, None)
     if want.task is not None:
-        found = TaskLogs(logs).find(want.task, want.name.rpartition(".")[2], there)
-        if found is None:
-            return None
-        path, begin, size = found.path, found.offset, found.size_bytes
-    most = limit if size is None else max(0, min(limit, size - offset))
-    try:
-        with path.open("rb") as file:
-            file.seek(begin + offset)
-            return file.read(most)
-    except FileNotFoundError:
-        return None
+        log = tasklogs.TaskLogs(logs).find(want.task, want.name.rpartition(".")[2], there)
+    return None if log is None else tasklogs.read(log, offset, limit)
 
 
 def _piece(offset: int, end: int, data: str, *, eof: bool, gone: bool = False) -> str:

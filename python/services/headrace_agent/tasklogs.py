@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from headrace_model.worker import WorkerExit, WorkerState
-from headrace_wire.tasklogs import IndexLine, find_line, index_name, slot_name, write_line
+from headrace_wire.tasklogs import (
+    IndexLine,
+    all_lines,
+    find_line,
+    index_name,
+    slot_name,
+    write_line,
+)
 
 STREAMS: Final = ("out", "err")
 
@@ -22,6 +29,17 @@ class Place:
     path: Path
     offset: int
     size_bytes: int | None
+
+
+def read(log: Place, offset: int, limit: int) -> bytes | None:
+    """Read a part of a log from its byte `offset` on; None where there is no such file."""
+    most = limit if log.size_bytes is None else max(0, min(limit, log.size_bytes - offset))
+    try:
+        with log.path.open("rb") as file:
+            file.seek(log.offset + offset)
+            return file.read(most)
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,25 @@ class TaskLogs:
                 path = self.folder / slot_name(int(file.stem), line.slot, stream)
                 return Place(path, line.offset, line.size_bytes)
         return None
+
+    def runs(
+        self, stream: str, there: Iterable[WorkerState]
+    ) -> list[tuple[tuple[int, int], Place]]:
+        """Where the log of each run (task, number of its lease) is, in their order."""
+        found: dict[tuple[int, int], Place] = {}
+        for file in self.folder.glob("*.index"):
+            if not file.stem.isdigit():
+                continue
+            for line in all_lines(file.read_text(encoding="ascii", errors="replace"), stream):
+                path = self.folder / slot_name(int(file.stem), line.slot, stream)
+                found[line.index, line.lease] = Place(path, line.offset, line.size_bytes)
+        for each in there:
+            if each.key.is_task and each.log is not None:
+                begin, end = each.log.span(stream)
+                path = self.folder / slot_name(each.key.rank, each.log.slot, stream)
+                size = None if end is None else max(0, end - begin)
+                found[each.key.index, each.key.lease] = Place(path, begin, size)
+        return sorted(found.items(), key=lambda each: each[0])
 
 
 def _lines(ended: WorkerExit) -> Iterable[IndexLine]:

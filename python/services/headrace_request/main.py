@@ -137,7 +137,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     add_answers(app, answers, settings.json_limit_bytes)
     tasks, finder = (
         TaskLogs(reader, data.shipped_log, held),
-        LogSearch(reader, data.search_log, held),
+        LogSearch(reader, data.search_log, data.shipped_log, held),
     )
     add_logs(app, desk, reader, tasks, finder, doorman)
     add_usage(app, desk, showing)

@@ -76,12 +76,12 @@ _LOGS: Final = Operation(
         asked("attempt", "Which attempt; the newest one by default", whole(1, 2**31)),
         asked("offset", "From which byte on", whole(0, 2**53, 0)),
         asked("follow", "Go on until the job (with `attempt`: that attempt) ends", FLAG),
-        asked("search", "Only the lines that hold this text, of all ranks unless one is named",
+        asked("search", "Only lines that hold this text, of all ranks and tasks if none is named",
               {"type": "string", "minLength": 1, "maxLength": MOST_TEXT}),
     ),
     errors=(404,),
-    about="With `search` each line is JSON: `{rank, stream, line, text}`, and last of all "
-          "`{end, found, cut, unread}`.",
+    about="With `search` each line is JSON: `{rank, stream, line, text}`, of an array with `task` "
+          "too, and last of all `{end, found, cut, unread}`.",
 )  # fmt: skip
 
 JOBS: Final = (

@@ -25,7 +25,6 @@ from headrace_service.query import flag
 from headrace_wire.api import DiscardRequest, LabelChange
 from headrace_wire.logsearch import (
     MOST_FOUND,
-    Line,
     LogFound,
     SearchEnd,
     check_text,
@@ -63,7 +62,7 @@ def add_logs(
         task = number(request, "task", 0, 0) if "task" in request.query else None
         if task is not None:
             await desk.task(job_id, caller.user, task)
-        else:
+        elif "search" not in request.query:
             check_one_log(job)
 
         # A stream lasts: it ends with the token, and with the right to see the job.
@@ -102,11 +101,13 @@ def add_logs(
                     "a search looks at the whole of what is there: without follow and offset"
                 )
             if task is not None:
-                text = _found_in_task(wanted, rank, streams, parts)
+                text = _found_in_task(wanted, rank, streams, task, parts)
             else:
                 one = rank if "rank" in request.query else None
-                found = log_search.run(caller.user.name, job, Asked(wanted, streams, attempt, one))
-                text = _written(found)
+                every = job.is_array and "attempt" not in request.query
+                attempts = range(1 if every else attempt, attempt + 1)
+                asked = Asked(wanted, streams, attempts, one)
+                text = _written(log_search.run(caller.user.name, job, asked))
         elif stream == "both":
             text = _interleaved(parts("out"), parts("err"))
         else:
@@ -144,23 +145,24 @@ def add_logs(
 async def _written(found: AsyncIterator[LogFound | SearchEnd]) -> AsyncIterator[bytes]:
     async with aclosing(found):  # type: ignore[type-var] # it is an async generator
         async for each in found:
-            if isinstance(each, SearchEnd):
-                yield end_line(each)
-            else:
-                yield found_line(each.rank, each.stream, Line(each.line, each.text))
+            yield end_line(each) if isinstance(each, SearchEnd) else found_line(each)
 
 
 async def _found_in_task(
-    text: str, rank: int, streams: Sequence[str], parts: Callable[[str], AsyncIterator[bytes]]
+    text: str,
+    rank: int,
+    streams: Sequence[str],
+    task: int,
+    parts: Callable[[str], AsyncIterator[bytes]],
 ) -> AsyncIterator[bytes]:
     number = 0
     for stream in streams:
-        async for each in searched(text, rank, stream, parts(stream)):
+        async for each in searched(text, rank, stream, task, parts(stream)):
             if number >= MOST_FOUND:
                 yield end_line(SearchEnd(number, f"there is more than {MOST_FOUND:,} lines"))
                 return
             number += 1
-            yield found_line(each.rank, each.stream, Line(each.line, each.text))
+            yield found_line(each)
     yield end_line(SearchEnd(number))
 
 

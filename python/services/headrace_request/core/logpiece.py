@@ -1,7 +1,9 @@
 """Joining the pieces of a log file: nothing twice, and what is missing is said."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from headrace_model.errors import InvalidInput
 
@@ -11,7 +13,8 @@ class Piece:
     """An agent's answer: bytes `offset` to `end` of the file as text.
 
     `eof`: the file ends here, as far as the agent knows. `gone`: the node has no such file.
-    Of a search `data` are the lines that were found, and `line` and `told` where it goes on.
+    Of a search `data` are the lines that were found, and `line` and `told` where it goes on; of
+    all tasks of an array the bytes are those of the logs of two runs, `begun` and `run`.
     """
 
     offset: int
@@ -21,6 +24,8 @@ class Piece:
     gone: bool
     line: int | None = None
     told: int = 0
+    begun: tuple[int, int] = (0, 0)
+    run: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,16 @@ def read_piece(text: str) -> Piece:
             gone=plain.get("state") == "gone",
             line=int(plain["line"]) if "line" in plain else None,
             told=int(plain.get("told", 0)),
+            begun=_run(plain.get("from", (0, 0))),
+            run=_run(plain.get("run", (0, 0))),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise InvalidInput(f"this is no piece of a log: {text[:80]!r}") from None
+
+
+def _run(plain: Sequence[Any]) -> tuple[int, int]:
+    task, lease = plain
+    return int(task), int(lease)
 
 
 def join(at: int, piece: Piece) -> Joined:

@@ -245,17 +245,19 @@ class LogReader:
                 return
 
     async def look(
-        self, user: str, file: LogFile, node: NodeId, place: Place, text: str
+        self, user: str, file: LogFile, node: NodeId, text: str, *, all_tasks: bool = False
     ) -> AsyncIterator[tuple[list[Line], Place, Reach]]:
-        """Have the node's agent search a file from `place` on; yields what it finds as it does.
+        """Have the node's agent search a file, or the logs of all tasks; yields what it finds.
 
         Ends at the end of the file, with GONE when the node has no such file, and else where the
         agent does not answer, or no more.
         """
-        lost = True
+        lost, place = True, Place()
         while lost:
             lost = False
-            more = {"search": text, "line": place.line, "told": place.told}
+            more: dict[str, Any] = {"search": text, "line": place.line, "told": place.told}
+            if all_tasks:
+                more["run"] = place.run
             with self._inbox(user) as (reader, inbox):
                 pieces = self._answers(
                     file, node, place.offset, reader, inbox, asyncio.Event(), True, more
@@ -264,10 +266,10 @@ class LogReader:
                     if piece.gone or piece.line is None:  # None: an agent that can't search
                         yield [], place, Reach.GONE if piece.gone else Reach.MORE
                         return
-                    if piece.offset > place.offset:
+                    if (piece.begun, piece.offset) > (place.run, place.offset):
                         lost = True  # an answer was lost: ask once more from where we are
                         break
-                    place = Place(piece.end, piece.line, piece.told)
+                    place = Place(piece.end, piece.line, piece.told, piece.run)
                     reach = Reach.END if piece.eof else Reach.MORE
                     yield read_lines(piece.data), place, reach
                     if piece.eof:
@@ -309,6 +311,9 @@ class LogReader:
                 if piece.gone or (piece.eof and not follow):
                     return
                 want["offset"] = piece.end
+                if more and piece.line is not None:  # an agent that was started anew goes on so
+                    want |= {"line": piece.line, "told": piece.told}
+                    want |= {"run": piece.run} if "run" in more else {}
             now_s = loop.time()
             if not answered and now_s - asked_s >= _ANSWER_S:
                 return
