@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from headrace_adapters.redis.acl import ADMIN
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.nodes import NodeStore
@@ -25,7 +26,7 @@ from headrace_client.api import AsyncClient
 from headrace_local import config as configs
 from headrace_local import folders, health, processes, redis_server, redis_users, workers
 from headrace_local.admin import ensure_admin, ensure_internal_token
-from headrace_local.environ import environ_for
+from headrace_local.environ import environ_for, redis_url
 from headrace_local.layout import SERVICES, Home, named
 from headrace_model.ids import JobId
 from tests.support import crash_points
@@ -52,7 +53,8 @@ class Stack:
     lost nodes asks for less.
     With `keep_alive` a process that died is started again within 0.3 s, as a container platform
     would; without it, by the test's own `restart`. `settings` adds settings for all services.
-    With `points` each service can be stopped at its calls to Redis, see `points`.
+    With `points` each service can be stopped at its calls to Redis, see `points`. With
+    `second_node` there is a second agent: `agent-2` of the node `local-2`, as Redis's admin.
     """
 
     names = ("redis", *_PROGRAMS, "nest")
@@ -70,7 +72,9 @@ class Stack:
         memory_bytes: int = 2 * 2**30,
         settings: Mapping[str, str] | None = None,
         points: bool = False,
+        second_node: bool = False,
     ) -> None:
+        self._programs = _PROGRAMS | ({"agent-2": ("agent", 2)} if second_node else {})
         self._has_points = points
         self.home: Home = folders.find_home(home)
         self._keep_alive = keep_alive
@@ -132,9 +136,9 @@ class Stack:
         self._start("redis")
         await self._wait_ready("redis")
         await ensure_admin(self.home)
-        for name in _PROGRAMS:
+        for name in self._programs:
             self._start(name)
-        for name in _PROGRAMS:
+        for name in self._programs:
             await self._wait_ready(name)
 
     async def stop(self) -> None:
@@ -143,9 +147,9 @@ class Stack:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
             self._keeper = None
-        for name in reversed(list(_PROGRAMS)):
+        for name in reversed(list(self._programs)):
             self._terminate(name)
-        for name in _PROGRAMS:
+        for name in self._programs:
             await asyncio.to_thread(self._wait_end, name)
         await asyncio.to_thread(workers.end_all, self.home, 0.0)
         self._terminate("redis")
@@ -288,9 +292,9 @@ class Stack:
             command = redis_server.command(self._server, self.home, self.config)
             settings: dict[str, str] = {}
         else:
-            service, replica = _PROGRAMS[name]
+            service, _ = self._programs[name]
             command = [sys.executable, "-m", f"headrace_{service}.main"]
-            settings = environ_for(self.home, self.config, service, replica)
+            settings = self._settings(name)
             if self._has_points:
                 command[2:] = ["tests.support.crash_points", service]
                 settings[crash_points.VARIABLE] = str(self.home.run / "points" / service)
@@ -320,8 +324,20 @@ class Stack:
         )
 
     def _address(self, name: str) -> str:
-        service, replica = _PROGRAMS[name]
-        return environ_for(self.home, self.config, service, replica)["HEADRACE_LISTEN"]
+        return self._settings(name)["HEADRACE_LISTEN"]
+
+    def _settings(self, name: str) -> dict[str, str]:
+        service, replica = self._programs[name]
+        settings = environ_for(self.home, self.config, service, replica)
+        if name == "agent-2":
+            settings |= {
+                "HEADRACE_NODE": "local-2",
+                "HEADRACE_STATE_DIR": str(self.home.root / name),
+                "HEADRACE_LISTEN": f"unix:{self.home.sockets / name}.sock",
+                "HEADRACE_REDIS_URL": redis_url(self.home, ADMIN),
+                "HEADRACE_REDIS_PASSWORD_FILE": str(self.home.password(ADMIN)),
+            }
+        return settings
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         pid = self.pid(name)
@@ -344,7 +360,7 @@ class Stack:
 
     async def _keep(self) -> None:
         while True:
-            for name in ("redis", *_PROGRAMS):
+            for name in ("redis", *self._programs):
                 if not self.alive(name):
                     self._start(name)
             await asyncio.sleep(_KEEP_ALIVE_S)
