@@ -158,8 +158,61 @@ class TestWhyAndWhen:
         later = headrace.said("jobs", "when", second)
         assert (when["position"], later["position"]) == (1, 2)
         assert later["at"] >= when["at"]
-        assert headrace.said("jobs", "when", busy)["sentence"] == "It has its nodes."
+        info = headrace.said("jobs", "info", second)
+        assert info["position"] == 2
+        assert info["start"]["low"] <= info["start"]["at"] <= info["start"]["high"]
+        assert "starts" in headrace.cli("jobs", "info", second).stdout
+        assert "and runs; its time limit" in headrace.said("jobs", "when", busy)["sentence"]
         gate.touch()
         for job in (first, second):
             headrace.until(job, "COMPLETED")
-        assert headrace.said("jobs", "when", first)["sentence"] == "The job is over."
+        assert headrace.said("jobs", "when", first)["sentence"] != when["sentence"]
+
+    def test_who_is_held_or_starts_later_has_no_place_and_what_started_tells_when(
+        self, headrace: Headrace
+    ) -> None:
+        later = headrace.submit("true", start_not_before="2999-01-01T00:00Z")
+        when = headrace.said("jobs", "when", later)
+        assert when["at"].startswith("2999-01-01")
+        assert when["position"] is None
+        assert headrace.said("jobs", "why", later)["position"] is None
+        headrace.said("jobs", "hold", later)
+        held = headrace.said("jobs", "when", later)
+        assert [held[key] for key in ("at", "position", "basis")] == [None, None, None]
+        assert "held by its owner" in held["sentence"]
+        assert held["made"], held
+        headrace.said("jobs", "release", later)
+        gate = headrace.gate()
+        runs = headrace.submit(*waits_for(gate), limits={"time": "1h"})
+        headrace.until(runs, "RUNNING")
+        behind = headrace.submit("true", after=[runs], resources={"cpus": 1, "memory": "64MiB"})
+        told = headrace.said("jobs", "when", runs)
+        assert told["low"] == told["at"] == told["high"]
+        assert "its time limit ends it at" in told["sentence"]
+        assert (
+            f"job {runs} is in MODEL_EXEC:RUNNING"
+            in (headrace.said("jobs", "when", behind)["sentence"])
+        )
+        gate.touch()
+        headrace.until(behind, "COMPLETED")
+        over = headrace.said("jobs", "when", behind)["sentence"]
+        assert "It started at" in over
+        assert "was over at" in over
+        headrace.cli("jobs", "cancel", later)
+        assert "It never started" in headrace.said("jobs", "when", later)["sentence"]
+
+    def test_when_is_followed_until_the_job_starts(self, headrace: Headrace) -> None:
+        gate = headrace.gate()
+        busy = headrace.submit(*waits_for(gate), resources=_ALL, limits={"time": "1h"})
+        headrace.until(busy, "RUNNING")
+        job = headrace.submit("true", resources=_ALL)
+        with headrace.started("jobs", "when", job, "--follow", "-o", "json") as following:
+            assert following.stdout is not None
+            first = json.loads(following.stdout.readline())
+            assert first["position"] == 1
+            assert first["low"] <= first["at"] <= first["high"]
+            gate.touch()
+            rest = [json.loads(line) for line in following.stdout]
+            assert following.wait(60) == 0
+        assert rest[-1]["low"] == rest[-1]["at"] == rest[-1]["high"]
+        headrace.until(job, "COMPLETED")

@@ -28,6 +28,7 @@ from headrace_wire.live import (
 from headrace_wire.progress import ProgressView
 from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
+from headrace_wire.why import WhenView
 
 _PAUSE_S: Final = 0.2
 
@@ -109,6 +110,16 @@ class Live:
                 if message["type"] == "end":
                     return
                 yield read_view(ProgressView, message["progress"])
+
+    async def when(self, job: str) -> AsyncGenerator[WhenView, None]:
+        """Yield a job's place and when it starts, now and whenever that changes, until it is
+        over."""
+        told = self._told(lambda: {"topic": "when", "job": job})
+        async with aclosing(told):
+            async for message in told:
+                if message["type"] == "end":
+                    return
+                yield read_view(WhenView, message["when"])
 
     async def usage(self, job: str) -> AsyncGenerator[UsageView, None]:
         """Yield what a job's workers use, each sample once, until it is over."""

@@ -76,13 +76,23 @@ class TaskPage:
 
 
 @dataclass(frozen=True, slots=True)
+class RangeView:
+    """A time that is foreseen, and the range that holds it in 8 of 10 cases (ISO 8601, UTC)."""
+
+    at: str
+    low: str
+    high: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """A job as the API shows it. Times are ISO 8601 in UTC, to the millisecond.
 
     `peak_memory`: bytes, the most that a worker of the last ended attempt was seen to use.
     `outputs` holds the dataset (its id) of each output that is sealed. `spec` is the canonical
     job file; None in lists. `children` made data that it missed, for its `parents` such a job made
-    it; both are empty in lists.
+    it; both are empty in lists. `position` and `start` of a job that waits in the queue are there
+    where it alone is shown and they could be told at once: see `when`.
     """
 
     id: str
@@ -113,6 +123,8 @@ class JobView:
     parents: tuple[str, ...] = ()
     priority_class: str = ""
     deadline: str | None = None
+    position: int | None = None
+    start: RangeView | None = None
 
 
 @dataclass(frozen=True, slots=True)

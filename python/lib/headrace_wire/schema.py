@@ -82,7 +82,7 @@ class RecordSchema(Schema):
     Unless it has to be there to be read.
     """
 
-    made: type
+    _record: type  # no field begins so
 
     class Meta:
         unknown = RAISE
@@ -90,7 +90,7 @@ class RecordSchema(Schema):
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Any:
         try:
-            return self.made(**data)
+            return self._record(**data)
         except HeadraceError as error:
             raise ValidationError(error.message) from None
 
@@ -164,7 +164,7 @@ def schema_of(record: Any) -> type[RecordSchema]:
         elif empty := _empty(hints[each.name]):
             options = {"load_default": empty[0]}
         made[each.name] = _field(hints[each.name], options)
-    return type(f"{record.__name__}Schema", (RecordSchema,), {**made, "made": record})
+    return type(f"{record.__name__}Schema", (RecordSchema,), {**made, "_record": record})
 
 
 @_once

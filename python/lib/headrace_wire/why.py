@@ -7,7 +7,7 @@ from enum import StrEnum
 from headrace_model.job import Ask, Need
 from headrace_model.resources import Paradigm
 from headrace_model.status import Status
-from headrace_wire.api import ResourcesView, ShareView
+from headrace_wire.api import RangeView, ResourcesView, ShareView
 from headrace_wire.triage import TriageView
 
 
@@ -48,18 +48,10 @@ class WhyView:
 
 
 @dataclass(frozen=True, slots=True)
-class RangeView:
-    """A time that is foreseen, and the range that holds it in 8 of 10 cases (ISO 8601, UTC)."""
-
-    at: str
-    low: str
-    high: str
-
-
-@dataclass(frozen=True, slots=True)
 class WhenView:
     """When a job starts, in a sentence and as a range; `at`, `low` and `high` are null where that
-    can't be told. `basis`: from what it is foreseen; `made`: when that was."""
+    can't be told, and when it got its nodes where it has. `position`: of one that may start now;
+    `basis`: from what it is foreseen; `made`: when that was, or when this was said."""
 
     job: str
     status: Status

@@ -127,13 +127,13 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     lister = Lister(model, feed, store)
     usage = UsageReader(reader, data.shipped_log, held)
     showing = Showing(desk, usage, SeriesStore(redis), store.estimates)
-    sampled = LiveSampled(desk, showing)
+    triager = Triager(reader, data.shipped_log, held)
+    answers = AnswerDesk(desk, scheduler, data, triager, store.estimates)
+    sampled = LiveSampled(desk, showing, answers)
     hub = LiveHub(events, store, doorman, desk, node_desk, lister, LiveLogs(desk, reader), sampled)
     waiters.listen({"job", "node", "user"}, hub.hear)
     LiveRoute(hub, doorman, settings).add_to(app)
-    triager = Triager(reader, data.shipped_log, held)
-    JobRoutes(desk, lister, settings).add_to(app)
-    answers = AnswerDesk(desk, scheduler, data, triager)
+    JobRoutes(desk, lister, answers, settings).add_to(app)
     add_answers(app, answers, settings.json_limit_bytes)
     tasks, finder = (
         TaskLogs(reader, data.shipped_log, held),

@@ -56,14 +56,16 @@ class Answers:
         closed = await self._closed()
         return await self._of(waiting_job(job), job.priority, closed, together=together)
 
-    async def when(self, job_id: JobId) -> Expected:
-        """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does."""
+    async def when(self, job_id: JobId, *, at_once: bool = False) -> Expected:
+        """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does. `at_once`: only
+        what is known already is told."""
         job = waiting_job(await self._waiting(job_id))
         if job.held:
-            return Expected(None, "it is held")
+            let_go = f"it is held by its owner (`headrace jobs release {job_id}`)"
+            return Expected(None, let_go, await self._jobs.now_ms())
         if closed := await self._closed():
-            return Expected(None, closed[1].sentence)
-        return await self._forecasts.expected(job)
+            return Expected(None, _said(closed), await self._jobs.now_ms())
+        return await self._forecasts.expected(job, at_once=at_once)
 
     async def plan(
         self, ask: Ask, priority: int, owner: str, *, together: bool
@@ -74,7 +76,7 @@ class Answers:
         closed = await self._closed()
         told = await self._of(job, priority, closed, together=together)
         if closed:
-            expected = Expected(None, closed[1].sentence)
+            expected = Expected(None, _said(closed), now_ms)
         elif told.starts is None:
             expected = await self._forecasts.expected(job)
         else:
@@ -99,7 +101,7 @@ class Answers:
         self, job: WaitingJob, priority: int, closed: _Closed | None, *, together: bool
     ) -> Answer:
         seen = await self._reader.read(without=job.id)
-        position = ahead_of(job, seen.snapshot) + 1
+        position = ahead_of(job, seen.snapshot) + 1 if job.is_due(seen.now_ms) else None
         if closed:
             cause, said = closed
             return Answer(said, (Cause(cause, said.sentence),), position=position)
@@ -107,6 +109,11 @@ class Answers:
         anew = Anew(priority, MOST_OF_USERS, partial(rank_of, seen.now_ms), spread)
         async with self._one_at_a_time:
             return await asyncio.to_thread(answer, seen.snapshot, job, anew, seen.now_ms)
+
+
+def _said(closed: _Closed) -> str:
+    """Why nothing starts, within a sentence."""
+    return closed[1].sentence.rstrip(".")
 
 
 def _end(job: WaitingJob, start: Start) -> Start | None:

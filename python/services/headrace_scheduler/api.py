@@ -12,9 +12,9 @@ from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.causes import Answer
 from headrace_scheduler.core.forecast import Start
 from headrace_scheduler.forecasts import Expected
-from headrace_wire.api import ShareView
+from headrace_wire.api import RangeView, ShareView
 from headrace_wire.schema import from_plain, to_plain
-from headrace_wire.why import CauseView, ChangeView, PlacedView, PlanRequest, RangeView
+from headrace_wire.why import CauseView, ChangeView, PlacedView, PlanRequest
 
 
 def add_routes(app: web.Application, answers: Answers) -> None:
@@ -25,7 +25,8 @@ def add_routes(app: web.Application, answers: Answers) -> None:
         return web.json_response(to_plain(_placed(told)))
 
     async def when(request: web.Request) -> web.Response:
-        expected = await answers.when(parse_job_id(request.match_info["job"]))
+        at_once = "at_once" in request.query
+        expected = await answers.when(parse_job_id(request.match_info["job"]), at_once=at_once)
         return web.json_response(
             {
                 "start": to_plain(start) if (start := _range(expected.start)) else None,

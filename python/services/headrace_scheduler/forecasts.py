@@ -21,12 +21,14 @@ _WANTED_S: Final = 900.0  # so long after it was last asked for
 _PAUSE_S: Final = 5.0  # between two, at least
 _PART: Final = 4  # and as many times as long as the making took
 _FIRST_S: Final = 20.0
+_AT_ONCE_S: Final = 0.2
 _FEW: Final = 50  # waiting jobs: with no more, who came since gets a forecast of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """When a job starts, as far as that can be told, from what, and when that was foreseen."""
+    """When a job starts, from what that is foreseen (without a start: why it can't be told), and
+    when it was."""
 
     start: Start | None
     basis: str
@@ -39,8 +41,8 @@ class Forecast:
     """One forecast: starts by job, and the last start of those that ask alike; None: they can't
     start as things are.
 
-    `places`: those of the jobs that were seen, in order, by `shifts`. `last`: the latest start of
-    all; `basis`: what is known of how long jobs run.
+    `places`: those of the jobs that were seen and may start, in order, by `shifts`. `last`: the
+    latest start of all; `basis`: what is known of how long jobs run.
     """
 
     made_ms: int
@@ -58,7 +60,11 @@ class Forecast:
             start, basis = self.by_line[job.alike], f"{basis}; as the last one that asks alike"
         elif start is None:
             start, basis = self.last, f"{basis}; as the last one that waits"
-        position = bisect_left(self.places, job.place_in(self.shifts)) + 1
+        if start is None:
+            basis = f"as things are nothing lets it start (`headrace jobs why {job.id}`)"
+        position = None
+        if job.is_due(self.made_ms):
+            position = bisect_left(self.places, job.place_in(self.shifts)) + 1
         return Expected(start, basis, self.made_ms, position)
 
 
@@ -74,9 +80,9 @@ class Forecasts:
         self._anew = asyncio.Lock()  # one forecast for one job alone at a time
         self._log = logger("scheduler")
 
-    async def expected(self, job: WaitingJob) -> Expected:
+    async def expected(self, job: WaitingJob, *, at_once: bool = False) -> Expected:
         """When a job starts that waits, or would."""
-        newest = await self._latest()
+        newest = await self._latest(_AT_ONCE_S if at_once else _FIRST_S)
         if newest is None:
             return Expected(None, "the first forecast is being made; ask again")
         few = len(newest.places) < _FEW
@@ -86,13 +92,13 @@ class Forecasts:
                 return (await _made(replace(seen, snapshot=with_job(seen.snapshot, job)))).of(job)
         return newest.of(job)
 
-    async def _latest(self) -> Forecast | None:
+    async def _latest(self, within_s: float) -> Forecast | None:
         """The newest one; None where the first is not made within some seconds."""
         self._asked_s = time.monotonic()
         self._asked.set()
         if self._newest is None:
             try:
-                async with asyncio.timeout(_FIRST_S):
+                async with asyncio.timeout(within_s):
                     await self._made.wait()
             except TimeoutError:
                 return None
@@ -124,7 +130,12 @@ async def _made(seen: Seen) -> Forecast:
         start, known = starts.get(line[-1].id), by_line.get(line[0].alike)
         if known is None or (start is not None and start.at_ms > known.at_ms):
             by_line[line[0].alike] = start
-    places = sorted(job.place_in(snapshot.shifts) for line in snapshot.lines for job in line)
+    places = sorted(
+        job.place_in(snapshot.shifts)
+        for line in snapshot.lines
+        for job in line
+        if job.is_due(seen.now_ms)
+    )
     last = max(starts.values(), key=lambda each: each.at_ms, default=None)
     basis = basis_of(snapshot)
     return Forecast(seen.now_ms, snapshot.shifts, places, starts, by_line, last, basis)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from headrace_kinds.registry import KIND_NAMES
 from headrace_model.array import TaskState
 from headrace_model.cause import MEANINGS, next_step
 from headrace_model.errors import Conflict
-from headrace_model.status import Status
+from headrace_model.status import HAS_ATTEMPT, Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView, TaskView
 from headrace_wire.progress import ProgressView
@@ -191,15 +192,34 @@ def why(job: str, form: str) -> None:
 
 @group.command(name="when")
 @job_argument
+@click.option(
+    "-f", "--follow", "following", is_flag=True, help="Tell each change, until it has started."
+)
 @output_option
-def when(job: str, form: str) -> None:
+def when(job: str, following: bool, form: str) -> int:
     """Tell when a job starts, with the range that holds it in 8 of 10 cases.
 
     \b
-    Example: headrace jobs when 0123456789abcdef
+    Example: headrace jobs when 0123456789abcdef --follow
     """
-    view = run(lambda client: client.when(job))
-    show(form, view, lambda: pairs(waits.when_lines(view)))
+    if not following:
+        view = run(lambda client: client.when(job))
+        show(form, view, lambda: pairs(waits.when_lines(view)))
+        return exits.OK
+
+    async def until_started(client: AsyncClient) -> JobView | None:
+        async with aclosing(client.live.when(job)) as told:
+            async for view in told:
+                waits.write_change(form, view)
+                if view.status in (*HAS_ATTEMPT, Status.STOPPING):
+                    return None
+        return await client.job(job)
+
+    try:
+        over = run(until_started)
+    except KeyboardInterrupt:
+        raise exits.detached(f"headrace jobs when {job} --follow") from None
+    return exits.code_of_job(over) if over else exits.OK
 
 
 @group.command(name="watch")
@@ -326,6 +346,8 @@ def _info(view: JobView, more: _More) -> None:
             ("detail", view.detail),
             ("exit code", view.exit_code),
             *used.triage_lines(more.triage),
+            ("position", view.position),
+            ("starts", waits.range_text(view.start)),
             ("progress", used.progress_text(more.progress)),
             ("CPU used", used.cpu_text(more.used)),
             ("peak memory", used.peak_text(view, more.used)),

@@ -1,8 +1,12 @@
 """What `headrace` writes of why and when jobs start."""
 
-from headrace_client.cli.show import step
+import json
+import sys
+
+from headrace_client.cli.show import plain, show, step, write
 from headrace_model.units import rough_size
-from headrace_wire.why import ChangeView, PlanView, RangeView, WhenView, WhyView
+from headrace_wire.api import RangeView
+from headrace_wire.why import ChangeView, PlanView, WhenView, WhyView
 
 
 def why_lines(view: WhyView) -> list[tuple[str, object]]:
@@ -28,6 +32,19 @@ def when_lines(view: WhenView) -> list[tuple[str, object]]:
     ]
 
 
+def write_change(form: str, view: WhenView) -> None:
+    """Write one of several answers: a line of text or JSON, or a document of YAML."""
+    if form == "json":
+        write(json.dumps(plain(view), ensure_ascii=False))
+    else:
+        if form == "yaml":
+            write("---")
+        place = f"  place {view.position}" if view.position else ""
+        line = f"{(view.made or '')[:19]}  {step(view.status)}{place}  {view.sentence}"
+        show(form, view, lambda: write(line))
+    sys.stdout.flush()
+
+
 def plan_lines(view: PlanView) -> list[tuple[str, object]]:
     """What would come of a submit."""
     placed = view.placement
@@ -43,8 +60,8 @@ def plan_lines(view: PlanView) -> list[tuple[str, object]]:
         ("placement", "\n".join(shares) or placed.sentence),
         ("besides", "\n".join(each.sentence for each in placed.causes[1:])),
         ("position", placed.position),
-        ("start", _range_text(placed.start)),
-        ("end", _range_text(placed.end)),
+        ("start", range_text(placed.start)),
+        ("end", range_text(placed.end)),
         ("basis", placed.basis),
         ("or", _change_text(placed.change, "submit it with")),
     ]
@@ -57,7 +74,8 @@ def _change_text(change: ChangeView | None, how: str) -> str:
     return f"{change.sentence}\n{how} {keys}" if keys else change.sentence
 
 
-def _range_text(found: RangeView | None) -> str:
+def range_text(found: RangeView | None) -> str:
+    """A time with its range; empty where there is none."""
     if found is None:
         return ""
     if found.low == found.high:

@@ -1,5 +1,7 @@
 """The public addresses of jobs."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiohttp import web
@@ -19,6 +21,7 @@ from headrace_request.api.requests import (
 )
 from headrace_request.core.desire import DesireVerb
 from headrace_request.core.listing import read_cursor, statuses_named, write_cursor
+from headrace_request.service.answers import AnswerDesk
 from headrace_request.service.jobs import JobDesk, Submitted
 from headrace_request.service.lister import Lister
 from headrace_request.settings import Settings
@@ -36,8 +39,11 @@ _LONGEST_WAIT_S: Final = 30
 class JobRoutes:
     """Decodes requests about jobs, calls the shell, encodes its answers."""
 
-    def __init__(self, desk: JobDesk, lister: Lister, settings: Settings) -> None:
+    def __init__(
+        self, desk: JobDesk, lister: Lister, answers: AnswerDesk, settings: Settings
+    ) -> None:
         self._desk = desk
+        self._answers = answers
         self._lister = lister
         self._settings = settings
 
@@ -122,7 +128,7 @@ class JobRoutes:
             )
         else:
             found = await self._desk.get(job, user)
-        return await self._shown(found)
+        return await self._shown(found, await self._answers.glance(found))
 
     async def tasks(self, request: web.Request) -> web.Response:
         """Show an array's tasks, those in one state if asked."""
@@ -187,8 +193,10 @@ class JobRoutes:
             )
         )
 
-    async def _shown(self, job: Job) -> web.Response:
-        view = job_view(job, spec=True, tasks=await self._desk.tasks(job))
+    async def _shown(
+        self, job: Job, more: Mapping[str, Any] = MappingProxyType({})
+    ) -> web.Response:
+        view = job_view(job, spec=True, tasks=await self._desk.tasks(job)) | {**more}
         return web.json_response(view, headers={"ETag": f'"{job.version}"'})
 
     async def _shared(self, request: web.Request) -> ShareRequest:

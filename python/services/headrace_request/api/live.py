@@ -18,6 +18,7 @@ from headrace_request.core.live import (
     FollowNodes,
     FollowProgress,
     FollowUsage,
+    FollowWhen,
     Unfollow,
     read_message,
     write,
@@ -167,6 +168,7 @@ class LiveRoute:
                 | FollowLog()
                 | FollowNodes()
                 | FollowProgress()
+                | FollowWhen()
                 | FollowUsage()
                 | FollowCluster()
             ):
@@ -183,6 +185,8 @@ class LiveRoute:
                 self._hub.follow_nodes(live, asked)
             case FollowProgress():
                 self._hub.follow_progress(live, asked)
+            case FollowWhen():
+                self._hub.follow_when(live, asked)
             case FollowUsage():
                 self._hub.follow_usage(live, asked)
             case FollowCluster():

@@ -83,6 +83,14 @@ class FollowProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowWhen:
+    """Tell a job's place in the queue and when it starts, as these change, until it is over."""
+
+    id: str
+    job: JobId
+
+
+@dataclass(frozen=True, slots=True)
 class FollowUsage:
     """Tell what a job's workers use: samples after a time, until it is over."""
 
@@ -118,6 +126,7 @@ Message = (
     | FollowLog
     | FollowNodes
     | FollowProgress
+    | FollowWhen
     | FollowUsage
     | FollowCluster
     | Unfollow
@@ -222,13 +231,15 @@ def _follow(id_: str, plain: dict[str, Any]) -> Message:
             return FollowNodes(id_)
         case "progress":
             return FollowProgress(id_, parse_job_id(from_plain(_OfJob, plain).job))
+        case "when":
+            return FollowWhen(id_, parse_job_id(from_plain(_OfJob, plain).job))
         case "usage":
             of = from_plain(_UsageOf, plain)
             return FollowUsage(id_, parse_job_id(of.job), _instant(of.since))
         case "cluster":
             return FollowCluster(id_, _instant(from_plain(_Since, plain).since))
         case _:
-            raise InvalidInput("`topic` is jobs, logs, nodes, progress, usage or cluster")
+            raise InvalidInput("`topic` is jobs, logs, nodes, progress, when, usage or cluster")
 
 
 def _instant(since: str) -> int:

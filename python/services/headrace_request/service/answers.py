@@ -2,18 +2,22 @@
 would come of a submit. None of them changes anything."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.job import Job
-from headrace_model.people import User
+from headrace_model.people import User, sees
 from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status
+from headrace_model.times import checked_instant, format_instant
 from headrace_request.core.accept import ask_of, needs_of
+from headrace_request.core.begins import begin_of
 from headrace_request.core.waits import Wanted, waits_for
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.peers import Peer
@@ -33,17 +37,30 @@ from headrace_wire.why import (
     WhyView,
 )
 
-_MOST_JOBS = 100  # that a job waits for, and that are told one by one
+if TYPE_CHECKING:
+    from headrace_adapters.redis.estimates import EstimateStore
+
+_MOST_JOBS: Final = 100  # that a job waits for, and that are told one by one
+_MOST_FORESEEN: Final = 3  # of those
+_GLANCE_S: Final = 0.5
 
 
 class AnswerDesk:
     """Asks the scheduler and the data service what they know, for one user."""
 
-    def __init__(self, desk: JobDesk, scheduler: Peer, data: Peer, triager: Triager) -> None:
+    def __init__(
+        self,
+        desk: JobDesk,
+        scheduler: Peer,
+        data: Peer,
+        triager: Triager,
+        estimates: "EstimateStore",
+    ) -> None:
         self._desk = desk
         self._scheduler = scheduler
         self._data = data
         self._triager = triager
+        self._estimates = estimates
 
     async def why(self, job: JobId, user: User) -> WhyView:
         """Tell why a job is where it is; raises `NotFound`."""
@@ -71,25 +88,72 @@ class AnswerDesk:
         )
 
     async def when(self, job: JobId, user: User) -> WhenView:
-        """Tell when a job starts; raises `NotFound`."""
-        found = await self._desk.get(job, user)
-        if found.status is not Status.AWAITING_ALLOCATION:
-            return WhenView(job, found.status, _not_queued(found))
+        """Tell when a job starts, or started; raises `NotFound`."""
+        return await self.start_of(await self._desk.get(job, user), user)
+
+    async def start_of(self, job: Job, user: User) -> WhenView:
+        """Tell it of a job that the user may see."""
+        if job.status is not Status.AWAITING_ALLOCATION:
+            return await self._begin_of(job, user)
         try:
-            said = await self._scheduler.json(f"/internal/when/{job}")
+            said = await self._scheduler.json(f"/internal/when/{job.id}")
         except HeadraceError as error:
-            return WhenView(job, found.status, f"It waits in the queue; {error.message}.")
+            return WhenView(
+                job.id, job.status, f"It waits in the queue; {error.message}.", made=_now()
+            )
         start, basis = said["start"] or {}, said["basis"]
-        sentence = (
-            f"It starts at {start['at']} or about then, in 8 of 10 cases from {start['low']} to "
-            f"{start['high']}."
-            if start
-            else f"When it starts can't be told ({basis})."
-        )
+        if not start:
+            sentence = f"When it starts can't be told: {basis}."
+        elif start["low"] == start["high"]:
+            sentence = f"It starts at {start['at']}."
+        else:
+            sentence = (
+                f"It starts at {start['at']} or about then, in 8 of 10 cases from "
+                f"{start['low']} to {start['high']}."
+            )
         return WhenView(
-            job, found.status, sentence, start.get("at"), start.get("low"), start.get("high"),
-            said["position"], basis, said["made"],
+            job.id, job.status, sentence, start.get("at"), start.get("low"), start.get("high"),
+            said["position"], basis if start else None, said["made"],
         )  # fmt: skip
+
+    async def glance(self, job: Job) -> dict[str, Any]:
+        """The place and start of a job that waits in the queue, where they are told at once."""
+        if job.status is not Status.AWAITING_ALLOCATION:
+            return {}
+        with suppress(HeadraceError, TimeoutError):
+            async with asyncio.timeout(_GLANCE_S):
+                said = await self._scheduler.json(f"/internal/when/{job.id}?at_once=1")
+                return {"position": said["position"], "start": said["start"]}
+        return {}
+
+    async def _begin_of(self, job: Job, user: User) -> WhenView:
+        """Tell it of a job that is not in the queue."""
+        open_ones, starts, estimate = await self._awaited(job, user), {}, None
+        if job.status is Status.RUNNING:
+            estimate = (await self._estimates.of([job])).get(job.id)
+        for other in open_ones[:_MOST_FORESEEN]:
+            if other.status is Status.AWAITING_ALLOCATION:
+                starts[other.id] = (await self.start_of(other, user)).at
+        begin = begin_of(job, estimate, open_ones, {k: at for k, at in starts.items() if at})
+        at = format_instant(checked_instant(begin.at_ms)) if begin.at_ms is not None else None
+        return WhenView(job.id, job.status, begin.sentence, at, at, at, made=_now())
+
+    async def _awaited(self, job: Job, user: User) -> list[Job]:
+        """The jobs that this one waits for and that have not completed; those that the user may
+        see, for their starts are told."""
+        match job.status:
+            case Status.AWAITING_PREREQUISITES:
+                named = job.after
+            case Status.AWAITING_DERIVATION:
+                named = job.children
+            case _:
+                return []
+        others = await self._desk.get_many(named[:_MOST_JOBS])
+        return [
+            each
+            for each in others
+            if each.status is not Status.COMPLETED and sees(user, each.owner, each.shared)
+        ]
 
     async def plan(self, plain: object, user: User, uploads: frozenset[str]) -> PlanView:
         """Tell what a submit would lead to; raises what a submit would be refused."""
@@ -191,12 +255,5 @@ def _waits(data: Sequence[InputView], after: Sequence[JobId]) -> list[CauseView]
     return found
 
 
-def _not_queued(job: Job) -> str:
-    if job.status.closed:
-        return "The job is over."
-    if job.allocation is not None:
-        return "It has its nodes."
-    return (
-        "It is not in the queue yet, so its start can't be told: "
-        f"`headrace jobs why {job.id}` tells what it waits for."
-    )
+def _now() -> str:
+    return format_instant(checked_instant(time.time_ns() // 1_000_000))

@@ -24,6 +24,7 @@ from headrace_request.core.live import (
     FollowNodes,
     FollowProgress,
     FollowUsage,
+    FollowWhen,
     is_after,
     with_id,
     write,
@@ -241,6 +242,10 @@ class LiveHub:
     def follow_progress(self, live: Live, asked: FollowProgress) -> None:
         """Begin to tell how far a job is."""
         self._start(live, asked.id, partial(self._sampled.progress, live, asked))
+
+    def follow_when(self, live: Live, asked: FollowWhen) -> None:
+        """Begin to tell when a job starts."""
+        self._start(live, asked.id, partial(self._sampled.when, live, asked))
 
     def follow_usage(self, live: Live, asked: FollowUsage) -> None:
         """Begin to tell what a job's workers use."""

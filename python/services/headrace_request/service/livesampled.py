@@ -1,16 +1,24 @@
-"""Live updates of what is sampled: progress, usage, the cluster; asked for at the pace at which it
-is made, while somebody follows."""
+"""Live updates of what is sampled: progress, expected starts, usage, the cluster; asked for at the
+pace at which it is made, while somebody follows."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headrace_model.people import Act, check_may
 from headrace_model.series import Resolution
 from headrace_model.times import parse_instant
-from headrace_request.core.live import FollowCluster, FollowProgress, FollowUsage, write
+from headrace_request.core.live import (
+    FollowCluster,
+    FollowProgress,
+    FollowUsage,
+    FollowWhen,
+    write,
+)
+from headrace_request.service.answers import AnswerDesk
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.showing import Showing
+from headrace_wire.schema import to_plain
 
 if TYPE_CHECKING:
     from headrace_request.service.live import Live
@@ -25,6 +33,7 @@ class LiveSampled:
 
     desk: JobDesk
     showing: Showing
+    answers: AnswerDesk
 
     async def progress(self, live: "Live", asked: FollowProgress) -> None:
         """Tell how far a job is when that has changed."""
@@ -41,6 +50,20 @@ class LiveSampled:
                 await live.outbox.put(write("end", asked.id), _PATIENCE_S)
                 return
             await asyncio.sleep(_SAMPLED_EVERY_S)
+
+    async def when(self, live: "Live", asked: FollowWhen) -> None:
+        """Tell when a job starts where that has changed: at once where it moved."""
+        told = None
+        while True:
+            job = await self.desk.get(asked.job, live.caller.user)
+            view = await self.answers.start_of(job, live.caller.user)
+            if told is None or replace(view, made=told.made) != told:
+                await live.outbox.put(write("when", asked.id, when=to_plain(view)), _PATIENCE_S)
+                told = view
+            if job.status.closed:
+                await live.outbox.put(write("end", asked.id), _PATIENCE_S)
+                return
+            await self.desk.changed(asked.job, live.caller.user, job.version, _SAMPLED_EVERY_S)
 
     async def usage(self, live: "Live", asked: FollowUsage) -> None:
         """Tell the samples of the current attempt that were not told before."""

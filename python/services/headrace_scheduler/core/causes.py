@@ -45,9 +45,9 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Why a job waits in the queue: `causes`, the plan's own first; how many may start before
-    it; `change` is None where nothing smaller would start now. With `starts` the next plan starts
-    it there."""
+    """Why a job waits in the queue: `causes`, the plan's own first; its place, which it has once
+    it may start; `change` is None where nothing smaller would start now. With `starts` the next
+    plan starts it there."""
 
     explanation: Explanation
     causes: tuple[Cause, ...] = ()
@@ -61,7 +61,7 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
     with_it = with_job(snapshot, job)
     ahead = ahead_of(job, snapshot)
     planned = plan(with_it, now_ms, limit=ahead + 2)
-    position = ahead + 1
+    position = ahead + 1 if job.is_due(now_ms) else None
     if starts := planned.allocation_of(job.id):
         said = Explanation(f"It starts with the next plan on {_nodes(starts.nodes)}.", _NOTHING)
         return Answer(said, position=position, starts=starts)

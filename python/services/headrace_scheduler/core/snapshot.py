@@ -76,6 +76,10 @@ class WaitingJob:
             and (not self.labels or self.labels <= node.labels)
         )
 
+    def is_due(self, now_ms: int) -> bool:
+        """Tell whether it is in the queue now: not held, and may start by now."""
+        return not self.held and (self.not_before_ms is None or self.not_before_ms <= now_ms)
+
     @property
     def where(self) -> Hashable:
         """What decides which nodes it may use, and what of them."""
