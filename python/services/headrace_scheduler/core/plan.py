@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
 
-from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Allocation, Paradigm, Resources
-from headrace_scheduler.core.placement import Near, Reason
+from headrace_scheduler.core.placement import Near, Reason, Room
 from headrace_scheduler.core.policy import rule_of
 from headrace_scheduler.core.profile import Profile, Reservation
 from headrace_scheduler.core.quota import Gate
@@ -34,6 +33,10 @@ _BEHIND = Why(Reason.BEHIND_RESERVATION)
 _IN_TURN = Why(Reason.IN_TURN)
 _HELD = Why(Reason.HELD)
 _LATE = Why(Reason.DEADLINE)
+_NO_NODE_KNOWN = Why(Reason.NO_NODE_KNOWN)
+_NO_NODE_UP = Why(Reason.NO_NODE_UP)
+_NO_BACKEND = Why(Reason.NO_BACKEND)
+_TOO_LARGE = Why(Reason.TOO_LARGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +176,7 @@ class _Desk:
         self.reservations: list[Reservation] = []
         self._cleared = False
         self._able: dict[Hashable, list[Node]] = {}
-        self._hopeless: dict[Hashable, Why | None] = {}
+        self._empty: dict[Hashable, Room] = {}
 
     @property
     def reserves(self) -> bool:
@@ -267,19 +270,14 @@ class _Desk:
 
     def _hopelessly(self, job: WaitingJob) -> Why | None:
         """The reason that only a change of the nodes can end, if there is one."""
-        shape = job.resources, job.cut is Paradigm.SINGLE_NODE, job.where
-        if shape not in self._hopeless:
-            self._hopeless[shape] = self._why_hopeless(job)
-        return self._hopeless[shape]
-
-    def _why_hopeless(self, job: WaitingJob) -> Why | None:
         if not self._known:
-            return Why(Reason.NO_NODE_KNOWN)
+            return _NO_NODE_KNOWN
         if not self._up:
-            return Why(Reason.NO_NODE_UP)
-        able = [node.capacity for node in self._able_for(job)]
+            return _NO_NODE_UP
+        able = self._able_for(job)
         if not able:
-            return Why(Reason.NO_BACKEND)
-        if not can_hold(job.resources, job.cut, able):
-            return Why(Reason.TOO_LARGE)
-        return None
+            return _NO_BACKEND
+        empty = self._empty.get(job.where)
+        if empty is None:
+            empty = self._empty[job.where] = Room({node.id: node.capacity for node in able})
+        return None if empty.holds(job.resources, job.cut) else _TOO_LARGE

@@ -5,8 +5,8 @@ from typing import Final, assert_never
 
 from headrace_model.bounds import Policy
 
-# What a conservative plan looks ahead. A reservation costs up to a few milliseconds on a thousand
-# full nodes; jobs behind so many start only if they delay none of them, as ever.
+# What a conservative plan looks ahead. A reservation costs about a millisecond on a thousand full
+# nodes; jobs behind so many start only if they delay none of them, as ever.
 MOST_RESERVATIONS: Final = 50
 
 

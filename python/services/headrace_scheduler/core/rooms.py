@@ -12,9 +12,8 @@ from math import inf
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Share
 from headrace_scheduler.core.placement import Near, Reason, Room
-from headrace_scheduler.core.profile import Profile
+from headrace_scheduler.core.profile import Profile, usable
 from headrace_scheduler.core.snapshot import Node, WaitingJob
-from headrace_scheduler.core.tally import usable
 
 
 class Rooms:

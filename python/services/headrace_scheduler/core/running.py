@@ -4,41 +4,51 @@ Of each node there are compact sums: what has come back by each end, the first e
 made when they are asked for, and made anew only for nodes whose jobs have changed since.
 """
 
-from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
-from itertools import accumulate, islice
+from itertools import islice
+from math import inf
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace_model.ids import JobId, NodeId
-from headrace_model.resources import NOTHING, Resources
+from headrace_model.resources import Resources
 from headrace_scheduler.core.snapshot import RunningJob
+
+Moments = NDArray[np.float64]
+Amounts = NDArray[np.int64]
+_MOST: Final = 2**60
+
+
+def words(amounts: Iterable[int]) -> Amounts:
+    """Amounts as machine words: more than 2**60 of something is as much as that."""
+    known = list(amounts)
+    try:
+        return np.array(known, dtype=np.int64)
+    except OverflowError:
+        return np.array([max(-_MOST, min(each, _MOST)) for each in known], dtype=np.int64)
 
 
 class Returns:
-    """What comes back to one node, where nothing is counted by the piece: `millicpus[i]` and
-    `memory_bytes[i]` are all that has come back by `ends_ms[i]`."""
+    """What comes back to one node: `amounts[:, i]` is all that has come back by `ends_ms[i]`, of
+    millicpus, of bytes and of each of `names`. It begins with nothing, long ago."""
 
-    __slots__ = ("ends_ms", "memory_bytes", "millicpus")
+    __slots__ = ("amounts", "ends_ms", "names")
 
-    def __init__(self, parts: Sequence[tuple[int, Resources]]) -> None:
-        self.ends_ms = _compact(ends_ms for ends_ms, _ in parts)
-        self.millicpus = _compact(accumulate(part.millicpus for _, part in parts))
-        self.memory_bytes = _compact(accumulate(part.memory_bytes for _, part in parts))
+    def __init__(self, parts: Sequence[tuple[int, Resources]] = ()) -> None:
+        self.names = sorted({name for _, part in parts for name, _ in part.generic})
+        self.ends_ms: Moments = np.array([-inf, *(ends_ms for ends_ms, _ in parts)])
+        amounts = [0, *(part.millicpus for _, part in parts)]
+        amounts += [0, *(part.memory_bytes for _, part in parts)]
+        for name in self.names:
+            amounts += [0, *(dict(part.generic).get(name, 0) for _, part in parts)]
+        table = words(amounts).reshape(-1, len(parts) + 1)
+        self.amounts: Amounts = np.cumsum(table, axis=1)
 
-    def by(self, at_ms: float) -> Resources:
-        """All that has come back by then."""
-        count = bisect_right(self.ends_ms, at_ms)
-        if not count:
-            return NOTHING
-        return Resources(self.millicpus[count - 1], self.memory_bytes[count - 1])
 
-    def until(self, lack: Resources) -> int | None:
-        """The first end by which what lacks has come back; None: it is not known to."""
-        first = max(
-            bisect_left(self.millicpus, lack.millicpus),
-            bisect_left(self.memory_bytes, lack.memory_bytes),
-        )
-        return self.ends_ms[first] if first < len(self.ends_ms) else None
+_NOTHING: Final = Returns()
 
 
 class Running(Collection[RunningJob]):
@@ -110,10 +120,13 @@ class Running(Collection[RunningJob]):
         """What comes back to a node, in the order of the ends."""
         return self._parts.get(node, ())
 
-    def returns(self, node: NodeId) -> Returns | None:
-        """What comes back to a node, summed up; None: nothing that is known."""
+    def returns(self, node: NodeId) -> Returns:
+        """What comes back to a node, summed up."""
         found = self._returns.get(node)
-        if found is None and (parts := self._parts.get(node)):
+        if found is None:
+            parts = self._parts.get(node)
+            if not parts:
+                return _NOTHING
             found = Returns([(ends_ms, part) for ends_ms, _, part in parts])
             self._returns[node] = found
         return found
@@ -125,12 +138,3 @@ def _first(end: tuple[int, JobId]) -> int:
 
 def _end(part: tuple[int, JobId, Resources]) -> tuple[int, JobId]:
     return part[:2]
-
-
-def _compact(values: Iterable[int]) -> Sequence[int]:
-    """As machine words, unless one is larger than that."""
-    found = list(values)
-    try:
-        return array("q", found)
-    except OverflowError:
-        return found
