@@ -28,13 +28,15 @@ from headrace_model.ids import JobId, NodeId
 from headrace_model.job import Ask, Job, Need
 from headrace_model.move import Move, move_of
 from headrace_model.node import NodeState
+from headrace_model.priority import rank_of
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_model.share import last_days
 from headrace_model.spec import Retry
-from headrace_model.status import EDGES, HAS_ATTEMPT, Event, Role, Status
+from headrace_model.status import EDGES, HAS_ATTEMPT, Desired, Event, Role, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_monitor.core.decide import Seen, decide
 from headrace_request.core.desire import DesireVerb, desire
+from tests.support.ages import eligible_ms
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, PLAIN, Recorder, Stage, launch, new_job
 
@@ -130,10 +132,15 @@ class Ledger(RuleBasedStateMachine):
             assert lost == (not late and known[node].state is NodeState.UP)
 
     @precondition(lambda self: len(self.made) < 4)
-    @rule(needs=st.sampled_from([(), (Need.COLLECTION,)]), again=st.booleans())
-    def create(self, needs: tuple[Need, ...], again: bool) -> None:
+    @rule(
+        needs=st.sampled_from([(), (Need.COLLECTION,)]),
+        again=st.booleans(),
+        later_ms=st.sampled_from([0, 0, 40, 400]),
+    )
+    def create(self, needs: tuple[Need, ...], again: bool, later_ms: int = 0) -> None:
         self.numbers += 1
-        new = replace(new_job(self.numbers, *needs), ask=PLAIN)
+        due_ms = self.do(self.stage.jobs.now_ms()) + later_ms if later_ms else None
+        new = replace(new_job(self.numbers, *needs), ask=replace(PLAIN, not_before_ms=due_ms))
         first = self.do(self.stage.make(new))
         if again:
             assert self.do(self.stage.make(new)) == first
@@ -284,6 +291,16 @@ class Ledger(RuleBasedStateMachine):
         assert set(self.do(jobs.queue())) == found[Status.AWAITING_ALLOCATION]
 
     @invariant()
+    def a_place_counts_the_time_alone_that_a_job_could_have_started(self) -> None:
+        scores = dict(self.do(self.stage.redis.command("ZRANGE", "hr:queue", 0, -1, "WITHSCORES")))
+        for made in self.made:
+            job = self.do(self.stage.jobs.get(made.id))
+            if job.status is Status.AWAITING_ALLOCATION and job.desired is not Desired.HOLD:
+                lines = [json.loads(line) for line in self.do(self.stage.jobs.history(made.id))]
+                since_ms = eligible_ms(lines, made.ask.not_before_ms or 0)
+                assert job.rank == rank_of(since_ms, job.priority) == float(scores[made.id])
+
+    @invariant()
     def a_history_replays_to_the_state_of_its_job(self) -> None:
         for made in self.made:
             job = self.do(self.stage.jobs.get(made.id))
@@ -431,8 +448,7 @@ async def test_the_queue_of_the_version_before_is_ranked_anew_once(stage: Stage)
 
 async def test_a_retry_of_a_job_keeps_its_place(stage: Stage) -> None:
     old, young = await stage.make(new_job(1)), await stage.make(new_job(2))
-    await stage.redis.command("HSET", f"hr:job:{old.id}", "rank", "5e14")  # of the version before
-    old = await stage.apply(launch(await stage.jobs.get(old.id), ON_ONE))
+    old = await stage.apply(launch(old, ON_ONE))
     failed = move_of(old, Event.FAILED, Role.MONITOR, cause=Cause.EXIT_CODE)
     old = await stage.apply(failed)
     again = replace(move_of(old, Event.RETRY, Role.MONITOR), opens=old.ask, returns=(N1,))

@@ -1,7 +1,7 @@
 """Priorities and their classes, and what they mean for the order of the queue.
 
-A job's rank is the time at which it was made, earlier by `WEIGHT_MS` for each point of priority:
-an hour a point. So a job of a higher class passes those that are not much older, and waiting makes
+A job's rank is the time from which on it could have started, later by what it was held since, and
+earlier by `WEIGHT_MS` for each point of priority: an hour a point. So a job of a higher class passes those that are not much older, and waiting makes
 up for any priority in the end: nothing that comes late enough goes before a job that waits.
 `rank_of` of `_prelude.lua` says the same.
 """
@@ -16,9 +16,9 @@ MOST_OF_USERS: Final = CLASSES["high"]
 """More is for admins alone."""
 
 
-def rank_of(created_ms: int, priority: int) -> float:
+def rank_of(eligible_ms: int, priority: int) -> float:
     """The place of a job in the queue but for the share of its owner; the lower starts first."""
-    return float(created_ms - priority * WEIGHT_MS)
+    return float(eligible_ms - priority * WEIGHT_MS)
 
 
 def class_of(priority: int) -> str:

@@ -163,7 +163,7 @@ def fulfilling(text: str) -> tuple[DatasetId, ...]:
 
 
 def new_job_fields(new: NewJob, status: Status) -> dict[str, str]:
-    """The fields of `hr:job:<id>` that come from the request; the script adds times and rank.
+    """The fields of `hr:job:<id>` that come from the request; the script adds times.
 
     What is empty is left out: a waiting job has to be small.
     """
@@ -204,8 +204,10 @@ def read_job(job: JobId, fields: Mapping[str, str]) -> Job:
             attempt=int(fields["attempt"]),
             retries=int(fields.get("retries", "0")),
             priority=(priority := int(fields["priority"])),
-            rank=rank_of(created_ms := int(fields["created_ms"]), priority),
-            created_ms=created_ms,
+            # Only what has been in the queue has a time of its own; jobs of the version before
+            # have none.
+            rank=rank_of(int(fields.get("eligible_ms") or fields["created_ms"]), priority),
+            created_ms=int(fields["created_ms"]),
             entered_ms=int(fields["entered_ms"]),
             ask=_ask(fields["ask"]),
             needs=frozenset(Need(need) for need in fields.get("needs", "").split()),

@@ -1,6 +1,7 @@
 """The order of the queue: by rank, with the jobs of each owner so far back as their share says.
 
-A place is rank + shift, both in ms: created - priority * weight + shift(owner). The shift of an
+A place is rank + shift, both in ms: eligible - priority * weight + shift(owner), where a job is
+eligible since it could have started, but for the time that it was held. The shift of an
 owner moves all of their jobs alike, so that these never pass each other, and it is never
 negative and never above `headrace_model.share.MOST_SHIFT_MS`. So of two jobs the one that came so
 much later that neither priority nor share makes up for it goes behind, whoever sends how much:

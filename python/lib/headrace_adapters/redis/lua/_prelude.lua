@@ -187,10 +187,16 @@ local function history_entry(id, entry, version)
   redis.call('RPUSH', 'hr:history:' .. id, cjson.encode(entry))
 end
 
--- The place of a job in hr:queue: when it was made, an hour earlier for each point of priority
--- (headrace_model/priority.py).
-local function rank_of(created_ms, priority)
-  return created_ms - priority * 3600000
+-- The place of a job in hr:queue: when it could have started first, an hour earlier for each point
+-- of priority (headrace_model/priority.py).
+local function rank_of(eligible_ms, priority)
+  return eligible_ms - priority * 3600000
+end
+
+-- When a job that joins hr:queue now could start first: at start_not_before, where that is later.
+-- Inside a text of `ask` quotes are escaped, so that no name is taken for the field.
+local function eligible_now(ask)
+  return math.max(now, tonumber(string.match(ask, '"not_before_ms":(%d+)') or '0'))
 end
 
 -- Checks for add_job; `new` = {id, fields, entries, status, tasks (of an array)}.
@@ -203,6 +209,7 @@ local function check_new_job(new)
   if not string.find(new.fields.priority or '', '^%d%d?%d?$') then
     error('the priority of job ' .. new.id .. ' is no number')
   end
+  if not new.fields.ask then error('job ' .. new.id .. ' asks for nothing') end
   for _, entry in ipairs(new.entries) do
     if type(entry) ~= 'table' then error('an entry of the history is a ' .. type(entry)) end
   end
@@ -219,9 +226,12 @@ local function add_job(new)
     fields[#fields + 1] = name
     fields[#fields + 1] = value
   end
-  local rank = rank_of(now, tonumber(new.fields.priority))
-  fields[#fields + 1] = 'rank'
-  fields[#fields + 1] = text(rank)
+  local queued = new.status == 'MODEL_EXEC:AWAITING_ALLOCATION'
+  local eligible_ms = queued and eligible_now(new.fields.ask)
+  if queued then
+    fields[#fields + 1] = 'eligible_ms'
+    fields[#fields + 1] = text(eligible_ms)
+  end
   redis.call('HSET', 'hr:job:' .. new.id, unpack(fields))
   for _, entry in ipairs(new.entries) do history_entry(new.id, entry, 1) end
   if new.tasks then
@@ -229,8 +239,8 @@ local function add_job(new)
       'running', '0', 'done', '0', 'failed', '0', 'low', '0', 'lease', '0', 'part', '0')
   end
   redis.call('ZADD', 'hr:status:' .. new.status, now, new.id)
-  if new.status == 'MODEL_EXEC:AWAITING_ALLOCATION' then
-    redis.call('ZADD', 'hr:queue', rank, new.id)
+  if queued then
+    redis.call('ZADD', 'hr:queue', text(rank_of(eligible_ms, tonumber(new.fields.priority))), new.id)
   end
   hint('kind', 'job', 'job', new.id, 'from', '', 'to', new.status, 'version', '1', 'attempt', '1')
 end

@@ -69,7 +69,8 @@ for i = #seen, 1, -1 do
   end
 end
 local now_at = redis.call('HMGET', key, 'status', 'version', 'attempt', 'created_ms', 'fulfilments',
-  'children', 'needs', 'after', 'priority', 'owner', 'taken_ms')
+  'children', 'needs', 'after', 'priority', 'owner', 'taken_ms', 'desired', 'ask', 'eligible_ms',
+  'held_ms')
 if not now_at[1] then return refuse('NOT_FOUND', 'there is no job ' .. id) end
 if now_at[1] ~= args.status or now_at[2] ~= text(args.version)
   or now_at[3] ~= text(args.attempt) then
@@ -79,6 +80,16 @@ end
 local created_ms, priority = tonumber(now_at[4]), tonumber(now_at[9])
 if not created_ms or not priority then
   return refuse('WRONG_TYPE', key .. ' has no time or no priority')
+end
+-- Its age counts from when it could start: what it waited for before does not count, nor does the
+-- time that it is held. A retry keeps its place. Jobs of the version before have no such time.
+local queued = args.to == 'MODEL_EXEC:AWAITING_ALLOCATION'
+local eligible_ms = tonumber(now_at[14] or '') or created_ms
+if queued and args.status ~= args.to and args.status ~= 'MODEL_EXEC:STOPPING' then
+  eligible_ms = eligible_now(args.set.ask or now_at[13] or '')
+elseif now_at[12] == 'HOLD' and args.set.desired == 'RUN' then
+  local held_ms = math.max(tonumber(now_at[15] or '') or now, eligible_ms)
+  eligible_ms = eligible_ms + math.max(now - held_ms, 0)
 end
 
 -- Takes this job from a child's parents. Without any, the child is cancelled: at once where no
@@ -285,29 +296,24 @@ else
 end
 redis.call('ZREM', 'hr:queue', id)
 local fields = {'status', args.to}
-if args.to ~= args.status then
-  fields[3], fields[4] = 'entered_ms', text(now)
-end
-for name, value in pairs(args.set) do
+local function put(name, value)
   fields[#fields + 1] = name
   fields[#fields + 1] = value
 end
+if args.to ~= args.status then put('entered_ms', text(now)) end
+if queued or args.set.desired == 'RUN' then put('eligible_ms', text(eligible_ms)) end
+if args.set.desired == 'HOLD' then put('held_ms', text(now)) end
+for name, value in pairs(args.set) do put(name, value) end
 local attempt = args.attempt
-if #args.takes > 0 then
-  fields[#fields + 1] = 'taken_ms'
-  fields[#fields + 1] = text(now)
-end
+if #args.takes > 0 then put('taken_ms', text(now)) end
 if args.opens then
   attempt = attempt + 1
-  fields[#fields + 1] = 'attempt'
-  fields[#fields + 1] = text(attempt)
+  put('attempt', text(attempt))
 end
 redis.call('HSET', key, unpack(fields))
 local entered = redis.call('HGET', key, 'entered_ms')
 redis.call('ZADD', 'hr:status:' .. args.to, entered, id)
-if args.to == 'MODEL_EXEC:AWAITING_ALLOCATION' then
-  redis.call('ZADD', 'hr:queue', text(rank_of(created_ms, priority)), id)
-end
+if queued then redis.call('ZADD', 'hr:queue', text(rank_of(eligible_ms, priority)), id) end
 for _, share in ipairs(args.takes) do
   redis.call('HSET', 'hr:held:' .. share.node, run,
     written(share.millicpus, share.memory_bytes, share.counted))
