@@ -96,7 +96,8 @@ async def test_a_job_that_is_not_due_is_as_old_as_the_time_since_it_was(stage: S
 
 async def test_names_that_look_like_a_time_are_no_time(stage: Stage) -> None:
     new = new_job(1)
-    job = await stage.make(replace(new, ask=replace(new.ask, pool='"not_before_ms":9000000000000')))
+    pool = '"not_before_ms":9000000000000'
+    job = await stage.make(replace(new, ask=replace(new.ask, pool=pool)))
     assert job.rank == rank_of(job.created_ms, job.priority)
 
 

@@ -296,3 +296,102 @@ async def test_in_maintenance_nobody_is_told_a_start(stage: Stage) -> None:
     assert "maintenance" in expected.basis
     told, expected, end = await _answers(stage).plan(PLAIN, 50, "ann", together=False)
     assert (told.starts, expected.start, end) == (None, None, None)
+
+
+async def test_who_is_asked_changes_nothing_in_the_queue_that_the_leader_keeps(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    now_ms = await stage.jobs.now_ms()
+    new = new_job(1)
+    due = replace(new, ask=replace(PLAIN, not_before_ms=now_ms + 1))
+    await stage.jobs.create(due, first_step(due.needs))
+    queue = Queue(stage.jobs)
+    await queue.begin()
+    await queue.read_on()
+
+    async def is_due() -> bool:
+        return await stage.jobs.now_ms() > now_ms + 1
+
+    await wait_until(is_due, "the job to be due")
+    reader = Reader(stage.jobs, stage.nodes, LimitsFile(None), stage.quotas, lambda: queue)
+    seen = await reader.read()
+    assert [job.id for line in seen.snapshot.lines for job in line] == [due.id]
+    # The leader still knows that there is a job to plan for.
+    assert queue.next_change_ms() == now_ms + 1
+    assert await _planned(stage, queue) == [due.id]
+
+
+def _wished(job: Job, verb: DesireVerb) -> Move:
+    move = desire(job, verb)
+    assert isinstance(move, Move)
+    return move
+
+
+class _Counting(JobStore):
+    """Counts how often the whole queue was asked for."""
+
+    asked = 0
+
+    async def queue_ranks(self) -> dict[JobId, float]:
+        self.asked += 1
+        return await super().queue_ranks()
+
+
+async def test_a_replica_that_does_not_lead_reads_the_queue_once_and_then_what_changes(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 8))
+    jobs = _Counting(stage.redis)
+    events = Events(stage.redis)
+    reader = Reader(jobs, stage.nodes, LimitsFile(None), stage.quotas, lambda: None, events)
+    running = asyncio.create_task(reader.run())
+
+    async def seen() -> list[JobId]:
+        found = (await reader.read()).snapshot
+        return sorted(job.id for line in found.lines for job in line)
+
+    try:
+        assert await asyncio.gather(*(seen() for _ in range(5))) == [ids] * 5
+        hold = _wished(await stage.jobs.get(ids[0]), DesireVerb.HOLD)
+        await stage.jobs.apply(hold)
+        more = await _submit(stage, [8])
+
+        async def follows() -> bool:
+            return await seen() == [*ids[1:], *more]
+
+        await wait_until(follows, "what has changed to be seen")
+        assert jobs.asked == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -> None:
+    await stage.ready()
+    ids = await _submit(stage, range(1, 8))
+    jobs = _Counting(stage.redis)
+    scheduler = _scheduler(stage, jobs)
+    # The one who leads renews no more.
+    await stage.leases.acquire(Role.SCHEDULER, "me", 2_900)
+    running = asyncio.create_task(scheduler.run())
+    try:
+
+        async def prepared() -> bool:
+            return bool(jobs.asked)
+
+        await wait_until(prepared, "the queue to be read")
+        assert (await stage.redis.command("HGET", "hr:lease:scheduler", "holder")) == "me"
+        assert await stage.jobs.in_status(Status.SCHEDULED) == []
+        gone = ids[0]
+        await stage.jobs.apply(_wished(await stage.jobs.get(gone), DesireVerb.CANCEL))
+
+        async def launched() -> bool:
+            return sorted(await stage.jobs.in_status(Status.SCHEDULED)) == ids[1:]
+
+        await wait_until(launched, "all others to start")
+        assert jobs.asked == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -86,6 +86,12 @@ class Replica:
         found = [line for line in self.log().splitlines() if '"action": "lead"' in line]
         return int(json.loads(found[-1])["term"]) if found else 0
 
+    @property
+    def has_read_all(self) -> bool:
+        """Tell whether it leads as a scheduler and has read the whole queue."""
+        _, _, since = self.log().rpartition('"action": "lead"')
+        return bool(self.term) and '"action": "queue_read"' in since
+
     def resident_bytes(self) -> int:
         """What it holds in memory now."""
         pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]

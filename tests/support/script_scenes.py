@@ -387,9 +387,15 @@ async def _put_items_in_a_quota(stage: Stage) -> Act:
     return lambda: stage.datasets.put_items(new_dataset().id, items, 2, quotas)
 
 
+async def _note_memberships(stage: Stage) -> Act:
+    await stage.users.create_user("ann")
+    await stage.redis.command("HSET", "hr:user:ann", "groups", "models")
+    return stage.users.note_memberships
+
+
 async def _tell_queue(stage: Stage) -> Act:
     ids = [(await stage.make(new_job(number))).id for number in (1, 2)]
-    return lambda: stage.jobs.queue_owners([*ids, job_id(1, 9)])
+    return lambda: stage.jobs.owners([*ids, job_id(1, 9)])
 
 
 async def _rank_queue(stage: Stage) -> Act:
@@ -731,6 +737,7 @@ SCENES = {
     "take_tasks": Scene("take_tasks", _take_tasks),
     "finish_tasks": Scene("finish_tasks", _finish_tasks),
     "share_job": Scene("share_job", _share_job),
+    "note_memberships": Scene("note_memberships", _note_memberships, again=(0,)),
     "save_user: creates": Scene("save_user", _creates_a_user, again=(0,)),
     "save_user: disables": Scene("save_user", _disables_a_user),
     "make_token": Scene("make_token", _make_token),

@@ -1,8 +1,9 @@
 """Priorities and their classes, and what they mean for the order of the queue.
 
 A job's rank is the time from which on it could have started, later by what it was held since, and
-earlier by `WEIGHT_MS` for each point of priority: an hour a point. So a job of a higher class passes those that are not much older, and waiting makes
-up for any priority in the end: nothing that comes late enough goes before a job that waits.
+earlier by `WEIGHT_MS` for each point of priority: an hour a point. So a job of a higher class
+passes those that are not much older, and waiting makes up for any priority in the end: nothing
+that comes late enough goes before a job that waits.
 `rank_of` of `_prelude.lua` says the same.
 """
 

@@ -46,8 +46,16 @@ class Leader:
         self._holder = token_hex(8)
         self._log = logger(role)
 
-    async def run(self, act: Callable[[int], Awaitable[None]]) -> None:
-        """Try to lead for ever."""
+    async def run(
+        self,
+        act: Callable[[int], Awaitable[None]],
+        prepare: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Try to lead for ever; `prepare` is called when the one who leads is late to renew, and
+        is cancelled when it has renewed, or this replica leads. It must change nothing, and need
+        not end well.
+        """
+        preparing: asyncio.Future[None] | None = None
         try:
             while True:
                 try:
@@ -56,12 +64,21 @@ class Leader:
                     # Redis was restored: this replica has decided nothing yet in the new epoch.
                     await self._refresh_epoch()
                     continue
+                # Who renews in time has two thirds left.
+                late = not lease.held and lease.left_ms < self._lease_s * 500
+                if preparing is None and late and prepare is not None:
+                    preparing = asyncio.ensure_future(prepare())
+                elif preparing is not None and not late:
+                    await _ended(preparing)
+                    preparing = None
                 if lease.held:
                     await self._lead(lease.term, act)
                 else:
                     # Not longer than a second: the holder may give its lease up early.
                     await asyncio.sleep(min(lease.left_ms / 1000 + 0.01, 1.0))
         finally:
+            if preparing is not None:
+                await _ended(preparing)
             with suppress(HeadraceError, TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._leases.release(self._role, self._holder), 2.0)
 
@@ -100,6 +117,11 @@ class Leader:
             if not lease.held or lease.term != term:
                 return
             renewed = time.monotonic()
+
+
+async def _ended(task: "asyncio.Future[None]") -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _is_fenced(error: BaseException) -> bool:

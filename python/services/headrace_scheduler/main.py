@@ -33,6 +33,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     redis = Redis(settings.redis_url, password_file=settings.redis_password_file)
     leader = Leader(LeaseStore(redis), Role.SCHEDULER, settings.lease_s, redis.open)
     quotas = QuotaStore(redis)
+    heard = events or Events(redis)
     limits = LimitsFile(Path(settings.resources_file) if settings.resources_file else None)
     jobs, nodes, maintenance = JobStore(redis), NodeStore(redis), MaintenanceStore(redis)
     scheduler = Scheduler(
@@ -42,7 +43,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         limits,
         ResourcesStore(redis),
         quotas,
-        events or Events(redis),
+        heard,
         leader,
         settings,
     )
@@ -52,13 +53,13 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         authenticate=InternalToken(settings.internal_token_file).check,
         body_limit_bytes=BODY_LIMIT_BYTES,
     )
-    reader = Reader(jobs, nodes, limits, quotas, lambda: scheduler.queue)
+    reader = Reader(jobs, nodes, limits, quotas, lambda: scheduler.queue, heard)
     forecasts = Forecasts(reader)
     add_routes(app, Answers(jobs, maintenance, reader, forecasts))
     return Service(
         name="scheduler",
         open=[limits.open, redis.open],
-        loops=[scheduler.run, forecasts.run],
+        loops=[scheduler.run, forecasts.run, reader.run],
         app=app,
         listen=settings.listen,
         close=[redis.close],

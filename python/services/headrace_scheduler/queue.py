@@ -15,7 +15,7 @@ from headrace_model.job import Ask, Job, Need
 from headrace_model.quota import What
 from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
-from headrace_scheduler.core.order import in_order
+from headrace_scheduler.core.order import in_order, in_turn
 from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Use
 from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
@@ -130,25 +130,32 @@ class Queue:
         self._running = Running()
         self._likely: list[tuple[int, JobId]] = []  # ends by earlier runs, the soonest first
         self._shifts: Mapping[str, int] = {}
-        self._queued: list[tuple[float, JobId, str]] = []  # until reading begins
+        self._queued: list[tuple[float, JobId, str]] = []  # rank, id, owner until reading begins
         self._allowed = Allowances()
         self._owners: set[str] = set()  # of all jobs that were read
         self.given_back = 0  # so many of them held something and hold nothing any more
         self._counted = 0  # so many of these `arrange` was told of
         self._order: Iterator[tuple[Place, JobId]] = iter(())
+        self._next: list[tuple[Place, JobId]] = []
         self._unread: set[JobId] = set()
         self._mended: Iterator[JobId] = iter(())  # what is left of a round over those known
         self._mended_to = 0  # so far in the queue
+        self._held: Iterator[JobId] = iter(())  # what is left of a round over those held
         self.until: Place = END  # no waiting job before it is unknown
 
     async def begin(self) -> None:
         """Read what runs, and who waits; `arrange` and `read_on` then read the waiting jobs."""
-        self._queued = await self._jobs.queue_owners(await self._jobs.queue())
+        ranks = await self._jobs.queue_ranks()
+        owners = await self._jobs.owners(ranks)
+        self._queued = [
+            (rank, id, owner)
+            for (id, rank), owner in zip(ranks.items(), owners, strict=True)
+            if owner
+        ]
         self._unread = {id for _, id, _ in self._queued}
         self.until = (-inf, JobId("")) if self._unread else END
         await self.refresh(await self._under_way())
-        self._owners.update(owner for _, _, owner in self._queued)
-        self.arrange({}, Allowances())
+        self._owners.update(owners)
 
     def arrange(self, shifts: Mapping[str, int], allowed: Allowances, counted: int = 0) -> None:
         """Have the jobs of each owner so far back, and quotas bound what runs; `counted` was
@@ -157,9 +164,7 @@ class Queue:
         While the queue is being read it stays in the order in which that began.
         """
         self._allowed, self._counted = allowed, counted
-        if self._queued:
-            self._order = in_order(self._queued, shifts)
-        elif self._unread:
+        if self._unread and not self._queued:
             return
         self._shifts = shifts
         self._waiting.shift(shifts)
@@ -171,9 +176,12 @@ class Queue:
 
     async def read_on(self) -> None:
         """Read the next waiting jobs."""
-        self._queued = []
-        some = list(islice(self._order, _AT_ONCE))
+        if self._queued:
+            self._order, self._queued = in_order(self._queued, self._shifts), []
+        # Kept until they are read: a reader may be cancelled meanwhile, and another go on.
+        self._next = some = self._next or list(islice(self._order, _AT_ONCE))
         await self.refresh([id for _, id in some])
+        self._next = []
         self._unread.difference_update(id for _, id in some)
         if some:
             self.until = some[-1][0]
@@ -184,7 +192,8 @@ class Queue:
         """Read what hints missed, of a long queue a part: the next part the next time.
 
         New and gone jobs are found by their ids. A missed change of a job that stays shows when
-        its placement is refused as stale; only a held job would wait for ever, so those are read.
+        its placement is refused as stale; only a held job would wait for ever, so those are read,
+        some each time.
         """
         queued = await self._jobs.queue(self._mended_to, _MENDED_AT_ONCE)
         self._mended_to = self._mended_to + len(queued) if len(queued) == _MENDED_AT_ONCE else 0
@@ -194,8 +203,12 @@ class Queue:
             known += islice(self._mended, _MENDED_AT_ONCE - len(known))
         gone = set(known) - await self._jobs.queued(known)
         under_way = await self._under_way()
-        new = {id for id in queued if id not in self._waiting} - self._unread
-        await self.refresh(new | gone | (under_way ^ self._running.ids) | self._waiting.held)
+        new = {id for id in queued if id not in self._waiting and id not in self._unread}
+        held = list(islice(self._held, _AT_ONCE))
+        if len(held) < _AT_ONCE:
+            self._held = iter(self._waiting.held)
+            held += islice(self._held, _AT_ONCE - len(held))
+        await self.refresh(new | gone | (under_way ^ self._running.ids) | set(held))
 
     async def refresh(self, ids: Iterable[JobId]) -> list[Job]:
         """Read these jobs anew; returns those that exist."""
@@ -225,7 +238,7 @@ class Queue:
         policy: Policy = Policy.EASY,
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
-        self._correct(now_ms)
+        self.correct(now_ms)
         quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
         return Snapshot(
             nodes,
@@ -238,13 +251,26 @@ class Queue:
             policy,
         )
 
-    def place(self, job: WaitingJob) -> Place:
-        """Where in the queue a job is."""
-        return job.place_in(self._shifts)
+    def seen(self, nodes: tuple[Node, ...], now_ms: int, policy: Policy) -> Snapshot:
+        """The same for those who answer from it: it changes nothing of the queue, and holds for
+        ever. Who has become due since the last plan is in a line of its own.
+        """
+        lines = [tuple(line) for line in self._waiting.lined]
+        lines += ((job,) for job in self._waiting.later() if (job.not_before_ms or 0) <= now_ms)
+        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
+        return Snapshot(
+            nodes,
+            in_turn(lines, self._shifts),
+            tuple(_corrected(job, now_ms) for job in self._running),
+            self.until,
+            shifts=self._shifts,
+            quotas=quotas,
+            policy=policy,
+        )
 
-    def later(self) -> tuple[WaitingJob, ...]:
-        """The jobs whose start lay in the future at the last snapshot."""
-        return self._waiting.later()
+    def later(self, now_ms: int) -> tuple[WaitingJob, ...]:
+        """The jobs whose start lies in the future."""
+        return tuple(job for job in self._waiting.later() if (job.not_before_ms or 0) > now_ms)
 
     def overdue(self, now_ms: int) -> list[JobId]:
         """Waiting jobs that can't end by their deadlines any more."""
@@ -305,10 +331,15 @@ class Queue:
                 heappush(self._likely, (running.likely_ms, job.id))
         self.given_back += held and job.id not in self._running.ids
 
-    def _correct(self, now_ms: int) -> None:
+    def correct(self, now_ms: int) -> None:
         """Reckon with the time limit of jobs that run on longer than was likely."""
         while self._likely and self._likely[0][0] <= now_ms:
             likely_ms, id = heappop(self._likely)
             job = self._running.get(id)
             if job is not None and job.likely_ms == likely_ms:
-                self._running.put(replace(job, likely_ms=None))
+                self._running.put(_corrected(job, now_ms))
+
+
+def _corrected(job: RunningJob, now_ms: int) -> RunningJob:
+    late = job.likely_ms is not None and job.likely_ms <= now_ms
+    return replace(job, likely_ms=None) if late else job

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from headrace_model.errors import Conflict, HeadraceError, NotFound, Stale
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.resources import ResourcesStore
 
 _PLACED_AT_ONCE = 100
+_PREPARED = 2_000  # jobs that are read before a replica leads, so that it can start some at once
+_LOOKED_AT_ONCE = 2_000  # jobs that wait for others, a sweep
 # Only a plan that was applied here leads to these, and it reads its jobs anew by itself.
 _OWN = (Status.AWAITING_DATA, Status.SCHEDULED)
 _OFFSET_S = 5.0  # how often the clock of Redis is compared with ours
@@ -68,6 +72,8 @@ class Scheduler:
         self._arrived = False  # a hint told of a job that waits for its allocation
         self._clock_offset_ms = 0.0
         self._queue: Queue | None = None  # while it leads
+        self._prepared: Queue | None = None  # while it may lead soon
+        self._prepared_s = 0.0
 
     @property
     def queue(self) -> Queue | None:
@@ -76,16 +82,40 @@ class Scheduler:
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
-        await self._leader.run(self._act)
+        await self._leader.run(self._act, self._prepare)
+
+    async def _prepare(self) -> None:
+        """Read the head of the queue, and whose jobs all are: this replica may lead soon.
+
+        What changes meanwhile is noted as by one that leads, whose first plan reads it anew.
+        """
+        async with asyncio.TaskGroup() as group:
+            listening = asyncio.Event()
+            group.create_task(self._listen(listening))
+            await listening.wait()
+            await self._open_nodes()
+            await self._set_clock()
+            queue = await self._begin()
+            self._prepared, self._prepared_s = queue, time.monotonic()
+            while queue.unread and len(queue) < _PREPARED:
+                await queue.read_on()
+
+    async def _begin(self) -> Queue:
+        queue = Queue(self._jobs)
+        await queue.begin()
+        await self._owners.arrange(queue, self._now_ms())
+        return queue
 
     async def _act(self, term: int) -> None:
-        queue = Queue(self._jobs)
+        fresh = time.monotonic() - self._prepared_s < self._settings.lease_s
+        queue = self._prepared if fresh else None
+        self._prepared = None  # else from before the one who led renewed after all
         self._told = None
         await self._tell_limits(term)
         await self._set_clock()
         await self._jobs.rank_queue(Role.SCHEDULER, term)
-        await queue.begin()
-        await self._owners.arrange(queue, self._now_ms())
+        if queue is None:
+            queue = await self._begin()
         self._changed.add(None)
         self._queue = queue
         try:
@@ -103,9 +133,12 @@ class Scheduler:
         while queue.unread:
             await queue.read_on()
             self._changed.add(None)
+        self._log.info(f"has read the queue: {len(queue)} jobs wait", action="queue_read")
 
-    async def _listen(self) -> None:
+    async def _listen(self, listening: asyncio.Event | None = None) -> None:
         async for hint in self._events.follow():
+            if listening is not None:
+                listening.set()
             match hint.get("kind"):
                 case "job" if hint["to"] not in _OWN:
                     self._changed.add(JobId(hint["job"]))
@@ -117,6 +150,7 @@ class Scheduler:
 
     async def _sweep(self, queue: Queue, term: int) -> None:
         """Find what hints missed."""
+        waiting: Iterator[JobId] = iter(())  # for others: what is left of a round over all
         while True:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
@@ -125,9 +159,12 @@ class Scheduler:
             await self._limits.look()
             await self._tell_limits(term)
             MAINTENANCE.set(await self._maintenance.get() is not None)
-            for status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_SCHEDULING):
-                self._changed.add(*await self._jobs.in_status(status))
-            self._changed.add(None)
+            some = list(islice(waiting, _LOOKED_AT_ONCE))
+            if len(some) < _LOOKED_AT_ONCE:
+                waiting = iter(await self._jobs.in_status(Status.AWAITING_PREREQUISITES))
+                some += islice(waiting, _LOOKED_AT_ONCE - len(some))
+            self._changed.add(None, *some)
+            self._changed.add(*await self._jobs.in_status(Status.AWAITING_SCHEDULING))
 
     async def _tell_limits(self, term: int) -> None:
         """Tell what plans are bound by: who takes jobs in can't read the file."""
@@ -142,7 +179,6 @@ class Scheduler:
         return int(time.time() * 1000 + self._clock_offset_ms)
 
     async def _plan_all(self, queue: Queue, term: int) -> None:
-        awaited: dict[JobId, frozenset[JobId]] = {}  # job → its prerequisites
         while True:
             start = queue.next_change_ms()
             pause_s = None if start is None else max(0.0, (start - self._now_ms()) / 1000)
@@ -154,13 +190,11 @@ class Scheduler:
                 jobs, nodes = await asyncio.gather(queue.refresh(ids), self._open_nodes())
             else:
                 jobs, nodes = await queue.refresh(ids), None
-            dependents = {job for job, after in awaited.items() if after & changed}
-            jobs += await self._jobs.get_many(dependents - changed)
+            if over := [job.id for job in jobs if job.status.final]:
+                jobs += await self._jobs.get_many(await self._jobs.dependents(over) - changed)
             for job in jobs:
-                awaited.pop(job.id, None)
                 match job.status:
                     case Status.AWAITING_PREREQUISITES:
-                        awaited[job.id] = frozenset(job.after)
                         await self._check_prerequisites(job, term)
                     case Status.AWAITING_SCHEDULING:
                         await self._apply(job, launch(job), term)

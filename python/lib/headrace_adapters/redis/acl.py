@@ -61,7 +61,7 @@ _LEDGER_KEYS: Final = _words("hr:free:* hr:held:* hr:work:* hr:facts:*")
 SERVICES: Final[Mapping[str, Access]] = {
     "request": Access(
         commands=_ALL | _JOB_COMMANDS | _words(
-            "info publish psubscribe punsubscribe exists del pexpireat hkeys hsetnx zcard sadd "
+            "info publish psubscribe punsubscribe exists del pexpireat hkeys zcard sadd "
             "smembers sismember xrange hvals"
         ),
         reads=_words(
@@ -137,8 +137,8 @@ SERVICES: Final[Mapping[str, Access]] = {
 
 # A script reads and writes by these; whoever runs one needs those that it uses (a test compares).
 SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
-    "request": _words("create_job transition share_job save_user remove_group make_token "
-                      "revoke_tokens drain_node confirm_node label_node forget_node "
+    "request": _words("create_job transition share_job save_user remove_group note_memberships "
+                      "make_token revoke_tokens drain_node confirm_node label_node forget_node "
                       "set_maintenance discard_quarantined set_quota put_webhook"),
     "data": _words(
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "

@@ -1,7 +1,7 @@
 """The stream of events: hints that wake a service up. What is missed is found by its sweeps."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -24,7 +24,7 @@ class Events:
         self._followers: set[asyncio.Queue[Mapping[str, str] | Exception]] = set()
         self._reader: asyncio.Task[None] | None = None
 
-    async def follow(self) -> AsyncIterator[Mapping[str, str]]:
+    async def follow(self) -> AsyncGenerator[Mapping[str, str], None]:
         """Yield events for ever; an empty mapping means: some may have been missed, sweep now.
 
         `at` is an event's id: it rises from event to event while this Redis lives. Raises

@@ -188,14 +188,16 @@ class JobStore:
             found.update(id for id, rank in zip(some, ranks, strict=True) if rank is not None)
         return found
 
-    async def queue_owners(self, jobs: Iterable[JobId]) -> list[tuple[float, JobId, str]]:
-        """Rank, id and owner of those of the jobs that are in AWAITING_ALLOCATION."""
-        found: list[tuple[float, JobId, str]] = []
+    async def queue_ranks(self) -> dict[JobId, float]:
+        """The ranks of all jobs in AWAITING_ALLOCATION, in rank order."""
+        found = await self._redis.command("ZRANGE", "hr:queue", 0, -1, "WITHSCORES")
+        return {JobId(job): float(rank) for job, rank in found}
+
+    async def owners(self, jobs: Iterable[JobId]) -> list[str]:
+        """Whose jobs these are; an empty text for one that is not there."""
+        found: list[str] = []
         for some in _parts(list(jobs)):
-            reply = iter(await self._redis.script("tell_queue", {"jobs": some}))
-            for id, rank, owner in zip(some, reply, reply, strict=True):
-                if owner:
-                    found.append((float(rank), id, intern(owner)))
+            found += map(intern, await self._redis.script("tell_queue", {"jobs": some}))
         return found
 
     async def rank_queue(self, role: Role, term: int) -> int:
@@ -212,6 +214,11 @@ class JobStore:
             (some,) = await self._redis.script("rank_queue", args)
             moved += int(some)
         return moved
+
+    async def dependents(self, jobs: Iterable[JobId]) -> set[JobId]:
+        """The jobs that wait for some of these to end."""
+        found = await self._redis.commands([("SMEMBERS", f"hr:dependents:{job}") for job in jobs])
+        return {JobId(job) for some in found for job in some}
 
     async def now_ms(self) -> int:
         """The clock of Redis, by which jobs are timed."""

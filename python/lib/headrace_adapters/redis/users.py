@@ -123,18 +123,10 @@ class UserStore:
         await self._redis.script("remove_group", {"name": name})
 
     async def note_memberships(self) -> None:
-        """Write down who is in which groups, for services that may not read users, where the
+        """Write down who is in which groups, for services that may not read users, where a
         version before did not.
         """
-        names = sorted(await self._redis.command("SMEMBERS", "hr:users"))
-        texts = await self._redis.commands([("HGET", f"hr:user:{n}", "groups") for n in names])
-        # What was written meanwhile is newer.
-        await self._redis.commands(
-            [
-                ("HSETNX", "hr:memberships", name, text or "")
-                for name, text in zip(names, texts, strict=True)
-            ]
-        )
+        await self._redis.script("note_memberships", {})
 
     async def groups(self) -> list[str]:
         """The names of all groups, sorted."""

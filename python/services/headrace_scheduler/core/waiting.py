@@ -38,6 +38,11 @@ class Waiting:
         """Those that their owner holds."""
         return frozenset(self._held)
 
+    @property
+    def lined(self) -> Sequence[Sequence[WaitingJob]]:
+        """The lines as they are now; who has become due since the last `lines` is in none."""
+        return self._lines
+
     def put(self, job: WaitingJob) -> None:
         """Take a job in, in place of what was known of it."""
         self.drop(job.id)
