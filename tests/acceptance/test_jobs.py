@@ -47,6 +47,42 @@ class TestHowJobsEnd:
         assert done.stdout == "said\n"
         assert "noted\n" in done.stderr
 
+    def test_a_follow_that_ends_badly_tells_what_it_most_likely_failed_of(
+        self, headrace: Headrace
+    ) -> None:
+        script = "import json; json.load(open('/no/such/forcing.json'))"
+        words = _small("--follow", "--", "python3", "-c", script)
+        done = headrace.cli(*words)
+        assert done.returncode == 1
+        said = done.stderr.partition("is FAILED")[2]
+        assert "  fault       MISSING_FILE\n" in said
+        assert "  hint        it misses a file: /no/such/forcing.json" in said
+        assert "  last lines  Traceback" in said
+        told = headrace.cli(*words[:2], "-o", "json", *words[2:])
+        view = json.loads(told.stdout)
+        assert (view["status"], view["triage"]["fault"]) == ("CLOSED:FAILED", "MISSING_FILE")
+        info = headrace.said("jobs", "info", view["id"])
+        assert info["triage"] == view["triage"]
+        assert info["usage"]["attempt"] == 1
+        assert info["progress"] is None
+
+    def test_a_job_file_is_no_command_and_takes_the_same_changes_everywhere(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "job.yaml"
+        wants = {"nowhere": {"category": "FORCING", "domain": {"DATA_ID": "no-such-thing"}}}
+        file.write_text(_file(command=["true"], inputs=wants))
+        done = headrace.cli("exec", "run", str(file))
+        assert done.returncode == 2
+        assert f"`headrace exec from_file {file}` runs it" in done.stderr
+        match = ("dataset", "match", str(file))
+        assert list(headrace.said(*match)) == ["nowhere"]
+        change = ("--set", "inputs={}")
+        assert headrace.said(*match, *change) == {}
+        assert headrace.cli("dataset", "match", *change).returncode == 2
+        assert headrace.cli("exec", "plan", str(file), *change).returncode in (0, 8)
+        assert headrace.cli("exec", "from_file", str(file), *change, "--follow").returncode == 0
+
     def test_a_bad_exit_names_its_code(self, headrace: Headrace) -> None:
         job = headrace.submit("sh", "-c", "exit 7")
         view = headrace.until(job, "FAILED")

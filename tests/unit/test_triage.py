@@ -95,6 +95,14 @@ def test_alike_ends_on_different_machines_are_the_jobs_own() -> None:
     assert "it is the job" not in lost
 
 
+def test_an_array_at_its_time_limit_is_not_told_of_checkpoints_which_it_can_not_have() -> None:
+    assert "checkpoint" in triage(Cause.TIME_LIMIT, None, "", "").hint
+    told = triage(Cause.TIME_LIMIT, None, "", "", is_array=True)
+    assert told.fault is Fault.TIME_LIMIT
+    assert "checkpoint" not in told.hint
+    assert "the tasks that have not ended" in told.hint
+
+
 @given(st.sampled_from(Cause), st.none() | st.integers(-64, 255), st.text(), st.text())
 def test_any_end_and_any_log_are_told(
     cause: Cause, code: int | None, detail: str, log: str

@@ -52,13 +52,14 @@ class Triage:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """`words` are looked for in the detail and at the end of the log; `{0}` in the hint stands for
-    the first group that they match."""
+    the first group that they match; `arrays`: it is for arrays alone."""
 
     fault: Fault
     hint: str
     causes: frozenset[Cause] = frozenset()  # none: any
     codes: frozenset[int] = frozenset()  # none: any
     words: re.Pattern[str] | None = field(default=None)
+    arrays: bool = False
 
 
 def _words(pattern: str) -> re.Pattern[str]:
@@ -75,8 +76,15 @@ _RULES: Final = (
     ),
     _Rule(
         Fault.TIME_LIMIT,
-        "raise `limits.time`; with `checkpoint` and TIME_LIMIT in `retry.on` the next attempt "
-        "goes on where this one was",
+        "raise `limits.time`, which bounds all of its tasks together; with TIME_LIMIT in "
+        "`retry.on` the next attempt runs the tasks that have not ended",
+        causes=frozenset({Cause.TIME_LIMIT}),
+        arrays=True,
+    ),
+    _Rule(
+        Fault.TIME_LIMIT,
+        "raise `limits.time`; of a job on one node `checkpoint` and TIME_LIMIT in `retry.on` let "
+        "the next attempt go on where this one was",
         causes=frozenset({Cause.TIME_LIMIT}),
     ),
     _Rule(
@@ -193,7 +201,13 @@ _OTHER: Final = "the last lines of its log may tell; all of it: `headrace jobs l
 
 
 def triage(
-    cause: Cause, exit_code: int | None, detail: str, log: str, nodes: Sequence[str] = ()
+    cause: Cause,
+    exit_code: int | None,
+    detail: str,
+    log: str,
+    nodes: Sequence[str] = (),
+    *,
+    is_array: bool = False,
 ) -> Triage:
     """Judge a failed attempt by how it ended and by the end of what its worker wrote.
 
@@ -204,7 +218,7 @@ def triage(
     end = "\n".join([detail, *lines[-_LOOKED_AT:]])
     shown = tuple(lines[-LINES:])
     for rule in _RULES:
-        if rule.causes and cause not in rule.causes:
+        if (rule.causes and cause not in rule.causes) or (rule.arrays and not is_array):
             continue
         if rule.codes and exit_code not in rule.codes:
             continue

@@ -1,5 +1,6 @@
 """`headrace exec`: run jobs."""
 
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +13,8 @@ from headrace_client.cli import exits
 from headrace_client.cli.base import Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
 from headrace_client.cli.progress import transfer
-from headrace_client.cli.show import note, pairs, show, write
+from headrace_client.cli.show import note, pairs, plain, show, write
+from headrace_client.cli.used import read_triage
 from headrace_client.cli.waits import plan_lines
 from headrace_client.inputs import source_of, upload_inputs
 from headrace_model.errors import NeverFits
@@ -22,11 +24,14 @@ from headrace_wire.errors import InvalidJobFile, Problem
 from headrace_wire.jobchanges import parse_change
 from headrace_wire.jobfile import dump, load_jobfile
 from headrace_wire.jsontext import parse_json
+from headrace_wire.triage import TriageView
+
+Ended = tuple[JobView, TriageView | None]
 
 _follow = click.option(
     "-f", "--follow", "following", is_flag=True, help="Show its logs; end as the job ends."
 )
-_set = click.option(
+set_option = click.option(
     "--set",
     "changes",
     multiple=True,
@@ -79,6 +84,11 @@ def run_command(
     What the command writes into {output} is kept as a dataset (`headrace jobs outputs`).
     For braces themselves write {{ and }}.
     """
+    if len(command) == 1 and _is_job_file(Path(command[0])):
+        raise click.UsageError(
+            f"{command[0]} is a job file and no command: `headrace exec from_file {command[0]}` "
+            "runs it, with --set too"
+        )
     resources = {key: value for key, value in (("cpus", cpus), ("memory", memory)) if value}
     job: dict[str, Any] = {"headrace": 1, "kind": "command", "name": name}
     job["command"] = list(command)
@@ -99,7 +109,7 @@ def run_command(
 
 @group.command(name="from_file")
 @file_argument
-@_set
+@set_option
 @_follow
 @output_option
 def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
@@ -116,7 +126,7 @@ def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -
 
 @group.command(name="from_json")
 @file_argument
-@_set
+@set_option
 @_follow
 @output_option
 def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
@@ -131,7 +141,7 @@ def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -
 
 @group.command(name="validate")
 @file_argument
-@_set
+@set_option
 @output_option
 def validate(file: str, changes: tuple[str, ...], form: str) -> None:
     """Check a job file and what it names on this machine; show all that is wrong.
@@ -145,7 +155,7 @@ def validate(file: str, changes: tuple[str, ...], form: str) -> None:
 
 @group.command(name="plan")
 @file_argument
-@_set
+@set_option
 @output_option
 def plan(file: str, changes: tuple[str, ...], form: str) -> int:
     """Tell what would come of running a job file now: data, image, quota, nodes, start and end.
@@ -206,17 +216,18 @@ def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
 def _submit_and_follow(spec: JobSpec, folder: Path, form: str) -> int:
     sent: list[str] = []
 
-    async def work(client: AsyncClient) -> JobView:
+    async def work(client: AsyncClient) -> Ended:
         # One client for both: a server that it has met is waited for, whenever that goes away.
         accepted = await _send(client, spec, folder)
         sent.append(accepted.id)
         note(f"headrace: job {accepted.id}")
         # Who asked for JSON or YAML reads standard output: it holds nothing else.
         out = None if form == "table" else sys.stderr.buffer
-        return await follow(client, accepted.id, out=out)
+        view = await follow(client, accepted.id, out=out)
+        return view, await read_triage(client, view)
 
     try:
-        return _end(run(work), form)
+        return _end(*run(work), form)
     except KeyboardInterrupt:
         if not sent and spec.path_inputs:
             raise exits.Interrupted(
@@ -237,18 +248,28 @@ async def _send(client: AsyncClient, spec: JobSpec, folder: Path) -> AcceptedVie
 
 def follow_job(job: str, rank: int | None = 0) -> int:
     """Follow a job to its end; gives the exit code that stands for it."""
+
+    async def work(client: AsyncClient) -> Ended:
+        view = await follow(client, job, rank=rank)
+        return view, await read_triage(client, view)
+
     try:
-        return _end(run(lambda client: follow(client, job, rank=rank)), "table")
+        return _end(*run(work), "table")
     except KeyboardInterrupt:
         raise exits.detached(f"headrace jobs logs {job} --follow") from None
 
 
-def _end(view: JobView, form: str) -> int:
+def _end(view: JobView, triage: TriageView | None, form: str) -> int:
     """Say how a followed job ended; gives the exit code that stands for it."""
-    say_end(view)
+    say_end(view, triage)
     if form != "table":
-        show(form, view, lambda: pairs([]))
+        show(form, {**plain(view), "triage": plain(triage)}, lambda: pairs([]))
     return exits.code_of_job(view)
+
+
+def _is_job_file(path: Path) -> bool:
+    named = path.suffix in (".yaml", ".yml", ".json")
+    return named and path.is_file() and not os.access(path, os.X_OK)
 
 
 def _pair(option: str, text: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Final
 from headrace_client.cli.progress import WaitingLine
 from headrace_client.cli.show import note, step
 from headrace_client.cli.tasks import follow_tasks
+from headrace_client.cli.used import triage_lines
 from headrace_client.errors import how_it_ended
 from headrace_model.errors import HeadraceError
 from headrace_model.status import Status
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from headrace_client.api import AsyncClient
     from headrace_wire.api import JobView
     from headrace_wire.live import LogPiece
+    from headrace_wire.triage import TriageView
 
 _WHY_EVERY_S: Final = 2.0
+_BELOW: Final = "\n" + " " * 14
 _LONGEST: Final = 64 * 1024  # characters of a line that are waited for
 
 
@@ -141,8 +144,10 @@ async def _next(client: "AsyncClient", view: "JobView") -> "JobView":
     return await client.until(view.id, lambda now: now.version > view.version)
 
 
-def say_end(view: "JobView") -> None:
-    """Say on standard error how a job ended that did not complete."""
+def say_end(view: "JobView", triage: "TriageView | None") -> None:
+    """Say on standard error how a job ended that did not complete, and of what."""
     if view.status is not Status.COMPLETED:
         note(f"headrace: {how_it_ended(view)}")
+        for name, text in triage_lines(triage):
+            note(f"  {name:<10}  {text.replace(chr(10), _BELOW)}".rstrip())
         note(f"  next: `headrace jobs history {view.id}` tells its way")

@@ -19,7 +19,7 @@ from headrace_client.cli.logs import logs
 from headrace_client.cli.partials import partial_of, partials_text, read_partials
 from headrace_client.cli.progress import transfer
 from headrace_client.cli.sharing import shares_text
-from headrace_client.cli.show import age, note, pairs, rows, show, step, write
+from headrace_client.cli.show import age, note, pairs, plain, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
 from headrace_kinds.registry import KIND_NAMES
@@ -115,13 +115,13 @@ def info(job: str, form: str) -> None:
     async def read(client: AsyncClient) -> tuple[JobView, _More]:
         view = await client.job(job)
         more = _More()
+        more.used, more.progress, more.triage = await asyncio.gather(
+            used.read_used(client, view),
+            used.read_progress(client, view),
+            used.read_triage(client, view),
+        )
         if form != "table":
             return view, more
-        more.used, more.progress = await asyncio.gather(
-            used.read_used(client, view), used.read_progress(client, view)
-        )
-        if view.status is Status.FAILED:
-            more.triage = (await client.why(job)).triage
         if view.attempt > 1 or view.status is Status.FAILED:
             more.partials = await read_partials(client, job)
         if view.tasks and view.tasks.failed:
@@ -130,7 +130,8 @@ def info(job: str, form: str) -> None:
         return view, more
 
     view, more = run(read)
-    show(form, view, lambda: _info(view, more))
+    beside = {"usage": more.used, "progress": more.progress, "triage": more.triage}
+    show(form, {**plain(view), **beside}, lambda: _info(view, more))
 
 
 @group.command(name="tasks")
@@ -231,7 +232,7 @@ def watch(job: str) -> int:
     Example: headrace jobs watch 0123456789abcdef
     """
 
-    async def until_closed(client: AsyncClient) -> JobView:
+    async def until_closed(client: AsyncClient) -> tuple[JobView, TriageView | None]:
         view = await client.job(job)
         shown, line = 0, ProgressLine()
         while True:
@@ -240,14 +241,14 @@ def watch(job: str) -> int:
                 sys.stdout.flush()
                 shown = view.version
             if view.status.closed:
-                return view
+                return view, await used.read_triage(client, view)
             view = await until_moved(client, view, line)
 
     try:
-        view = run(until_closed)
+        view, triage = run(until_closed)
     except KeyboardInterrupt:
         raise exits.detached(f"headrace jobs watch {job}") from None
-    say_end(view)
+    say_end(view, triage)
     return exits.code_of_job(view)
 
 

@@ -9,7 +9,7 @@ from headrace_client.api import AsyncClient
 from headrace_client.cli import complete
 from headrace_client.cli.base import output_option, run
 from headrace_client.cli.covers import category_option, domain_option, plain_domain
-from headrace_client.cli.execute import load_file
+from headrace_client.cli.execute import load_file, set_option
 from headrace_client.cli.show import pairs, show
 from headrace_model.dataset import Category
 from headrace_model.requirement import Requirement, Shape
@@ -25,6 +25,7 @@ from headrace_model.requirement import Requirement, Shape
     type=click.Choice([each.value for each in Shape], case_sensitive=False),
     help="One dataset or several (ANY), ONE, or one that covers no more (EXACT). Default ANY.",
 )
+@set_option
 @output_option
 def match(
     file: str | None,
@@ -32,6 +33,7 @@ def match(
     category: str | None,
     domain: str | None,
     shape: str | None,
+    changes: tuple[str, ...],
     form: str,
 ) -> None:
     """Tell which data would fulfil the inputs of the job in FILE, or one input that the options
@@ -45,8 +47,10 @@ def match(
     if file is not None:
         if any(said.values()):
             raise click.UsageError("FILE says all: no --category, --format, --domain or --shape")
-        _match_file(file, form)
+        _match_file(file, changes, form)
         return
+    if changes:
+        raise click.UsageError("--set changes a key of FILE, which is missing")
     if category is None:
         raise click.UsageError(
             f"FILE or --category is missing; --category is one of {', '.join(Category)}"
@@ -57,8 +61,8 @@ def match(
     show(form, view, lambda: pairs(_lines(view)))
 
 
-def _match_file(file: str, form: str) -> None:
-    spec, _ = load_file(file)
+def _match_file(file: str, changes: tuple[str, ...], form: str) -> None:
+    spec, _ = load_file(file, changes)
     wanted = {each.name: _plain(each) for each in spec.requirements}
     uploads = [each.name for each in spec.path_inputs]
 

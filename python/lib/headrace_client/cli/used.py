@@ -11,6 +11,7 @@ from headrace_client.cli.base import job_argument, output_option, run
 from headrace_client.cli.history import lasted
 from headrace_client.cli.show import note, pairs, show
 from headrace_model.errors import HeadraceError
+from headrace_model.status import Status
 from headrace_model.units import rough_size
 from headrace_wire.api import JobView
 from headrace_wire.progress import ProgressView
@@ -18,6 +19,7 @@ from headrace_wire.triage import TriageView
 from headrace_wire.usage import UsageView
 
 _PATIENCE_S: Final = 1.0
+_TRIAGE_S: Final = 10.0  # the server itself looks for the end of a log for some seconds
 
 
 async def read_used(client: AsyncClient, view: JobView) -> UsageView | None:
@@ -40,6 +42,17 @@ async def read_progress(client: AsyncClient, view: JobView) -> ProgressView | No
     try:
         async with asyncio.timeout(_PATIENCE_S):
             return await client.progress(view.id)
+    except (HeadraceError, TimeoutError):
+        return None
+
+
+async def read_triage(client: AsyncClient, view: JobView) -> TriageView | None:
+    """What a failed job most likely failed of; None of others, and where nobody tells."""
+    if view.status is not Status.FAILED:
+        return None
+    try:
+        async with asyncio.timeout(_TRIAGE_S):
+            return (await client.why(view.id)).triage
     except (HeadraceError, TimeoutError):
         return None
 
