@@ -187,6 +187,24 @@ def test_a_config_that_is_damaged_and_a_setting_that_is_none(home: Home) -> None
     examined(home.root).names("settings", "problem", "HEADRACE_LEASE_S='soon'")
 
 
+def test_a_resources_file_that_is_wrong_gone_or_gives_nothing(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "resources.yaml"
+    _configure(home, settings={"resources_file": str(file)})
+    fix = examined(home.root).names("resources", "problem", f"{file} can't be read: No such file")
+    assert "write it" in fix
+    file.write_text("nodes:\n  local: {cpus: 2}\n  node1: {cpsu: 3}\n")
+    fix = examined(home.root).names(
+        "resources", "problem", f"{file}, line 3: 'cpsu' is not a key of a node"
+    )
+    assert "mend the line" in fix
+    assert "what was read before counts until then" in fix
+    file.write_text("nodes:\n  node1: {cpus: 3}\n")
+    fix = examined(home.root).names("resources", "warn", "gives nothing of `local`")
+    assert "local: {}" in fix
+    file.write_text("nodes:\n  local: {}\n")
+    assert examined(home.root).of("resources")["level"] == "ok"
+
+
 def test_a_disk_that_is_too_full_for_new_work(home: Home) -> None:
     _configure(home, settings={"disk_percent": "0", "disk_spare_bytes": str(2**62)})
     examined(home.root).names("disk", "problem", "no new job is taken")

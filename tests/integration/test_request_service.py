@@ -254,6 +254,36 @@ async def test_what_the_scheduler_tells_of_its_file_bounds_what_is_taken(desk: D
     assert [node["pools"] for node in shown["nodes"]] == [["large"]]
 
 
+async def test_nodes_are_shown_with_what_the_file_gives_and_the_windows_to_come(
+    desk: Desk,
+) -> None:
+    await desk.join_node()
+    _, before = await desk.call("GET", "/nodes")
+    (node,) = before["nodes"]
+    assert (node["usable"], node["maintenance"]) == (node["capacity"], [])
+    lease = await LeaseStore(desk.redis).acquire(Role.SCHEDULER, "me", 600_000)
+    text = f"""
+nodes:
+  {NODE}: {{cpus: 1, gpus: 2, generic: {{licence: 3}}}}
+maintenance:
+  - {{nodes: [{NODE}], from: 2099-01-01T06:00Z, until: 2099-01-01T18:00Z, why: new disks}}
+  - {{nodes: [{NODE}], from: 2001-01-01T06:00Z, until: 2001-01-01T18:00Z, why: it is over}}
+"""
+    await ResourcesStore(desk.redis).publish(text, lease.term)
+
+    async def shown() -> Any:
+        _, said = await desk.call("GET", "/nodes")
+        return said["nodes"][0] if said["nodes"][0]["usable"]["cpus"] == 1 else None
+
+    node = await wait_until(shown, "the file to be known")
+    assert node["usable"] == {
+        "cpus": 1, "memory": node["capacity"]["memory"], "gpus": 2, "generic": {"licence": 3}
+    }  # fmt: skip
+    assert node["free"] == node["usable"]
+    window = {"begin": "2099-01-01T06:00:00.000Z", "end": "2099-01-01T18:00:00.000Z"}
+    assert node["maintenance"] == [{**window, "why": "new disks"}]
+
+
 async def test_a_retry_is_refused_what_a_submit_is(desk: Desk) -> None:
     big = {**JOB, "resources": {"cpus": 64}}
     job = await desk.submit(resources={"cpus": 64})

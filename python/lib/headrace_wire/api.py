@@ -5,11 +5,12 @@ that it does not know: a client may be older than its server.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from headrace_model.array import ArrayRecord, TaskCounts, TaskState
+from headrace_model.bounds import Window
 from headrace_model.cause import Cause
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import JobId
@@ -198,8 +199,18 @@ class LabelChange:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowView:
+    """A time for which nothing may run on a node, which is or comes."""
+
+    begin: str
+    end: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeView:
-    """A node. `free` is None while it takes no work; `jobs` are "<job>.<attempt>".
+    """A node. `usable` is what resources.yaml lets be used of it, `free` what of that nothing
+    holds; that is None while it takes no work; `jobs` are "<job>.<attempt>".
 
     `quarantined` are such, too: it keeps them, and a restored Redis does not know them.
     `confirmed`: it is LOST, and an admin said that it is gone with its workers.
@@ -217,6 +228,8 @@ class NodeView:
     quarantined: tuple[str, ...] = field(default=())
     confirmed: bool = False
     pools: tuple[str, ...] = field(default=())
+    usable: ResourcesView | None = None
+    maintenance: tuple[WindowView, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +348,8 @@ def node_view(
     *,
     confirmed: bool,
     pools: frozenset[str],
+    usable: Resources,
+    maintenance: Iterable[Window],
 ) -> dict[str, Any]:
     """Show a node."""
     return {
@@ -349,6 +364,11 @@ def node_view(
         "quarantined": sorted(quarantined),
         "confirmed": confirmed,
         "pools": sorted(pools),
+        "usable": amount(usable),
+        "maintenance": [
+            {"begin": iso(each.from_ms), "end": iso(each.until_ms), "why": each.why}
+            for each in maintenance
+        ],
     }
 
 

@@ -5,7 +5,7 @@ import click
 from headrace_client.cli.base import Words, output_option, run
 from headrace_client.cli.show import note, rows, show
 from headrace_model.units import rough_size
-from headrace_wire.api import InventoryView, NodeView, ResourcesView
+from headrace_wire.api import InventoryView, NodeView, ResourcesView, WindowView
 
 
 @click.group(cls=Words, name="nodes")
@@ -20,12 +20,13 @@ def group() -> None:
 @group.command(name="list")
 @output_option
 def list_nodes(form: str) -> None:
-    """List the nodes with their capacity and what is free.
+    """List the nodes: what they have, what resources.yaml lets be used, what of that is free,
+    and when nothing may run there.
 
     \b
     Example: headrace nodes list -o json
     """
-    _show(form, run(lambda client: client.nodes()))
+    show_nodes(form, run(lambda client: client.nodes()))
 
 
 @group.command(name="drain")
@@ -37,7 +38,7 @@ def drain(node: str, form: str) -> None:
     \b
     Example: headrace nodes drain node2
     """
-    _show(form, run(lambda client: client.change_node(node, "drain")))
+    show_nodes(form, run(lambda client: client.change_node(node, "drain")))
 
 
 @group.command(name="undrain")
@@ -49,7 +50,7 @@ def undrain(node: str, form: str) -> None:
     \b
     Example: headrace nodes undrain node2
     """
-    _show(form, run(lambda client: client.change_node(node, "undrain")))
+    show_nodes(form, run(lambda client: client.change_node(node, "undrain")))
 
 
 @group.command(name="confirm-lost")
@@ -66,7 +67,7 @@ def confirm_lost(node: str, yes: bool, form: str) -> None:
     """
     if not yes:
         click.confirm(f"Is {node} off, so that no worker lives there?", abort=True, err=True)
-    _show(form, run(lambda client: client.change_node(node, "confirm-lost")))
+    show_nodes(form, run(lambda client: client.change_node(node, "confirm-lost")))
 
 
 @group.command(name="label")
@@ -86,7 +87,7 @@ def label(node: str, labels: tuple[str, ...], form: str) -> None:
     for each in labels:
         if "=" not in each and not each.endswith("-"):
             raise click.UsageError(f"{each!r}: say NAME=VALUE to set a label, NAME- to remove one")
-    _show(form, run(lambda client: client.label_node(node, given, taken)))
+    show_nodes(form, run(lambda client: client.label_node(node, given, taken)))
 
 
 @group.command(name="remove")
@@ -101,7 +102,7 @@ def remove(node: str, yes: bool, form: str) -> None:
     """
     if not yes:
         click.confirm(f"Forget node {node}?", abort=True, err=True)
-    _show(form, run(lambda client: client.change_node(node, "remove")))
+    show_nodes(form, run(lambda client: client.change_node(node, "remove")))
 
 
 @group.command(name="discard")
@@ -118,20 +119,23 @@ def discard(node: str, attempts: tuple[str, ...], yes: bool, form: str) -> None:
     if not yes:
         what = " ".join(attempts) or "all that it keeps in quarantine"
         click.confirm(f"On {node}, end and remove {what}?", abort=True, err=True)
-    _show(form, run(lambda client: client.discard(node, attempts)))
+    show_nodes(form, run(lambda client: client.discard(node, attempts)))
 
 
-def _show(form: str, nodes: tuple[NodeView, ...]) -> None:
+def show_nodes(form: str, nodes: tuple[NodeView, ...]) -> None:
+    """Write the nodes, as a table for people."""
     heads = (
-        "NODE", "STATE", "CAPACITY", "FREE", "GPUS", "DISK FREE", "CACHED", "BACKEND", "POOLS",
-        "LABELS", "JOBS",
+        "NODE", "STATE", "CAPACITY", "MAY BE USED", "FREE", "DISK FREE", "CACHED", "BACKEND",
+        "POOLS", "LABELS", "JOBS", "MAINTENANCE",
     )  # fmt: skip
     lines = [
         (
             n.id, f"{n.state}{' (confirmed)' * n.confirmed}",
-            _amount(n.capacity), _amount(n.free), *_inventory(n.inventory),
+            _amount(n.capacity), "all" if n.usable == n.capacity else _amount(n.usable),
+            _amount(n.free), *_inventory(n.inventory),
             " ".join(n.pools),
             " ".join(f"{name}={value}" for name, value in n.labels.items()), len(n.jobs),
+            _window(n.maintenance),
         )
         for n in nodes
     ]  # fmt: skip
@@ -150,10 +154,23 @@ def _show(form: str, nodes: tuple[NodeView, ...]) -> None:
 
 def _inventory(has: InventoryView | None) -> tuple[object, ...]:
     if has is None:
-        return None, None, None, None
+        return None, None, None
     disk = f"{rough_size(has.disk_free)} of {rough_size(has.disk)}"
-    return has.gpus, disk, rough_size(has.cached.size), f"{has.backend} {has.engine}".rstrip()
+    return disk, rough_size(has.cached.size), f"{has.backend} {has.engine}".rstrip()
 
 
 def _amount(view: ResourcesView | None) -> str:
-    return f"{view.cpus:g} CPU, {rough_size(view.memory)}" if view else ""
+    if view is None:
+        return ""
+    pieces = {"GPU": view.gpus, **view.generic}
+    more = "".join(f", {count} {name}" for name, count in pieces.items() if count)
+    return f"{view.cpus:g} CPU, {rough_size(view.memory)}{more}"
+
+
+def _window(windows: tuple[WindowView, ...]) -> str:
+    """The first window of maintenance that is or comes, and how many come behind it."""
+    if not windows:
+        return ""
+    first = windows[0]
+    more = f" (then {len(windows) - 1} more)" if len(windows) > 1 else ""
+    return f"{first.begin[:16]}Z to {first.end[:16]}Z: {first.why}{more}"

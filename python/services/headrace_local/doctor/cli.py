@@ -77,6 +77,7 @@ def _checks(home: Home, config: Config) -> dict[str, Check]:
         "cgroups": machine.memory_limits,
         "folder": partial(folder.access, home),
         "settings": partial(folder.settings, home, config),
+        "resources": partial(folder.resources, home, config),
         "disk": partial(folder.disk, home, config),
         "sockets": partial(folder.sockets, home),
         "clock": partial(folder.clock, home),

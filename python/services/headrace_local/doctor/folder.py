@@ -1,5 +1,6 @@
 """The state folder: whose it is, who may read it, where it lies, how full its disk is."""
 
+import asyncio
 import os
 import shlex
 import stat
@@ -10,15 +11,18 @@ from pathlib import Path
 from typing import Final
 
 from headrace_local.config import Config
-from headrace_local.doctor.finding import Finding, ok, problem
-from headrace_local.environ import environ_for
+from headrace_local.doctor.finding import Finding, ok, problem, warn
+from headrace_local.environ import NODE, environ_for
 from headrace_local.layout import LONGEST_SOCKET_PATH, SERVICES, Home
 from headrace_model.errors import InvalidInput
 from headrace_model.units import rough_size
 from headrace_request.core.room import Filling, Watermarks, full
 from headrace_request.service.room import disk_filling
 from headrace_request.settings import Settings
+from headrace_scheduler.limits_file import LimitsFile
+from headrace_scheduler.settings import Settings as SchedulerSettings
 from headrace_service.settings import read
+from headrace_wire.resourcesfile import parse_resources
 
 _AHEAD_S: Final = 60.0
 _NO_MEMORY: Final = Filling(0, 0)
@@ -100,6 +104,30 @@ def settings(home: Home, config: Config) -> Iterator[Finding]:
             yield problem("settings", f"{home.config}: {error.message}", error.hint)
             return
     yield ok("settings", f"{home.config} can be read by every service")
+
+
+def resources(home: Home, config: Config) -> Iterator[Finding]:
+    """The resources.yaml that the scheduler is told to read, where there is one, can be read."""
+    path = read(SchedulerSettings, environ_for(home, config, "scheduler")).resources_file
+    if not path:
+        return
+    limits = LimitsFile(Path(path))
+    try:
+        asyncio.run(limits.open())
+    except InvalidInput as error:
+        says = error.message.replace("resources.yaml", path, 1)
+        if path not in says:
+            says = f"{path}: {says}"
+        fix = "mend the line" if Path(path).exists() else "write it, or take `resources_file` away"
+        hint = f"; {error.hint}" if error.hint else ""
+        yield problem("resources", says, f"{fix}{hint} (what was read before counts until then)")
+        return
+    nodes = parse_resources(limits.text).nodes if limits.text else None
+    if nodes is not None and NODE not in nodes:
+        says = f"{path} gives nothing of `{NODE}`, which is this machine: no job starts here"
+        yield warn("resources", says, f"name it below `nodes`: {NODE}: {{}} gives all of it")
+        return
+    yield ok("resources", f"{path} can be read")
 
 
 def disk(home: Home, config: Config) -> Iterator[Finding]:

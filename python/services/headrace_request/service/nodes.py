@@ -1,13 +1,14 @@
 """Nodes as people see them, and what admins may do with them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from headrace_model.bounds import Bounds
+from headrace_model.bounds import Bounds, Window
 from headrace_model.ids import JobId, NodeId
 from headrace_model.people import Act, User, check_may, may, sees
-from headrace_model.resources import Resources
+from headrace_model.resources import Resources, generic
 from headrace_request.service.cached import Cached
 from headrace_service.logs import logger
 from headrace_wire.api import LabelChange, node_view
@@ -52,21 +53,18 @@ class NodeDesk:
             jobs = await self._jobs.get_many(shown)
             shown = {job.id for job in jobs if sees(user, job.owner, job.shared)}
         has = await self._store.inventories([node.id for node in nodes])
-        # What an admin says is there by the piece, no agent tells.
-        more = {
-            node.id: Resources(
-                0, 0, (bounds.usable(node.id, node.capacity) - node.capacity).generic
-            )
-            for node in nodes
-        }
+        now_ms = await self._jobs.now_ms()
+        usable = {node.id: bounds.usable(node.id, node.capacity) for node in nodes}
         return [
             node_view(
-                node.id, node.state, node.capacity + more[node.id],
-                node.free and node.free + more[node.id], node.backends,
+                # What an admin says is there by the piece, no agent tells.
+                node.id, node.state, replace(node.capacity, generic=usable[node.id].generic),
+                node.free and _left(usable[node.id], node.capacity - node.free), node.backends,
                 tuple(run for run in node.held if _job_of(run) in shown),
                 node.labels, has.get(node.id),
                 tuple(run for run in kept[node.id] if _job_of(run) in shown),
-                confirmed=node.confirmed, pools=bounds.pools_of(node.id),
+                confirmed=node.confirmed, pools=bounds.pools_of(node.id), usable=usable[node.id],
+                maintenance=_to_come(bounds.maintenance.get(node.id, ()), now_ms),
             )
             for node in nodes
         ]  # fmt: skip
@@ -110,6 +108,17 @@ class NodeDesk:
             self._log.info(f"{verb} {node}", action=verb, node=node, user=user.name)
         self._known.forget()
         return await self._views(user)
+
+
+def _left(usable: Resources, held: Resources) -> Resources:
+    """What is free of what may be used; an admin may give less than is held."""
+    left = usable - held
+    pieces = {name: max(0, amount) for name, amount in left.generic}
+    return Resources(max(0, left.millicpus), max(0, left.memory_bytes), generic(pieces))
+
+
+def _to_come(windows: Iterable[Window], now_ms: int) -> Iterator[Window]:
+    return (each for each in windows if each.until_ms > now_ms)
 
 
 def _job_of(run: str) -> JobId:
