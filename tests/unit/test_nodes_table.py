@@ -6,7 +6,7 @@ from headrace_client.cli.nodes import show_nodes
 from headrace_wire.api import NodeView, read_view
 
 _NODE = {
-    "id": "node1", "state": "READY", "capacity": {"cpus": 8, "memory": 2**33},
+    "id": "node1", "state": "UP", "capacity": {"cpus": 8, "memory": 2**33},
     "free": {"cpus": 1.5, "memory": 2**30}, "backends": ["process"],
 }  # fmt: skip
 _HAS = {"cpus": 4, "memory": 2**32, "gpus": 2, "generic": {"licence": 3}}
