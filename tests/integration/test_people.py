@@ -388,7 +388,10 @@ async def test_who_is_over_a_quota_starts_no_job_that_makes_more(desk: Desk) -> 
     for path in ("/jobs", "/jobs:validate"):
         status, refused = await eve.call("POST", path, makes)
         assert (status, refused["code"]) == (409, "OVER_QUOTA")
-        assert refused["detail"] == "eve has 1.0 GiB in datasets, of a quota of 1.0 GiB"
+        assert (
+            refused["detail"]
+            == "eve has 1.0 GiB in datasets and checkpoints, of a quota of 1.0 GiB"
+        )
         assert "delete NAME --now" in refused["hint"]
     assert (await eve.call("POST", "/jobs", JOB))[0] == 201, "one without outputs goes on"
     assert (await admin.call("POST", "/jobs", makes))[0] == 201

@@ -50,7 +50,7 @@ async def test_an_upload_that_would_pass_the_quota_is_refused_and_says_what_next
     refused = await data.upload("drb", "b", b"123")
     assert (refused.status, refused.code) == (409, "OVER_QUOTA")
     assert refused.json["detail"] == (
-        "ann has 8 B in datasets, of a quota of 10 B, and 3 B were to come"
+        "ann has 8 B in datasets and checkpoints, of a quota of 10 B, and 3 B were to come"
     )
     assert "--now" in refused.json["hint"]
     body = encode_batch([BatchFile("c", sha256(b"123").hexdigest(), b"123")])
@@ -88,7 +88,9 @@ async def test_a_group_has_what_its_members_have_together(
     await data.api("POST", "/datasets", json={**NEW, "name": "of-bob"})
     refused = await data.upload("of-bob", "a", b"12345")
     said = refused.json["detail"]
-    assert said.startswith("the members of group models have 6 B in datasets, of a quota of 10 B")
+    assert said.startswith(
+        "the members of group models have 6 B in datasets and checkpoints, of a quota of 10 B"
+    )
     data.user = "carol"  # in no group
     await data.make("of-carol", {"a": b"x" * 100})
     await UserStore(data_redis(quotas)).remove_group("models")
@@ -162,7 +164,9 @@ async def test_a_result_is_never_lost_for_a_quota(
     await all_.report(await all_.collect(data, job, {"flow": {"q": b"12345"}}))
     await all_.until(job, Status.COMPLETED)
     assert await _stored(quotas) == 5
-    with pytest.raises(OverQuota, match="ann has 5 B in datasets, of a quota of 1 B"):
+    with pytest.raises(
+        OverQuota, match="ann has 5 B in datasets and checkpoints, of a quota of 1 B"
+    ):
         await quotas.check("ann", 0)
 
 

@@ -19,6 +19,8 @@ from headrace_adapters.s3.store import S3Store
 from headrace_data import store_sweep
 from headrace_data.core.keys import (
     CATALOGUE,
+    checkpoint_key,
+    checkpoints_folder,
     deleted_key,
     folder,
     log_key,
@@ -77,7 +79,15 @@ class Ground:
     async def keys(self) -> set[str]:
         """All that lies in the store but for the sweep's own object."""
         found: set[str] = set()
-        for prefix in ("datasets", "sealed", "deleted", "tombstones", "logs", "archive"):
+        for prefix in (
+            "datasets",
+            "sealed",
+            "deleted",
+            "tombstones",
+            "logs",
+            "archive",
+            "checkpoints",
+        ):
             found.update(await self.store.keys(prefix))
         return found
 
@@ -180,6 +190,9 @@ async def test_what_nothing_can_name_goes_and_all_else_stays(any_ground: Ground)
         upload_key(marked, digest("a")),
         marker_key(sealed.id),
         "datasets/not-our-id/1/upload/x",
+        checkpoint_key(waits, 1, 0),
+        checkpoint_key(stopped, 2, 0),
+        "checkpoints/not-our-id/1/0.tar",
         log_key(fresh(), 1, "0.out"),
         "archive/00000000000001-0123456789abcdef",
     )
@@ -193,6 +206,8 @@ async def test_what_nothing_can_name_goes_and_all_else_stays(any_ground: Ground)
         upload_key(sealed, digest("an upload that was refused")),
         output_key(canceled, 1, "out", digest("collected after the cancel")),
         output_key(fresh(), 3, "out", digest("of an archived job")),
+        checkpoint_key(canceled, 1, 0),
+        checkpoint_key(late := fresh(), 3, 0),
     )
     assert await ground.keys() == stays | goes
     await ground.walk()
@@ -200,7 +215,8 @@ async def test_what_nothing_can_name_goes_and_all_else_stays(any_ground: Ground)
     await ground.walk()
     assert await ground.keys() == stays
     if isinstance(ground.store, DirectoryStore):
-        assert not (ground.world.state / "store" / folder(gone.id)).exists()
+        for empty in (folder(gone.id), checkpoints_folder(late)):
+            assert not (ground.world.state / "store" / empty).exists()
 
 
 async def test_what_is_young_stays(ground: Ground) -> None:

@@ -688,9 +688,23 @@ async def _refuse_service(stage: Stage) -> Act:
     return lambda: stage.services.refuse(N1, wish.name, refusal, 1)
 
 
+async def _count_checkpoint(stage: Stage) -> Act:
+    job = await stage.running(1, Need.CHECKPOINT)
+    await stage.jobs.count_checkpoint(job.id, 1, 0, 100)
+    return lambda: stage.jobs.count_checkpoint(job.id, 1, 0, 30)
+
+
 async def _tidy_job(stage: Stage) -> Act:
     await (await _leaves_files(stage))()
     return lambda: stage.jobs.tidied(new_job(1).id)
+
+
+async def _tidy_checkpoint(stage: Stage) -> Act:
+    job = await stage.running(1, Need.CHECKPOINT)
+    await stage.jobs.count_checkpoint(job.id, 1, 0, 100)
+    done = move_of(job, Event.COMPLETED, Role.MONITOR)
+    await stage.jobs.apply(replace(done, returns=(N1, N2)), 1)
+    return lambda: stage.jobs.tidied(job.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -773,7 +787,9 @@ SCENES = {
     "wish_service": Scene("wish_service", _wish_service, again=(0,)),
     "drop_services": Scene("drop_services", _drop_services, again=(0,)),
     "refuse_service": Scene("refuse_service", _refuse_service, again=(0,)),
+    "count_checkpoint": Scene("count_checkpoint", _count_checkpoint, again=(0,)),
     "tidy_job": Scene("tidy_job", _tidy_job, again=(0,)),
+    "tidy_job: of a checkpoint": Scene("tidy_job", _tidy_checkpoint, again=(0,)),
     "put_secret": Scene("put_secret", _put_secret),
     "archive_jobs": Scene("archive_jobs", _archive_jobs, again=(0,)),
     "forget_pack": Scene("forget_pack", _forget_pack, again=(0,)),

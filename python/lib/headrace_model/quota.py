@@ -74,7 +74,8 @@ def over_quota(who: str, used: int, limit_bytes: int, coming_bytes: int) -> Over
     whose = f"the members of group {name} have" if kind == "group" else f"{name} has"
     more = f", and {rough_size(coming_bytes)} were to come" if coming_bytes else ""
     return OverQuota(
-        f"{whose} {rough_size(used)} in datasets, of a quota of {rough_size(limit_bytes)}{more}",
+        f"{whose} {rough_size(used)} in datasets and checkpoints, of a quota of "
+        f"{rough_size(limit_bytes)}{more}",
         hint=_HINT,
     )
 

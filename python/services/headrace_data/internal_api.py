@@ -11,7 +11,13 @@ from aiohttp import web
 
 from headrace_data.archivist import PACK_BYTES
 from headrace_data.collection import Collection, check_current
-from headrace_data.core.keys import checkpoint_key, log_key, pack_key
+from headrace_data.core.keys import (
+    checkpoint_key,
+    checkpoints_before,
+    checkpoints_folder,
+    log_key,
+    pack_key,
+)
 from headrace_data.partials import Partials
 from headrace_data.staging import Staging
 from headrace_model.errors import InvalidInput, NotFound
@@ -35,7 +41,6 @@ from headrace_wire.schema import from_plain
 # An attempt whose worker runs, or is being stopped, ships its checkpoint.
 _LEAVES_CHECKPOINTS = frozenset({Status.SCHEDULED, Status.RUNNING, Status.STOPPING})
 _MOST_RANKS = 10_000
-_OLDEST_CHECKPOINT = 100  # attempts before are looked at
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.datasets import DatasetStore
@@ -168,26 +173,31 @@ class InternalApi:
         check_current(job, asked.attempt, NodeId(asked.node), _LEAVES_CHECKPOINTS)
         if Need.CHECKPOINT not in job.needs or not 0 <= asked.rank < _MOST_RANKS:
             raise InvalidInput(f"job {job.id} keeps no checkpoint of rank {asked.rank}")
+        await self._jobs.count_checkpoint(job.id, asked.attempt, asked.rank, asked.size_bytes)
         key = checkpoint_key(job.id, asked.attempt, asked.rank)
         grant = await self._store.grant_put(key, asked.size_bytes, asked.upload)
         return web.json_response({"grant": grant})
 
     async def _checkpoint(self, request: web.Request) -> web.StreamResponse:
-        """The newest checkpoint of the attempts before one."""
+        """The newest checkpoint of the attempts before one; those before that are removed.
+
+        So a rank has two at the most: that one, and what its attempt leaves.
+        """
         job = parse_job_id(request.match_info["job"])
         attempt, rank = int(request.match_info["attempt"]), int(request.match_info["rank"])
-        for before in range(attempt - 1, max(0, attempt - 1 - _OLDEST_CHECKPOINT), -1):
-            key = checkpoint_key(job, before, rank)
-            if await self._store.stat(key) is None:
-                continue
-            response = web.StreamResponse()
-            response.content_type = "application/x-tar"
-            await response.prepare(request)
-            async for data in self._store.stream(key, 0):
-                await response.write(data)
-            await response.write_eof()
-            return response
-        raise NotFound(f"no attempt of job {job} has left a checkpoint")
+        keys = await self._store.keys(checkpoints_folder(job))
+        left = checkpoints_before(attempt, rank, keys)
+        if not left:
+            raise NotFound(f"no attempt of job {job} has left a checkpoint")
+        for older in left[1:]:
+            await self._store.delete(older)
+        response = web.StreamResponse()
+        response.content_type = "application/x-tar"
+        await response.prepare(request)
+        async for data in self._store.stream(left[0], 0):
+            await response.write(data)
+        await response.write_eof()
+        return response
 
     async def _pack(self, request: web.Request) -> web.Response:
         key = pack_key(request.match_info["name"])

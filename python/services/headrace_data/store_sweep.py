@@ -1,6 +1,6 @@
 """Removes what nothing names from the store: writes that came too late, remains of a kill.
 
-An object goes when it is older than a set age and *nothing can ever name it*, which holds in two
+An object goes when it is older than a set age and *nothing can ever name it*, which holds in three
 cases only:
 
 * Its dataset is SEALED, and the manifest does not list it: a SEALED dataset never changes.
@@ -8,6 +8,7 @@ cases only:
   the catalogue before its first byte, so it was deleted, and deleted ids never come back; the job
   of an output is final (or archived), and what it did not seal with its end, in one script, it
   never seals. No marker in the store speaks for it, from which a catalogue could be rebuilt.
+* It is a checkpoint of a job that is final, or archived: a late agent's.
 
 So an upload in progress loses nothing at whatever age: its dataset is OPEN, its job not final, and
 both are left alone. And it does not matter how late a removal comes: a leader that is stopped
@@ -32,16 +33,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from headrace_data.core.keys import (
     CATALOGUE,
+    CHECKPOINTS,
     DATASETS,
     DELETED,
     MARKERS,
     TOMBSTONES,
     deleted_key,
-    folder,
     manifest_key,
     marker_key,
 )
-from headrace_data.core.sweeping import is_over, why_over
+from headrace_data.core.sweeping import is_over, why_left, why_over
 from headrace_data.staging import Manifests
 from headrace_model.dataset import DatasetState, check_item_path
 from headrace_model.errors import (
@@ -53,7 +54,7 @@ from headrace_model.errors import (
     NotFound,
     Unavailable,
 )
-from headrace_model.ids import DatasetId, JobId
+from headrace_model.ids import DatasetId, JobId, parse_job_id
 from headrace_model.outputs import maker_of
 from headrace_ports.object_store import Listed, ObjectStore
 from headrace_service.logs import logger
@@ -67,7 +68,7 @@ _WALKS: Final = 4  # begin within the age
 _MARKER_BYTES: Final = 64 * 2**20
 _CATALOGUE_BYTES: Final = 4096
 # A marker that speaks for nothing goes before the objects that it would have kept.
-_STAGES: Final = (TOMBSTONES, MARKERS, DELETED, DATASETS)
+_STAGES: Final = (TOMBSTONES, MARKERS, DELETED, DATASETS, CHECKPOINTS)
 _OTHER_REDIS: Final = (
     "the store is not swept: Redis was emptied or restored since, and may have forgotten what "
     "lies there; once all datasets are as they should be, remove the object "
@@ -220,7 +221,9 @@ class StoreSweep:
         for each in page:
             dataset = DatasetId(each.key.split("/")[1])
             try:
-                makers[dataset] = maker_of(dataset)
+                makers[dataset] = (
+                    parse_job_id(dataset) if stage == CHECKPOINTS else maker_of(dataset)
+                )
             except InvalidName:
                 continue  # not ours to judge
             found.setdefault(dataset, []).append(each)
@@ -233,6 +236,9 @@ class StoreSweep:
                 if state is DatasetState.SEALED and stage == DATASETS:
                     why = f"the manifest of dataset {dataset} does not list it"
                     gone = await self._unlisted(dataset, theirs)
+                elif stage == CHECKPOINTS:
+                    if maker and is_over(None, maker, status):
+                        why, gone = why_left(maker, status), theirs
                 elif is_over(state, maker, status):
                     why = why_over(maker, status)
                     gone = await self._over(stage, dataset, theirs, foresees=foresees)
@@ -299,12 +305,13 @@ class StoreSweep:
                 keys = [marker_key(dataset), deleted_key(dataset), *keys]
             for key in keys:
                 await self.store.delete(key)
-            if stage == DATASETS and not await self.store.keys(folder(dataset)):
-                await self.store.delete(folder(dataset))  # a directory has empty folders left
+            theirs = f"{stage}/{dataset}"
+            if stage in (DATASETS, CHECKPOINTS) and not await self.store.keys(theirs):
+                await self.store.delete(theirs)  # a directory has empty folders left
             logger("data").info(
                 f"{len(keys)} objects that nothing names left the store, such as {keys[-1]}",
                 action="sweep",
-                dataset=dataset,
+                **{"job" if stage == CHECKPOINTS else "dataset": dataset},
             )
 
 

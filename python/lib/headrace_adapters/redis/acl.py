@@ -84,7 +84,7 @@ SERVICES: Final[Mapping[str, Access]] = {
         writes=_JOB_KEYS | _LEDGER_KEYS | _words(
             "hr:lease:data hr:restored hr:dataset:* hr:datasets:* hr:names hr:versions "
             "hr:open hr:items:* hr:unmarked hr:deleted hr:tombstones hr:stored hr:counted "
-            "hr:made:* hr:derivation:* hr:secrets:* hr:packs"
+            "hr:made:* hr:derivation:* hr:secrets:* hr:packs hr:checkpoints:*"
         ),
     ),
     "scheduler": Access(
@@ -144,7 +144,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
         "acquire_lease release_lease transition reject_fact create_dataset put_items seal_dataset "
         "describe_dataset rename_dataset mark_dataset tidy_job delete_dataset undelete_dataset "
         "tombstone_dataset forget_dataset restore_dataset put_secret archive_jobs forget_pack "
-        "look_at_datasets reconciled count_datasets"
+        "look_at_datasets reconciled count_datasets count_checkpoint"
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources tell_queue "
                         "rank_queue"),

@@ -326,6 +326,11 @@ class JobStore:
         """Note that the store holds nothing of a final job but what is sealed."""
         await self._redis.script("tidy_job", {"job": job})
 
+    async def count_checkpoint(self, job: JobId, attempt: int, rank: int, size_bytes: int) -> None:
+        """Count the newest checkpoint of a rank as bytes of its owner, until the job is tidied."""
+        args = {"job": job, "attempt": attempt, "rank": rank, "bytes": size_bytes}
+        await self._redis.script("count_checkpoint", args)
+
     async def finish_work(self, node: NodeId, incarnation: str, record: str) -> bool:
         """Drop a CLEAN record that is done, unless it was replaced meanwhile."""
         work: Work = decode_work(record)

@@ -1,4 +1,4 @@
-"""Quotas in Redis, how much the datasets of each user hold, and the CPU time that they used."""
+"""Quotas in Redis, how much each user keeps in the store, and the CPU time that they used."""
 
 from collections.abc import Iterable, Mapping
 
@@ -19,7 +19,7 @@ class QuotaStore:
         return {who: int(limit) for who, limit in found.items()}
 
     async def stored(self, owners: Iterable[str]) -> dict[str, int]:
-        """How many bytes the datasets of some users hold."""
+        """How many bytes the datasets of some users hold, with the checkpoints of their jobs."""
         names = sorted(set(owners))
         if not names:
             return {}

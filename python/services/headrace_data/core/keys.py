@@ -10,6 +10,7 @@ worker left for the next attempt, `archive/<name>` a pack of archived jobs.
 `swept/catalogue` tells by which Redis the store was swept.
 """
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
@@ -23,6 +24,7 @@ MARKERS: Final = "sealed"
 DELETED: Final = "deleted"
 TOMBSTONES: Final = "tombstones"
 ARCHIVE: Final = "archive"
+CHECKPOINTS: Final = "checkpoints"
 CATALOGUE: Final = "swept/catalogue"
 _DIRECT: Final = "direct"
 
@@ -100,7 +102,13 @@ def checkpoint_key(job: JobId, attempt: int, rank: int) -> str:
 
 def checkpoints_folder(job: JobId) -> str:
     """All that attempts of a job left for later ones."""
-    return f"checkpoints/{job}"
+    return f"{CHECKPOINTS}/{job}"
+
+
+def checkpoints_before(attempt: int, rank: int, keys: Iterable[str]) -> list[str]:
+    """Of the keys of a job's checkpoints those that earlier attempts left, the newest first."""
+    of_rank = {int(key.split("/")[2]): key for key in keys if key.endswith(f"/{rank}.tar")}
+    return [of_rank[each] for each in sorted(of_rank, reverse=True) if each < attempt]
 
 
 def logs_folder(job: JobId) -> str:

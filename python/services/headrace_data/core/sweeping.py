@@ -1,4 +1,4 @@
-"""Of which datasets nothing can come any more, and why: what lies there for them is nobody's."""
+"""Of which datasets and jobs nothing can come any more, and why: what lies there is nobody's."""
 
 from headrace_model.dataset import DatasetState
 from headrace_model.ids import JobId
@@ -23,3 +23,8 @@ def why_over(maker: JobId | None, status: Status | None) -> str:
         return "its dataset was deleted"
     ended = "is archived" if status is None else f"ended as {status}"
     return f"job {maker} {ended} and did not seal it, or its dataset was deleted"
+
+
+def why_left(job: JobId, status: Status | None) -> str:
+    """Say why nobody goes on from a checkpoint of a job that `is_over`."""
+    return f"job {job} {'is archived' if status is None else f'ended as {status}'}"
