@@ -11,10 +11,12 @@ from headrace_model.fit import can_hold
 from headrace_model.ids import NodeId
 from headrace_model.job import Ask
 from headrace_model.node import NodeState
-from headrace_model.resources import Constraints, Paradigm, Resources
+from headrace_model.resources import Allocation, Constraints, Paradigm, Resources, Share
 from headrace_model.spec import MOST_RAISED, Retry
+from headrace_model.units import rough_size
 from headrace_monitor.core.again import FEWEST_LOSSES, MOST_LOSSES, judge
 from headrace_monitor.service import Monitor
+from headrace_scheduler.core.placement import place
 
 from .test_monitor_decide import NOW, RUNNING
 
@@ -80,6 +82,43 @@ def test_only_nodes_that_hold_the_pieces_too_bound_what_is_asked_after_an_oom() 
     verdict = judge(job, Retry(), asked, nodes, NOW)
     assert verdict.ask is not None
     assert verdict.ask.resources == Resources(1_000, 6 * GIB, gpu)
+
+
+@given(
+    amounts,
+    st.none() | st.integers(2**20, 64 * GIB),
+    st.sampled_from(Paradigm),
+    rooms.filter(bool),
+)
+def test_after_an_oom_on_whole_nodes_the_next_attempt_gets_more_memory_than_they_had_or_none_runs(
+    asked: Resources, limit: int | None, paradigm: Paradigm, nodes: list[Resources]
+) -> None:
+    ask = Ask(asked, paradigm, "process", constraints=Constraints(whole_node=True))
+    had = _whole_nodes(ask, nodes)
+    if had is None:
+        return
+    job = replace(RUNNING, cause=Cause.OOM, detail="too much", ask=ask, allocation=had)
+    verdict = judge(job, Retry(memory_limit_bytes=limit), asked, nodes, NOW)
+    before = had.total.memory_bytes
+    if verdict.ask is not None:
+        following = _whole_nodes(verdict.ask, nodes)
+        assert following is not None, "it would wait for ever"
+        assert following.total.memory_bytes > before
+        assert limit is None or verdict.ask.resources.memory_bytes <= limit
+        return
+    assert f"not tried again with more than {rough_size(before)}" in verdict.detail
+    if (limit is None or limit > before) and paradigm is SINGLE:
+        rest = replace(asked, memory_bytes=before + 1)
+        assert not any(rest.fits_in(room) for room in nodes)
+
+
+def _whole_nodes(ask: Ask, nodes: list[Resources]) -> Allocation | None:
+    """Where an attempt goes that holds whole nodes: all that they have."""
+    free = {NodeId(f"n{number}"): room for number, room in enumerate(nodes)}
+    found = place(ask.resources, ask.cut, free)
+    if not isinstance(found, Allocation):
+        return None
+    return Allocation(tuple(Share(name, free[name]) for name in found.nodes))
 
 
 async def test_only_nodes_with_the_labels_of_a_job_bound_what_it_asks_after_an_oom() -> None:

@@ -48,8 +48,8 @@ def judge(
         return Verdict(None, Cause.POISON, told, losses)
     ask = job.ask
     if retried and cause is Cause.OOM:
-        before = ask.resources.memory_bytes
-        more, why = _more_memory(ask, retry, asked, rooms)
+        before = _had(job)
+        more, why = _more_memory(ask, before, retry, asked, rooms)
         if more <= before:
             told = f"{detail}; it is not tried again with more than {rough_size(before)}: {why}"
             return Verdict(None, cause, told, losses)
@@ -61,17 +61,35 @@ def judge(
     return Verdict(replace(ask, not_before_ms=now_ms + pause_ms), cause, detail, losses)
 
 
+def _has_whole_nodes(ask: Ask) -> bool:
+    return ask.constraints is not None and ask.constraints.whole_node
+
+
+def _had(job: Job) -> int:
+    """How much memory the attempt had: all of its whole nodes, else what it asked."""
+    asked = job.ask.resources.memory_bytes
+    if job.allocation is None or not _has_whole_nodes(job.ask):
+        return asked
+    return max(asked, job.allocation.total.memory_bytes)
+
+
 def _more_memory(
-    ask: Ask, retry: Retry, asked: Resources, rooms: Sequence[Resources]
+    ask: Ask, had: int, retry: Retry, asked: Resources, rooms: Sequence[Resources]
 ) -> tuple[int, str]:
-    """Twice the memory, or as much as may be; and what bounds that."""
+    """Twice the memory, or as much as may be; and what bounds that.
+
+    More than it `had`, so that one that had a whole node goes to a larger one. Nodes alone bound
+    that: it keeps nobody from memory that it does not use.
+    """
     limit, why = retry.memory_limit_bytes, "that is `retry.memory_limit`"
-    if limit is None:
+    if limit is None and _has_whole_nodes(ask):
+        limit = 2 * had
+    elif limit is None:
         limit = MOST_RAISED * asked.memory_bytes
         why = (
             f"that is {MOST_RAISED} times what it asked at first; `retry.memory_limit` allows more"
         )
-    more = min(2 * ask.resources.memory_bytes, limit)
+    more = min(2 * had, limit)
     if can_hold(replace(ask.resources, memory_bytes=more), ask.cut, rooms):
         return more, why
     why = "no node that it may use has more"
