@@ -142,11 +142,17 @@ def test_what_is_free_for_a_while_is_the_least_of_each_moment_in_it(now, begin_m
         assert held_by(through) == held_by(now.over(each, NOW_MS, NOW_MS + lasts_ms))
 
 
+def longest_of(asked: WaitingJob) -> float:
+    """How long a job may hold its share: until it runs, and then for its time limit."""
+    return inf if asked.time_limit_ms is None else asked.staging_ms + asked.time_limit_ms
+
+
 asks = st.builds(
-    lambda resources, paradigm, limit, whole, spread: job(
+    lambda resources, paradigm, limit, staging, whole, spread: job(
         "j",
         1,
         limit_ms=limit,
+        staging_ms=staging,
         resources=resources,
         paradigm=paradigm,
         whole_node=whole,
@@ -160,6 +166,7 @@ asks = st.builds(
     ),
     st.sampled_from(Paradigm),
     st.none() | st.integers(1, 30),
+    st.just(0) | st.integers(1, 10),
     st.sampled_from([False, False, True]),
     st.booleans(),
 )
@@ -172,7 +179,7 @@ def test_a_reservation_is_the_first_moment_at_which_the_job_fits_for_as_long_as_
 ):
     if not can_hold(asked.resources, asked.cut, [n.capacity for n in now.nodes]):
         return
-    lasts_ms = asked.time_limit_ms or inf
+    lasts_ms = longest_of(asked)
     found = now.profile.reserve(asked, now.nodes)
     for at_ms in range(NOW_MS, END_MS):
         rooms = {n.id: usable(asked, n, now.over(n, at_ms, at_ms + lasts_ms)) for n in now.nodes}
@@ -265,7 +272,7 @@ snapshots = st.builds(
 
 
 def at_each_moment(now: Snapshot, made: Plan) -> None:
-    """Let all that is planned run as long as it may; nothing is over-booked at any moment."""
+    """Let all that is planned hold its share as long as it may; nothing is over-booked ever."""
     asked = {each.id: each for each in waiting_in(now)}
     taken = [(p.job, NOW_MS, s) for p in made.placements for s in p.allocation.shares]
     taken += [(r.job, r.at_ms, s) for r in made.reservations for s in r.shares]
@@ -280,7 +287,7 @@ def at_each_moment(now: Snapshot, made: Plan) -> None:
                     )
             there = False
             for name, begin_ms, share in taken:
-                lasts_ms = asked[name].time_limit_ms or inf
+                lasts_ms = longest_of(asked[name])
                 if share.node == each.id and begin_ms <= at_ms < begin_ms + lasts_ms:
                     room -= share.resources
                     there = True

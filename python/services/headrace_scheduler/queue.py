@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from itertools import islice
 from math import inf
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from headrace_model.bounds import Policy
 from headrace_model.estimate import Estimate
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.nodes import NodeRecord
 
 _HOLDING = (*HAS_ATTEMPT, Status.STOPPING)
+_BEFORE_IT_RUNS = (Status.AWAITING_DATA, Status.AWAITING_SCHEDULING, Status.SCHEDULED)
+STAGING_MS: Final = 10 * 60_000
+"""What plans allow an attempt with inputs from its placement until it runs."""
 _AT_ONCE = 500
 _MENDED_AT_ONCE = 20_000
 _NO_LABELS: frozenset[tuple[str, str]] = frozenset()
@@ -44,9 +47,13 @@ def waiting_job(job: Job, estimate: Estimate | None = None) -> WaitingJob:
         version=job.version,
         attempt=job.attempt,
         held=job.desired is Desired.HOLD,
-        datasets=fulfilling(job.fulfilments) if Need.STAGING in job.needs else (),
+        datasets=_staged(job),
         estimate=estimate,
     )
+
+
+def _staged(job: Job) -> tuple[DatasetId, ...]:
+    return fulfilling(job.fulfilments) if Need.STAGING in job.needs else ()
 
 
 def asking(
@@ -85,15 +92,20 @@ def asking(
         estimate=estimate,
         owner=owner,
         deadline_ms=ask.deadline_ms,
+        staging_ms=STAGING_MS if datasets else 0,
     )
 
 
-def _running_job(job: Job, estimate: Estimate | None) -> RunningJob | None:
+def running_job(job: Job, estimate: Estimate | None = None) -> RunningJob | None:
+    """What a plan looks at of a job that holds an allocation; None: it holds none."""
     if job.allocation is None:
         return None
     limit = job.ask.time_ms
-    ends_ms = job.entered_ms + limit if limit else None
-    likely_ms = job.entered_ms + estimate.p90_ms if estimate else None
+    begins_ms = job.entered_ms
+    if job.status in _BEFORE_IT_RUNS and _staged(job):
+        begins_ms = max(begins_ms, (job.taken_ms or begins_ms) + STAGING_MS)
+    ends_ms = begins_ms + limit if limit else None
+    likely_ms = begins_ms + estimate.p90_ms if estimate else None
     if job.status is Status.STOPPING or (ends_ms and likely_ms and ends_ms <= likely_ms):
         likely_ms = None
     return RunningJob(
@@ -325,7 +337,7 @@ class Queue:
         self._owners.add(job.owner)
         if job.status is Status.AWAITING_ALLOCATION:
             self._waiting.put(waiting_job(job, estimate))
-        elif job.status in _HOLDING and (running := _running_job(job, estimate)):
+        elif job.status in _HOLDING and (running := running_job(job, estimate)):
             self._running.put(running)
             if running.likely_ms is not None:
                 heappush(self._likely, (running.likely_ms, job.id))

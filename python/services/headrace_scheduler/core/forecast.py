@@ -151,13 +151,13 @@ class _Draw:
             job, allocation = self._waiting.pop(placement.job), placement.allocation
             self._give(allocation, -1)
             at_ms = self._starts[job.id] = self._since(job, allocation)
-            limit_ms = job.time_limit_ms
+            longest_ms = job.longest_ms
             heappush(self._ends, (at_ms + self._run_ms(job, allocation), job.id))
             self._hold(
                 RunningJob(
                     id=job.id,
                     allocation=allocation,
-                    ends_ms=None if limit_ms is None else at_ms + limit_ms,
+                    ends_ms=None if longest_ms is None else at_ms + longest_ms,
                     estimate=job.estimate,
                     owner=job.owner,
                     since_ms=at_ms,

@@ -204,8 +204,8 @@ class _Desk:
         """Take the room of a job that may start; tell why another may not."""
         if self.reservations and not self._rule.passing:
             return self._hopelessly(job) or _IN_TURN
-        limit_ms = job.time_limit_ms
-        rooms = self._horizons.ending(inf if limit_ms is None else self._now_ms + limit_ms)
+        longest_ms = job.longest_ms
+        rooms = self._horizons.ending(inf if longest_ms is None else self._now_ms + longest_ms)
         found = rooms.find(job, self._near(job))
         if isinstance(found, Allocation):
             self._profile.start(found, job.likely_ms)
@@ -247,7 +247,7 @@ class _Desk:
             self._cleared = True
             for node in reservation.cleared:
                 self._keep(node, self._now_ms, inf)
-        end_ms = inf if job.time_limit_ms is None else (at_ms or 0) + job.time_limit_ms
+        end_ms = inf if job.longest_ms is None else (at_ms or 0) + job.longest_ms
         for share in reservation.shares:
             self._keep(share.node, at_ms or 0, end_ms, share.resources)
         reason = Reason.RESERVED

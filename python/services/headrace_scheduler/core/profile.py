@@ -111,7 +111,7 @@ class Profile:
 
         They hold it when they are empty. Nothing is kept by this: see `keep`.
         """
-        lasts_ms = inf if job.time_limit_ms is None else job.time_limit_ms
+        lasts_ms = inf if job.longest_ms is None else job.longest_ms
         steps = self._steps()
         find = steps.first_whole if undivided(job.resources, job.cut) else steps.first_cut
         at_ms, rooms = find(job, nodes, lasts_ms)

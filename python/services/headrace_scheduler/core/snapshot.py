@@ -67,6 +67,7 @@ class WaitingJob:
     estimate: Estimate | None = None  # from earlier runs; None: too few of them
     owner: str = ""
     deadline_ms: int | None = None  # it must have ended by then
+    staging_ms: int = 0  # what a plan allows until it runs, from when its time limit counts
 
     def may_use(self, node: Node) -> bool:
         """Tell whether a node is one for this job, whatever room and state it has."""
@@ -112,18 +113,25 @@ class WaitingJob:
         return self.alike, self.owner
 
     @property
+    def longest_ms(self) -> int | None:
+        """How long it may hold its share; None: nobody knows."""
+        return None if self.time_limit_ms is None else self.staging_ms + self.time_limit_ms
+
+    @property
     def likely_ms(self) -> int | None:
         """How long it will hold its share at most, most likely; None: nobody knows."""
         if self.estimate is None:
-            return self.time_limit_ms
+            return self.longest_ms
         p90_ms = self.estimate.p90_ms
-        return p90_ms if self.time_limit_ms is None else min(p90_ms, self.time_limit_ms)
+        if self.time_limit_ms is not None:
+            p90_ms = min(p90_ms, self.time_limit_ms)
+        return self.staging_ms + p90_ms
 
     @property
     def alike(self) -> Hashable:
         """Of jobs that have this alike one that can't start keeps all behind it from starting."""
-        limit = self.time_limit_ms
-        return self.resources, self.paradigm, self.where, limit, self.tasks is None
+        times = self.time_limit_ms, self.staging_ms
+        return self.resources, self.paradigm, self.where, times, self.tasks is None
 
 
 @dataclass(frozen=True, slots=True)
