@@ -247,9 +247,9 @@ async def test_a_job_that_can_not_keep_its_deadline_ends_and_others_start(stage:
 
 
 async def test_a_group_that_is_removed_leaves_no_quota(stage: Stage) -> None:
-    every = "5GiB cpus=3 memory=1GiB jobs=1 cpu_hours=1/7d"
+    every = "5GiB cpus=3 memory=1GiB gpus=2 jobs=1 cpu_hours=1/7d"
     await stage.quotas.change("group", "models", parse_quotas(every))
-    assert len(await stage.quotas.limits()) == 6
+    assert len(await stage.quotas.limits()) == 7
     await stage.users.remove_group("models")
     assert await stage.quotas.limits() == {}
     assert await stage.quotas.groups(["ann"]) == {"ann": ()}

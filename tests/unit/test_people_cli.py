@@ -317,8 +317,8 @@ class TestUsers:
         assert admin.asked[-1].body == {"quota": "cpus=64 cpu_hours=1000/30d"}
         assert run_cli(["users", "info", "bob"]) == exits.OK
         assert "cpus=64 jobs=20" in capsys.readouterr().out
-        assert run_cli(["users", "change", "bob", "--quota", "gpus=2"]) == exits.REFUSED
-        assert "there is no quota 'gpus'" in capsys.readouterr().err
+        assert run_cli(["users", "change", "bob", "--quota", "tpus=2"]) == exits.REFUSED
+        assert "there is no quota 'tpus'" in capsys.readouterr().err
         for words in (["users", "change", "bob"], ["groups", "change", "g"]):
             assert run_cli(words) == exits.USAGE
         assert run_cli(["users", "change", "bob", "--quota", "2"]) == exits.REFUSED

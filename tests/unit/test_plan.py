@@ -13,10 +13,10 @@ from headrace_model.fit import can_hold
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.quota import CPU_HOUR, RunLimit, What
-from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
+from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share, generic
 from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import Plan, plan
-from headrace_scheduler.core.quota import Allowances
+from headrace_scheduler.core.quota import Allowances, Use
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 
 PROCESS = frozenset({"process"})
@@ -225,6 +225,23 @@ def test_whole_nodes_pass_no_quota_of_what_they_hold_beside_what_is_asked():
     for paradigm in Paradigm:
         assert may_start(8, paradigm) == []
         assert may_start(64, paradigm) == ["a"]
+
+
+def test_a_quota_of_gpus_bounds_those_who_ask_for_some_and_nobody_else():
+    def gpu(name: str, count: int) -> WaitingJob:
+        return job(name, 1, owner="ann", resources=Resources(1000, 2, generic({"gpus": count})))
+
+    has = Resources(8000, 99, generic({"gpus": 8}))
+    n = replace(node("n", 8), capacity=has, free=has)
+    gpus = RunLimit("user:ann", What.GPUS, 3)
+    # Two are held already, and so one more may be.
+    held = Use("ann", Resources(1000, 2, generic({"gpus": 2})), 0, None)
+    quotas = Allowances((gpus,), {"ann": ()}).in_use((held,), 100)
+    asked = (gpu("two", 2), gpu("one", 1), gpu("another", 1), gpu("none", 0))
+    assert started(plan(replace(seen((n,), asked, ()), quotas=quotas), 100)) == ["one", "none"]
+    # A quota that was lowered keeps nobody who asks for none.
+    over = Allowances((replace(gpus, limit=1),), {"ann": ()}).in_use((held,), 100)
+    assert started(plan(replace(seen((n,), asked, ()), quotas=over), 100)) == ["none"]
 
 
 def test_jobs_without_a_time_limit_count_against_cpu_hours():

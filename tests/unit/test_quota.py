@@ -76,6 +76,7 @@ def _run_limits() -> st.SearchStrategy[dict[str, int | None]]:
             "cpus": st.none() | st.integers(1, 10**6).map(lambda cpus: cpus * 1000),
             "memory": st.none() | st.integers(0, 2**20).map(lambda mib: mib * 2**20),
             "jobs": st.none() | st.integers(0, 10**6),
+            "gpus": st.none() | st.integers(0, 10**6),
         },
     )
 
@@ -100,7 +101,8 @@ def test_quotas_of_running_use_are_read_as_they_are_shown(
     ("text", "said"),
     [
         ("cpus=", "no size|not a size"),
-        ("gpus=2", "there is no quota 'gpus'"),
+        ("tpus=2", "there is no quota 'tpus'"),
+        ("gpus=1.5", "no whole number"),
         ("cpus=64 cpus=2", "twice"),
         ("jobs=-1", "no whole number"),
         ("cpu_hours=10/90d", "1 to 70 whole days"),

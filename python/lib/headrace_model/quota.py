@@ -85,6 +85,7 @@ class What(StrEnum):
 
     CPUS = "cpus"  # millicpus
     MEMORY = "memory"  # bytes
+    GPUS = "gpus"
     JOBS = "jobs"  # that hold an allocation; an array is one
     CPU_HOURS = "cpu_hours"  # millicpus * ms in the last days
 
@@ -111,8 +112,8 @@ class RunLimit:
 def parse_quotas(text: str) -> dict[str, int | None]:
     """Read quotas as people write them, parted by blanks; None takes one away.
 
-    `2TiB` is for datasets; `cpus=64`, `memory=256GiB`, `jobs=20` and `cpu_hours=1000/30d` for what
-    runs. Raises `InvalidInput`.
+    `2TiB` is for datasets; `cpus=64`, `memory=256GiB`, `gpus=4`, `jobs=20` and
+    `cpu_hours=1000/30d` for what runs. Raises `InvalidInput`.
     """
     found: dict[str, int | None] = {}
     for word in text.split() or [text]:
@@ -142,7 +143,7 @@ def _parse_run(what: What, value: str) -> dict[str, int | None]:
                 return {what: _within(parse_cpus(value))}
             case What.MEMORY:
                 return {what: parse_quota(value)}
-            case What.JOBS:
+            case What.GPUS | What.JOBS:
                 return {what: _within(int(_digits(value)))}
             case What.CPU_HOURS:
                 hours, slash, window = value.partition("/")
@@ -155,8 +156,8 @@ def _parse_run(what: What, value: str) -> dict[str, int | None]:
     except InvalidInput as error:
         raise InvalidInput(
             f"quota {what}: {error.message}",
-            hint="write cpus=64, memory=256GiB, jobs=20, cpu_hours=1000/30d, or none instead of "
-            "the number",
+            hint="write cpus=64, memory=256GiB, gpus=4, jobs=20, cpu_hours=1000/30d, or none "
+            "instead of the number",
         ) from None
 
 
@@ -196,7 +197,7 @@ def _run_text(what: What, limit: int, days: int) -> str:
             return cpus_text(limit)
         case What.MEMORY:
             return size_text(limit)
-        case What.JOBS:
+        case What.GPUS | What.JOBS:
             return str(limit)
         case What.CPU_HOURS:
             return f"{limit // CPU_HOUR}/{days}d"

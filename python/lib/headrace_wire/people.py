@@ -19,7 +19,8 @@ SHORTEST_PASSWORD: Final = 10
 _LABEL: Final = 100
 _NAMED: Final = says(pattern=f"^{NAME}$")
 _QUOTA: Final = says(
-    maxLength=500, examples=["2TiB", "none", "cpus=64 memory=256GiB jobs=20 cpu_hours=1000/30d"]
+    maxLength=500,
+    examples=["2TiB", "none", "cpus=64 memory=256GiB gpus=4 jobs=20 cpu_hours=1000/30d"],
 )
 _PASSWORD: Final = says(minLength=SHORTEST_PASSWORD, maxLength=LONGEST_PASSWORD)
 

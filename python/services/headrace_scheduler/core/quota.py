@@ -1,7 +1,8 @@
 """Quotas of running use: what the jobs of a user, or of a group's members together, may use.
 
-CPUs, memory and running jobs count what is held at a time; CPU time what was used in a window of
-days, with what running jobs have used until now and may still use until their time limits.
+CPUs, memory, GPUs and running jobs count what is held at a time; CPU time what was used in a
+window of days, with what running jobs have used until now and may still use until their time
+limits.
 A job that would pass one waits, and keeps nobody else from starting.
 """
 
@@ -39,14 +40,16 @@ class Bound:
                 return asked.millicpus
             case What.MEMORY:
                 return asked.memory_bytes
+            case What.GPUS:
+                return asked.gpus
             case What.JOBS:
                 return 1
             case What.CPU_HOURS:
                 return asked.millicpus * (time_limit_ms or UNLIMITED_MS)
 
     def holds(self, used: int, need: int) -> bool:
-        """Tell whether so much more may be used."""
-        return used + need <= self.limit
+        """Tell whether so much more may be used; who needs none of it is never kept by it."""
+        return not need or used + need <= self.limit
 
     def ever_holds(self, asked: Resources, time_limit_ms: int | None) -> bool:
         """Tell whether a job may start when nothing else is used."""
@@ -69,6 +72,8 @@ class Bound:
                 return f"{count / _CPU:g} CPUs"
             case What.MEMORY:
                 return f"{rough_size(count)} of memory"
+            case What.GPUS:
+                return f"{count} GPU" + ("" if count == 1 else "s")
             case What.JOBS:
                 return f"{count} running job" + ("" if count == 1 else "s")
             case What.CPU_HOURS:
@@ -173,6 +178,7 @@ class Allowances:
             sums = by_owner.setdefault(use.owner, dict.fromkeys(What, 0))
             sums[What.CPUS] += use.held.millicpus
             sums[What.MEMORY] += use.held.memory_bytes
+            sums[What.GPUS] += use.held.gpus
             sums[What.JOBS] += 1
             sums[What.CPU_HOURS] += use.until_now(now_ms) + use.to_come(now_ms)
         return Quotas(tuple(self._bound(limit, by_owner) for limit in self.limits))

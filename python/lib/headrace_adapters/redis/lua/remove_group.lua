@@ -23,7 +23,7 @@ end
 redis.call('SREM', 'hr:groups', args.name)
 local quota = 'group:' .. args.name
 redis.call('HDEL', 'hr:quotas', quota, quota .. ':cpus', quota .. ':memory', quota .. ':jobs',
-  quota .. ':cpu_hours', quota .. ':cpu_hours_days')
+  quota .. ':gpus', quota .. ':cpu_hours', quota .. ':cpu_hours_days')
 for _, change in ipairs(changed) do
   redis.call('HSET', 'hr:user:' .. change[1], 'groups', change[2])
   redis.call('HSET', 'hr:memberships', change[1], change[2])
