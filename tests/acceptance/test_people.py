@@ -6,7 +6,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from headrace_client.cli import exits
-from tests.acceptance.conftest import Headrace, until
+from tests.acceptance.conftest import Headrace, until, waits_for
 from tests.support.person import SMALL, People, Person
 
 _TOKEN_CACHE_S = 5.0  # the default of token_cache_s
@@ -19,6 +19,33 @@ def _until_refused(person: Person, token: str) -> None:
         "a token to be refused",
         _REVOKED_WITHIN_S,
     )
+
+
+def test_what_is_used_of_quotas_of_running_use_is_shown(headrace: Headrace) -> None:
+    me = headrace.said("whoami")["name"]
+    limits = ("--quota", "cpus=1", "--quota", "gpus=4", "--quota", "jobs=20")
+    assert headrace.cli("users", "change", me, *limits).returncode == 0
+    gate = headrace.gate()
+    job = headrace.submit(*waits_for(gate))
+    try:
+        headrace.until(job, "RUNNING")
+
+        def used() -> object:
+            return headrace.said("users", "info", me)["run_used"]
+
+        until(lambda: used() == "cpus=100m gpus=0 jobs=1", "what is used to be told")
+        line = next(
+            each
+            for each in headrace.cli("users", "list").stdout.splitlines()
+            if each.startswith(me)
+        )
+        assert "cpus=100m of 1, gpus=0 of 4, jobs=1 of 20" in line
+        assert "gpus=0 of 4, jobs=1 of 20" in headrace.cli("whoami").stdout
+    finally:
+        gate.touch()
+        for what in ("cpus", "gpus", "jobs"):
+            headrace.cli("users", "change", me, "--quota", f"{what}=none")
+    headrace.until(job, "COMPLETED")
 
 
 class TestLogin:

@@ -27,6 +27,7 @@ ME = {"name": "ann", "role": "admin", "groups": [], "scopes": ["read", "admin"],
 BOB = {
     "name": "bob", "role": "user", "groups": ["g"], "disabled": False, "created": CREATED,
     "stored_bytes": 3 * 2**29, "quota_bytes": 2 * 2**30, "run_quota": "cpus=64 jobs=20",
+    "run_used": "cpus=12 jobs=3",
 }  # fmt: skip
 MADE = {
     "id": "0123456789ab", "user": "bob", "label": "ci", "scopes": ["read"],
@@ -299,7 +300,9 @@ class TestUsers:
         assert run_cli(["users", "info", "bob", "-o", "yaml"]) == exits.OK
         assert yaml.safe_load(capsys.readouterr().out) == BOB
         assert run_cli(["groups", "list"]) == exits.OK
-        assert capsys.readouterr().out.split() == ["NAME", "STORED", "MEMBERS", "g", "-", "bob"]
+        assert capsys.readouterr().out.split() == (
+            ["NAME", "STORED", "RUNNING", "MEMBERS", "g", "-", "-", "bob"]
+        )
         assert run_cli(["users", "list"]) == exits.OK
         assert "1.5 GiB of 2.0 GiB" in capsys.readouterr().out
 
@@ -316,7 +319,7 @@ class TestUsers:
         assert run_cli(["users", "change", "bob", *limits]) == exits.OK
         assert admin.asked[-1].body == {"quota": "cpus=64 cpu_hours=1000/30d"}
         assert run_cli(["users", "info", "bob"]) == exits.OK
-        assert "cpus=64 jobs=20" in capsys.readouterr().out
+        assert "cpus=12 of 64, jobs=3 of 20" in capsys.readouterr().out
         assert run_cli(["users", "change", "bob", "--quota", "tpus=2"]) == exits.REFUSED
         assert "there is no quota 'tpus'" in capsys.readouterr().err
         for words in (["users", "change", "bob"], ["groups", "change", "g"]):
@@ -332,7 +335,7 @@ class TestUsers:
             admin.says(f"PUT /groups/g/members/{name}", status=204)
             admin.says(f"DELETE /groups/g/members/{name}", status=204)
         assert run_cli(["groups", "add", "g", "bob", "eve", "-o", "json"]) == exits.OK
-        nothing = {"stored_bytes": None, "quota_bytes": None, "run_quota": None}
+        nothing = {"stored_bytes": None, "quota_bytes": None, "run_quota": None, "run_used": None}
         assert _said(capsys) == [{"name": "g", "members": [], **nothing}]
         assert run_cli(["groups", "remove", "g", "bob", "eve"]) == exits.OK
         admin.says("DELETE /groups/g", status=204)

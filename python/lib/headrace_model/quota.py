@@ -200,7 +200,7 @@ def _run_text(what: What, limit: int, days: int) -> str:
         case What.GPUS | What.JOBS:
             return str(limit)
         case What.CPU_HOURS:
-            return f"{limit // CPU_HOUR}/{days}d"
+            return f"{limit / CPU_HOUR:.1f}".removesuffix(".0") + f"/{days}d"
         case _:
             assert_never(what)
 

@@ -133,7 +133,7 @@ class NewSecret:
 class UserView:
     """A user. `groups` are sorted. Admins and they themselves see what is in their datasets, and
     the quota, if there is one; `run_quota` are those of running use, as `quota` of a change says
-    them.
+    them, and `run_used` what is used of them, in the same words.
     """
 
     name: str
@@ -144,12 +144,13 @@ class UserView:
     stored_bytes: int | None = None
     quota_bytes: int | None = None
     run_quota: str | None = None
+    run_used: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class GroupView:
     """A group and the names of its members. Admins and they themselves see what they have in
-    datasets together, and the quota, if there is one; and the quotas of running use.
+    datasets together, and the quota, if there is one; and the quotas of running use, and use.
     """
 
     name: str
@@ -157,16 +158,18 @@ class GroupView:
     stored_bytes: int | None = None
     quota_bytes: int | None = None
     run_quota: str | None = None
+    run_used: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaView:
-    """What `user:NAME`, or the members of `group:NAME`, have; the quota if there is one."""
+    """What `user:NAME`, or the members of `group:NAME`, have and use; the quotas, if there are."""
 
     who: str
     stored_bytes: int
     quota_bytes: int | None = None
     run_quota: str | None = None
+    run_used: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         quotas,
         Passwords(),
         new_token,
+        Cached(scheduler.in_use, _REMEMBER_S).get,
         login_days=settings.login_days,
         token_days=settings.token_days,
     )

@@ -83,6 +83,13 @@ class Answers:
             expected = Expected(Start(now_ms, now_ms, now_ms), "it fits now", now_ms)
         return told, expected, _end(job, expected.start) if expected.start else None
 
+    async def in_use(self) -> dict[str, str]:
+        """What is used of the quotas of running use, by whose they are, as quotas are written."""
+        found: dict[str, list[str]] = {}
+        for bound in (await self._reader.quotas()).bounds:
+            found.setdefault(bound.who, []).append(str(bound.in_use))
+        return {who: " ".join(used) for who, used in found.items()}
+
     async def _waiting(self, job_id: JobId) -> Job:
         job = await self._jobs.get(job_id)
         if job.status is not Status.AWAITING_ALLOCATION:

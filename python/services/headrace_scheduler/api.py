@@ -1,4 +1,5 @@
-"""The scheduler's own HTTP: why a job waits, when it starts, what would come of a submit.
+"""The scheduler's own HTTP: why a job waits, when it starts, what would come of a submit, and what
+is used of quotas.
 
 Only the request service calls it.
 """
@@ -43,6 +44,10 @@ def add_routes(app: web.Application, answers: Answers) -> None:
         )
         return web.json_response(to_plain(_placed(told, expected, end)))
 
+    async def in_use(request: web.Request) -> web.Response:
+        return web.json_response({"in_use": await answers.in_use()})
+
+    app.router.add_get("/internal/quotas", in_use)
     app.router.add_get("/internal/why/{job}", why)
     app.router.add_get("/internal/when/{job}", when)
     app.router.add_post("/internal/plan", plan)

@@ -16,7 +16,7 @@ from headrace_model.quota import What
 from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
 from headrace_scheduler.core.order import in_order, in_turn
-from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Use
+from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Quotas, Use
 from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import END, Node, Place, RunningJob, Snapshot, WaitingJob
 from headrace_scheduler.core.waiting import Waiting
@@ -251,7 +251,6 @@ class Queue:
     ) -> Snapshot:
         """All that a plan looks at; it holds until the next change."""
         self.correct(now_ms)
-        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
         return Snapshot(
             nodes,
             self.lines(now_ms),
@@ -259,7 +258,7 @@ class Queue:
             self.until,
             held,
             self._shifts,
-            quotas,
+            self.quotas(now_ms),
             policy,
         )
 
@@ -269,16 +268,19 @@ class Queue:
         """
         lines = [tuple(line) for line in self._waiting.lined]
         lines += ((job,) for job in self._waiting.later() if (job.not_before_ms or 0) <= now_ms)
-        quotas = self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
         return Snapshot(
             nodes,
             in_turn(lines, self._shifts),
             tuple(_corrected(job, now_ms) for job in self._running),
             self.until,
             shifts=self._shifts,
-            quotas=quotas,
+            quotas=self.quotas(now_ms),
             policy=policy,
         )
+
+    def quotas(self, now_ms: int) -> Quotas:
+        """All quotas of running use, with what is used of each."""
+        return self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
 
     def later(self, now_ms: int) -> tuple[WaitingJob, ...]:
         """The jobs whose start lies in the future."""

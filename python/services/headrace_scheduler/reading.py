@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from headrace_model.errors import Unavailable
 from headrace_model.ids import JobId
 from headrace_scheduler.core.order import in_turn
+from headrace_scheduler.core.quota import Quotas
 from headrace_scheduler.core.snapshot import Snapshot
 from headrace_scheduler.limits_file import LimitsFile
 from headrace_scheduler.owners import Owners
@@ -100,6 +101,14 @@ class Reader:
         later = () if without else queue.later(now_ms)
         whole = (*(line for line in others if line), *((job,) for job in later))
         return Seen(replace(found, lines=in_turn(whole, found.shifts)), now_ms)
+
+    async def quotas(self) -> Quotas:
+        """The quotas of running use, with what is used of each."""
+        now_ms = await self._jobs.now_ms()
+        queue = self._kept()
+        if queue is None:  # what waits need not be read
+            queue = await self._read_own(now_ms, 0)
+        return queue.quotas(now_ms)
 
     async def first(self) -> Seen:
         """As much of the queue as a forecast looks at, and what is to start later."""

@@ -10,7 +10,7 @@ from yarl import URL
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli.base import asked, output_option, run
-from headrace_client.cli.quota import stored_text
+from headrace_client.cli.quota import run_text, stored_text
 from headrace_client.cli.show import note, pairs, show
 from headrace_client.cli.typed import password_from
 from headrace_client.connection import Connection, find_server
@@ -106,7 +106,7 @@ def whoami(form: str) -> None:
         ("token for", " ".join(me.scopes)),
         ("until", me.expires),
         ("stored", "\n".join(_storage(each) for each in me.storage)),
-        ("may run", "\n".join(_may_run(each) for each in me.storage if each.run_quota)),
+        ("running", "\n".join(_running(each) for each in me.storage if each.run_quota)),
         ("share", _share(me.share) if me.share else ""),
     ]
     show(form, me, lambda: pairs(shown))
@@ -116,8 +116,8 @@ def _storage(view: QuotaView) -> str:
     return stored_text(view) + _whose(view)
 
 
-def _may_run(view: QuotaView) -> str:
-    return f"{view.run_quota}{_whose(view)}"
+def _running(view: QuotaView) -> str:
+    return f"{run_text(view)}{_whose(view)}"
 
 
 def _whose(view: QuotaView) -> str:

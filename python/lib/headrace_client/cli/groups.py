@@ -4,7 +4,7 @@ import click
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli.base import Words, output_option, run, run_each
-from headrace_client.cli.quota import quota_option, stored_text
+from headrace_client.cli.quota import quota_option, run_text, stored_text
 from headrace_client.cli.show import rows, show, write
 from headrace_wire.people import GroupChange, GroupView
 
@@ -124,5 +124,8 @@ def _show_one(name: str, form: str) -> None:
 
 
 def _show(form: str, groups: tuple[GroupView, ...]) -> None:
-    lines = [(each.name, stored_text(each), " ".join(each.members)) for each in groups]
-    show(form, groups, lambda: rows(("NAME", "STORED", "MEMBERS"), lines, "there is no group"))
+    lines = [
+        (each.name, stored_text(each), run_text(each), " ".join(each.members)) for each in groups
+    ]
+    heads = ("NAME", "STORED", "RUNNING", "MEMBERS")
+    show(form, groups, lambda: rows(heads, lines, "there is no group"))

@@ -16,6 +16,16 @@ quota_option = click.option(
 )
 
 
+def run_text(view: UserView | GroupView | QuotaView) -> str:
+    """`cpus=12 of 64, jobs=3 of 20`; without what is used where nobody tells it."""
+    used = dict(word.split("=", 1) for word in (view.run_used or "").split())
+    limits = [word.split("=", 1) for word in (view.run_quota or "").split()]
+    return ", ".join(
+        f"{what}={used[what].partition('/')[0]} of {limit}" if what in used else f"{what}={limit}"
+        for what, limit in limits
+    )
+
+
 def stored_text(view: UserView | GroupView | QuotaView) -> str:
     """`1.5 GiB of 2.0 TiB`; nothing where it is not told."""
     if view.stored_bytes is None:

@@ -7,7 +7,7 @@ import click
 from headrace_client.api import AsyncClient
 from headrace_client.cli.account import enter
 from headrace_client.cli.base import Outcomes, Words, asked, output_option, run, run_each
-from headrace_client.cli.quota import quota_option, stored_text
+from headrace_client.cli.quota import quota_option, run_text, stored_text
 from headrace_client.cli.show import age, note, pairs, plain, rows, show, write
 from headrace_client.cli.typed import note_once, old_password_from, password_from, tell_once
 from headrace_client.connection import find_server
@@ -101,7 +101,7 @@ def info(name: str, form: str) -> None:
         ("state", _state(user)),
         ("created", user.created),
         ("stored", stored_text(user)),
-        ("may run", user.run_quota),
+        ("running", run_text(user)),
     ]
     show(form, user, lambda: pairs(shown))
 
@@ -195,11 +195,11 @@ def _change(names: tuple[str, ...], change: UserChange, form: str) -> None:
 
 
 def _show_users(form: str, users: tuple[UserView, ...]) -> None:
-    heads = ("NAME", "ROLE", "GROUPS", "STATE", "STORED", "AGE")
+    heads = ("NAME", "ROLE", "GROUPS", "STATE", "STORED", "RUNNING", "AGE")
     lines = [
         (
             user.name, user.role.value, " ".join(user.groups), _state(user), stored_text(user),
-            age(user.created),
+            run_text(user), age(user.created),
         )
         for user in users
     ]  # fmt: skip

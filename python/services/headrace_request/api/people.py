@@ -211,6 +211,7 @@ def _user(
     stored_bytes: int | None = None,
     quota_bytes: int | None = None,
     run_quota: str | None = None,
+    run_used: str | None = None,
 ) -> dict[str, Any]:
     view = UserView(
         record.name,
@@ -221,6 +222,7 @@ def _user(
         stored_bytes,
         quota_bytes,
         run_quota,
+        run_used,
     )
     return dict(to_plain(view))
 

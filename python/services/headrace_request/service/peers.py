@@ -1,6 +1,6 @@
 """Calls to the other services: datasets pass through as streams, logs and reasons are read."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import ClientError, ClientSession, web
@@ -111,6 +111,15 @@ class Peer:
                 return await answer.json()
         except (ClientError, OSError) as error:
             raise self.down(error) from None
+
+    async def in_use(self) -> Mapping[str, str]:
+        """What is used of the quotas of running use, as the scheduler counts; none where it is
+        silent, or older."""
+        try:
+            told: Mapping[str, str] = (await self.json("/internal/quotas"))["in_use"]
+        except (Unavailable, NotFound):
+            return {}
+        return told
 
     async def ask(self, path: str, body: object, user: User) -> Any:
         """POST a small question for a user; raises `Unavailable`, `InvalidInput`."""

@@ -1,8 +1,8 @@
 """Users, groups and tokens: what their doors ask, checked and done."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 from headrace_model.errors import (
     Conflict,
@@ -47,8 +47,13 @@ _DAY_MS = 86_400_000
 _NAME_PER_S, _NAME_AT_ONCE = 1 / 12, 5.0
 _ADDRESS_PER_S, _ADDRESS_AT_ONCE = 1.0, 50.0
 
-Storage = tuple[int | None, int | None, str | None]
-"""Bytes in datasets, and the quota, of None there is none; the quotas of running use."""
+Known = tuple[int, int | None, str | None, str | None]
+"""Bytes in datasets, and the quota, of None there is none; the quotas of running use, and what is
+used of them, where the scheduler tells."""
+Storage = Known | tuple[None, None, None, None]
+_NOT_TOLD: Final = (None, None, None, None)
+
+InUse = Callable[[], Awaitable[Mapping[str, str]]]
 
 
 class People:
@@ -60,6 +65,7 @@ class People:
         quotas: "QuotaStore",
         passwords: Passwords,
         new_token: Callable[[], str],
+        in_use: InUse,
         *,
         login_days: int,
         token_days: int,
@@ -68,6 +74,7 @@ class People:
         self._quotas = quotas
         self._passwords = passwords
         self._new_token = new_token
+        self._in_use = in_use
         self._login_ms = login_days * _DAY_MS
         self._token_ms = token_days * _DAY_MS
         self._wrong_names = Throttle(_NAME_PER_S, _NAME_AT_ONCE)
@@ -184,26 +191,26 @@ class People:
 
     async def stored(self, by: User, users: Sequence["UserRecord"]) -> list[Storage]:
         """What users have in datasets, as far as who asks may know."""
-        limits = await self._quotas.limits()
+        limits, in_use = await self._limits()
         stored = await self._quotas.stored(user.name for user in users)
         told = may(by, Act.MANAGE_PEOPLE)
         return [
-            _storage(f"user:{user.name}", stored[user.name], limits)
+            _storage(f"user:{user.name}", stored[user.name], limits, in_use)
             if told or user.name == by.name
-            else (None, None, None)
+            else _NOT_TOLD
             for user in users
         ]
 
-    async def own_storage(self, by: User) -> list[tuple[str, int, int | None, str | None]]:
+    async def own_storage(self, by: User) -> list[tuple[str, *Known]]:
         """What somebody has in datasets, of which quotas; and the quotas of their groups."""
-        own, limits = f"user:{by.name}", await self._quotas.limits()
+        own, (limits, in_use) = f"user:{by.name}", await self._limits()
         quotas = {quota.who: quota for quota in await self._quotas.of(by.name)}
         bound = {each.who for each in run_limits(limits)} & {f"group:{g}" for g in by.groups}
         for who in {own, *bound} - quotas.keys():
             quotas[who] = Quota(who, -1, await self._members(who))
         stored = await self._quotas.stored(o for each in quotas.values() for o in each.owners)
         return [
-            (who, *_storage(who, sum(stored[o] for o in quotas[who].owners), limits))
+            (who, *_storage(who, sum(stored[o] for o in quotas[who].owners), limits, in_use))
             for who in sorted(quotas, key=lambda who: (who != own, who))
         ]
 
@@ -216,6 +223,11 @@ class People:
         own, of_group = parts(used, groups).get(by.name, (0.0, 0.0))
         hours = used.get(by.name, 0.0) / CPU_HOUR
         return round(hours, 3), round(own, 4), round(of_group, 4), shift_ms(own, of_group) // 1000
+
+    async def _limits(self) -> tuple[Mapping[str, int], Mapping[str, str]]:
+        """All quotas, and what is used of those of running use."""
+        limits = await self._quotas.limits()
+        return limits, await self._in_use() if run_limits(limits) else {}
 
     async def _members(self, who: str) -> tuple[str, ...]:
         kind, _, name = who.partition(":")
@@ -231,15 +243,15 @@ class People:
         Raises `Forbidden`.
         """
         check_may(by, Act.SEE_PEOPLE)
-        users, limits = await self._users.users(), await self._quotas.limits()
+        users, (limits, in_use) = await self._users.users(), await self._limits()
         stored = await self._quotas.stored(user.name for user in users)
         found = []
         for group in await self._users.groups():
             members = tuple(user.name for user in users if group in user.groups)
-            storage: Storage = (None, None, None)
+            storage: Storage = _NOT_TOLD
             if may(by, Act.MANAGE_PEOPLE) or by.name in members:
                 total = sum(stored[member] for member in members)
-                storage = _storage(f"group:{group}", total, limits)
+                storage = _storage(f"group:{group}", total, limits, in_use)
             found.append((group, members, storage))
         return found
 
@@ -346,6 +358,7 @@ def _check_whole(by: User, what: str) -> None:
 
 
 def _storage(
-    who: str, stored_bytes: int, limits: Mapping[str, int]
-) -> tuple[int, int | None, str | None]:
-    return stored_bytes, limits.get(who), run_quota_text(who, limits) or None
+    who: str, stored_bytes: int, limits: Mapping[str, int], in_use: Mapping[str, str]
+) -> Known:
+    quota = run_quota_text(who, limits) or None
+    return stored_bytes, limits.get(who), quota, in_use.get(who) if quota else None

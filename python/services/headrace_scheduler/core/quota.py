@@ -56,6 +56,11 @@ class Bound:
         return self.holds(0, self.needs(asked, time_limit_ms))
 
     @property
+    def in_use(self) -> RunLimit:
+        """What is used of it, as the limit is written."""
+        return RunLimit(self.who, self.what, self.used, self.days)
+
+    @property
     def limit_text(self) -> str:
         """The limit for people: `64 CPUs`."""
         window = f" in {self.days} days" if self.what is What.CPU_HOURS else " at a time"
