@@ -13,29 +13,6 @@ _FREE_OF_SHARES = (Status.AWAITING_COLLECTION,)  # its shares came back when its
 
 _EMPTY_AT_REST = ("hr:held:", "hr:work:", "hr:facts:", "hr:links:", "hr:untidy", "hr:unmarked")
 
-# All that is looked at, in one answer: what grows is told by its length and its end.
-_LOOK = """
-local found = {}
-for _, key in ipairs(redis.call('KEYS', 'hr:*')) do
-  local family = string.match(key, '^hr:(%a+)')
-  local kind = redis.call('TYPE', key).ok
-  if family == 'events' or family == 'inventory' or family == 'idempotency' then
-    -- nothing is promised of these
-  elseif kind == 'hash' then
-    found[#found + 1] = {key, redis.call('HGETALL', key)}
-  elseif kind == 'list' then
-    found[#found + 1] = {key, {redis.call('LLEN', key), redis.call('LINDEX', key, -1)}}
-  elseif kind == 'zset' then
-    found[#found + 1] = {key, redis.call('ZRANGE', key, 0, -1)}
-  elseif kind == 'set' then
-    found[#found + 1] = {key, redis.call('SMEMBERS', key)}
-  elseif kind == 'string' then
-    found[#found + 1] = {key, redis.call('GET', key)}
-  end
-end
-return found
-"""
-
 
 class Broken(AssertionError):
     """An invariant does not hold."""
@@ -65,51 +42,62 @@ class Invariants:
         self._fences(commands, served.replies)
         if self._commits != before:
             _check(self._commits > before, f"hr:commits went from {before} to {self._commits}")
-            self.look()
+        if served.found is not None:
+            self._check_all(served.found)
 
     def after_restart(self) -> None:
         """Look whether all that was answered is there. Raises `Broken`."""
-        commits = int(self._host.ask([("GET", "hr:commits")])[0] or 0)
+        served = self._host.look()
         _check(
-            commits >= self._commits,
-            f"{self._commits} commits were answered, and after the crash there are {commits}",
+            served.commits >= self._commits,
+            f"{self._commits} commits were answered, and after the crash there are "
+            f"{served.commits}",
         )
-        self._commits = commits
-        self.look()
+        self._commits = served.commits
+        self._check_all(served.found or [])
 
     def look(self) -> None:
         """Read all and check it."""
+        self._check_all(self._host.look().found or [])
+
+    def _check_all(self, found: list[Any]) -> None:
         self.looks += 1
-        found = self._host.ask([("EVAL", _LOOK, 0)])[0]
-        self.state = dict(found)
+        before, self.state = self.state, dict(found)
         jobs = {key[7:]: hash_of(value) for key, value in found if key.startswith("hr:job:")}
         for job in self.accepted:
             _check(job in jobs, f"job {job} was accepted and is gone")
         for job, fields in jobs.items():
-            self._job(job, fields)
+            # What is as it was has been checked.
+            if any(
+                before.get(key) != self.state.get(key)
+                for key in (f"hr:job:{job}", f"hr:history:{job}")
+            ):
+                self._job(job, fields)
         self._indexes(jobs)
         for key, value in found:
             if key.startswith("hr:array:"):
                 self._array(key, hash_of(value))
-            if key.startswith("hr:node:"):
+            elif key.startswith("hr:node:"):
                 self._ledger(key.removeprefix("hr:node:"), hash_of(value), jobs)
-        for key, value in found:
-            if key.startswith("hr:lease:"):
+            elif key.startswith("hr:lease:"):
                 term = int(hash_of(value).get("term", 0))
                 _check(term >= self._terms.get(key, 0), f"the term of {key} fell to {term}")
                 self._terms[key] = term
 
     def _job(self, job: str, fields: Mapping[str, str]) -> None:
         """Its history replays to its state; nothing twice; what is final stays."""
-        length, last = self.state.get(f"hr:history:{job}") or (0, None)
+        length, last = self.state.get(f"hr:history:{job}") or (0, [])
         known = self._histories.setdefault(job, [])
         _check(length >= len(known), f"the history of {job} has become shorter")
         if length > len(known):
-            new = self._host.ask([("LRANGE", f"hr:history:{job}", len(known), -1)])[0]
+            new = last[len(known) - length :]
+            if len(new) < length - len(known):
+                new = self._host.ask([("LRANGE", f"hr:history:{job}", len(known), -1)])[0]
             for text in new:
-                self._replay(job, known, json.loads(text))
-                known.append(json.loads(text))
-            _check(job not in self._closed, f"{job} was {self._closed.get(job)} and moved: {last}")
+                entry = json.loads(text)
+                self._replay(job, known, entry)
+                known.append(entry)
+            _check(job not in self._closed, f"{job} was {self._closed.get(job)} and moved: {new}")
         status, version = fields["status"], int(fields["version"])
         end = known[-1]
         _check(end["to"] == status, f"{job} is in {status}, its history ends in {end['to']}")

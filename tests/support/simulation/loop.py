@@ -26,7 +26,7 @@ class Process:
         self.skew_s = skew_s  # how much its wall clock is ahead
         self.alive = True
         self.paused = False
-        self.parked: deque[asyncio.Handle] = deque()
+        self.parked: "deque[_Handle]" = deque()
         self.context = contextvars.Context()
         self.context.run(PROCESS.set, self)
 
@@ -64,6 +64,46 @@ def _task(
     return _Task(coro, loop=loop, **options)
 
 
+class _Handle:
+    """A callback to come; `asyncio.Handle` does the same and costs twice as much."""
+
+    __slots__ = ("_args", "_callback", "_cancelled", "_when", "context")
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        context: contextvars.Context | None,
+        when: float = 0.0,
+    ) -> None:
+        self._callback = callback
+        self._args = args
+        self.context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._when = when
+
+    def cancel(self) -> None:
+        """Let it never run."""
+        self._cancelled = True
+        self._callback, self._args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        """Tell whether it is to run no more."""
+        return self._cancelled
+
+    def when(self) -> float:
+        """The time of the loop at which it runs."""
+        return self._when
+
+    def run(self) -> None:
+        """Call it in its context."""
+        self.context.run(self._callback, *self._args)
+
+
+def _nothing() -> None:
+    pass
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Runs one callback a turn. `executor_delay` says how long a call in a thread takes (s)."""
 
@@ -73,7 +113,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.now_s = 0.0
         self.turns = 0
         self._executor_delay = executor_delay
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Handle]] = []
         self._order = count()
         self.set_task_factory(_task)
 
@@ -87,17 +127,40 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         callback: Callable[..., object],
         *args: Any,
         context: contextvars.Context | None = None,
-    ) -> asyncio.TimerHandle:
+    ) -> _Handle:
         """As the base class; of two timers for one moment the earlier made comes first."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Handle(callback, args, context, when)
         heapq.heappush(self._timers, (when, next(self._order), timer))
         return timer
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> _Handle:
+        """As the base class."""
+        return self.call_at(self.now_s + delay, callback, *args, context=context)
+
+    def call_soon(
+        self,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> _Handle:
+        """As the base class."""
+        handle = _Handle(callback, args, context)
+        self._ready.append(handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # there is no other thread
 
     def create_future(self) -> _Future:
         """As the base class."""
         return _Future(loop=self)
 
-    def later(self, delay_s: float, call: Callable[..., object], *args: Any) -> asyncio.Handle:
+    def later(self, delay_s: float, call: Callable[..., object], *args: Any) -> _Handle:
         """Call something that belongs to no process."""
         return self.call_at(self.now_s + delay_s, call, *args, context=WORLD)
 
@@ -134,37 +197,43 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._timers.clear()
 
     def _run_once(self) -> None:
-        if not self._ready:
-            self._advance()
-        if not self._ready:
-            raise AssertionError("nothing is left to happen, and somebody still waits")
-        handle = self._ready.popleft()
-        if handle._cancelled:
-            return
-        process = handle._context.get(PROCESS)
-        if process is not None:
-            if not process.alive:
-                return
-            if process.paused:
-                process.parked.append(handle)
-                return
-        self.turns += 1
-        handle._run()
+        """Run callbacks, one a turn, until the loop is told to stop."""
+        ready = self._ready
+        while not self._stopping:
+            if not ready:
+                self._advance()
+                if not ready:
+                    raise AssertionError("nothing is left to happen, and somebody still waits")
+            handle = ready.popleft()
+            if handle._cancelled:
+                continue
+            process = handle.context.get(PROCESS)
+            if process is not None:
+                if not process.alive:
+                    continue
+                if process.paused:
+                    process.parked.append(handle)
+                    continue
+            self.turns += 1
+            try:
+                handle.run()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                told = {"message": "a callback failed", "exception": error}
+                self.call_exception_handler(told)
 
     def _advance(self) -> None:
         while self._timers:
             when, _, timer = heapq.heappop(self._timers)
             if timer._cancelled:
                 continue
-            process = timer._context.get(PROCESS)
+            process = timer.context.get(PROCESS)
             if process is not None and not process.alive:
                 continue
             self.now_s = max(self.now_s, when)
             self._ready.append(timer)
             return
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass  # it is passed over when its time comes
 
     def _write_to_self(self) -> None:
         pass  # there is no other thread

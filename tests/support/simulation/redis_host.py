@@ -1,5 +1,8 @@
 """A real Redis, driven one exchange at a time, that can be killed with what was not on its disk.
 
+Most that the services send are reads of what has not changed: Redis itself tells which keys have
+(CLIENT TRACKING), and a read of others is answered with the reply that it gave before.
+
 Two lines of the scripts are exchanged when they are loaded: Redis' clock is the simulation's, in
 `TIME` and in the ids of events. Nothing else of them is touched.
 """
@@ -39,19 +42,53 @@ def scripts_on_simulated_clock(change: Callable[[str, str], str]) -> dict[str, t
     return scripts
 
 
+# Reads of one key, the first argument, whose replies hang on nothing else.
+_READS = frozenset(
+    b"GET HGET HMGET HGETALL HVALS HKEYS HLEN HEXISTS SMEMBERS SISMEMBER SCARD ZRANGE ZCARD ZSCORE "
+    b"LRANGE LLEN XRANGE XREVRANGE XREAD EXISTS TYPE".split()
+)
+
+# Where Redis is, and all that is looked at if a script has written since `ARGV[1]` commits: what
+# grows is told by its length and its end.
+_LOOK = """
+local commits = redis.call('GET', 'hr:commits') or '0'
+local event = redis.call('XREVRANGE', 'hr:events', '+', '-', 'COUNT', 1)[1]
+local found = {}
+if commits == ARGV[1] then return {commits, event and event[1] or '', false} end
+for _, key in ipairs(redis.call('KEYS', 'hr:*')) do
+  local family = string.match(key, '^hr:(%a+)')
+  local kind = redis.call('TYPE', key).ok
+  if family == 'events' or family == 'inventory' or family == 'idempotency' then
+    -- nothing is promised of these
+  elseif kind == 'hash' then
+    found[#found + 1] = {key, redis.call('HGETALL', key)}
+  elseif kind == 'list' then
+    found[#found + 1] = {key, {redis.call('LLEN', key), redis.call('LRANGE', key, -4, -1)}}
+  elseif kind == 'zset' then
+    found[#found + 1] = {key, redis.call('ZRANGE', key, 0, -1)}
+  elseif kind == 'set' then
+    found[#found + 1] = {key, redis.call('SMEMBERS', key)}
+  elseif kind == 'string' then
+    found[#found + 1] = {key, redis.call('GET', key)}
+  end
+end
+return {commits, event and event[1] or '', found}
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The replies to what a client sent, and where Redis is then."""
+    """The replies to what a client sent, and where Redis is then.
+
+    `found`: what all keys hold, where a script has written since the last look; else None.
+    """
 
     replies: list[Any]
     commits: int
     last_event: str
+    found: list[Any] | None
 
 
-_NEWS: Sequence[Command] = (
-    ("GET", "hr:commits"),
-    ("XREVRANGE", "hr:events", "+", "-", "COUNT", "1"),
-)
 _REAL_SCRIPTS = connection._load_scripts
 
 
@@ -88,6 +125,8 @@ class RedisHost:
         self._names: dict[bytes, str] = {}
         self._on_disk = (0.0, 0)  # when, and how much, where Redis does not see to it
         self._news = (0, "")  # commits and the last event, as last seen
+        self._known: dict[bytes, dict[tuple[bytes, ...], Any]] = {}  # key → read → reply
+        self._look = ""  # digest of the script
         self.is_up = False
 
     def begin(self) -> None:
@@ -103,6 +142,7 @@ class RedisHost:
             self.start()
         self._on_disk = (self.now_s(), self._size())
         self._news = (0, "")
+        self._known.clear()
 
     def start(self) -> None:
         """Start on the files as they are."""
@@ -120,7 +160,11 @@ class RedisHost:
         self._loaded.clear()
         self._on_disk = (self.now_s(), self._size())
         self.is_up = True
-        self._exchange([("HELLO", "3")])
+        self._known.clear()
+        hello = [("HELLO", "3"), ("SCRIPT", "LOAD", _LOOK), ("CLIENT", "TRACKING", "ON")]
+        _, self._look, tracks = self._exchange(hello)
+        if tracks != "OK":
+            raise AssertionError(f"Redis does not tell what changes: {tracks}")
 
     def close(self) -> None:
         """End it in whatever state it is."""
@@ -158,29 +202,57 @@ class RedisHost:
         """Send commands as they are and read their replies."""
         return self._exchange(commands)
 
-    def serve(self, commands: Sequence[Sequence[bytes]]) -> "Served":
+    def look(self) -> Served:
+        """Where Redis is, and what all keys hold."""
+        (looked,) = self._exchange([("EVALSHA", self._look, "0", "")])
+        return self._served([], looked)
+
+    def serve(self, commands: Sequence[Sequence[bytes]]) -> Served:
         """Run what a client sent, by the simulated clock."""
         replies: list[Any] = [None] * len(commands)
-        sent, places = [], []
+        sent, places, only_reads = [], [], True
         for place, command in enumerate(commands):
             known = self._answered_here(command)
+            if known is None and only_reads:
+                only_reads = command[0] in _READS
+                known = self._known_reply(command) if only_reads else None
             if known is not None:
                 replies[place] = known
                 continue
             sent.append(self._timed(command))
             places.append(place)
-        if sent:
-            *answers, commits, event = self._exchange([*sent, *_NEWS])
-            self._news = int(commits or 0), event[0][0] if event else ""
+        if not sent:
+            return Served(replies, *self._news, None)
+        look = [("EVALSHA", self._look, "0", str(self._news[0]))]
+        if only_reads:
+            answers, looked = self._exchange(sent), None
         else:
-            answers = []
+            *answers, looked = self._exchange([*sent, *look])
         for place, reply in zip(places, answers, strict=True):
-            if isinstance(reply, set | list) and commands[place][0] == b"SMEMBERS":
+            command = commands[place]
+            if isinstance(reply, set | list) and command[0] == b"SMEMBERS":
                 reply = type(reply)(sorted(reply))  # Redis gives them in any order
             replies[place] = reply
-            self._note_loaded(commands[place], reply)
+            self._note_loaded(command, reply)
+            if only_reads:
+                self._note_reply(command, reply)
+        if looked is None:
+            return Served(replies, *self._news, None)
         self._flush()
-        return Served(replies, *self._news)
+        return self._served(replies, looked)
+
+    def _served(self, replies: list[Any], looked: Sequence[Any]) -> Served:
+        commits, last_event, found = looked
+        self._news = int(commits), last_event
+        return Served(replies, *self._news, found)
+
+    def _known_reply(self, command: Sequence[bytes]) -> Any:
+        known = self._known.get(_key_of(command))
+        return _copied(known.get(tuple(command))) if known else None
+
+    def _note_reply(self, command: Sequence[bytes], reply: Any) -> None:
+        if command[0] in _READS and not isinstance(reply, Exception):
+            self._known.setdefault(_key_of(command), {})[tuple(command)] = _copied(reply)
 
     def name_of(self, command: Sequence[bytes]) -> str:
         """What a trace calls a command."""
@@ -229,8 +301,20 @@ class RedisHost:
                     raise AssertionError("Redis has ended by itself")
                 self._reader.feed(data)
                 continue
+            if isinstance(reply, hiredis.PushNotification):
+                self._forget(reply)
+                continue
             replies.append(reply)
         return replies
+
+    def _forget(self, told: Sequence[Any]) -> None:
+        """Keys have changed: their replies are known no more."""
+        kind, keys = told
+        if kind != "invalidate" or keys is None:
+            self._known.clear()
+            return
+        for key in keys:
+            self._known.pop(key.encode(errors="surrogateescape"), None)
 
     @property
     def _path(self) -> Path:
@@ -240,3 +324,20 @@ class RedisHost:
 
     def _size(self) -> int:
         return self._path.stat().st_size if self._path.exists() else 0
+
+
+def _key_of(command: Sequence[bytes]) -> bytes:
+    """The key that a read reads: the first argument, but of XREAD … STREAMS key id."""
+    return command[-2] if command[0] == b"XREAD" else command[1]
+
+
+def _copied(reply: Any) -> Any:
+    """A reply of its own for each who asks."""
+    if isinstance(reply, list):
+        return [_copied(each) if isinstance(each, list | dict) else each for each in reply]
+    if isinstance(reply, dict):
+        return {
+            name: _copied(each) if isinstance(each, list | dict) else each
+            for name, each in reply.items()
+        }
+    return set(reply) if isinstance(reply, set) else reply

@@ -22,6 +22,7 @@ from tests.support.simulation.redis_host import RedisHost, Served
 from tests.support.simulation.trace import Trace
 
 Commands = list[list[bytes]]
+_SCRIPTS_BYTES = 500_000  # all scripts, which each service loads again, are more than this
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ class Network:
         self._numbers = 0
         self._pipes: list[_Pipe] = []
         self._last_event = ""
+        self._scripts: tuple[bytes, tuple[list[bytes], ...]] = (b"", ())  # as services load them
 
     async def connect(self) -> _Pipe:
         """A new connection of the process that asks."""
@@ -101,11 +103,7 @@ class Network:
         """Take what a client wrote; it may have written too late."""
         if pipe.broken:
             return
-        reader = hiredis.Reader()
-        reader.feed(packed)
-        commands: Commands = []
-        while (command := reader.gets()) is not False:
-            commands.append(command)
+        commands = self._unpacked(packed)
         if self.happens("lost_request"):
             self._loop.later(self._delay(), self._break, pipe, "request lost")
             return
@@ -117,6 +115,18 @@ class Network:
             self.strike("sender_dies", pipe.process.name)
         pipe.free_at = at
         self._loop.later(at - self._loop.now_s, self._arrive, pipe, commands)
+
+    def _unpacked(self, packed: bytes) -> Commands:
+        if packed == self._scripts[0]:
+            return list(self._scripts[1])
+        reader = hiredis.Reader()
+        reader.feed(packed)
+        commands: Commands = []
+        while (command := reader.gets()) is not False:
+            commands.append(command)
+        if len(packed) > _SCRIPTS_BYTES:
+            self._scripts = (packed, tuple(commands))
+        return commands
 
     def close(self, pipe: _Pipe) -> None:
         """The client gives the connection up: what it has sent may arrive all the same."""
@@ -227,7 +237,7 @@ class Network:
         if not pipes:
             return
         asked = [pipe.blocked[0] for pipe in pipes if pipe.blocked]
-        for pipe, reply in zip(pipes, self.host.ask(asked), strict=True):
+        for pipe, reply in zip(pipes, self.host.serve(asked).replies, strict=True):
             if not reply:
                 continue
             pipe.blocked = None
