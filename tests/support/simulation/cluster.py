@@ -21,6 +21,7 @@ from headrace_adapters.redis.jobs import Idempotency, JobStore
 from headrace_adapters.redis.nodes import NodeStore
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.resources import ResourcesStore
+from headrace_adapters.redis.users import UserStore
 from headrace_agent.data_client import DataClient
 from headrace_agent.data_client import _error as client_error
 from headrace_agent.environments import NodePython
@@ -104,6 +105,7 @@ class Door:
         cached = Cached(self.nodes.all, 1.0)
         self.waiters = Waiters(events, missed=redis.open)
         self.waiters.listen({"node"}, lambda _: cached.forget())
+        self.quotas, self.users = QuotaStore(redis), UserStore(redis)
         self.desk = JobDesk(
             store,
             ArrayStore(redis),
@@ -113,7 +115,7 @@ class Door:
             Cached(_has_room, 1.0),
             self.waiters,
             Idempotency,
-            QuotaStore(redis),
+            self.quotas,
         )
 
 
@@ -130,7 +132,8 @@ async def _has_room() -> None:
 
 
 class Cluster:
-    """Boots, crashes, pauses and stops the processes. `sweep_s`: of all services."""
+    """Boots, crashes, pauses and stops the processes. `sweep_s`: of all services; `resources`:
+    what resources.yaml says, empty: there is none."""
 
     def __init__(
         self,
@@ -141,6 +144,7 @@ class Cluster:
         folder: Path,
         *,
         sweep_s: float,
+        resources: str = "",
     ) -> None:
         self.processes: dict[str, Process] = {}
         self.machines: dict[str, Machine] = {}
@@ -158,6 +162,8 @@ class Cluster:
         folder.mkdir(parents=True)
         self._token = folder / "token"
         self._token.write_text("i" * 40)
+        self._resources = folder / "resources.yaml"
+        self._resources.write_text(resources)
         agent_main._running = self._machine_of
         agent_main._lock = self._lock
         agent_main._detect = _detect_output
@@ -165,7 +171,8 @@ class Cluster:
 
     def add_scheduler(self, name: str) -> None:
         """A replica of the scheduler."""
-        settings = SchedulerSettings(**self._common(name))
+        said = str(self._resources) if self._resources.stat().st_size else ""
+        settings = SchedulerSettings(**self._common(name), resources_file=said)
         self._add(name, partial(scheduler_main.build, settings))
 
     def add_monitor(self, name: str) -> None:
@@ -186,7 +193,7 @@ class Cluster:
         """The name of one of the data services."""
         return self._chance.choice([name for name in self._builds if name.startswith("data")])
 
-    def add_agent(self, machine: Machine, cpus: float, memory_bytes: int) -> None:
+    def add_agent(self, machine: Machine, cpus: float, memory_bytes: int, gpus: int) -> None:
         """A machine and its agent."""
         self.machines[machine.name] = machine
         settings = AgentSettings(
@@ -194,7 +201,7 @@ class Cluster:
             node=machine.name,
             cpus=cpus,
             memory_bytes=memory_bytes,
-            gpus=0,
+            gpus=gpus,
         )
         self._add(machine.name, partial(self._build_agent, settings))
 

@@ -1,28 +1,27 @@
-"""What must hold of Redis after every step (docs/design.md, section 8), read by one script."""
+"""What must hold of Redis after every step (docs/design.md, section 8), read by one script.
+
+`ledger.py` has those of the shares of nodes.
+"""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from headrace_model.errors import IllegalTransition
-from headrace_model.status import HAS_ATTEMPT, Event, Status, move
+from headrace_model.status import Event, Status, move
+from tests.support.simulation.broken import Broken, check, hash_of
+from tests.support.simulation.ledger import Ledger, Rules
 from tests.support.simulation.redis_host import RedisHost, Served
 
-_HOLDS = frozenset(HAS_ATTEMPT) | {Status.STOPPING}
-_FREE_OF_SHARES = (Status.AWAITING_COLLECTION,)  # its shares came back when its workers had ended
-
 _EMPTY_AT_REST = ("hr:held:", "hr:work:", "hr:facts:", "hr:links:", "hr:untidy", "hr:unmarked")
-
-
-class Broken(AssertionError):
-    """An invariant does not hold."""
 
 
 class Invariants:
     """Looks after each step, and remembers what was."""
 
-    def __init__(self, host: RedisHost) -> None:
+    def __init__(self, host: RedisHost, rules: Rules) -> None:
         self._host = host
+        self.ledger = Ledger(rules)
         self._commits = 0
         self._histories: dict[str, list[dict[str, Any]]] = {}
         self._closed: dict[str, str] = {}  # final jobs, and how
@@ -41,31 +40,31 @@ class Invariants:
         before, self._commits = self._commits, served.commits
         self._fences(commands, served.replies)
         if self._commits != before:
-            _check(self._commits > before, f"hr:commits went from {before} to {self._commits}")
+            check(self._commits > before, f"hr:commits went from {before} to {self._commits}")
         if served.found is not None:
-            self._check_all(served.found)
+            self._all(served.found)
 
     def after_restart(self) -> None:
         """Look whether all that was answered is there. Raises `Broken`."""
         served = self._host.look()
-        _check(
+        check(
             served.commits >= self._commits,
             f"{self._commits} commits were answered, and after the crash there are "
             f"{served.commits}",
         )
         self._commits = served.commits
-        self._check_all(served.found or [])
+        self._all(served.found or [])
 
     def look(self) -> None:
         """Read all and check it."""
-        self._check_all(self._host.look().found or [])
+        self._all(self._host.look().found or [])
 
-    def _check_all(self, found: list[Any]) -> None:
+    def _all(self, found: list[Any]) -> None:
         self.looks += 1
         before, self.state = self.state, dict(found)
         jobs = {key[7:]: hash_of(value) for key, value in found if key.startswith("hr:job:")}
         for job in self.accepted:
-            _check(job in jobs, f"job {job} was accepted and is gone")
+            check(job in jobs, f"job {job} was accepted and is gone")
         for job, fields in jobs.items():
             # What is as it was has been checked.
             if any(
@@ -77,18 +76,17 @@ class Invariants:
         for key, value in found:
             if key.startswith("hr:array:"):
                 self._array(key, hash_of(value))
-            elif key.startswith("hr:node:"):
-                self._ledger(key.removeprefix("hr:node:"), hash_of(value), jobs)
             elif key.startswith("hr:lease:"):
                 term = int(hash_of(value).get("term", 0))
-                _check(term >= self._terms.get(key, 0), f"the term of {key} fell to {term}")
+                check(term >= self._terms.get(key, 0), f"the term of {key} fell to {term}")
                 self._terms[key] = term
+        self.ledger.look(self.state, jobs, int(self._host.now_s() * 1000))
 
     def _job(self, job: str, fields: Mapping[str, str]) -> None:
         """Its history replays to its state; nothing twice; what is final stays."""
         length, last = self.state.get(f"hr:history:{job}") or (0, [])
         known = self._histories.setdefault(job, [])
-        _check(length >= len(known), f"the history of {job} has become shorter")
+        check(length >= len(known), f"the history of {job} has become shorter")
         if length > len(known):
             new = last[len(known) - length :]
             if len(new) < length - len(known):
@@ -97,38 +95,36 @@ class Invariants:
                 entry = json.loads(text)
                 self._replay(job, known, entry)
                 known.append(entry)
-            _check(job not in self._closed, f"{job} was {self._closed.get(job)} and moved: {new}")
+            check(job not in self._closed, f"{job} was {self._closed.get(job)} and moved: {new}")
         status, version = fields["status"], int(fields["version"])
         end = known[-1]
-        _check(end["to"] == status, f"{job} is in {status}, its history ends in {end['to']}")
-        _check(end["version"] == version, f"{job} has version {version}, its history {end}")
+        check(end["to"] == status, f"{job} is in {status}, its history ends in {end['to']}")
+        check(end["version"] == version, f"{job} has version {version}, its history {end}")
         if Status(status).final:
             if job in self._cancelled:
-                _check(
+                check(
                     status == Status.CANCELED, f"{job} was to be cancelled and ended in {status}"
                 )
             self._closed.setdefault(job, status)
         if fields.get("desired") == "CANCEL":
             self._cancelled.add(job)
         else:
-            _check(job not in self._cancelled, f"the CANCEL of {job} was overwritten")
+            check(job not in self._cancelled, f"the CANCEL of {job} was overwritten")
 
     def _replay(self, job: str, known: list[dict[str, Any]], entry: dict[str, Any]) -> None:
         if not known:
-            _check(entry["from"] == "" and entry["to"] == Status.ACCEPTED, f"{job}: {entry}")
+            check(entry["from"] == "" and entry["to"] == Status.ACCEPTED, f"{job}: {entry}")
             return
         before = known[-1]
-        _check(entry["from"] == before["to"], f"{job}: {entry} does not follow {before}")
+        check(entry["from"] == before["to"], f"{job}: {entry} does not follow {before}")
         born = len(known) == 1  # creation is two entries of one version and transaction
-        _check(
-            entry["version"] == before["version"] + (not born), f"{job}: {entry} after {before}"
-        )
-        _check(
+        check(entry["version"] == before["version"] + (not born), f"{job}: {entry} after {before}")
+        check(
             born or all(entry["txn"] != each["txn"] for each in known),
             f"{job}: {entry} took effect twice",
         )
         if entry["event"].startswith("DESIRE_"):
-            _check(entry["to"] == before["to"], f"{job}: a wish moved it: {entry}")
+            check(entry["to"] == before["to"], f"{job}: a wish moved it: {entry}")
             return
         try:
             edge = move(Status(entry["from"]), Event(entry["event"]))
@@ -136,65 +132,31 @@ class Invariants:
             raise Broken(f"{job}: {error}") from None
         taken = f"{entry['from']} {entry['event']}"
         self.edges[taken] = self.edges.get(taken, 0) + 1
-        _check(edge.to == entry["to"], f"{job}: {entry} leads elsewhere")
-        _check(edge.writer == entry["by"], f"{job}: {entry} is not its writer's")
+        check(edge.to == entry["to"], f"{job}: {entry} leads elsewhere")
+        check(edge.writer == entry["by"], f"{job}: {entry} is not its writer's")
 
     def _array(self, key: str, fields: Mapping[str, str]) -> None:
         """Each task is in one state; what is done stays done."""
         states = {name: int(fields[name]) for name in ("waiting", "running", "done", "failed")}
-        _check(min(states.values()) >= 0, f"{key} counts {states}")
-        _check(sum(states.values()) == int(fields["total"]), f"{key} counts {states}")
+        check(min(states.values()) >= 0, f"{key} counts {states}")
+        check(sum(states.values()) == int(fields["total"]), f"{key} counts {states}")
         done = states["done"]
-        _check(done >= self._done.get(key, 0), f"of {key} {done} are done, and were more")
+        check(done >= self._done.get(key, 0), f"of {key} {done} are done, and were more")
         self._done[key] = done
 
     def _indexes(self, jobs: Mapping[str, Mapping[str, str]]) -> None:
         indexed: dict[str, str] = {}
         for status in Status:
             for job in self.state.get(f"hr:status:{status}", ()):
-                _check(job not in indexed, f"{job} is in {status} and in {indexed.get(job)}")
+                check(job not in indexed, f"{job} is in {status} and in {indexed.get(job)}")
                 indexed[job] = status
         for job, fields in jobs.items():
             where = indexed.pop(job, None)
-            _check(where == fields["status"], f"{job} is in {fields['status']}, listed in {where}")
-        _check(not indexed, f"listed, and no job: {indexed}")
+            check(where == fields["status"], f"{job} is in {fields['status']}, listed in {where}")
+        check(not indexed, f"listed, and no job: {indexed}")
         queued = set(self.state.get("hr:queue", ()))
         waiting = {j for j, f in jobs.items() if f["status"] == Status.AWAITING_ALLOCATION}
-        _check(queued == waiting, f"the queue has {queued}, and {waiting} wait")
-
-    def _ledger(
-        self, node: str, fields: Mapping[str, str], jobs: Mapping[str, Mapping[str, str]]
-    ) -> None:
-        """No over-booking, and no share without an attempt that may use it."""
-        held = hash_of(self.state.get(f"hr:held:{node}", ()))
-        capacity = int(fields["millicpus"]), int(fields["memory_bytes"])
-        used = [0, 0]
-        for run, share in held.items():
-            amounts = [int(word) for word in share.split()[:2]]
-            used = [a + b for a, b in zip(used, amounts, strict=True)]
-            job, _, attempt = run.rpartition(".")
-            owner = jobs.get(job)
-            _check(owner is not None, f"{node} gives a share to {run}, and there is no such job")
-            if owner is not None:
-                _check(
-                    Status(owner["status"]) in _HOLDS
-                    and owner["status"] not in _FREE_OF_SHARES
-                    and owner["attempt"] == attempt,
-                    f"{node} gives a share to {run}, which is in {owner['status']}, "
-                    f"attempt {owner['attempt']}",
-                )
-        for have, most in zip(used, capacity, strict=True):
-            _check(have <= most, f"{node} is over-booked: {held} of {capacity}")
-        room = hash_of(self.state.get(f"hr:free:{node}", ())).get("room")
-        if fields["state"] != "UP":
-            _check(room is None, f"{node} is {fields['state']} and offers {room}")
-            return
-        _check(room is not None, f"{node} is UP and offers nothing")
-        free = [int(word) for word in (room or "").split()[:2]]
-        _check(
-            all(f >= 0 and f + u == c for f, u, c in zip(free, used, capacity, strict=True)),
-            f"{node}: {free} free and {used} held are not {capacity}: {held}",
-        )
+        check(queued == waiting, f"the queue has {queued}, and {waiting} wait")
 
     def _fences(self, commands: list[list[bytes]], replies: list[Any]) -> None:
         """What comes of a former leader or agent is refused for that, and for nothing else."""
@@ -219,7 +181,7 @@ class Invariants:
     def _must_be(self, reply: list[Any], code: str, who: str) -> None:
         self.fenced += 1
         refused = reply[:2] in (["REFUSED", code], ["REFUSED", "EPOCH"])
-        _check(refused, f"{who} and was told {reply}")
+        check(refused, f"{who} and was told {reply}")
 
     def at_rest(self) -> list[str]:
         """What is left when all is over; nothing should be."""
@@ -237,13 +199,3 @@ class Invariants:
     def histories(self) -> Mapping[str, list[dict[str, Any]]]:
         """The histories as far as they were read."""
         return self._histories
-
-
-def hash_of(flat: Any) -> dict[str, str]:
-    """A hash as Redis answers it."""
-    return flat if isinstance(flat, dict) else dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _check(holds: bool, sentence: str) -> None:
-    if not holds:
-        raise Broken(sentence)

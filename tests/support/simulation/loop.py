@@ -26,7 +26,7 @@ class Process:
         self.skew_s = skew_s  # how much its wall clock is ahead
         self.alive = True
         self.paused = False
-        self.parked: "deque[_Handle]" = deque()
+        self.parked: deque[_Handle] = deque()
         self.context = contextvars.Context()
         self.context.run(PROCESS.set, self)
 

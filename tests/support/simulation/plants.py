@@ -56,6 +56,12 @@ PLANTS = {
         within=20,
         found_by="are not",
     ),
+    "pieces-kept": Plant(
+        "GPUs and licences that come back are not added to the free line",
+        _exchanged("add_pieces(room[3], counted, 1)", "", only="transition"),
+        within=20,
+        found_by="are not",
+    ),
     "former-agent": Plant(
         "scripts take what a former agent of a node says",
         _exchanged("'incarnation') ~= incarnation then", "'incarnation') == 0 then"),

@@ -44,8 +44,8 @@ def scripts_on_simulated_clock(change: Callable[[str, str], str]) -> dict[str, t
 
 # Reads of one key, the first argument, whose replies hang on nothing else.
 _READS = frozenset(
-    b"GET HGET HMGET HGETALL HVALS HKEYS HLEN HEXISTS SMEMBERS SISMEMBER SCARD ZRANGE ZCARD ZSCORE "
-    b"LRANGE LLEN XRANGE XREVRANGE XREAD EXISTS TYPE".split()
+    b"GET HGET HMGET HGETALL HVALS HKEYS HLEN HEXISTS SMEMBERS SISMEMBER SCARD ZRANGE ZCARD "
+    b"ZSCORE LRANGE LLEN XRANGE XREVRANGE XREAD TYPE".split()
 )
 
 # Where Redis is, and all that is looked at if a script has written since `ARGV[1]` commits: what

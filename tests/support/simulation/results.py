@@ -8,7 +8,7 @@ from typing import Any
 from headrace_model.dataset import Manifest
 from headrace_model.status import Status
 from headrace_model.worker import WorkerKey, WorkerLaunch
-from tests.support.simulation.invariants import Broken, hash_of
+from tests.support.simulation.broken import Broken, hash_of
 
 
 def write_output(launch: WorkerLaunch) -> None:

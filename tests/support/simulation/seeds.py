@@ -15,7 +15,7 @@ from typing import Any
 _ROOT = Path(__file__).parents[3]
 _SHOWN = 60  # lines of a trace
 _RUNS = count(1)
-_EXITS = (0, 1, 128 + SIGTERM)
+_EXITS = (0, 1, 128 + SIGTERM, -SIGTERM)  # the last: ended before it could see to that
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,26 @@ class Seeds:
         steps = sum(each["steps"] for each in self.outcomes)
         looks = sum(each["looks"] for each in self.outcomes)
         fenced = sum(each["fenced"] for each in self.outcomes)
-        faults: dict[str, int] = {}
-        for each in self.outcomes:
-            for name, number in each["faults"].items():
-                faults[name] = faults.get(name, 0) + number
+        faults, starts = self._sums("faults"), self._sums("starts")
         edges = {edge for each in self.outcomes for edge in each["edges"]}
-        told = ", ".join(f"{name} {number:,}" for name, number in sorted(faults.items()))
         return (
             f"{seeds:,} seeds in {real_s:.0f} s ({seeds / real_s * 60:.0f} a minute): "
             f"{simulated / 3600:.1f} simulated hours, {steps:,} steps of Redis, all invariants "
             f"checked {looks:,} times, {len(edges)} kinds of moves, former leaders and agents "
-            f"refused {fenced:,} times; {told}"
+            f"refused {fenced:,} times; attempts by what bound them: {_told(starts)}; "
+            f"faults: {_told(faults)}"
         )
+
+    def _sums(self, name: str) -> dict[str, int]:
+        sums: dict[str, int] = {}
+        for each in self.outcomes:
+            for what, number in each[name].items():
+                sums[what] = sums.get(what, 0) + number
+        return sums
+
+
+def _told(sums: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number:,}" for name, number in sorted(sums.items()))
 
 
 def run_seeds(

@@ -14,8 +14,10 @@ from typing import Any, TextIO
 from headrace_adapters.redis import connection
 from headrace_model.worker import ExitCause, WorkerExit, WorkerKey, WorkerLaunch
 from tests.support.simulation import patches, wire
+from tests.support.simulation.admin import NODE_BYTES, site_of
+from tests.support.simulation.broken import Broken
 from tests.support.simulation.cluster import Cluster
-from tests.support.simulation.invariants import Broken, Invariants
+from tests.support.simulation.invariants import Invariants
 from tests.support.simulation.loop import BEGIN_S, PROCESS, SimulatedLoop
 from tests.support.simulation.machine import End, Machine
 from tests.support.simulation.plants import Plant
@@ -27,7 +29,6 @@ from tests.support.simulation.wire import NetFaults, Network
 
 _CALM_WITHIN_S = 400.0  # of simulated time, after the last fault
 _PAUSES_S = (1.0, 5.0, 7.0, 12.0, 20.0)
-_NODE_BYTES = 4 * 2**30
 _MOST_TURNS = 2_000_000
 
 
@@ -46,6 +47,7 @@ class Outcome:
     real_s: float
     faults: dict[str, int]
     edges: dict[str, int]  # of the table of moves, how often each was taken
+    starts: dict[str, int]  # attempts that started, by what they asked
     tail: tuple[str, ...]
 
 
@@ -73,7 +75,8 @@ class Story:
         )
         self.network.on_death = self._redis_died
         self.network.strike = self._strike
-        self.invariants = Invariants(host)
+        self.site = site_of(self._new_chance("site"))
+        self.invariants = Invariants(host, self.site.rules)
         self._live: dict[str, set[tuple[str, WorkerKey]]] = {}  # workers of exclusive jobs
         self._ended_well: set[WorkerKey] = set()
         self._hands: list[asyncio.Task[None]] = []
@@ -108,9 +111,7 @@ class Story:
         return Random(f"{self.seed} {what}")
 
     async def _main(self) -> None:
-        chance = self.chance
-        nodes = [f"node{number}" for number in range(1, chance.randint(1, 3) + 1)]
-        cpus = chance.randint(2, 4)
+        chance, site = self.chance, self.site
         self.cluster = cluster = Cluster(
             self.loop,
             self.trace,
@@ -118,6 +119,7 @@ class Story:
             self._new_chance("cluster"),
             self._folder,
             sweep_s=self._plant.sweep_s,
+            resources=site.resources,
         )
         for number in (1, 2):
             cluster.add_scheduler(f"sched{number}")
@@ -127,15 +129,15 @@ class Story:
             cluster.add_request(door)
         for number in (1, 2):
             cluster.add_data(f"data{number}")
-        for node in nodes:
-            cluster.add_agent(self._machine(node), cpus, _NODE_BYTES)
+        for node in site.nodes:
+            cluster.add_agent(self._machine(node), site.cpus, NODE_BYTES, site.gpus)
         last_s = chance.uniform(5.0, 40.0)
         users = self._users = Users(
-            cluster, self.invariants, self.trace, self._new_chance("users"), doors, last_s
+            cluster, self.invariants, self.trace, self._new_chance("users"), doors, last_s, site
         )
         self._set_faults()
         until_s = last_s + chance.uniform(5.0, 20.0)
-        people = self.loop.create_task(users.run(chance.randint(3, 10), cpus, nodes))
+        people = self.loop.create_task(users.run(chance.randint(3, 10)))
         await self._blows(until_s)
         self._calm()
         try:
@@ -359,6 +361,7 @@ class Story:
             real_s=real_s,
             faults=self._faults,
             edges=self.invariants.edges,
+            starts=dict(self.invariants.ledger.counts),
             tail=tuple(self.trace.tail) if self._broken else (),
         )
 

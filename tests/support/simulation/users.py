@@ -13,11 +13,14 @@ from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.people import User, UserRole
 from headrace_model.status import Status
+from headrace_model.times import Instant, format_instant
 from headrace_request.core.desire import DesireVerb
 from headrace_request.service.jobs import Submitted
 from headrace_wire.datasets import NewDataset, SealRequest
+from tests.support.simulation.admin import LABEL, LICENCE, Site
 from tests.support.simulation.cluster import Cluster, DataDoor
 from tests.support.simulation.invariants import Invariants
+from tests.support.simulation.loop import BEGIN_S
 from tests.support.simulation.trace import Trace
 
 T = TypeVar("T")
@@ -39,6 +42,7 @@ class Users:
         chance: Random,
         doors: list[str],
         within_s: float,
+        site: Site,
     ) -> None:
         self.jobs: dict[JobId, str] = {}  # each that was accepted, and the key it was sent with
         self.keys: set[str] = set()  # of all that was ever sent
@@ -48,7 +52,9 @@ class Users:
         self._chance = chance
         self._doors = doors
         self._within_s = within_s
+        self._site = site
         self._has_data = asyncio.Event()
+        self._is_told = asyncio.Event()  # the cluster knows what its admin says
         self._makers: list[str] = []  # keys of jobs that were accepted and make something
 
     async def _bring_data(self) -> None:
@@ -69,22 +75,39 @@ class Users:
     async def _of_data(self, what: Callable[[DataDoor], Awaitable[T]]) -> T:
         return await self._until_answered(what, self._cluster.any_data)
 
-    async def run(self, count: int, most_cpus: int, nodes: list[str]) -> None:
+    async def _tell(self) -> None:
+        """An admin makes the user, and says what they may use, before they come; labels nodes."""
+        quotas = self._site.rules.quotas
+        if quotas:
+            await self._until_answered(lambda door: door.users.create_user(_ANN.name, _ANN.role))
+            await self._until_answered(lambda door: door.quotas.change("user", "ann", quotas))
+        for node in self._site.labelled:
+            await self._until_answered(lambda door, n=node: door.nodes.label(n, dict([LABEL]), []))
+        self._is_told.set()
+
+    async def run(self, count: int) -> None:
         """Have all jobs accepted and steered; returns when nobody holds one back any more."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell())
             group.create_task(self._bring_data())
             for number in range(count):
-                group.create_task(self._errand(f"j{number}", most_cpus))
-            for node in nodes:
+                group.create_task(self._errand(f"j{number}"))
+            for node in self._site.nodes:
                 if self._chance.random() < 0.2:
                     group.create_task(self._drain(node))
 
-    async def _errand(self, key: str, most_cpus: int) -> None:
+    async def _errand(self, key: str) -> None:
         await asyncio.sleep(self._chance.uniform(0.0, self._within_s))
-        spec = self._spec(key, most_cpus)
+        await self._is_told.wait()
+        spec = self._spec(key)
         if "inputs" in spec:
             await self._has_data.wait()
-        job = (await self._submit(key, spec)).id
+        while (made := await self._submit(key, spec)) is None:
+            # Nobody knows yet what nodes there are; and a deadline may pass before one is asked.
+            if "deadline" in spec:
+                return
+            await asyncio.sleep(_PAUSE_S)
+        job = made.id
         if "outputs" in spec:
             self._makers.append(key)
         steer = self._chance.random()
@@ -107,11 +130,13 @@ class Users:
         else:
             await self._retry(job, f"{key}-again")
 
-    async def _submit(self, key: str, spec: dict[str, Any]) -> Submitted:
+    async def _submit(self, key: str, spec: dict[str, Any]) -> Submitted | None:
         self.keys.add(key)
-        (made,) = await self._until_answered(lambda door: door.desk.submit([spec], _ANN, key, ""))
-        self._accepted(made, key)
-        return made
+        made = await self._until_answered(lambda door: door.desk.submit([spec], _ANN, key, ""))
+        if not made:
+            return None
+        self._accepted(made[0], key)
+        return made[0]
 
     async def _retry(self, job: JobId, key: str) -> None:
         while not (await self._status(job)).closed:
@@ -165,7 +190,31 @@ class Users:
                     continue
                 return None
 
-    def _spec(self, key: str, most_cpus: int) -> dict[str, Any]:
+    @staticmethod
+    def _now_s() -> float:
+        return BEGIN_S + asyncio.get_running_loop().time()
+
+    def _asked(self) -> dict[str, Any]:
+        """What a job needs of its nodes."""
+        chance, site = self._chance, self._site
+        asked: dict[str, Any] = {
+            "cpus": chance.randint(1, site.cpus),
+            "memory": f"{chance.choice((128, 512, 1024))}MiB",
+            "paradigm": chance.choice(("SINGLE_NODE", "SINGLE_NODE", "FILL_NODES")),
+        }
+        if site.gpus and chance.random() < 0.5:
+            asked["gpus"] = chance.randint(1, site.gpus)
+        if site.licences and chance.random() < 0.5:
+            asked["generic"] = {LICENCE: chance.randint(1, site.licences)}
+        if site.labelled and chance.random() < 0.4:
+            asked["labels"] = dict([LABEL])
+        if chance.random() < 0.15:
+            asked["whole_node"] = True
+        if chance.random() < 0.2:
+            asked["spread"] = True
+        return asked
+
+    def _spec(self, key: str) -> dict[str, Any]:
         chance, way = self._chance, self._chance.choice(_WAYS)
         seconds = min(chance.expovariate(1 / 5.0), 30.0)
         limits: dict[str, Any] = {"grace": f"{chance.choice((0, 1, 5))}s"}
@@ -178,11 +227,7 @@ class Users:
             "kind": "command",
             "name": key,
             "command": ["work", way, f"{seconds:.2f}"],
-            "resources": {
-                "cpus": chance.randint(1, most_cpus),
-                "memory": f"{chance.choice((128, 512, 1024))}MiB",
-                "paradigm": chance.choice(("SINGLE_NODE", "SINGLE_NODE", "FILL_NODES")),
-            },
+            "resources": self._asked(),
             "limits": limits,
             "priority": chance.choice((10, 50, 70)),
         }
@@ -193,6 +238,10 @@ class Users:
             spec["array"] = {"count": chance.randint(1, 30)}
             spec["command"][2] = f"{seconds / 10:.2f}"
             del spec["resources"]["paradigm"]
+        if chance.random() < 0.15:
+            spec["start_not_before"] = _told(self._now_s() + chance.uniform(0.0, 15.0))
+        elif chance.random() < 0.15:
+            spec["deadline"] = _told(self._now_s() + chance.uniform(22.0, 60.0))
         if chance.random() < 0.4:
             spec["outputs"] = {"copy": _data("OUTPUT", key)}
         if chance.random() < 0.4:
@@ -207,3 +256,7 @@ class Users:
 def _data(category: str, name: str) -> dict[str, Any]:
     """A requirement, or an output that meets it."""
     return {"category": category, "format": "GENERIC", "domain": {"DATA_ID": [name]}}
+
+
+def _told(at_s: float) -> str:
+    return format_instant(Instant(int(at_s * 1000)))
