@@ -1,12 +1,14 @@
 """Why not now, when, and what would come of it: asked of a real `headrace local`."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headrace_local.redis_users import connect
+from headrace_model.estimate import LEAST
 from tests.acceptance.conftest import Headrace, until, waits_for
 
 _ALL = {"cpus": 2, "memory": "64MiB"}
@@ -107,16 +109,61 @@ class TestPlan:
         assert view["outcome"] == outcome
         assert view["sentence"]
 
-    def test_what_could_never_start_and_what_is_no_job_have_codes_of_their_own(
-        self, headrace: Headrace, tmp_path: Path
+    @pytest.mark.parametrize(
+        ("keys", "said"),
+        [
+            ({"resources": {"cpus": 999}}, "999 CPUs"),
+            ({"resources": {"labels": {"disk": "fast"}}}, "disk=fast"),
+            ({"resources": {"pool": "none"}}, "there is no pool 'none'"),
+            ({"deadline": "2001-01-01T00:00Z"}, "can't be met"),
+            ({"image": "busybox"}, "container"),
+        ],
+    )
+    def test_what_could_never_start_has_one_code_whatever_the_reason(
+        self, headrace: Headrace, tmp_path: Path, keys: dict[str, Any], said: str
     ) -> None:
-        never = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": 999}))
-        assert never.returncode == 9
-        assert "999 CPUs" in never.stderr
-        told = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": 999}), "-o", "json")
-        assert (told.returncode, json.loads(told.stdout)["outcome"]) == (9, "NEVER")
+        done = headrace.cli("exec", "plan", _file(tmp_path, **keys), "-o", "json")
+        assert done.returncode == 9, done.stdout + done.stderr
+        view = json.loads(done.stdout)
+        assert view["outcome"] == "NEVER"
+        assert said in view["sentence"]
+        assert view["placement"]["hint"]
+
+    def test_what_is_no_job_has_another_code(self, headrace: Headrace, tmp_path: Path) -> None:
         wrong = headrace.cli("exec", "plan", _file(tmp_path, resources={"cpus": "many"}))
         assert wrong.returncode == 4
+
+    def test_the_end_is_foreseen_from_earlier_runs_and_matching_data_is_named(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        ask = {"cpus": 1, "memory": "64MiB"}
+        runs = [headrace.submit("true", "planned", resources=ask) for _ in range(LEAST)]
+        for run in runs:
+            headrace.until(run, "COMPLETED")
+        (tmp_path / "mine").mkdir()
+        (tmp_path / "mine" / "a").write_text("1")
+        made = headrace.cli(
+            "dataset",
+            "create",
+            "planned",
+            "--category",
+            "CONFIG",
+            "--domain",
+            "{DATA_ID: planned}",
+            "--upload",
+            str(tmp_path / "mine"),
+        )
+        assert made.returncode == 0, made.stderr
+        file = _file(tmp_path, command=["true", "planned"], resources=ask, limits={"time": "10h"})
+        view = headrace.said("exec", "plan", file)["placement"]
+        assert f"{LEAST} runs of this command" in view["basis"]
+        lasts = datetime.fromisoformat(view["end"]["high"]) - datetime.fromisoformat(
+            view["start"]["at"]
+        )
+        assert lasts < timedelta(hours=1)
+        wants = {"c": {"category": "CONFIG", "domain": {"DATA_ID": ["planned"]}}}
+        page = headrace.cli("exec", "plan", _file(tmp_path, inputs=wants))
+        assert "c: fulfilled by planned@1" in page.stdout, page.stdout + page.stderr
 
     def test_a_busy_node_is_waited_for_or_less_is_asked(
         self, headrace: Headrace, tmp_path: Path

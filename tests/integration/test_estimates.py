@@ -9,6 +9,7 @@ from headrace_adapters.redis import jobs as jobs_adapter
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.jobs import JobStore
 from headrace_model.estimate import KEPT, LEAST, Likeness, Run
+from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.move import Learned, move_of
 from headrace_model.status import Event, Role
@@ -60,6 +61,35 @@ async def test_a_waiting_and_a_running_job_are_estimated_by_those_that_ran_befor
     assert [each.end_ms for each in late.running] == [None], "it runs on, and has no limit"
     (line,) = snapshot.lines
     assert {each.estimate for each in line} == {told[waiting.id]}
+
+
+async def test_who_waits_is_estimated_anew_when_jobs_alike_have_run(stage: Stage) -> None:
+    await stage.ready()
+    waiting = [await stage.make(_alike(number)) for number in (50, 51)]
+    other = await stage.make(replace(new_job(60), likeness=Likeness("c2", "p2")))
+    queue = Queue(_fresh(stage))
+    await queue.begin()
+    await queue.read_on()
+
+    def estimates() -> dict[JobId, int | None]:
+        lines = queue.snapshot((), waiting[0].entered_ms).lines
+        return {each.id: each.estimate and each.estimate.p50_ms for line in lines for each in line}
+
+    nothing = dict.fromkeys([*(each.id for each in waiting), other.id])
+    assert estimates() == nothing
+    for number in range(1, LEAST + 1):
+        ran = await _ran(stage, number, Run(1000 * number), Likeness("c1", "p1"))
+        await queue.refresh([ran.id])
+        assert estimates() == nothing
+    await queue.relearn()
+    assert estimates() == {waiting[0].id: 5000, waiting[1].id: 5000, other.id: None}
+    for number in range(1, LEAST + 1):
+        ran = await _ran(stage, 10 + number, Run(500 * number), Likeness("c1", "p1"))
+        await queue.refresh([ran.id])
+    await queue.relearn()
+    assert estimates()[waiting[0].id] == 3500
+    await queue.refresh([waiting[0].id])
+    assert len(estimates()) == 3
 
 
 async def test_what_is_kept_is_bounded_in_runs_and_keys(stage: Stage, monkeypatch) -> None:  # type: ignore[no-untyped-def]

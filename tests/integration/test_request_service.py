@@ -133,7 +133,7 @@ async def test_a_repeat_gets_its_first_answer_though_a_new_job_would_be_refused(
     await desk.join_node()
 
     async def too_big() -> bool:
-        return (await desk.call("POST", "/jobs:plan", big))[0] == 422
+        return (await desk.call("POST", "/jobs:validate", big))[0] == 422
 
     await wait_until(too_big, "the node to be known")
     assert await desk.call("POST", "/jobs", [big, JOB], **key) == first
@@ -291,7 +291,7 @@ async def test_a_retry_is_refused_what_a_submit_is(desk: Desk) -> None:
     await desk.join_node()
 
     async def too_big() -> bool:
-        return (await desk.call("POST", "/jobs:plan", big))[0] == 422
+        return (await desk.call("POST", "/jobs:validate", big))[0] == 422
 
     await wait_until(too_big, "the node to be known")
     status, said = await desk.call("POST", f"/jobs/{job}:retry")

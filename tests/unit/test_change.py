@@ -7,14 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_model.bounds import Window
 from headrace_model.fit import undivided
 from headrace_model.ids import JobId, NodeId
 from headrace_model.node import NodeState
 from headrace_model.priority import rank_of
+from headrace_model.quota import What
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.causes import NODES, answer
 from headrace_scheduler.core.change import Anew, Change, Part, Trials, changes
 from headrace_scheduler.core.plan import plan
+from headrace_scheduler.core.quota import Bound, Quotas
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
 
 GIB = 1 << 30
@@ -285,3 +288,58 @@ def test_the_first_cause_is_the_reason_of_the_plan(drawn):
     else:
         assert told.causes[0].cause == made.why(asked.id).reason
         assert told.causes[0].sentence == told.explanation.sentence
+
+
+def test_a_maintenance_in_the_way_is_blamed_and_not_the_neighbour_who_waits_for_it_too():
+    """Both have room but for the window; who is ahead of me has what room there is after it."""
+    shut = replace(node("a", 4, 4), windows=(Window(T0 + 1_000, T0 + 9_000, "new disks"),))
+    first, me = (
+        job(name, 2, 2, place, time_limit_ms=5_000) for place, name in enumerate(("first", "me"))
+    )
+    told = answer(queue([shut], [first]), me, ANEW, T0)
+    assert told.causes[0].cause == "MAINTENANCE"
+    assert "new disks" in told.explanation.sentence
+    assert "BEHIND_RESERVATION" in [each.cause for each in told.causes]
+    alone = answer(queue([replace(shut, windows=())], [first]), me, ANEW, T0)
+    assert alone.starts is not None
+
+
+def test_a_reservation_behind_the_deadline_is_told():
+    full = queue([node("a", 4, 4, (4, 4))], running=[busy("a", 4, 4, T0 + 60_000)])
+    me = job("me", 4, 4, time_limit_ms=30_000, deadline_ms=T0 + 80_000)
+    told = answer(full, me, ANEW, T0)
+    assert [each.cause for each in told.causes][:2] == ["RESERVED", "DEADLINE"]
+    assert "must start by 2026-01-01T00:00:50Z" in told.causes[1].sentence
+    later = answer(full, replace(me, deadline_ms=T0 + 90_000), ANEW, T0)
+    assert "DEADLINE" not in [each.cause for each in later.causes]
+
+
+@pytest.mark.parametrize("part", [{"held": True}, {"not_before_ms": T0 + 1}])
+def test_who_is_not_in_the_queue_has_no_place(part):
+    assert answer(queue([]), job("me", 1, 1, **part), ANEW, T0).position is None
+
+
+def test_what_only_another_ask_or_other_nodes_would_start_is_told_to_start_never():
+    here = node("a", 4, 4)
+    bound = Bound("user:ann", What.CPUS, 2_000, owners=frozenset({"ann"}))
+    small = replace(queue([here]), quotas=Quotas((bound,)))
+    assert answer(small, job("me", 3, 1, owner="ann"), ANEW, T0).never
+    assert "It never starts" in (
+        answer(small, job("me", 3, 1, owner="ann"), ANEW, T0).explanation.sentence
+    )
+    used = replace(queue([here]), quotas=Quotas((replace(bound, used=1_000),)))
+    assert not answer(used, job("me", 2, 1, owner="ann"), ANEW, T0).never
+    assert answer(queue([here]), job("me", 5, 1), ANEW, T0).never
+    back = replace(node("b", 8, 16), state=NodeState.LOST, free=NOTHING)
+    assert not answer(queue([here, back]), job("me", 5, 1), ANEW, T0).never
+    labelled = job("me", 1, 1, labels=frozenset({("disk", "fast")}))
+    assert answer(queue([here]), labelled, ANEW, T0).never
+
+
+def test_a_whole_node_is_asked_for_in_words_that_do_not_contradict_what_is_free():
+    half = node("a", 4, 4, (2, 2))
+    now = queue([half], running=[busy("a", 2, 2, T0 + 60_000)])
+    sentence = answer(now, job("me", 1, 1, whole_node=True), ANEW, T0).explanation.sentence
+    assert "nobody else on its nodes" in sentence
+    assert "none of the nodes that it may use are empty" in sentence
+    assert "the nearest that one node has" not in sentence

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, assert_never
 
 from headrace_model.errors import InvalidInput, OverQuota
+from headrace_model.resources import Resources
 from headrace_model.units import (
     cpus_text,
     parse_cpus,
@@ -93,7 +94,12 @@ class What(StrEnum):
 DAYS: Final = "cpu_hours_days"
 CPU_HOUR: Final = 1_000 * 3_600_000
 MOST_DAYS: Final = 70
+_CPU: Final = 1_000
 _SAID: Final = re.compile(r"(?:([a-z_-]+)=)?(\S+)")
+
+
+UNLIMITED_MS: Final = 24 * 3_600_000
+"""How long a job without a time limit is taken to run, as far as quotas of CPU time go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,46 @@ class RunLimit:
     what: What
     limit: int
     days: int = 0
+
+    def needs(self, asked: Resources, time_limit_ms: int | None) -> int:
+        """How much of it a job needs; of CPU_HOURS by its time limit, or a day's without one."""
+        match self.what:
+            case What.CPUS:
+                return asked.millicpus
+            case What.MEMORY:
+                return asked.memory_bytes
+            case What.GPUS:
+                return asked.gpus
+            case What.JOBS:
+                return 1
+            case What.CPU_HOURS:
+                return asked.millicpus * (time_limit_ms or UNLIMITED_MS)
+
+    @property
+    def whose(self) -> str:
+        """Who it is for, as the beginning of a sentence."""
+        kind, _, name = self.who.partition(":")
+        return f"the members of group {name} together" if kind == "group" else name
+
+    @property
+    def text(self) -> str:
+        """The limit for people: `64 CPUs at a time`."""
+        window = f" in {self.days} days" if self.what is What.CPU_HOURS else " at a time"
+        return self.amount_text(self.limit) + window
+
+    def amount_text(self, count: int) -> str:
+        """So much of it, for people."""
+        match self.what:
+            case What.CPUS:
+                return f"{count / _CPU:g} CPU" + ("" if count == _CPU else "s")
+            case What.MEMORY:
+                return f"{rough_size(count)} of memory"
+            case What.GPUS:
+                return f"{count} GPU" + ("" if count == 1 else "s")
+            case What.JOBS:
+                return f"{count} running job" + ("" if count == 1 else "s")
+            case What.CPU_HOURS:
+                return f"{count / CPU_HOUR:.4g} CPU hours"
 
     def __str__(self) -> str:
         return f"{self.what}={_run_text(self.what, self.limit, self.days)}"

@@ -346,6 +346,7 @@ def _reference(dataset: DatasetId, known: Known) -> dict[str, Any]:
         "id": dataset,
         "name": found.name if found else None,
         "version": found.version if found else None,
+        "size_bytes": found.size_bytes if found else None,
     }
 
 

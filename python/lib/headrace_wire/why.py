@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from headrace_model.estimate import Likeness
 from headrace_model.job import Ask, Need
 from headrace_model.resources import Paradigm
 from headrace_model.status import Status
@@ -67,17 +68,21 @@ class WhenView:
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
     """What the scheduler is asked of a job that is not submitted. `together`: its workers work
-    together."""
+    together; `groups`: of its owner; `likeness` and `input_bytes`: what earlier runs tell by."""
 
     ask: Ask
     priority: int
     owner: str
     together: bool = False
+    groups: tuple[str, ...] = field(default=())
+    likeness: Likeness | None = None
+    input_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedView:
-    """Where a job would start now (`nodes` is empty where it would wait), and when else."""
+    """Where a job would start now (`nodes` is empty where it would wait), and when else. `never`:
+    not as the nodes and quotas are; `quotas`: those of running use that bound its owner."""
 
     sentence: str
     hint: str | None = None
@@ -88,16 +93,19 @@ class PlacedView:
     start: RangeView | None = None
     end: RangeView | None = None
     basis: str | None = None
+    never: bool = False
+    quotas: tuple[str, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
 class InputView:
     """How an input would be met: `result` is fulfilled, promised, derivable, missing or upload
-    (it is sent before the job is submitted)."""
+    (it is sent before the job is submitted). `datasets`: those that it is met or made by."""
 
     input: str
     result: str
     why: str
+    datasets: tuple[str, ...] = field(default=())
 
 
 class Outcome(StrEnum):
@@ -106,6 +114,7 @@ class Outcome(StrEnum):
     STARTS = "STARTS"
     WAITS = "WAITS"
     DATA_MISSING = "DATA_MISSING"
+    NEVER = "NEVER"
 
 
 @dataclass(frozen=True, slots=True)

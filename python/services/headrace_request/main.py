@@ -1,6 +1,7 @@
 """Wires the request service; `python -m headrace_request.main` runs it alone."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.redis.webhooks import WebhookStore
 from headrace_adapters.sqlite.model import ReadModel
 from headrace_model.ids import JobId
+from headrace_model.quota import RunLimit, run_limits
 from headrace_model.resources import Allocation
 from headrace_request.api.answers import add_answers
 from headrace_request.api.document import OPEN, add_document
@@ -102,8 +104,18 @@ def build(settings: Settings, events: Events | None = None) -> Service:
     archive = Archive(model, feed, data.pack)
     room = Cached(_room(redis, settings).look, _REMEMBER_S)
     quotas = QuotaStore(redis)
+    limits = Cached(partial(_run_limits, quotas), _REMEMBER_S)
     desk = JobDesk(
-        store, ArrayStore(redis), archive, nodes, bounds, room, waiters, Idempotency, quotas
+        store,
+        ArrayStore(redis),
+        archive,
+        nodes,
+        bounds,
+        room,
+        waiters,
+        Idempotency,
+        quotas,
+        limits,
     )
     held = _allocations(redis, archive)
     reader = LogReader(
@@ -180,6 +192,10 @@ def _app(redis: Redis, doorman: Doorman, settings: Settings) -> web.Application:
     limit_requests(app, settings.requests_limit, settings.user_requests_limit, but=frozenset({WS}))
     refuse_unknown_parameters(app)
     return app
+
+
+async def _run_limits(quotas: QuotaStore) -> tuple[RunLimit, ...]:
+    return run_limits(await quotas.limits())
 
 
 def _room(redis: Redis, settings: Settings) -> Room:

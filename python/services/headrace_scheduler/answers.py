@@ -5,12 +5,13 @@ Any replica gives them, and none of them changes anything.
 
 import asyncio
 import json
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
-from headrace_model.job import CONTAINER, PARALLEL, Ask, Job
+from headrace_model.job import CONTAINER, PARALLEL, Job
 from headrace_model.priority import MOST_OF_USERS, rank_of
 from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
@@ -20,7 +21,8 @@ from headrace_scheduler.core.snapshot import WaitingJob
 from headrace_scheduler.core.why import Explanation, after_restore, in_maintenance
 from headrace_scheduler.forecasts import Expected, Forecasts
 from headrace_scheduler.queue import asking, waiting_job
-from headrace_scheduler.reading import Reader
+from headrace_scheduler.reading import Reader, Seen
+from headrace_wire.why import PlanRequest
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
@@ -28,6 +30,18 @@ if TYPE_CHECKING:
 
 _Closed: TypeAlias = tuple[str, Explanation]  # why nothing at all starts: a word, and for people
 _NEW: Final = JobId("~")  # a job that is not submitted: behind all of its rank
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What would come of a submit: where it starts, when, when it ends, from what that is known,
+    and the quotas that bound its owner."""
+
+    told: Answer
+    expected: Expected
+    end: Start | None
+    basis: str | None
+    quotas: tuple[str, ...]
 
 
 class Answers:
@@ -54,12 +68,15 @@ class Answers:
         job = await self._waiting(job_id)
         together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
         closed = await self._closed()
-        return await self._of(waiting_job(job), job.priority, closed, together=together)
+        waiting = waiting_job(job, (await self._jobs.estimates.of([job])).get(job_id))
+        seen = await self._reader.read(without=job_id)
+        return await self._of(waiting, job.priority, closed, seen, together=together)
 
     async def when(self, job_id: JobId, *, at_once: bool = False) -> Expected:
         """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does. `at_once`: only
         what is known already is told."""
-        job = waiting_job(await self._waiting(job_id))
+        found = await self._waiting(job_id)
+        job = waiting_job(found, (await self._jobs.estimates.of([found])).get(job_id))
         if job.held:
             let_go = f"it is held by its owner (`headrace jobs release {job_id}`)"
             return Expected(None, let_go, await self._jobs.now_ms())
@@ -67,21 +84,29 @@ class Answers:
             return Expected(None, _said(closed), await self._jobs.now_ms())
         return await self._forecasts.expected(job, at_once=at_once)
 
-    async def plan(
-        self, ask: Ask, priority: int, owner: str, *, together: bool
-    ) -> tuple[Answer, Expected, Start | None]:
+    async def plan(self, asked: PlanRequest) -> Planned:
         """Tell what would come of a submit now: where it starts, when, and when it ends."""
         now_ms = await self._jobs.now_ms()
-        job = asking(ask, _NEW, owner, rank_of(now_ms, priority), now_ms)
+        estimate = await self._jobs.estimates.like(asked.likeness, asked.input_bytes)
+        rank, owner = rank_of(now_ms, asked.priority), asked.owner
+        job = asking(asked.ask, _NEW, owner, rank, now_ms, estimate=estimate)
         closed = await self._closed()
-        told = await self._of(job, priority, closed, together=together)
+        seen = await self._reader.read(without=job.id)
+        quotas = seen.snapshot.quotas.counting(owner, asked.groups)
+        seen = replace(seen, snapshot=replace(seen.snapshot, quotas=quotas))
+        told = await self._of(job, asked.priority, closed, seen, together=asked.together)
         if closed:
             expected = Expected(None, _said(closed), now_ms)
+        elif told.starts is None and told.never:
+            expected = Expected(None, told.explanation.sentence, now_ms)
         elif told.starts is None:
             expected = await self._forecasts.expected(job)
         else:
             expected = Expected(Start(now_ms, now_ms, now_ms), "it fits now", now_ms)
-        return told, expected, _end(job, expected.start) if expected.start else None
+        end = _end(job, expected.start) if expected.start else None
+        mine = [each for each in quotas.bounds if owner in each.owners]
+        texts = tuple(f"{each.whose}: {each.text}, in use {each.used_text}" for each in mine)
+        return Planned(told, expected, end, _basis(expected, job), texts)
 
     async def in_use(self) -> dict[str, str]:
         """What is used of the quotas of running use, by whose they are, as quotas are written."""
@@ -105,9 +130,14 @@ class Answers:
         return None
 
     async def _of(
-        self, job: WaitingJob, priority: int, closed: _Closed | None, *, together: bool
+        self,
+        job: WaitingJob,
+        priority: int,
+        closed: _Closed | None,
+        seen: Seen,
+        *,
+        together: bool,
     ) -> Answer:
-        seen = await self._reader.read(without=job.id)
         position = ahead_of(job, seen.snapshot) + 1 if job.is_due(seen.now_ms) else None
         if closed:
             cause, said = closed
@@ -121,6 +151,18 @@ class Answers:
 def _said(closed: _Closed) -> str:
     """Why nothing starts, within a sentence."""
     return closed[1].sentence.rstrip(".")
+
+
+def _basis(expected: Expected, job: WaitingJob) -> str | None:
+    """From what the start and the end are known; None without a start."""
+    if expected.start is None:
+        return None
+    own = "its run time is not known"
+    if job.estimate:
+        own = f"it runs as long as others did: {job.estimate.basis}"
+    elif job.time_limit_ms:
+        own = "it runs up to its time limit"
+    return f"{expected.basis}; {own}"
 
 
 def _end(job: WaitingJob, start: Start) -> Start | None:

@@ -4,6 +4,8 @@ is used of quotas.
 Only the request service calls it.
 """
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from headrace_model.ids import parse_job_id
@@ -12,7 +14,6 @@ from headrace_model.times import checked_instant, format_instant
 from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.causes import Answer
 from headrace_scheduler.core.forecast import Start
-from headrace_scheduler.forecasts import Expected
 from headrace_wire.api import RangeView, ShareView
 from headrace_wire.schema import from_plain, to_plain
 from headrace_wire.why import CauseView, ChangeView, PlacedView, PlanRequest
@@ -39,10 +40,15 @@ def add_routes(app: web.Application, answers: Answers) -> None:
 
     async def plan(request: web.Request) -> web.Response:
         asked = from_plain(PlanRequest, await request.json())
-        told, expected, end = await answers.plan(
-            asked.ask, asked.priority, asked.owner, together=asked.together
+        planned = await answers.plan(asked)
+        placed = replace(
+            _placed(planned.told),
+            start=_range(planned.expected.start),
+            end=_range(planned.end),
+            basis=planned.basis,
+            quotas=planned.quotas,
         )
-        return web.json_response(to_plain(_placed(told, expected, end)))
+        return web.json_response(to_plain(placed))
 
     async def in_use(request: web.Request) -> web.Response:
         return web.json_response({"in_use": await answers.in_use()})
@@ -53,9 +59,7 @@ def add_routes(app: web.Application, answers: Answers) -> None:
     app.router.add_post("/internal/plan", plan)
 
 
-def _placed(
-    told: Answer, expected: Expected | None = None, end: Start | None = None
-) -> PlacedView:
+def _placed(told: Answer) -> PlacedView:
     found = told.change
     change = found and ChangeView(found.cause, found.sentence, found.set, found.nodes)
     return PlacedView(
@@ -65,9 +69,7 @@ def _placed(
         causes=tuple(CauseView(each.cause, each.sentence) for each in told.causes),
         change=change or None,
         nodes=tuple(_share(each) for each in told.starts.shares) if told.starts else (),
-        start=_range(expected.start) if expected else None,
-        end=_range(end),
-        basis=expected.basis if expected else None,
+        never=told.never,
     )
 
 

@@ -1,5 +1,6 @@
 """What the scheduler remembers of Redis between two plans: a plan reads only what changed."""
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from heapq import heappop, heappush
@@ -15,6 +16,7 @@ from headrace_model.job import Ask, Job, Need
 from headrace_model.quota import What
 from headrace_model.resources import ANYWHERE, NOTHING
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
+from headrace_scheduler.alike import Alike
 from headrace_scheduler.core.order import in_order, in_turn
 from headrace_scheduler.core.quota import NO_QUOTAS, Allowances, Quotas, Use
 from headrace_scheduler.core.running import Running
@@ -144,6 +146,7 @@ class Queue:
         self._shifts: Mapping[str, int] = {}
         self._queued: list[tuple[float, JobId, str]] = []  # rank, id, owner until reading begins
         self._allowed = Allowances()
+        self._alike = Alike()
         self._owners: set[str] = set()  # of all jobs that were read
         self.given_back = 0  # so many of them held something and hold nothing any more
         self._counted = 0  # so many of these `arrange` was told of
@@ -238,6 +241,20 @@ class Queue:
             found += jobs
         return found
 
+    async def relearn(self) -> None:
+        """Estimate waiting jobs anew of which runs that have ended since tell something new."""
+        learned, groups = self._alike.take()
+        self._jobs.estimates.forget(learned)
+        for group in groups:
+            made = await self._jobs.estimates.like(group.likeness, group.input_bytes)
+            if not group.is_news(made):
+                continue
+            group.told = made
+            for place, id in enumerate(tuple(group.jobs), 1):
+                self._waiting.estimate(id, made)
+                if place % _AT_ONCE == 0:
+                    await asyncio.sleep(0)  # who waits for the loop comes first
+
     def lines(self, now_ms: int) -> tuple[Sequence[WaitingJob], ...]:
         """The jobs that may start now; they hold until the next change."""
         return self._waiting.lines(now_ms)
@@ -322,6 +339,7 @@ class Queue:
     def forget(self, job: JobId) -> None:
         """Leave a job out, known or not."""
         self._waiting.drop(job)
+        self._alike.drop(job)
         self._running.drop(job)
 
     def __len__(self) -> int:
@@ -339,10 +357,13 @@ class Queue:
         self._owners.add(job.owner)
         if job.status is Status.AWAITING_ALLOCATION:
             self._waiting.put(waiting_job(job, estimate))
+            self._alike.put(job, estimate)
         elif job.status in _HOLDING and (running := running_job(job, estimate)):
             self._running.put(running)
             if running.likely_ms is not None:
                 heappush(self._likely, (running.likely_ms, job.id))
+        if job.status is Status.COMPLETED:
+            self._alike.ended(job)
         self.given_back += held and job.id not in self._running.ids
 
     def correct(self, now_ms: int) -> None:

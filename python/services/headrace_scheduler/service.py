@@ -155,6 +155,7 @@ class Scheduler:
             await asyncio.sleep(self._settings.sweep_s)
             await self._set_clock()
             await queue.mend()
+            await queue.relearn()
             await self._owners.arrange(queue, self._now_ms())
             await self._limits.look()
             await self._tell_limits(term)

@@ -32,6 +32,7 @@ from headrace_data.library import Library
 from headrace_data.settings import Settings as DataSettings
 from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.quota import RunLimit
 from headrace_model.work import Work
 from headrace_monitor.settings import Settings as MonitorSettings
 from headrace_request.service.cached import Cached
@@ -116,7 +117,12 @@ class Door:
             self.waiters,
             Idempotency,
             self.quotas,
+            Cached(_no_quotas, 1.0),  # a job over a whole quota is taken: it waits
         )
+
+
+async def _no_quotas() -> tuple[RunLimit, ...]:
+    return ()
 
 
 class _NoArchive:

@@ -17,7 +17,6 @@ from headrace_client.cli.show import note, pairs, plain, show, write
 from headrace_client.cli.used import read_triage
 from headrace_client.cli.waits import plan_lines
 from headrace_client.inputs import source_of, upload_inputs
-from headrace_model.errors import NeverFits
 from headrace_model.spec import JobSpec
 from headrace_wire.api import AcceptedView, JobView
 from headrace_wire.errors import InvalidJobFile, Problem
@@ -167,14 +166,7 @@ def plan(file: str, changes: tuple[str, ...], form: str) -> int:
     Example: headrace exec plan job.yaml --set resources.memory=12GiB
     """
     spec, _ = load_file(file, changes)
-    try:
-        view = run(lambda client: client.plan(spec))
-    except NeverFits as error:
-        never = {"outcome": "NEVER", "sentence": error.message, "hint": error.hint}
-        exits.say(error)
-        if form != "table":
-            show(form, never, lambda: None)
-        return exits.NEVER
+    view = run(lambda client: client.plan(spec))
     show(form, view, lambda: pairs(plan_lines(view)))
     return exits.code_of_outcome(view.outcome)
 

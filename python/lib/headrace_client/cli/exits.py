@@ -50,7 +50,8 @@ Exit codes:
   6    not logged in: a wrong password, or the token is missing, unknown or expired
   7    the job was canceled or stopped
   8    of `exec plan`: the job would wait
-  9    of `exec plan`: the job could never start
+  9    of `exec plan`: the job could never start, whatever the reason: nodes, labels, pool, quota,
+       deadline, or a job in `after` that failed
   10   of `exec plan`: data is missing
   70   an error inside headrace
   130  interrupted; a followed job goes on"""
@@ -111,7 +112,7 @@ def code_of_job(job: "JobView") -> int:
 
 def code_of_outcome(outcome: "Outcome") -> int:
     """The exit code of what would come of a submit."""
-    return {"STARTS": OK, "WAITS": WAITS, "DATA_MISSING": NO_DATA}[outcome.value]
+    return {"STARTS": OK, "WAITS": WAITS, "DATA_MISSING": NO_DATA, "NEVER": NEVER}[outcome.value]
 
 
 def say(error: HeadraceError) -> None:

@@ -6,7 +6,7 @@ import sys
 from headrace_client.cli.show import plain, show, step, write
 from headrace_model.units import rough_size
 from headrace_wire.api import RangeView
-from headrace_wire.why import ChangeView, PlanView, WhenView, WhyView
+from headrace_wire.why import ChangeView, InputView, Outcome, PlanView, WhenView, WhyView
 
 
 def why_lines(view: WhyView) -> list[tuple[str, object]]:
@@ -55,8 +55,9 @@ def plan_lines(view: PlanView) -> list[tuple[str, object]]:
     return [
         ("outcome", f"{view.outcome.value}: {view.sentence}"),
         ("asks", f"{asks}, {view.paradigm}"),
-        ("data", "\n".join(f"{each.input}: {each.result}, {each.why}" for each in view.data)),
-        ("image", view.image),
+        ("data", "\n".join(map(_input_text, view.data)) or "it has no inputs"),
+        ("image", f"{view.image}, pulled by the node where that has it not" if view.image else ""),
+        ("quota", "\n".join(placed.quotas)),
         ("placement", "\n".join(shares) or placed.sentence),
         ("besides", "\n".join(each.sentence for each in placed.causes[1:])),
         ("position", placed.position),
@@ -64,7 +65,13 @@ def plan_lines(view: PlanView) -> list[tuple[str, object]]:
         ("end", range_text(placed.end)),
         ("basis", placed.basis),
         ("or", _change_text(placed.change, "submit it with")),
+        ("next", placed.hint if view.outcome is Outcome.NEVER else None),
     ]
+
+
+def _input_text(each: InputView) -> str:
+    which = f" by {', '.join(each.datasets)}" if each.datasets else ""
+    return f"{each.input}: {each.result}{which}, {each.why}"
 
 
 def _change_text(change: ChangeView | None, how: str) -> str:

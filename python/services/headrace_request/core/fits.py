@@ -1,14 +1,16 @@
 """Whether a job could ever be placed: on the nodes that are known, as far as they may be used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from headrace_model.bounds import Bounds
-from headrace_model.errors import InvalidSpec, NeverFits
+from headrace_model.errors import Conflict, HeadraceError, InvalidSpec, NeverFits
 from headrace_model.fit import never_fits
 from headrace_model.ids import NodeId
 from headrace_model.job import Ask
 from headrace_model.nearest import did_you_mean
+from headrace_model.people import User
+from headrace_model.quota import RunLimit, What
 from headrace_model.resources import Resources
 from headrace_request.core.accept import without_backend
 
@@ -20,6 +22,31 @@ class KnownNode:
     id: NodeId
     capacity: Resources
     backends: frozenset[str]
+
+
+def could_never_start(error: HeadraceError) -> bool:
+    """Tell whether what a submit is refused for is that the job could never start: nodes, quotas,
+    a pool or a deadline are in the way, or a job in `after` that will not complete."""
+    named = isinstance(error, InvalidSpec) and error.path in ("resources.pool", "deadline")
+    return named or isinstance(error, NeverFits | Conflict)
+
+
+def refuse_over_quota(ask: Ask, user: User, limits: Iterable[RunLimit]) -> None:
+    """Raise `NeverFits` for what asks for more than a quota lets its owner use at all."""
+    mine = {f"user:{user.name}", *(f"group:{group}" for group in user.groups)}
+    for limit in limits:
+        need = limit.needs(ask.resources, ask.time_ms)
+        if limit.who in mine and need > limit.limit:
+            how = ""
+            if limit.what is What.CPU_HOURS:
+                how = " (by `limits.time`)" if ask.time_ms else " (a day's, without `limits.time`)"
+            kind, _, name = limit.who.partition(":")
+            raise NeverFits(
+                f"the job asks {limit.amount_text(need)}{how}, and {limit.whose} may use "
+                f"{limit.text} (a quota)",
+                hint="ask for less; or an admin raises the quota "
+                f"(`headrace {kind}s change {name} --quota …`)",
+            )
 
 
 def refuse_unplaceable(ask: Ask, nodes: Sequence[KnownNode], bounds: Bounds | None) -> None:

@@ -28,12 +28,14 @@ class Reason:
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What the data service says of an input: `result` is fulfilled, promised, derivable or
-    missing; `job`: whose promise it is."""
+    missing; `job`: whose promise it is; `datasets`: what it is met or made by."""
 
     name: str
     result: str
     why: str
     job: str | None = None
+    datasets: tuple[str, ...] = ()
+    size_bytes: int = 0
 
 
 _NOTHING: Final = "Nothing to do; it goes on by itself."

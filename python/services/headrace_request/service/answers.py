@@ -5,10 +5,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.estimate import likeness_of
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.people import User, sees
@@ -18,6 +19,7 @@ from headrace_model.status import Status
 from headrace_model.times import checked_instant, format_instant
 from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.begins import begin_of
+from headrace_request.core.fits import could_never_start
 from headrace_request.core.waits import Wanted, waits_for
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.peers import Peer
@@ -43,6 +45,14 @@ if TYPE_CHECKING:
 _MOST_JOBS: Final = 100  # that a job waits for, and that are told one by one
 _MOST_FORESEEN: Final = 3  # of those
 _GLANCE_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class _Met:
+    """How an input would be met, and how large what meets it is, as far as it is there."""
+
+    view: InputView
+    size_bytes: int = 0
 
 
 class AnswerDesk:
@@ -156,24 +166,37 @@ class AnswerDesk:
         ]
 
     async def plan(self, plain: object, user: User, uploads: frozenset[str]) -> PlanView:
-        """Tell what a submit would lead to; raises what a submit would be refused."""
-        spec = await self._desk.check(plain, user)
-        after = await self._desk.still_to_complete(spec, user)
-        ask = ask_of(spec)
-        data = await asyncio.gather(
-            *(self._input(each, user, uploads) for each in spec.requirements)
-        )
-        placed = await self._placed(spec, user)
+        """Tell what a submit would lead to; raises what is no job, or not one for this user."""
+        spec = self._desk.read(plain, user)
+        wants = [self._input(each, user, uploads) for each in spec.requirements]
+        met = await asyncio.gather(*wants)
+        data = [each.view for each in met]
+        after: tuple[JobId, ...] = ()
+        try:
+            after = await self._desk.check_spec(spec, user)
+        except HeadraceError as error:
+            if not could_never_start(error):
+                raise
+            placed = PlacedView(error.message, error.hint, never=True)
+        else:
+            placed = await self._after_failed(after) or await self._placed(
+                spec, user, sum(each.size_bytes for each in met)
+            )
         waits = [each.sentence for each in _waits(data, after)]
         missing = [each for each in data if each.result == "missing"]
-        if missing:
+        if placed.never:
+            outcome, sentence = Outcome.NEVER, placed.sentence
+        elif missing:
             outcome, sentence = Outcome.DATA_MISSING, _named(missing[0])
         elif waits or not placed.nodes:
             outcome, sentence = Outcome.WAITS, (waits or [placed.sentence])[0]
         else:
             outcome, sentence = Outcome.STARTS, placed.sentence
         if waits or missing:
-            placed = replace(placed, start=None, end=None)  # it is not in the queue before that
+            placed = replace(
+                placed, start=None, end=None, basis=None
+            )  # not in the queue till then
+        ask = ask_of(spec)
         return PlanView(
             outcome=outcome,
             sentence=sentence,
@@ -187,16 +210,32 @@ class AnswerDesk:
             data=tuple(data),
         )
 
-    async def _input(self, wanted: Requirement, user: User, uploads: frozenset[str]) -> InputView:
+    async def _input(self, wanted: Requirement, user: User, uploads: frozenset[str]) -> _Met:
         if wanted.name in uploads:
             why = "it is sent before the job is submitted"
-            return InputView(wanted.name, "upload", why)
+            return _Met(InputView(wanted.name, "upload", why))
         found = await self.match(wanted, user)
-        return InputView(wanted.name, found.result, found.why)
+        view = InputView(wanted.name, found.result, found.why, found.datasets)
+        return _Met(view, found.size_bytes)
 
-    async def _placed(self, spec: JobSpec, user: User) -> PlacedView:
+    async def _after_failed(self, after: Sequence[JobId]) -> PlacedView | None:
+        """What is told of a job that waits for one that has ended and did not complete."""
+        for other in await self._desk.get_many(after):
+            if other.status.final and other.status is not Status.COMPLETED:
+                return PlacedView(
+                    f"Job {other.id} ended in {other.status}, so it will never complete, and this "
+                    "one would end with the cause PREREQUISITE.",
+                    "leave it out of `after`, or retry it and wait for the new job",
+                    never=True,
+                )
+        return None
+
+    async def _placed(self, spec: JobSpec, user: User, input_bytes: int) -> PlacedView:
         together = spec.parallel is not None and not spec.is_spread and spec.image is not None
-        request = PlanRequest(ask_of(spec), spec.priority, user.name, together)
+        request = PlanRequest(
+            ask_of(spec), spec.priority, user.name, together, tuple(sorted(user.groups)),
+            likeness_of(spec, user.name), input_bytes,
+        )  # fmt: skip
         try:
             said = await self._scheduler.ask("/internal/plan", to_plain(request), user)
         except Unavailable as error:
@@ -236,7 +275,12 @@ class AnswerDesk:
         }
         body = {key: value for key, value in plain.items() if value is not None}
         said = await self._data.ask("/api/v1/datasets:match", body, user)
-        return Wanted(wanted.name, said["result"], said["why"], said.get("job"))
+        met = said.get("datasets", ())
+        return Wanted(
+            wanted.name, said["result"], said["why"], said.get("job"),
+            datasets=tuple(f"{each['name'] or each['id']}@{each['version']}" for each in met),
+            size_bytes=sum(each["size_bytes"] or 0 for each in met),
+        )  # fmt: skip
 
 
 def _named(missing: InputView) -> str:

@@ -24,6 +24,7 @@ from headrace_model.job import Job, first_step
 from headrace_model.move import Move
 from headrace_model.node import NodeState
 from headrace_model.people import Act, Shares, User, check_may, check_thing, sees
+from headrace_model.quota import RunLimit
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status, move
 from headrace_request.core.accept import (
@@ -35,7 +36,7 @@ from headrace_request.core.accept import (
     refuse_urgent,
 )
 from headrace_request.core.desire import DesireVerb, Done, Refusal, desire
-from headrace_request.core.fits import KnownNode, refuse_unplaceable
+from headrace_request.core.fits import KnownNode, refuse_over_quota, refuse_unplaceable
 from headrace_request.core.room import Full
 from headrace_request.service.archive import Archive
 from headrace_request.service.cached import Cached
@@ -101,6 +102,7 @@ class JobDesk:
         waiters: Waiters,
         once: "type[Idempotency]",
         quotas: "QuotaStore",
+        limits: Cached[tuple[RunLimit, ...]],
     ) -> None:
         self._store = store
         self._arrays = arrays
@@ -111,22 +113,30 @@ class JobDesk:
         self._waiters = waiters
         self._once = once
         self._quotas = quotas
+        self._limits = limits
         self._log = logger("request")
 
     async def check(self, plain: Any, user: User) -> JobSpec:
         """Check a job as a submit would; raises what keeps it from being taken."""
-        spec = _read(plain, user)
-        await self._check_spec(spec, user)
+        spec = self.read(plain, user)
+        await self.check_spec(spec, user)
         return spec
 
-    async def _check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
+    def read(self, plain: Any, user: User) -> JobSpec:
+        """Read a job that a user would submit; raises what is no job, and `Forbidden`."""
+        return _read(plain, user)
+
+    async def check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
         """Raise what keeps a spec from being taken; gives the jobs that it still waits for."""
         refuse_unserved(spec)
         refuse_urgent(spec, user)
         refuse_too_late(spec, int(time.time() * 1000))
-        records, bounds = await asyncio.gather(self._nodes.get(), self._bounds.get())
+        records, bounds, limits = await asyncio.gather(
+            self._nodes.get(), self._bounds.get(), self._limits.get()
+        )
         nodes = [KnownNode(each.id, each.capacity, each.backends) for each in records]
         refuse_unplaceable(ask_of(spec), nodes, bounds)
+        refuse_over_quota(ask_of(spec), user, limits)
         if spec.outputs:
             # Not what it will make, which nobody knows: a result is never lost for a quota.
             await self._quotas.check(user.name, 0)
@@ -225,7 +235,7 @@ class JobDesk:
                 )
             with _named(each.told):
                 # Of a retry too: what the old job's owner may see in `after`, another may not.
-                after.append(await self._check_spec(each.spec, user))
+                after.append(await self.check_spec(each.spec, user))
         return after
 
     async def _first_answer(self, asked: _Asked) -> Submitted | None:

@@ -4,7 +4,7 @@ First stands what the plan says (`why.explain`), then each change of the ask tha
 alone, the smallest first, and last the nodes that take no work and would hold it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -18,7 +18,15 @@ from headrace_scheduler.core.order import with_job
 from headrace_scheduler.core.placement import Reason
 from headrace_scheduler.core.plan import plan
 from headrace_scheduler.core.snapshot import Node, Snapshot, WaitingJob
-from headrace_scheduler.core.why import Explanation, Why, explain
+from headrace_scheduler.core.why import (
+    Explanation,
+    Why,
+    explain,
+    never_starts,
+    time_text,
+    too_late,
+    windows_of,
+)
 
 NODES: Final = "NODES"
 # With these nothing in the ask is in the way.
@@ -47,13 +55,14 @@ class Advice:
 class Answer:
     """Why a job waits in the queue: `causes`, the plan's own first; its place, which it has once
     it may start; `change` is None where nothing smaller would start now. With `starts` the next
-    plan starts it there."""
+    plan starts it there; `never`: see `never_starts`."""
 
     explanation: Explanation
     causes: tuple[Cause, ...] = ()
     change: Advice | None = None
     position: int | None = None
     starts: Allocation | None = None
+    never: bool = False
 
 
 def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answer:
@@ -70,11 +79,32 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
     first = Cause(why.reason, told.sentence)
     if why.reason in _NOT_THE_ASK:
         return Answer(told, (first,), _freed(job, why, snapshot, now_ms), position)
+    never = never_starts(job, why, snapshot.nodes)
     found = [_advice(job, anew, each) for each in changes(snapshot, job, anew, now_ms)]
-    causes = [first, *(Cause(each.cause, each.sentence) for each in found)]
+    causes = [first, *_of_time(with_it, job, why, now_ms)]
+    if causes[-1].cause == Reason.MAINTENANCE != why.reason:
+        told = Explanation(causes[-1].sentence, told.next_step)
+        causes = [causes[-1], *causes[:-1]]
+    causes += (Cause(each.cause, each.sentence) for each in found)
     if there := _closed_nodes(with_it, job, now_ms):
         causes.append(there)
-    return Answer(told, tuple(causes), found[0] if found else None, position)
+    return Answer(told, tuple(causes), found[0] if found else None, position, never=never)
+
+
+def _of_time(with_it: Snapshot, job: WaitingJob, why: Why, now_ms: int) -> Iterator[Cause]:
+    """A deadline that the start lies behind; windows of maintenance without which it would start
+    at once."""
+    if late := too_late(job, why.at_ms):
+        yield Cause(Reason.DEADLINE, late)
+    which = windows_of(job, with_it.nodes)
+    if not which or why.reason is Reason.MAINTENANCE:
+        return
+    nodes = tuple(replace(each, windows=()) for each in with_it.nodes)
+    limit = sum(map(len, with_it.lines)) + 1
+    if plan(replace(with_it, nodes=nodes), now_ms, limit=limit).allocation_of(job.id):
+        at = f" (it starts at {time_text(why.at_ms)} at the latest)" if why.at_ms else ""
+        sentence = f"But for a maintenance{which} it would start at once{at}."
+        yield Cause(Reason.MAINTENANCE, sentence)
 
 
 def ahead_of(job: WaitingJob, snapshot: Snapshot) -> int:

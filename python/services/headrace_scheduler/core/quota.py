@@ -7,45 +7,22 @@ A job that would pass one waits, and keeps nobody else from starting.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from headrace_model.quota import CPU_HOUR, RunLimit, What
+from headrace_model.quota import UNLIMITED_MS, RunLimit, What
 from headrace_model.resources import Resources
-from headrace_model.units import rough_size
-
-_CPU: Final = 1_000
-UNLIMITED_MS: Final = 24 * 3_600_000
-"""How long a job without a time limit is taken to run, as far as quotas of CPU time go."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(RunLimit):
     """One quota: `who` (`user:NAME`, `group:NAME`) may use `limit` of something; `used` is used.
 
     `owners` are whose jobs count; `days` the window of CPU_HOURS.
     """
 
-    who: str
-    what: What
-    limit: int
-    used: int
-    owners: frozenset[str]
-    days: int = 0
-
-    def needs(self, asked: Resources, time_limit_ms: int | None) -> int:
-        """How much of it a job needs; of CPU_HOURS by its time limit, or a day's without one."""
-        match self.what:
-            case What.CPUS:
-                return asked.millicpus
-            case What.MEMORY:
-                return asked.memory_bytes
-            case What.GPUS:
-                return asked.gpus
-            case What.JOBS:
-                return 1
-            case What.CPU_HOURS:
-                return asked.millicpus * (time_limit_ms or UNLIMITED_MS)
+    used: int = 0
+    owners: frozenset[str] = frozenset()
 
     def holds(self, used: int, need: int) -> bool:
         """Tell whether so much more may be used; who needs none of it is never kept by it."""
@@ -61,28 +38,9 @@ class Bound:
         return RunLimit(self.who, self.what, self.used, self.days)
 
     @property
-    def limit_text(self) -> str:
-        """The limit for people: `64 CPUs`."""
-        window = f" in {self.days} days" if self.what is What.CPU_HOURS else " at a time"
-        return self._text(self.limit) + window
-
-    @property
     def used_text(self) -> str:
         """What is used, for people."""
-        return self._text(self.used)
-
-    def _text(self, count: int) -> str:
-        match self.what:
-            case What.CPUS:
-                return f"{count / _CPU:g} CPUs"
-            case What.MEMORY:
-                return f"{rough_size(count)} of memory"
-            case What.GPUS:
-                return f"{count} GPU" + ("" if count == 1 else "s")
-            case What.JOBS:
-                return f"{count} running job" + ("" if count == 1 else "s")
-            case What.CPU_HOURS:
-                return f"{count / CPU_HOUR:.4g} CPU hours"
+        return self.amount_text(self.used)
 
 
 class Gate:
@@ -136,6 +94,16 @@ class Quotas:
             for owner in bound.owners:
                 found[owner] = (*found.get(owner, ()), at)
         object.__setattr__(self, "_by_owner", found)
+
+    def counting(self, owner: str, groups: Iterable[str]) -> "Quotas":
+        """The same where jobs of one more owner count, who is in these groups."""
+        theirs = {f"user:{owner}", *(f"group:{group}" for group in groups)}
+        return Quotas(
+            tuple(
+                replace(bound, owners=bound.owners | {owner}) if bound.who in theirs else bound
+                for bound in self.bounds
+            )
+        )
 
     def gate(self) -> Gate:
         """A count for one plan."""
@@ -199,4 +167,4 @@ class Allowances:
         if limit.what is What.CPU_HOURS:
             past = self.past.get(limit.days, {})
             used += sum(past.get(owner, 0) for owner in owners)
-        return Bound(limit.who, limit.what, limit.limit, used, owners, limit.days)
+        return Bound(limit.who, limit.what, limit.limit, limit.days, used, owners)

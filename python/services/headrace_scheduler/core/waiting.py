@@ -2,8 +2,10 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 
+from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId
 from headrace_scheduler.core.snapshot import Place, WaitingJob
 
@@ -79,6 +81,17 @@ class Waiting:
             insort(self._lines, line, key=self._first_place)
         else:
             del self._line_of[job.line]
+
+    def estimate(self, id: JobId, estimate: Estimate | None) -> None:
+        """Put another estimate to a job, if it is here: no place and no line depends on it."""
+        old = self._jobs.get(id)
+        if old is None:
+            return
+        new = self._jobs[id] = replace(old, estimate=estimate)
+        line = self._line_of.get(new.line, [])
+        at = bisect_left(line, new.place, key=_place)
+        if line[at : at + 1] == [old]:
+            line[at] = new
 
     def lines(self, now_ms: int) -> tuple[Sequence[WaitingJob], ...]:
         """The jobs that may start now, as a snapshot has them; good until the next change."""

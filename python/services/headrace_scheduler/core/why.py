@@ -51,12 +51,12 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
             )
         case Reason.NOT_BEFORE:
             return Explanation(
-                f"The job may not start before {_time(why.at_ms)} (start_not_before).",
+                f"The job may not start before {time_text(why.at_ms)} (start_not_before).",
                 "It starts by itself after that time.",
             )
         case Reason.BACK_OFF:
             return Explanation(
-                f"Attempt {job.attempt} may not start before {_time(why.at_ms)}: "
+                f"Attempt {job.attempt} may not start before {time_text(why.at_ms)}: "
                 f"attempt {job.attempt - 1} ended, and the retry waits a while (back-off).",
                 f"It starts by itself; `headrace jobs history {job.id}` tells how attempt "
                 f"{job.attempt - 1} ended.",
@@ -84,6 +84,24 @@ def explain(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
             assert_never(why.reason)
 
 
+def never_starts(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> bool:
+    """Tell whether only another ask, other nodes or quotas would ever let the job start: not what
+    time brings, nor nodes that are known and come back."""
+    able = [node.capacity for node in nodes if job.may_use(node)]
+    match why.reason:
+        case Reason.NO_BACKEND:
+            return not able
+        case Reason.TOO_LARGE:
+            return not can_hold(job.resources, job.cut, able)
+        case Reason.QUOTA:
+            bound = why.bound
+            return bound is not None and not bound.ever_holds(job.resources, job.time_limit_ms)
+        case Reason.DEADLINE:
+            return True
+        case _:
+            return False
+
+
 def in_maintenance(said: Maintenance) -> Explanation:
     """Say that nothing starts while an admin keeps new work away."""
     return Explanation(
@@ -106,10 +124,10 @@ def _explain_quota(job: WaitingJob, bound: Bound | None) -> Explanation:
     if bound is None:
         return Explanation("A quota is used up.", "It starts by itself as jobs end.")
     kind, _, name = bound.who.partition(":")
-    whose = f"the members of group {name} together" if kind == "group" else name
+    whose = bound.whose
     if not bound.ever_holds(job.resources, job.time_limit_ms):
         return Explanation(
-            f"The job asks more than {whose} may use at all: a quota of {bound.limit_text}.",
+            f"It never starts: it asks more than {whose} may use at all, a quota of {bound.text}.",
             "Cancel it and submit it asking less, or have an admin raise the quota "
             f"(`headrace {kind}s change {name} --quota …`).",
         )
@@ -117,7 +135,7 @@ def _explain_quota(job: WaitingJob, bound: Bound | None) -> Explanation:
         f"as days leave the last {bound.days}" if bound.what is What.CPU_HOURS else "as jobs end"
     )
     return Explanation(
-        f"A quota is used up: {whose} may use {bound.limit_text}, and use {bound.used_text}.",
+        f"A quota is used up: {whose} may use {bound.text}, and use {bound.used_text}.",
         f"It starts by itself {then}; an admin can raise the quota "
         f"(`headrace {kind}s change {name} --quota …`).",
     )
@@ -168,13 +186,8 @@ def _explain_nodes(job: WaitingJob, reason: Reason, nodes: Sequence[Node]) -> Ex
 
 
 def _explain_maintenance(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanation:
-    usable = [node for node in nodes if job.may_use(node)]
-    windows = sorted((w.from_ms, node.id, w.why) for node in usable for w in node.windows)
-    which = ""
-    if windows:
-        begins_ms, node, reason = windows[0]
-        which = f": of {node} from {_time(begins_ms)} on ({reason})"
-    until = f"It starts at {_time(why.at_ms)} at the latest" if why.at_ms else "Wait"
+    which = windows_of(job, nodes)
+    until = f"It starts at {time_text(why.at_ms)} at the latest" if why.at_ms else "Wait"
     return Explanation(
         f"There is room, but the job may run into a maintenance{which}.",
         f"{until}; or submit it with a `limits.time` so short that it ends before.",
@@ -189,18 +202,13 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
             "Nothing to do; the scheduler looks at it again within moments.",
         )
     if why.reason is Reason.BEHIND_RESERVATION:
-        at = "" if why.at_ms is None else f" Its own reservation is at {_time(why.at_ms)}."
+        at = "" if why.at_ms is None else f" Its own reservation is at {time_text(why.at_ms)}."
         return Explanation(
             "There is room, but it is reserved for a job that is ahead in the queue, and this job "
             f"would be in its way.{at}",
             "Wait, or submit with a `limits.time` so short that it ends before that job starts.",
         )
-    rooms = [node.free for node in nodes if job.may_use(node) and node.state is NodeState.UP]
-    sentence = (
-        f"{_who(job)} asks {asked_text(job.resources, job.cut)}; "
-        + largest_text(job.resources, job.cut, rooms, f"now{_of_pool(job, 'in')}")
-        + ". It fits only after running jobs have ended"
-    )
+    sentence = f"{_short_of(job, nodes)}. It fits only after running jobs have ended"
     if why.reason is Reason.NO_ROOM:
         return Explanation(f"{sentence}.", "Wait, or submit it asking less.")
     names = _names(why.nodes)
@@ -211,9 +219,46 @@ def _explain_queue(job: WaitingJob, why: Why, nodes: Sequence[Node]) -> Explanat
             "Wait, or stop one of the jobs that run there.",
         )
     return Explanation(
-        f"{sentence}; it has a reservation on {names}, at {_time(why.at_ms)} at the latest.",
+        f"{sentence}; it has a reservation on {names}, at {time_text(why.at_ms)} at the latest.",
         "Nothing to do; it starts by itself.",
     )
+
+
+def _short_of(job: WaitingJob, nodes: Sequence[Node]) -> str:
+    """What a job asks, and that there is less now."""
+    up = [node for node in nodes if job.may_use(node) and node.state is NodeState.UP]
+    asked = f"{_who(job)} asks {asked_text(job.resources, job.cut)}"
+    if job.whole_node:
+        few = "too few" if any(node.free == node.capacity for node in up) else "none"
+        which = f"nodes{_of_pool(job)} that it may use"
+        return (
+            f"{asked} with nobody else on its nodes (whole_node); {few} of the {which} are empty"
+        )
+    rooms = [node.free for node in up]
+    largest = largest_text(job.resources, job.cut, rooms, f"now{_of_pool(job, 'in')}")
+    return f"{asked}; {largest}"
+
+
+def too_late(job: WaitingJob, at_ms: int | None) -> str:
+    """Say that a start lies behind what the deadline lets; empty where it does not."""
+    latest_ms = job.latest_start_ms
+    if at_ms is None or latest_ms is None or at_ms <= latest_ms:
+        return ""
+    return (
+        f"It is foreseen for {time_text(at_ms)} at the latest, and must start by "
+        f"{time_text(latest_ms)} to end by its deadline. Unless room comes back by then it ends "
+        "with the cause DEADLINE."
+    )
+
+
+def windows_of(job: WaitingJob, nodes: Sequence[Node]) -> str:
+    """Name the first window of maintenance of the nodes that a job may use."""
+    usable = [node for node in nodes if job.may_use(node)]
+    windows = sorted((w.from_ms, node.id, w.why) for node in usable for w in node.windows)
+    if not windows:
+        return ""
+    begins_ms, node, reason = windows[0]
+    return f": of {node} from {time_text(begins_ms)} on ({reason})"
 
 
 def _of_pool(job: WaitingJob, word: str = "of") -> str:
@@ -228,7 +273,8 @@ def _who(job: WaitingJob) -> str:
     return "The job" if job.tasks is None else "Each of its tasks"
 
 
-def _time(at_ms: int | None) -> str:
+def time_text(at_ms: int | None) -> str:
+    """A time for people."""
     if at_ms is None:
         return "an unknown time"
     try:
