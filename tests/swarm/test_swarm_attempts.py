@@ -1,4 +1,4 @@
-"""What becomes of attempts on a swarm that loses what they need: memory, nodes, leaders.
+"""What becomes of attempts on a swarm that loses what they need: memory, nodes, leaders, time.
 
 Each test shows the story that a user reads meanwhile, in the words of the CLI.
 """
@@ -7,11 +7,13 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from headrace_client.api import AsyncClient
+from headrace_model.cause import Cause
 from headrace_model.node import NodeState
 from headrace_model.status import Status
 from tests.support.dev_swarm import Swarm
@@ -234,3 +236,26 @@ async def test_leaders_that_are_killed_lose_no_job_and_do_nothing_twice(
             assert len(steps) == len(set(steps)), "each step is done once"
         await story.read("jobs", "list")
         await story.read("jobs", "history", waits)
+
+
+async def test_a_job_is_warned_of_its_time_limit_and_waits_before_it_is_tried_again(
+    stack: SwarmStack, story: Story
+) -> None:
+    """Its container gets the signal and leaves; the retry waits as long as it says."""
+    script = "trap 'echo warned; exit 3' USR1; echo up; while :; do sleep 0.1; done"
+    limits = {"time": "5m", "grace": "1s", "warn": {"signal": "USR1", "before": "298s"}}
+    retry = {"limit": 1, "on": ["EXIT_CODE"]}
+    async with stack.stack.client() as client:
+        story.now("298 s before the end of its 5 minutes a job is to be warned")
+        id_ = await submit(client, job(stack, script, limits=limits, retry=retry))
+        found = await ended(client, id_)
+        await story.read("jobs", "history", id_)
+        assert (found.status, found.attempt) == (Status.FAILED, 2)
+        assert (found.cause, found.exit_code) == (Cause.EXIT_CODE, 3)
+        for attempt in (1, 2):
+            assert await _log(client, id_, attempt) == "up\nwarned\n"
+        steps = await client.history(id_)
+        (left, _) = (step.at for step in steps if step.to == "MODEL_EXEC:STOPPING")
+        (_, again) = (step.at for step in steps if step.to == "MODEL_EXEC:SCHEDULED")
+        waited = datetime.fromisoformat(again) - datetime.fromisoformat(left)
+        assert waited.total_seconds() >= 1, "the first back-off"
