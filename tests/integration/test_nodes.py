@@ -24,6 +24,7 @@ from tests.support.script_scenes import (
     N2,
     NODE_SIZE,
     SMALL,
+    TWO_NODES,
     Stage,
     launch,
     new_job,
@@ -412,3 +413,26 @@ async def test_a_move_that_rests_on_a_confirmation_is_refused_once_the_node_was_
         await stage.apply(stop)
     await stage.nodes.confirm_lost(N1)
     await stage.apply(stop)
+
+
+async def test_plans_see_of_each_node_what_its_record_says(stage: Stage) -> None:
+    await stage.ready()
+    await stage.nodes.label(N1, {"rack": "3"}, ())
+    await stage.nodes.drain(N2, drained=True)
+
+    async def compared() -> None:
+        records = await stage.nodes.all()
+        assert [
+            (each.id, each.capacity, each.free, each.state, each.backends, each.labels)
+            for each in await stage.nodes.offers()
+        ] == [
+            (each.id, each.capacity, each.free, each.state, each.backends, each.labels)
+            for each in records
+        ]
+
+    await compared()
+    await stage.nodes.drain(N2, drained=False)
+    await stage.apply(launch(await stage.make(new_job(1)), TWO_NODES))
+    await compared()
+    await stage.redis.command("HSET", f"hr:node:{N1}", "millicpus", "many")
+    assert [each.id for each in await stage.nodes.offers()] == [N2]

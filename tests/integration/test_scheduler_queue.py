@@ -1,7 +1,7 @@
 """The scheduler takes over a long queue: it plans the head while it still reads the rest."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -189,8 +189,8 @@ async def test_why_is_told_of_each_of_many_jobs_that_ask_alike(stage: Stage) -> 
     assert [bool(each.starts) for each in told[1:]] == [True] * 8 + [False] * 2
     assert "is being cleared for it" in told[9].explanation.sentence
     assert "It fits only after running jobs have ended." in told[10].explanation.sentence
-    # Of the jobs that may start: who is held stands in nobody's way.
-    assert [each.position for each in told] == [1, *range(1, 11)]
+    # Of the jobs that may start: who is held stands nowhere, and in nobody's way.
+    assert [each.position for each in told] == [None, *range(1, 11)]
 
 
 async def test_the_change_that_why_names_starts_the_job_when_it_is_submitted_so(
@@ -333,7 +333,7 @@ class _Counting(JobStore):
 
     asked = 0
 
-    async def queue_ranks(self) -> dict[JobId, float]:
+    async def queue_ranks(self) -> Sequence[tuple[JobId, float]]:
         self.asked += 1
         return await super().queue_ranks()
 

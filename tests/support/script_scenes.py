@@ -393,6 +393,11 @@ async def _note_memberships(stage: Stage) -> Act:
     return stage.users.note_memberships
 
 
+async def _tell_nodes(stage: Stage) -> Act:
+    await stage.nodes.label(N1, {"rack": "3"}, ())
+    return stage.nodes.offers
+
+
 async def _tell_queue(stage: Stage) -> Act:
     ids = [(await stage.make(new_job(number))).id for number in (1, 2)]
     return lambda: stage.jobs.owners([*ids, job_id(1, 9)])
@@ -779,6 +784,7 @@ SCENES = {
     ),
     "put_items: of an owner with quotas": Scene("put_items", _put_items_in_a_quota, again=(0,)),
     "tell_queue": Scene("tell_queue", _tell_queue),
+    "tell_nodes": Scene("tell_nodes", _tell_nodes),
     "rank_queue": Scene("rank_queue", _rank_queue, again=(0,)),
     "count_datasets": Scene("count_datasets", _count_datasets, again=(0,)),
     "set_quota": Scene("set_quota", _set_quota),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
+MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 HALF_LIFE_DAYS: Final = 7
 COUNTED_DAYS: Final = 70
@@ -70,8 +71,11 @@ def parts(
 
 
 def shift_ms(own: float, of_group: float) -> int:
-    """How far back jobs go for these parts: 0 to `MOST_SHIFT_MS`."""
-    return int(MOST_SHIFT_MS / 2 * (min(own, 1.0) + min(of_group, 1.0)))
+    """How far back jobs go for these parts: 0 to `MOST_SHIFT_MS`, in whole minutes, so that a long
+    queue is put in order anew only where something has changed.
+    """
+    shift = MOST_SHIFT_MS / 2 * (min(own, 1.0) + min(of_group, 1.0))
+    return int(shift // MINUTE_MS) * MINUTE_MS
 
 
 def shifts(used: Mapping[str, float], groups: Mapping[str, Iterable[str]]) -> dict[str, int]:

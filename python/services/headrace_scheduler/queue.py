@@ -27,7 +27,7 @@ from headrace_wire.records import fulfilling
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.jobs import JobStore
-    from headrace_adapters.redis.nodes import NodeRecord
+    from headrace_adapters.redis.nodes import NodeOffer, NodeRecord
 
 _HOLDING = (*HAS_ATTEMPT, Status.STOPPING)
 _BEFORE_IT_RUNS = (Status.AWAITING_DATA, Status.AWAITING_SCHEDULING, Status.SCHEDULED)
@@ -35,6 +35,7 @@ STAGING_MS: Final = 10 * 60_000
 """What plans allow an attempt with inputs from its placement until it runs."""
 _AT_ONCE = 500
 _MENDED_AT_ONCE = 20_000
+_OWNERS_AT_ONCE = 5_000
 _NO_LABELS: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -115,7 +116,7 @@ def running_job(job: Job, estimate: Estimate | None = None) -> RunningJob | None
     )
 
 
-def nodes_of(records: "Iterable[NodeRecord]") -> tuple[Node, ...]:
+def nodes_of(records: "Iterable[NodeRecord | NodeOffer]") -> tuple[Node, ...]:
     """The nodes as a plan sees them."""
     return tuple(
         Node(
@@ -144,7 +145,7 @@ class Queue:
         self._running = Running()
         self._likely: list[tuple[int, JobId]] = []  # ends by earlier runs, the soonest first
         self._shifts: Mapping[str, int] = {}
-        self._queued: list[tuple[float, JobId, str]] = []  # rank, id, owner until reading begins
+        self._queued: dict[str, list[tuple[float, JobId]]] = {}  # by owner, until reading begins
         self._allowed = Allowances()
         self._alike = Alike()
         self._owners: set[str] = set()  # of all jobs that were read
@@ -161,16 +162,17 @@ class Queue:
     async def begin(self) -> None:
         """Read what runs, and who waits; `arrange` and `read_on` then read the waiting jobs."""
         ranks = await self._jobs.queue_ranks()
-        owners = await self._jobs.owners(ranks)
-        self._queued = [
-            (rank, id, owner)
-            for (id, rank), owner in zip(ranks.items(), owners, strict=True)
-            if owner
-        ]
-        self._unread = {id for _, id, _ in self._queued}
+        # A part at a time, so that the lease is renewed while a million jobs are looked at.
+        for first in range(0, len(ranks), _OWNERS_AT_ONCE):
+            some = ranks[first : first + _OWNERS_AT_ONCE]
+            owners = await self._jobs.owners([id for id, _ in some])
+            for (id, rank), owner in zip(some, owners, strict=True):
+                if owner:
+                    self._queued.setdefault(owner, []).append((rank, id))
+                    self._unread.add(id)
         self.until = (-inf, JobId("")) if self._unread else END
         await self.refresh(await self._under_way())
-        self._owners.update(owners)
+        self._owners.update(self._queued)
 
     def arrange(self, shifts: Mapping[str, int], allowed: Allowances, counted: int = 0) -> None:
         """Have the jobs of each owner so far back, and quotas bound what runs; `counted` was
@@ -192,7 +194,7 @@ class Queue:
     async def read_on(self) -> None:
         """Read the next waiting jobs."""
         if self._queued:
-            self._order, self._queued = in_order(self._queued, self._shifts), []
+            self._order, self._queued = in_order(self._queued, self._shifts), {}
         # Kept until they are read: a reader may be cancelled meanwhile, and another go on.
         self._next = some = self._next or list(islice(self._order, _AT_ONCE))
         await self.refresh([id for _, id in some])
@@ -279,15 +281,24 @@ class Queue:
             policy,
         )
 
-    def seen(self, nodes: tuple[Node, ...], now_ms: int, policy: Policy) -> Snapshot:
-        """The same for those who answer from it: it changes nothing of the queue, and holds for
-        ever. Who has become due since the last plan is in a line of its own.
+    def seen(
+        self, nodes: tuple[Node, ...], now_ms: int, policy: Policy, without: JobId | None = None
+    ) -> Snapshot:
+        """The same for those who answer from it, perhaps about one job: it changes nothing of the
+        queue, and holds for ever. Who is not yet in a line is in one of its own, and without a job
+        to ask about also who is to start later.
         """
-        lines = [tuple(line) for line in self._waiting.lined]
-        lines += ((job,) for job in self._waiting.later() if (job.not_before_ms or 0) <= now_ms)
+        own = None if without is None else self._waiting.line_of(without)
+        lines = [
+            tuple(line) if line is not own else tuple(job for job in line if job.id != without)
+            for line in self._waiting.lined
+        ]
+        for job in self._waiting.later():
+            if without is None or (job.id != without and (job.not_before_ms or 0) <= now_ms):
+                lines.append((job,))
         return Snapshot(
             nodes,
-            in_turn(lines, self._shifts),
+            in_turn(filter(None, lines), self._shifts),
             tuple(_corrected(job, now_ms) for job in self._running),
             self.until,
             shifts=self._shifts,
@@ -298,10 +309,6 @@ class Queue:
     def quotas(self, now_ms: int) -> Quotas:
         """All quotas of running use, with what is used of each."""
         return self._allowed.in_use(self.uses(), now_ms) if self._allowed.limits else NO_QUOTAS
-
-    def later(self, now_ms: int) -> tuple[WaitingJob, ...]:
-        """The jobs whose start lies in the future."""
-        return tuple(job for job in self._waiting.later() if (job.not_before_ms or 0) > now_ms)
 
     def overdue(self, now_ms: int) -> list[JobId]:
         """Waiting jobs that can't end by their deadlines any more."""

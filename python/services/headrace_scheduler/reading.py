@@ -4,12 +4,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from headrace_model.errors import Unavailable
 from headrace_model.ids import JobId
-from headrace_scheduler.core.order import in_turn
 from headrace_scheduler.core.quota import Quotas
 from headrace_scheduler.core.snapshot import Snapshot
 from headrace_scheduler.limits_file import LimitsFile
@@ -93,14 +92,10 @@ class Reader:
         Raises `Unavailable` where that takes long; it goes on where it was when asked again.
         """
         await self._limits.look()
-        records, now_ms = await asyncio.gather(self._nodes.all(), self._jobs.now_ms())
+        records, now_ms = await asyncio.gather(self._nodes.offers(), self._jobs.now_ms())
         nodes = self._limits.limit(nodes_of(records))
         queue = self._kept() or await self._read_own(now_ms, most)
-        found = queue.seen(nodes, now_ms, self._limits.policy)
-        others = (tuple(job for job in line if job.id != without) for line in found.lines)
-        later = () if without else queue.later(now_ms)
-        whole = (*(line for line in others if line), *((job,) for job in later))
-        return Seen(replace(found, lines=in_turn(whole, found.shifts)), now_ms)
+        return Seen(queue.seen(nodes, now_ms, self._limits.policy, without), now_ms)
 
     async def quotas(self) -> Quotas:
         """The quotas of running use, with what is used of each."""

@@ -72,7 +72,7 @@ class Scheduler:
         self._arrived = False  # a hint told of a job that waits for its allocation
         self._clock_offset_ms = 0.0
         self._queue: Queue | None = None  # while it leads
-        self._prepared: Queue | None = None  # while it may lead soon
+        self._prepared: asyncio.Task[Queue] | None = None  # while it may lead soon
         self._prepared_s = 0.0
 
     @property
@@ -82,7 +82,10 @@ class Scheduler:
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
-        await self._leader.run(self._act, self._prepare)
+        try:
+            await self._leader.run(self._act, self._prepare)
+        finally:
+            await self._drop(self._prepared)
 
     async def _prepare(self) -> None:
         """Read the head of the queue, and whose jobs all are: this replica may lead soon.
@@ -95,10 +98,18 @@ class Scheduler:
             await listening.wait()
             await self._open_nodes()
             await self._set_clock()
-            queue = await self._begin()
-            self._prepared, self._prepared_s = queue, time.monotonic()
+            await self._drop(self._prepared)
+            self._prepared_s = time.monotonic()
+            self._prepared = asyncio.create_task(self._begin())
+            # Who leads goes on with it, however far it is.
+            queue = await asyncio.shield(self._prepared)
             while queue.unread and len(queue) < _PREPARED:
                 await queue.read_on()
+
+    async def _drop(self, beginning: asyncio.Task[Queue] | None) -> None:
+        if beginning is not None:
+            beginning.cancel()
+            await asyncio.gather(beginning, return_exceptions=True)
 
     async def _begin(self) -> Queue:
         queue = Queue(self._jobs)
@@ -107,21 +118,20 @@ class Scheduler:
         return queue
 
     async def _act(self, term: int) -> None:
-        fresh = time.monotonic() - self._prepared_s < self._settings.lease_s
-        queue = self._prepared if fresh else None
-        self._prepared = None  # else from before the one who led renewed after all
+        beginning, self._prepared = self._prepared, None
+        if beginning and time.monotonic() - self._prepared_s > self._settings.lease_s:
+            await self._drop(beginning)  # from before the one who led renewed after all
+            beginning = None
         self._told = None
         await self._tell_limits(term)
         await self._set_clock()
         await self._jobs.rank_queue(Role.SCHEDULER, term)
-        if queue is None:
-            queue = await self._begin()
-        self._changed.add(None)
-        self._queue = queue
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(queue))
                 group.create_task(self._listen())
+                self._queue = queue = await (beginning or self._begin())
+                self._changed.add(None)
+                group.create_task(self._read(queue))
                 group.create_task(self._sweep(queue, term))
                 group.create_task(self._plan_all(queue, term))
         finally:
@@ -221,7 +231,7 @@ class Scheduler:
     async def _open_nodes(self) -> tuple[Node, ...]:
         """The nodes for a plan, in one round trip; none while nothing may start."""
         nodes, said, restored = await asyncio.gather(
-            self._nodes.all(), self._maintenance.get(), self._jobs.restored_from()
+            self._nodes.offers(), self._maintenance.get(), self._jobs.restored_from()
         )
         return () if said or restored else self._limits.limit(nodes_of(nodes))
 

@@ -147,7 +147,7 @@ SCRIPTS: Final[Mapping[str, frozenset[str]]] = {
         "look_at_datasets reconciled count_datasets count_checkpoint"
     ),
     "scheduler": _words("acquire_lease release_lease transition publish_resources tell_queue "
-                        "rank_queue"),
+                        "tell_nodes rank_queue"),
     "monitor": _words("acquire_lease release_lease transition lose_node record_series "
                       "write_deliveries"),
     "cluster": _words("acquire_lease release_lease refuse_service drop_services"),

@@ -188,10 +188,12 @@ class JobStore:
             found.update(id for id, rank in zip(some, ranks, strict=True) if rank is not None)
         return found
 
-    async def queue_ranks(self) -> dict[JobId, float]:
-        """The ranks of all jobs in AWAITING_ALLOCATION, in rank order."""
-        found = await self._redis.command("ZRANGE", "hr:queue", 0, -1, "WITHSCORES")
-        return {JobId(job): float(rank) for job, rank in found}
+    async def queue_ranks(self) -> Sequence[tuple[JobId, float]]:
+        """All jobs in AWAITING_ALLOCATION with their ranks, in rank order."""
+        found: Sequence[tuple[JobId, float]] = await self._redis.command(
+            "ZRANGE", "hr:queue", 0, -1, "WITHSCORES"
+        )
+        return found
 
     async def owners(self, jobs: Iterable[JobId]) -> list[str]:
         """Whose jobs these are; an empty text for one that is not there."""

@@ -41,12 +41,25 @@ class NodeRecord:
     swarm: "SwarmClaim | None" = None
 
 
+@dataclass(frozen=True, slots=True)
+class NodeOffer:
+    """What plans look at of a node; `free` is None while it has no ledger line."""
+
+    id: NodeId
+    capacity: Resources
+    free: Resources | None
+    state: NodeState
+    backends: frozenset[str]
+    labels: Mapping[str, str]
+
+
 class NodeStore:
     """All that the services do with nodes in Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._ids: list[str] = []  # of the last reading
+        self._offers: dict[Sequence[str], NodeOffer | None] = {}  # of the last reading, by texts
 
     async def register(
         self,
@@ -212,6 +225,14 @@ class NodeStore:
         read = [_record(*each) for each in there]
         return [record for record in read if record]
 
+    async def offers(self) -> list[NodeOffer]:
+        """What all nodes offer, sorted by id: one answer, of which only what is new is read."""
+        texts = iter(await self._redis.script("tell_nodes", {}))
+        found = list(zip(*[texts] * 8, strict=True))
+        known = self._offers
+        self._offers = {each: known[each] if each in known else _offer(*each) for each in found}
+        return [each for each in self._offers.values() if each]
+
     async def ledger_errors(self) -> list[str]:
         """Compare the ledger with what attempts hold; one sentence a difference, none is right."""
         wrong = []
@@ -253,6 +274,25 @@ def _record(
             confirmed=fields.get("confirmed") == "1",
         )
     except (KeyError, ValueError) as error:
+        _LOG.error("the record of node %s can't be read: %r", node, error)
+        return None
+
+
+def _offer(
+    node: str, millicpus: str, memory: str, counted: str, state: str, backends: str,
+    labels: str, room: str,
+) -> NodeOffer | None:  # fmt: skip
+    """What a node offers; None for fields without sense."""
+    try:
+        return NodeOffer(
+            id=NodeId(node),
+            capacity=Resources(int(millicpus), int(memory), parse_pieces(counted.split())),
+            free=_amount(room or None),
+            state=NodeState(state),
+            backends=frozenset(backends.split()),
+            labels=json.loads(labels or "{}"),
+        )
+    except ValueError as error:
         _LOG.error("the record of node %s can't be read: %r", node, error)
         return None
 

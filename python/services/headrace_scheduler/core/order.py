@@ -17,12 +17,9 @@ from headrace_scheduler.core.snapshot import Place, Snapshot, WaitingJob
 
 
 def in_order(
-    queued: Iterable[tuple[float, JobId, str]], shifts: Mapping[str, int]
+    by_owner: Mapping[str, Sequence[tuple[float, JobId]]], shifts: Mapping[str, int]
 ) -> Iterator[tuple[Place, JobId]]:
-    """Jobs by their places; `queued` are rank, id and owner, in the order of rank and id."""
-    by_owner: dict[str, list[tuple[float, JobId]]] = {}
-    for rank, id, owner in queued:
-        by_owner.setdefault(owner, []).append((rank, id))
+    """Jobs by their places; of each owner there are rank and id, in their order."""
     return merge(*(_moved(line, shifts.get(owner, 0)) for owner, line in by_owner.items()))
 
 
@@ -39,5 +36,5 @@ def in_turn(
     return tuple(sorted(lines, key=lambda line: line[0].place_in(shifts)))
 
 
-def _moved(line: list[tuple[float, JobId]], shift: int) -> Iterator[tuple[Place, JobId]]:
+def _moved(line: Sequence[tuple[float, JobId]], shift: int) -> Iterator[tuple[Place, JobId]]:
     return (((rank + shift, id), id) for rank, id in line)

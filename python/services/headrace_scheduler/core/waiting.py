@@ -45,6 +45,11 @@ class Waiting:
         """The lines as they are now; who has become due since the last `lines` is in none."""
         return self._lines
 
+    def line_of(self, id: JobId) -> Sequence[WaitingJob]:
+        """The line that a job is in; nothing where it is in none."""
+        job = self._jobs.get(id)
+        return () if job is None else self._line_of.get(job.line, ())
+
     def put(self, job: WaitingJob) -> None:
         """Take a job in, in place of what was known of it."""
         self.drop(job.id)
@@ -119,6 +124,8 @@ class Waiting:
 
     def shift(self, shifts: Mapping[str, int]) -> None:
         """Put the jobs of each owner so far back; inside a line nothing changes."""
+        if shifts == self._shifts:
+            return
         self._shifts = shifts
         self._lines.sort(key=self._first_place)
 
