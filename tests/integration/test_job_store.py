@@ -465,7 +465,7 @@ async def test_the_queue_of_the_version_before_is_ranked_anew_once(stage: Stage)
         await stage.redis.command("ZADD", "hr:queue", rank, job.id)
     assert await stage.jobs.rank_queue(Role.SCHEDULER, 1) == 3
     assert await stage.jobs.queue() == [jobs[2].id, jobs[0].id, jobs[1].id]
-    found = await stage.jobs.queue_ranks()
+    found = await stage.jobs.queue_ranks(0, 9)
     assert dict(found) == {job.id: job.rank for job in jobs}
     assert await stage.jobs.owners([jobs[0].id, new_job(9).id]) == ["ann", ""]
     assert await stage.jobs.rank_queue(Role.SCHEDULER, 1) == 0

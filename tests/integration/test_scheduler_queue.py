@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -333,9 +334,9 @@ class _Counting(JobStore):
 
     asked = 0
 
-    async def queue_ranks(self) -> Sequence[tuple[JobId, float]]:
+    async def queue_ranks(self, first: int, most: int) -> Sequence[tuple[JobId, float]]:
         self.asked += 1
-        return await super().queue_ranks()
+        return await super().queue_ranks(first, most)
 
 
 async def test_a_replica_that_does_not_lead_reads_the_queue_once_and_then_what_changes(
@@ -395,3 +396,30 @@ async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_long_queue_is_read_whole_in_parts_that_overlap(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.ready()
+    monkeypatch.setattr(queues, "_OWNERS_AT_ONCE", 4)
+    monkeypatch.setattr(queues, "_OVERLAP", 1)
+    ids = await _submit(stage, range(1, 12))
+
+    class Leaving(JobStore):
+        """A job leaves the queue after each part."""
+
+        gone: ClassVar[list[JobId]] = []
+
+        async def queue_ranks(self, first: int, most: int) -> Sequence[tuple[JobId, float]]:
+            found = await super().queue_ranks(first, most)
+            self.gone.append(found[0][0])
+            await stage.apply(_wished(await self.get(found[0][0]), DesireVerb.CANCEL))
+            return found
+
+    queue = Queue(Leaving(stage.redis))
+    await queue.begin()
+    while queue.unread:
+        await queue.read_on()
+    known = {job.id for line in queue.lines(0) for job in line}
+    assert known == set(ids) - set(Leaving.gone)

@@ -35,7 +35,7 @@ STAGING_MS: Final = 10 * 60_000
 """What plans allow an attempt with inputs from its placement until it runs."""
 _AT_ONCE = 500
 _MENDED_AT_ONCE = 20_000
-_OWNERS_AT_ONCE = 5_000
+_OWNERS_AT_ONCE, _OVERLAP = 5_000, 500
 _NO_LABELS: frozenset[tuple[str, str]] = frozenset()
 
 
@@ -161,15 +161,21 @@ class Queue:
 
     async def begin(self) -> None:
         """Read what runs, and who waits; `arrange` and `read_on` then read the waiting jobs."""
-        ranks = await self._jobs.queue_ranks()
-        # A part at a time, so that the lease is renewed while a million jobs are looked at.
-        for first in range(0, len(ranks), _OWNERS_AT_ONCE):
-            some = ranks[first : first + _OWNERS_AT_ONCE]
+        # A part at a time: a lease is not renewed while the answer for a million jobs comes in.
+        # Parts overlap, since those behind move up when a job leaves the queue meanwhile.
+        first, some = 0, await self._jobs.queue_ranks(0, _OWNERS_AT_ONCE)
+        while some:
             owners = await self._jobs.owners([id for id, _ in some])
             for (id, rank), owner in zip(some, owners, strict=True):
-                if owner:
+                if owner and id not in self._unread:
                     self._queued.setdefault(owner, []).append((rank, id))
                     self._unread.add(id)
+            if len(some) < _OWNERS_AT_ONCE:
+                break
+            first += _OWNERS_AT_ONCE - _OVERLAP
+            some = await self._jobs.queue_ranks(first, _OWNERS_AT_ONCE)
+        for line in self._queued.values():
+            line.sort()
         self.until = (-inf, JobId("")) if self._unread else END
         await self.refresh(await self._under_way())
         self._owners.update(self._queued)

@@ -188,10 +188,10 @@ class JobStore:
             found.update(id for id, rank in zip(some, ranks, strict=True) if rank is not None)
         return found
 
-    async def queue_ranks(self) -> Sequence[tuple[JobId, float]]:
-        """All jobs in AWAITING_ALLOCATION with their ranks, in rank order."""
+    async def queue_ranks(self, first: int, most: int) -> Sequence[tuple[JobId, float]]:
+        """Up to `most` jobs in AWAITING_ALLOCATION with their ranks, in rank order."""
         found: Sequence[tuple[JobId, float]] = await self._redis.command(
-            "ZRANGE", "hr:queue", 0, -1, "WITHSCORES"
+            "ZRANGE", "hr:queue", first, first + most - 1, "WITHSCORES"
         )
         return found
 
