@@ -329,6 +329,12 @@ def _wished(job: Job, verb: DesireVerb) -> Move:
     return move
 
 
+async def _leads_no_longer(stage: Stage) -> None:
+    """Another one has led, and renews no more."""
+    lease = await stage.leases.acquire(Role.SCHEDULER, "me", 2_900)
+    await stage.jobs.rank_queue(Role.SCHEDULER, lease.term)
+
+
 class _Counting(JobStore):
     """Counts how often the whole queue was asked for."""
 
@@ -374,8 +380,7 @@ async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -
     ids = await _submit(stage, range(1, 8))
     jobs = _Counting(stage.redis)
     scheduler = _scheduler(stage, jobs)
-    # The one who leads renews no more.
-    await stage.leases.acquire(Role.SCHEDULER, "me", 2_900)
+    await _leads_no_longer(stage)
     running = asyncio.create_task(scheduler.run())
     try:
 
@@ -393,6 +398,57 @@ async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -
 
         await wait_until(launched, "all others to start")
         assert jobs.asked == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_comes_while_one_that_prepared_begins_to_lead_is_heard(stage: Stage) -> None:
+    await stage.ready()
+    await _submit(stage, range(1, 8))
+    late: list[JobId] = []
+
+    class Ranking(_Counting):
+        async def rank_queue(self, role: Role, term: int) -> int:
+            late.extend(await _submit(stage, [8]))
+            return await super().rank_queue(role, term)
+
+    jobs = Ranking(stage.redis)
+    # No sweep finds it.
+    scheduler = _scheduler(stage, jobs, sweep_s=600.0)
+    await _leads_no_longer(stage)
+    running = asyncio.create_task(scheduler.run())
+    try:
+
+        async def launched() -> bool:
+            return bool(late) and late[0] in await stage.jobs.in_status(Status.SCHEDULED)
+
+        await wait_until(launched, "the late job to start")
+        assert jobs.asked == 1
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_what_was_prepared_in_vain_is_not_led_with(stage: Stage) -> None:
+    await stage.ready()
+    await _submit(stage, range(1, 8))
+    jobs = _Counting(stage.redis)
+    scheduler = _scheduler(stage, jobs)
+    await _leads_no_longer(stage)
+    running = asyncio.create_task(scheduler.run())
+    try:
+        await wait_until(lambda: bool(jobs.asked), "the queue to be read")
+        # The one who leads renews after all, and gives its lease up soon after.
+        await stage.leases.acquire(Role.SCHEDULER, "me", 30_000)
+        await asyncio.sleep(1.5)
+        await stage.leases.release(Role.SCHEDULER, "me")
+
+        async def launched() -> bool:
+            return len(await stage.jobs.in_status(Status.SCHEDULED)) == 7
+
+        await wait_until(launched, "all to start")
+        assert jobs.asked == 2
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

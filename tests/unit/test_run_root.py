@@ -1,5 +1,6 @@
 """What an aborted test run leaves is found and ended; what lives is left alone."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support import run_root as roots
 from tests.support.small_disk import small_file_system
+from tests.support.wait import wait_until
 
 
 @pytest.fixture(params=["a process that the tests started", "a worker"])
@@ -21,6 +23,9 @@ def sleeper(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subproce
         named = {**os.environ, roots.VARIABLE: root}
     environment = {"PATH": os.environ["PATH"], **named}
     process = subprocess.Popen(["sleep", "60"], env=environment)
+    # It is started a moment before the kernel tells its environment.
+    environ = Path(f"/proc/{process.pid}/environ")
+    asyncio.run(wait_until(environ.read_bytes, "its environment"))
     yield process
     process.kill()
     process.wait()

@@ -52,8 +52,9 @@ class Leader:
         prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Try to lead for ever; `prepare` is called when the one who leads is late to renew, and
-        is cancelled when it has renewed, or this replica leads. It must change nothing, and need
-        not end well.
+        is cancelled when it has renewed. Where this replica comes to lead instead, `act` may take
+        over what is prepared; what of it still runs is cancelled when `act` ends. It must change
+        nothing; one that failed is called again.
         """
         preparing: asyncio.Future[None] | None = None
         try:
@@ -66,14 +67,17 @@ class Leader:
                     continue
                 # Who renews in time has two thirds left.
                 late = not lease.held and lease.left_ms < self._lease_s * 500
+                if preparing is not None and preparing.done() and (why := preparing.exception()):
+                    self._log.warning(f"prepares again: {why!r}", action="prepare")
+                    preparing = None
                 if preparing is None and late and prepare is not None:
                     preparing = asyncio.ensure_future(prepare())
-                elif preparing is not None and not late:
-                    await _ended(preparing)
-                    preparing = None
                 if lease.held:
                     await self._lead(lease.term, act)
-                else:
+                if preparing is not None and not late:
+                    await _ended(preparing)
+                    preparing = None
+                if not lease.held:
                     # Not longer than a second: the holder may give its lease up early.
                     await asyncio.sleep(min(lease.left_ms / 1000 + 0.01, 1.0))
         finally:

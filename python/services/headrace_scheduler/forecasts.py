@@ -85,6 +85,8 @@ class Forecasts:
         newest = await self._latest(_AT_ONCE_S if at_once else _FIRST_S)
         if newest is None:
             return Expected(None, "the first forecast is being made; ask again")
+        if at_once:
+            return newest.of(job)
         few = len(newest.places) < _FEW
         if job.id not in newest.starts and few and not self._anew.locked():
             async with self._anew:
@@ -125,6 +127,10 @@ class Forecasts:
 async def _made(seen: Seen) -> Forecast:
     snapshot = replace(seen.snapshot, until=END)
     starts = await foresee(snapshot, seen.now_ms)
+    return await asyncio.to_thread(_summed_up, snapshot, starts, seen.now_ms)
+
+
+def _summed_up(snapshot: Snapshot, starts: Mapping[JobId, Start], now_ms: int) -> Forecast:
     by_line: dict[Hashable, Start | None] = {}
     for line in snapshot.lines:
         start, known = starts.get(line[-1].id), by_line.get(line[0].alike)
@@ -134,11 +140,11 @@ async def _made(seen: Seen) -> Forecast:
         job.place_in(snapshot.shifts)
         for line in snapshot.lines
         for job in line
-        if job.is_due(seen.now_ms)
+        if job.is_due(now_ms)
     )
     last = max(starts.values(), key=lambda each: each.at_ms, default=None)
     basis = basis_of(snapshot)
-    return Forecast(seen.now_ms, snapshot.shifts, places, starts, by_line, last, basis)
+    return Forecast(now_ms, snapshot.shifts, places, starts, by_line, last, basis)
 
 
 def basis_of(snapshot: Snapshot) -> str:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from headrace_model.errors import Unavailable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.quotas import QuotaStore
 
 _MOST_READ: Final = 20_000  # waiting jobs, where only the first ones matter
+_AT_ONCE: Final = 1_000
 _KEPT_S: Final = 900.0  # so long after it was last asked for
 _PATIENCE_S: Final = 20.0
 
@@ -134,9 +136,15 @@ class Reader:
             await queue.begin()
             self._own = queue
         else:
-            changed = set(self._changed)
-            await queue.refresh(changed)
-            self._changed -= changed
+            while self._changed:
+                # In parts, so that who runs out of patience has not done it in vain.
+                some = set(islice(self._changed, _AT_ONCE))
+                self._changed -= some
+                try:
+                    await queue.refresh(some)
+                except BaseException:
+                    self._changed |= some
+                    raise
         queue.correct(now_ms)
         await self._owners.arrange(queue, now_ms)
         return queue

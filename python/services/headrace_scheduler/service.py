@@ -73,7 +73,8 @@ class Scheduler:
         self._clock_offset_ms = 0.0
         self._queue: Queue | None = None  # while it leads
         self._prepared: asyncio.Task[Queue] | None = None  # while it may lead soon
-        self._prepared_s = 0.0
+        self._leads = asyncio.Event()  # and hears all hints itself
+        self._dependents: dict[JobId, None] = {}  # that may be free now, the longest known first
 
     @property
     def queue(self) -> Queue | None:
@@ -82,34 +83,40 @@ class Scheduler:
 
     async def run(self) -> None:
         """Try to lead, and act while leading."""
-        try:
-            await self._leader.run(self._act, self._prepare)
-        finally:
-            await self._drop(self._prepared)
+        await self._leader.run(self._act, self._prepare)
 
     async def _prepare(self) -> None:
         """Read the head of the queue, and whose jobs all are: this replica may lead soon.
 
-        What changes meanwhile is noted as by one that leads, whose first plan reads it anew.
+        What changes meanwhile is noted as by one that leads, whose first plan reads it anew; until
+        that one hears of changes itself, or the one who led has renewed after all.
         """
-        async with asyncio.TaskGroup() as group:
-            listening = asyncio.Event()
-            group.create_task(self._listen(listening))
-            await listening.wait()
-            await self._open_nodes()
-            await self._set_clock()
-            await self._drop(self._prepared)
-            self._prepared_s = time.monotonic()
-            self._prepared = asyncio.create_task(self._begin())
-            # Who leads goes on with it, however far it is.
-            queue = await asyncio.shield(self._prepared)
-            while queue.unread and len(queue) < _PREPARED:
-                await queue.read_on()
-
-    async def _drop(self, beginning: asyncio.Task[Queue] | None) -> None:
-        if beginning is not None:
-            beginning.cancel()
-            await asyncio.gather(beginning, return_exceptions=True)
+        if not await self._jobs.is_ranked():
+            return  # the order is not known before somebody leads
+        self._leads.clear()
+        beginning: asyncio.Task[Queue] | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                listening = asyncio.Event()
+                hearing = group.create_task(self._listen(listening))
+                await listening.wait()
+                await self._open_nodes()
+                await self._set_clock()
+                if self._leads.is_set():
+                    hearing.cancel()
+                    return
+                self._prepared = beginning = asyncio.create_task(self._begin())
+                # Who leads goes on with it, however far it is.
+                queue = await asyncio.shield(beginning)
+                while self._prepared and queue.unread and len(queue) < _PREPARED:
+                    await queue.read_on()
+                await self._leads.wait()
+                hearing.cancel()  # who leads hears of changes by now
+        finally:
+            if beginning is not None and beginning is self._prepared:
+                self._prepared = None
+                beginning.cancel()
+                await asyncio.gather(beginning, return_exceptions=True)
 
     async def _begin(self) -> Queue:
         queue = Queue(self._jobs)
@@ -119,17 +126,18 @@ class Scheduler:
 
     async def _act(self, term: int) -> None:
         beginning, self._prepared = self._prepared, None
-        if beginning and time.monotonic() - self._prepared_s > self._settings.lease_s:
-            await self._drop(beginning)  # from before the one who led renewed after all
-            beginning = None
-        self._told = None
-        await self._tell_limits(term)
-        await self._set_clock()
-        await self._jobs.rank_queue(Role.SCHEDULER, term)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._listen())
+                listening = asyncio.Event()
+                group.create_task(self._listen(listening))
+                await listening.wait()
+                self._leads.set()
+                self._told = None
+                await self._tell_limits(term)
+                await self._set_clock()
+                await self._jobs.rank_queue(Role.SCHEDULER, term)
                 self._queue = queue = await (beginning or self._begin())
+                await self._owners.arrange(queue, self._now_ms())
                 self._changed.add(None)
                 group.create_task(self._read(queue))
                 group.create_task(self._sweep(queue, term))
@@ -145,10 +153,9 @@ class Scheduler:
             self._changed.add(None)
         self._log.info(f"has read the queue: {len(queue)} jobs wait", action="queue_read")
 
-    async def _listen(self, listening: asyncio.Event | None = None) -> None:
+    async def _listen(self, listening: asyncio.Event) -> None:
         async for hint in self._events.follow():
-            if listening is not None:
-                listening.set()
+            listening.set()
             match hint.get("kind"):
                 case "job" if hint["to"] not in _OWN:
                     self._changed.add(JobId(hint["job"]))
@@ -174,8 +181,8 @@ class Scheduler:
             if len(some) < _LOOKED_AT_ONCE:
                 waiting = iter(await self._jobs.in_status(Status.AWAITING_PREREQUISITES))
                 some += islice(waiting, _LOOKED_AT_ONCE - len(some))
-            self._changed.add(None, *some)
-            self._changed.add(*await self._jobs.in_status(Status.AWAITING_SCHEDULING))
+            self._dependents.update(dict.fromkeys(some))
+            self._changed.add(None, *await self._jobs.in_status(Status.AWAITING_SCHEDULING))
 
     async def _tell_limits(self, term: int) -> None:
         """Tell what plans are bound by: who takes jobs in can't read the file."""
@@ -202,15 +209,17 @@ class Scheduler:
             else:
                 jobs, nodes = await queue.refresh(ids), None
             if over := [job.id for job in jobs if job.status.final]:
-                jobs += await self._jobs.get_many(await self._jobs.dependents(over) - changed)
+                freed = await self._jobs.dependents(over)
+                self._dependents.update(dict.fromkeys(sorted(freed)))
             for job in jobs:
                 match job.status:
                     case Status.AWAITING_PREREQUISITES:
-                        await self._check_prerequisites(job, term)
+                        self._dependents[job.id] = None
                     case Status.AWAITING_SCHEDULING:
                         await self._apply(job, launch(job), term)
                     case _:
                         pass
+            await self._free_some(term)
             await self._end_overdue(queue, term)
             if len(queue):
                 if queue.has_strangers or queue.has_spent:
@@ -235,10 +244,32 @@ class Scheduler:
         )
         return () if said or restored else self._limits.limit(nodes_of(nodes))
 
-    async def _check_prerequisites(self, job: Job, term: int) -> None:
-        others = {each.id: each.status for each in await self._jobs.get_many(job.after)}
-        if move := after_prerequisites(job, others):
-            await self._apply(job, move, term)
+    async def _free_some(self, term: int) -> None:
+        """Let some jobs go on of which others may have ended; the rest after the next plan, so
+        that nobody's job waits until all of them have gone on.
+        """
+        some = list(islice(self._dependents, _PLACED_AT_ONCE))
+        for id in some:
+            del self._dependents[id]
+        jobs = [
+            job
+            for job in await self._jobs.get_many(some)
+            if job.status is Status.AWAITING_PREREQUISITES
+        ]
+        named: set[JobId] = set()
+        for at, job in enumerate(jobs):
+            if at and len(named) + len(job.after) > _LOOKED_AT_ONCE:
+                self._dependents.update((each.id, None) for each in jobs[at:])
+                del jobs[at:]
+                break
+            named.update(job.after)
+        others = {each.id: each.status for each in await self._jobs.get_many(named)}
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                if move := after_prerequisites(job, others):
+                    group.create_task(self._apply(job, move, term))
+        if self._dependents:
+            self._changed.add(None)
 
     async def _plan(
         self, queue: Queue, nodes: tuple[Node, ...], read: dict[JobId, Job], term: int

@@ -202,12 +202,16 @@ class JobStore:
             found += map(intern, await self._redis.script("tell_queue", {"jobs": some}))
         return found
 
+    async def is_ranked(self) -> bool:
+        """Tell whether ranks are there; before, what is queued has those of an older version."""
+        return bool(await self._redis.command("GET", "hr:ranked"))
+
     async def rank_queue(self, role: Role, term: int) -> int:
         """Rank what the version before has queued; tells how many jobs got another rank.
 
         Raises `Fenced`.
         """
-        if await self._redis.command("GET", "hr:ranked"):
+        if await self.is_ranked():
             return 0
         parts = list(_parts(await self.queue())) or [[]]
         moved = 0
