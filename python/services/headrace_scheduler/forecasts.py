@@ -10,6 +10,7 @@ from typing import Final
 
 from headrace_model.errors import HeadraceError
 from headrace_model.ids import JobId
+from headrace_scheduler.core.calibrate import Calibration
 from headrace_scheduler.core.forecast import Start
 from headrace_scheduler.core.order import with_job
 from headrace_scheduler.core.snapshot import END, Place, Snapshot, WaitingJob
@@ -42,12 +43,14 @@ class Forecast:
     start as things are.
 
     `places`: those of the jobs that were seen and may start, in order, by `shifts`. `last`: the
-    latest start of all; `basis`: what is known of how long jobs run.
+    latest start of all; `drawn`: the starts before the ranges were widened; `basis`: what is known
+    of how long jobs run.
     """
 
     made_ms: int
     shifts: Mapping[str, int]
     places: Sequence[Place]
+    drawn: Mapping[JobId, Start]
     starts: Mapping[JobId, Start]
     by_line: Mapping[Hashable, Start | None]
     last: Start | None
@@ -77,6 +80,7 @@ class Forecasts:
         self._asked_s = 0.0
         self._made = asyncio.Event()
         self._newest: Forecast | None = None
+        self._calibration = Calibration()
         self._anew = asyncio.Lock()  # one forecast for one job alone at a time
         self._log = logger("scheduler")
 
@@ -91,7 +95,8 @@ class Forecasts:
         if job.id not in newest.starts and few and not self._anew.locked():
             async with self._anew:
                 seen = await self._reader.read(without=job.id)
-                return (await _made(replace(seen, snapshot=with_job(seen.snapshot, job)))).of(job)
+                seen = replace(seen, snapshot=with_job(seen.snapshot, job))
+                return (await _made(seen, self._calibration)).of(job)
         return newest.of(job)
 
     async def _latest(self, within_s: float) -> Forecast | None:
@@ -117,20 +122,31 @@ class Forecasts:
                 self._newest = None
                 continue
             try:
-                self._newest = await _made(await self._reader.first())
+                seen = await self._reader.first()
+                self._take_in(seen.snapshot)
+                self._newest = await _made(seen, self._calibration)
+                self._calibration.tell(self._newest.drawn, seen.now_ms)
                 self._made.set()
             except (HeadraceError, OSError) as error:
                 self._log.warning(f"no forecast: {error}", action="forecast")
             await asyncio.sleep(max(_PAUSE_S, _PART * (time.monotonic() - began_s)))
 
+    def _take_in(self, snapshot: Snapshot) -> None:
+        """Learn how far off the ranges were of those that have started."""
+        waiting = (job.id for line in snapshot.lines for job in line)
+        self._calibration.saw(waiting, {job.id: job.since_ms for job in snapshot.running})
 
-async def _made(seen: Seen) -> Forecast:
+
+async def _made(seen: Seen, calibration: Calibration) -> Forecast:
     snapshot = replace(seen.snapshot, until=END)
-    starts = await foresee(snapshot, seen.now_ms)
-    return await asyncio.to_thread(_summed_up, snapshot, starts, seen.now_ms)
+    drawn = await foresee(snapshot, seen.now_ms)
+    starts = calibration.widened(drawn, seen.now_ms)
+    return await asyncio.to_thread(_summed_up, snapshot, drawn, starts, seen.now_ms)
 
 
-def _summed_up(snapshot: Snapshot, starts: Mapping[JobId, Start], now_ms: int) -> Forecast:
+def _summed_up(
+    snapshot: Snapshot, drawn: Mapping[JobId, Start], starts: Mapping[JobId, Start], now_ms: int
+) -> Forecast:
     by_line: dict[Hashable, Start | None] = {}
     for line in snapshot.lines:
         start, known = starts.get(line[-1].id), by_line.get(line[0].alike)
@@ -144,7 +160,7 @@ def _summed_up(snapshot: Snapshot, starts: Mapping[JobId, Start], now_ms: int) -
     )
     last = max(starts.values(), key=lambda each: each.at_ms, default=None)
     basis = basis_of(snapshot)
-    return Forecast(now_ms, snapshot.shifts, places, starts, by_line, last, basis)
+    return Forecast(now_ms, snapshot.shifts, places, drawn, starts, by_line, last, basis)
 
 
 def basis_of(snapshot: Snapshot) -> str:
