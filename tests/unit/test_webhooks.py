@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_model.errors import InvalidInput
+from headrace_model.reach import may_reach
 from headrace_model.status import EDGES, Status
 from headrace_model.webhook import (
     MOST_TRIES,
@@ -15,7 +16,8 @@ from headrace_model.webhook import (
     events_of,
     with_room,
 )
-from headrace_monitor.hookpost import may_reach, post, read_networks
+from headrace_monitor.hookpost import post, read_networks
+from headrace_request.api.webhooks import doubt
 from headrace_wire.webhooks import (
     SIGNATURE_HEADER,
     TIME_HEADER,
@@ -174,6 +176,28 @@ def test_an_operator_allows_networks_and_no_others() -> None:
 async def test_nothing_is_sent_to_our_own_machine_by_whatever_name(url: str) -> None:
     told = await post(_hook(url=url), Delivery("1-0.x", "ann", "x", "{}"), ())
     assert "none that webhooks may reach" in told
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://127.0.0.1:8080/hook", "no public address"),
+        ("https://localhost/hook", "no public address"),
+        ("https://10.1.2.3/", "no public address"),
+        ("https://[::ffff:10.0.0.1]/", "no public address"),
+        ("https://no-such-host.invalid/hook", "no public address"),
+        ("http://8.8.8.8/hook", "by https:// alone"),
+    ],
+)
+async def test_what_may_not_arrive_is_said_when_it_is_added(url: str, why: str) -> None:
+    told = await doubt(url)
+    assert why in told
+    assert "webhook_networks" in told
+    assert "10." not in told  # it is no way to look up names of our network
+
+
+async def test_a_public_address_is_added_without_a_word() -> None:
+    assert await doubt("https://8.8.8.8/hook") == ""
 
 
 def test_records_are_read_as_they_were_written() -> None:

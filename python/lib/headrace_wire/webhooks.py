@@ -29,7 +29,8 @@ class NewWebhook:
 @dataclass(frozen=True, slots=True)
 class WebhookView:
     """A webhook. `waiting`: messages that it has still to get, `error` why the last of them that
-    was tried did not arrive. `secret` is told once, where it was made; else it is empty."""
+    was tried did not arrive. `secret` is told once, where it was made; else it is empty; so is
+    `warning`: why messages may not arrive, as far as it is seen then."""
 
     id: str
     url: str
@@ -40,6 +41,7 @@ class WebhookView:
     waiting: int = 0
     error: str = ""
     secret: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def decode_delivery(text: str) -> Delivery:
 
 
 def webhook_view(
-    hook: Webhook, deliveries: Sequence[Delivery] = (), *, secret: bool = False
+    hook: Webhook, deliveries: Sequence[Delivery] = (), *, secret: bool = False, warning: str = ""
 ) -> dict[str, Any]:
     """Show a webhook; `secret`: with what it signs by."""
     waiting = [each for each in deliveries if each.hook == hook.id]
@@ -85,6 +87,7 @@ def webhook_view(
         "waiting": len(waiting),
         "error": max(tried, key=lambda each: each.next_ms).error if tried else "",
         "secret": hook.secret if secret else "",
+        "warning": warning,
     }
 
 

@@ -16,26 +16,11 @@ from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from headrace_model.errors import InvalidInput
+from headrace_model.reach import Network, is_literal, may_reach
 from headrace_model.webhook import Delivery, Webhook
 from headrace_wire.webhooks import ID_HEADER, SIGNATURE_HEADER, TIME_HEADER, signature
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LIMITS: Final = ClientTimeout(total=10.0, connect=5.0)
-# What carries an IPv4 address on to where that leads: 6to4 and its relays, Teredo, NAT64 and
-# addresses "compatible" with IPv4; and site-local addresses, which were private once.
-_CARRIERS: Final = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "2002::/16",
-        "192.88.99.0/24",
-        "2001::/32",
-        "64:ff9b::/96",
-        "64:ff9b:1::/48",
-        "::/96",
-        "fec0::/10",
-    )
-)
 
 
 class NotAllowed(OSError):
@@ -50,21 +35,6 @@ def read_networks(text: str) -> tuple[Network, ...]:
         )
     except ValueError as error:
         raise InvalidInput(f"webhook_networks: {error}") from None
-
-
-def may_reach(text: str, networks: Sequence[Network], *, encrypted: bool) -> bool:
-    """Tell whether messages may go to an address: to those of `networks`, and encrypted ones to
-    public addresses."""
-    try:
-        address: Address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
-    if any(address in network for network in networks):
-        return True
-    carried = any(address in carrier for carrier in _CARRIERS)
-    return encrypted and address.is_global and not address.is_multicast and not carried
 
 
 class _Checked(AbstractResolver):
@@ -93,7 +63,7 @@ async def post(hook: Webhook, delivery: Delivery, networks: Sequence[Network]) -
     url, body = URL(hook.url), delivery.body.encode()
     encrypted = url.scheme == "https"
     host = url.host or ""
-    if _is_literal(host) and not may_reach(host, networks, encrypted=encrypted):
+    if is_literal(host) and not may_reach(host, networks, encrypted=encrypted):
         return "its address is none that webhooks may reach"
     timestamp = str(int(time.time()))
     headers = {
@@ -126,11 +96,3 @@ def _cause(error: BaseException | None) -> NotAllowed | None:
             return error
         error = error.__cause__ or error.__context__
     return None
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    return True

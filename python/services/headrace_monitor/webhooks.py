@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from headrace_model.errors import Fenced
 from headrace_model.ids import JobId
+from headrace_model.reach import Network
 from headrace_model.status import Role, Status
 from headrace_model.webhook import Delivery, events_of, with_room
-from headrace_monitor.hookpost import Network, post
+from headrace_monitor.hookpost import post
 from headrace_service.logs import logger
 from headrace_service.metrics import DELIVERIES
 from headrace_wire.webhooks import message

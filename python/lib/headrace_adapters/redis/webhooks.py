@@ -16,6 +16,7 @@ from headrace_wire.webhooks import (
 
 MOST_HOOKS = 20
 MOST_WAITING = 5_000
+_DISABLED = "disabled"  # the mark that stands among webhooks while their user may not come in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class WebhookStore:
         return bool(int(changed))
 
     async def of(self, users: Iterable[str]) -> dict[str, list[Webhook]]:
-        """The webhooks of some users; damaged ones are left out."""
+        """The webhooks of some users; none of who is disabled, and damaged ones are left out."""
         names = sorted(set(users))
         kept = await self._redis.commands([("HGETALL", f"hr:webhooks:{name}") for name in names])
         return {
-            name: [hook for text in dict(each).values() if (hook := _hook(text))]
-            for name, each in zip(names, kept, strict=True)
+            name: [hook for text in each.values() if (hook := _hook(text))]
+            if _DISABLED not in each
+            else []
+            for name, each in zip(names, map(dict, kept), strict=True)
         }
 
     async def waiting(self) -> Waiting:

@@ -60,6 +60,8 @@ def add(url: str, events: tuple[str, ...], kind: str, name: str, form: str) -> N
     told = tuple(HookEvent(each) for each in dict.fromkeys(events))
     hook = run(lambda client: client.people.add_webhook(url, events=told, kind=kind, name=name))
     show(form, hook, lambda: write(f"{hook.id} {hook.secret}"))
+    if hook.warning:
+        note(f"warning: {hook.warning}; `headrace webhooks list` tells what went wrong")
     note("keep the secret: it is not shown again, and tells that a message is from here")
 
 

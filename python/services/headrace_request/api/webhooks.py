@@ -1,14 +1,18 @@
 """The public addresses of one's own webhooks."""
 
+import asyncio
 import re
+import socket
 import time
 from secrets import token_hex, token_urlsafe
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from headrace_model.errors import InvalidInput
 from headrace_model.people import Act, Standing, check_may
+from headrace_model.reach import may_reach
 from headrace_model.webhook import Webhook
 from headrace_request.api.jobs import ROOT
 from headrace_request.api.requests import read_json, user_of
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.webhooks import WebhookStore
 
 _BODY_BYTES = 16 * 1024
+_LOOKUP_S = 3.0
 
 
 def add_webhooks(app: web.Application, store: "WebhookStore") -> None:
@@ -46,7 +51,8 @@ def add_webhooks(app: web.Application, store: "WebhookStore") -> None:
         )
         await store.keep(user, hook)
         headers = {"Cache-Control": "no-store"}
-        return web.json_response(webhook_view(hook, secret=True), status=201, headers=headers)
+        view = webhook_view(hook, secret=True, warning=await doubt(hook.url))
+        return web.json_response(view, status=201, headers=headers)
 
     async def remove(request: web.Request) -> web.Response:
         user, hook = _owner(request), request.match_info["webhook"]
@@ -58,6 +64,29 @@ def add_webhooks(app: web.Application, store: "WebhookStore") -> None:
     app.router.add_get(ROOT + "/webhooks", show)
     app.router.add_post(ROOT + "/webhooks", add)
     app.router.add_delete(ROOT + "/webhooks/{webhook}", remove)
+
+
+async def doubt(url: str) -> str:
+    """Why messages to an address may not arrive, as far as it is seen from here; else "".
+
+    Only a name is looked up, and it is not told what it stands for: nobody is to learn names of
+    our own network by this. The monitor looks again, each time it sends.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_LOOKUP_S):
+            found = await loop.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        found = []
+    if found and all(may_reach(str(each[4][0]), (), encrypted=True) for each in found):
+        if parts.scheme == "https":
+            return ""
+        why = "messages go to public addresses by https:// alone"
+    else:
+        why = "its host is known here as no public address"
+    return f"{why}: none arrives unless the operator allows its network (webhook_networks)"
 
 
 def _owner(request: web.Request) -> str:

@@ -2,15 +2,18 @@
 -- Arguments: epoch; name; create (flag); set (fields of the user); join, leave (names of groups);
 --   most (groups one user may be in).
 -- Writes: hr:user:<name>, hr:memberships, hr:users (a new one), and for a user who becomes disabled or gets another
---   password the tokens: hr:token:<sha256>, hr:tokens:<name>; hr:events, hr:commits.
+--   password the tokens: hr:token:<sha256>, hr:tokens:<name>; for one who becomes disabled or enabled
+--   the mark `disabled` in hr:webhooks:<name>; hr:events, hr:commits.
 -- Reply: {'OK', 1} made or changed; {'OK', 0} a user to be created is there already, nothing was
 --   changed. Refuses NOT_FOUND (no such user or group), CONFLICT (the last admin would be lost; too
 --   many groups).
 -- Invariant: there is always an enabled admin once there was one; a disabled user has no token, and
---   no token is older than the password.
+--   no webhook of theirs is told; no token is older than the password.
 need(args, {name = 'text', create = 'flag', set = 'texts', join = 'list', leave = 'list',
   most = 'number'})
 local key, tokens = 'hr:user:' .. args.name, 'hr:tokens:' .. args.name
+local webhooks = 'hr:webhooks:' .. args.name
+expect(webhooks, 'hash')
 expect(key, 'hash')
 expect(tokens, 'set')
 expect('hr:users', 'set')
@@ -70,6 +73,8 @@ if not there then
   fields[#fields + 1] = text(now)
 end
 redis.call('HSET', key, unpack(fields))
+if disables then redis.call('HSET', webhooks, 'disabled', '1')
+elseif args.set.disabled then redis.call('HDEL', webhooks, 'disabled') end
 redis.call('HSET', 'hr:memberships', args.name, table.concat(order, ' '))
 redis.call('SADD', 'hr:users', args.name)
 hint('kind', 'user', 'user', args.name)
