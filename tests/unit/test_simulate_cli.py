@@ -207,3 +207,14 @@ def test_a_long_run_tells_how_far_it_is_and_ends_with_ctrl_c() -> None:
         run.kill()
         run.wait()
         os.close(controller)
+
+
+def test_the_help_alone_tells_how_to_size_a_cluster_and_how_to_read_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_cli(["simulate", "--help"]) == exits.OK
+    said = " ".join(capsys.readouterr().out.split())
+    for words in ("16 nodes of 8 CPUs and 32 GiB", "Slowdown is", "1 where all bear the same"):
+        assert words in said
+    assert run_cli(SMALL) == exits.OK
+    assert "fairness, 1 is equal (Jain)" in capsys.readouterr().out

@@ -125,6 +125,12 @@ def simulate(
     The planner is the real one. The jobs are those of TRACE, a file in the Standard Workload
     Format (SWF, .gz too), or are made by the model of Lublin and Feitelson. It needs no server.
 
+    To size a cluster say what you would buy (--nodes 16x8,32GiB: 16 nodes of 8 CPUs and 32 GiB
+    each) and how busy it is to be (--load 0.9: jobs ask nine tenths of its CPUs), or give TRACE,
+    your own accounting, and compare the waiting on several. Slowdown is (waited + ran) / ran, with
+    10 s at least for what ran: 1 is no waiting. Fairness is Jain's index of the users' mean
+    slowdowns: 1 where all bear the same, 1/n where one of n bears it all.
+
     \b
     Example: headrace simulate --nodes 16x8,32GiB --load 0.9
              headrace simulate trace.swf.gz --nodes 64x32 --policy FIFO --policy EASY -o json
@@ -249,7 +255,7 @@ def _column(found: Figures) -> dict[str, str]:
         "wait, p50 / p90 / p99": " / ".join(map(_time, (wait.p50, wait.p90, wait.p99))),
         "slowdown, mean": f"{slow.mean:.2f}",
         "slowdown, p50 / p90 / p99": f"{slow.p50:.2f} / {slow.p90:.2f} / {slow.p99:.2f}",
-        "fairness over users (Jain)": f"{fair.jain:.3f} of {fair.users}",
+        "fairness, 1 is equal (Jain)": f"{fair.jain:.3f} over {fair.users} users",
         "a user's slowdown, best / worst": f"{fair.lowest:.2f} / {fair.highest:.2f}",
         "reserved, began later": f"{found.reserved:,}, {found.late:,}",
         "over-bookings": f"{found.overbooked:,}",
