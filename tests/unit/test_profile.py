@@ -412,3 +412,12 @@ def test_what_asks_no_gpu_leaves_nodes_with_gpus_to_those_who_ask():
     where = {p.job: p.allocation.shares[0].node for p in made.placements}
     assert where == {"cpu": "b", "gpu": "a", "beside": "a"}
     assert made.why(JobId("much")).reason is Reason.TOO_LARGE
+
+
+def test_all_that_changes_at_one_moment_counts_before_a_job_that_is_cut_is_told_to_start():
+    """At 110 one CPU comes back on a, and from then on b is not free for as long as it runs."""
+    nodes = (node("a", 1, free=0), node("b", 1))
+    profile = Profile(nodes, (running("r", "a", 1, 110),), NOW_MS)
+    profile.keep(NodeId("b"), 114, 120)
+    wide = job("wide", 2, 5, paradigm=Paradigm.FILL_NODES)
+    assert profile.reserve(wide, nodes).at_ms == 120

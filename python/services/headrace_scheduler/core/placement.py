@@ -83,7 +83,12 @@ class Room:
     __slots__ = ("_free", "_no_cut", "_no_whole", "_order", "_pieces", "_yes_cut", "_yes_whole")
 
     def __init__(self, nodes_free: Mapping[NodeId, Resources]) -> None:
-        self._free = {node: _usable(free) for node, free in nodes_free.items()}
+        self._free = {
+            node: (free.millicpus, free.memory_bytes)
+            if free.millicpus >= 0 <= free.memory_bytes and not free.generic
+            else _usable(free)
+            for node, free in nodes_free.items()
+        }
         self._order = sorted((cpus, memory, node) for node, (cpus, memory) in self._free.items())
         # Nodes with generic resources free.
         self._pieces = {node: free.generic for node, free in nodes_free.items() if free.generic}

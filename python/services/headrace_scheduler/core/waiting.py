@@ -21,6 +21,7 @@ class Waiting:
         self._jobs: dict[JobId, WaitingJob] = {}
         self._line_of: dict[Hashable, list[WaitingJob]] = {}
         self._lines: list[list[WaitingJob]] = []  # in the order of their first jobs
+        self._places: list[Place] = []  # of these first jobs
         self._shifts: Mapping[str, int] = {}
         self._held: set[JobId] = set()
         self._later: list[tuple[int, JobId]] = []  # start_not_before and back-off, soonest first
@@ -83,7 +84,7 @@ class Waiting:
         self._take_out(line)
         del line[bisect_left(line, job.place, key=_place)]
         if line:
-            insort(self._lines, line, key=self._first_place)
+            self._put_in(line)
         else:
             del self._line_of[job.line]
 
@@ -128,16 +129,25 @@ class Waiting:
             return
         self._shifts = shifts
         self._lines.sort(key=self._first_place)
+        self._places = [self._first_place(line) for line in self._lines]
 
     def _line_up(self, job: WaitingJob) -> None:
         line = self._line_of.setdefault(job.line, [])
         if line:
             self._take_out(line)
         insort(line, job, key=_place)
-        insort(self._lines, line, key=self._first_place)
+        self._put_in(line)
 
     def _first_place(self, line: Sequence[WaitingJob]) -> Place:
         return line[0].place_in(self._shifts)
 
+    def _put_in(self, line: list[WaitingJob]) -> None:
+        place = self._first_place(line)
+        at = bisect_left(self._places, place)
+        self._places.insert(at, place)
+        self._lines.insert(at, line)
+
     def _take_out(self, line: list[WaitingJob]) -> None:
-        del self._lines[bisect_left(self._lines, self._first_place(line), key=self._first_place)]
+        at = bisect_left(self._places, self._first_place(line))
+        del self._places[at]
+        del self._lines[at]
