@@ -142,6 +142,9 @@ class ArrayOnNode:
         for state in await self._backend.list():
             if isinstance(state, WorkerExit) and self._is_mine(state.key):
                 self._ended.add(state)
+        # Before it is known what this node holds, what has ended would be taken for another's,
+        # and would be forgotten and run again.
+        await self._take()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed())

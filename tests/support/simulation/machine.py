@@ -214,13 +214,13 @@ class SimulatedBackend:
         return ()
 
     async def exits(self) -> AsyncIterator[WorkerExit]:
-        told: set[WorkerKey] = set()
+        told: dict[WorkerKey, WorkerState] = {}  # a task may run again once it is forgotten
         changed = self._machine.listen(self)
         while self._is_open:
             changed.clear()
             for key, state in list(self._machine.states.items()):
-                if isinstance(state, WorkerExit) and key not in told:
-                    told.add(key)
+                if isinstance(state, WorkerExit) and told.get(key) is not state:
+                    told[key] = state
                     yield state
             if not changed.is_set():
                 await changed.wait()
