@@ -121,7 +121,7 @@ class Searcher:
         """Keep a part that has come, for the next `look`."""
         self._rest += part
 
-    def look(self, *, last: bool, limit: int = MOST_FOUND) -> list[Line]:
+    def look(self, *, last: bool, limit: int = MOST_FOUND + 1) -> list[Line]:
         """Give what is found of what has come, as `search` does; `last`: nothing more comes.
 
         A piece's worth is waited for: of a line that has come in part a part would be told.

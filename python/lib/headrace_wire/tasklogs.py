@@ -65,4 +65,4 @@ def _read(text: str, stream: str) -> IndexLine | None:
 
 
 def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
+    return word.isascii() and word.isdigit() and len(word) < 20

@@ -133,9 +133,11 @@ class LogAnswers:
         if asked.all_tasks and await asyncio.to_thread(logs.is_dir):
             there = await self._of_run(want.folder)
             stream = want.name.rpartition(".")[2]
-            runs = await asyncio.to_thread(tasklogs.TaskLogs(logs).runs, stream, there)
             await answer_tasks(
-                asked, runs, lambda text: self._wants.answer(want.reply, text), wanted
+                asked,
+                lambda: tasklogs.TaskLogs(logs).runs(stream, there),
+                lambda text: self._wants.answer(want.reply, text),
+                wanted,
             )
             return
         there = () if want.task is None else await self._of_run(want.folder)

@@ -67,12 +67,24 @@ async def answer_search(
 
 async def answer_tasks(
     asked: Search,
-    runs: Sequence[Run],
+    read_runs: Callable[[], Sequence[Run]],
     say: Callable[[str], Awaitable[object]],
     wanted: Callable[[], bool],
 ) -> None:
-    """Answer what is found in the logs of an array's tasks, as `TaskLogs.runs` gives them."""
+    """Answer what is found in the logs of an array's tasks, as `TaskLogs.runs` gives them.
+
+    It takes long to read where those of a large array are: meanwhile it says that it is there.
+    """
     place, ended = asked.begin, False
+    reading = asyncio.ensure_future(asyncio.to_thread(read_runs))
+    try:
+        while not reading.done():
+            if not (wanted() and await say(_answer(place, place, "", eof=False))):
+                return
+            await asyncio.wait({reading}, timeout=_ANSWER_S)
+        runs = reading.result()
+    finally:
+        reading.cancel()
     said, said_s = place, time.monotonic()
     while wanted() and not ended:
         found, now, read = await asyncio.to_thread(look_through, runs, place, asked.text)

@@ -151,7 +151,7 @@ class InternalApi:
         response = web.StreamResponse()
         response.content_type = "text/plain"
         await response.prepare(request)
-        searcher, left = Searcher(text), MOST_FOUND
+        searcher, left = Searcher(text), MOST_FOUND + 1  # one more says so
         async with aclosing(self._store.stream(key, 0)) as parts:  # type: ignore[type-var]
             async for part in _and_the_end(parts):
                 searcher.take(part or b"")

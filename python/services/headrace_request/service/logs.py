@@ -228,7 +228,7 @@ class LogReader:
         """
         while True:
             reached, again = at, False
-            with self._inbox(user) as (reader, inbox):
+            with self.counted(user), self._inbox() as (reader, inbox):
                 async for piece in self._answers(file, node, at, reader, inbox, change, follow):
                     if piece.gone:
                         yield "", at, Reach.GONE
@@ -245,12 +245,12 @@ class LogReader:
                 return
 
     async def look(
-        self, user: str, file: LogFile, node: NodeId, text: str, *, all_tasks: bool = False
+        self, file: LogFile, node: NodeId, text: str, *, all_tasks: bool = False
     ) -> AsyncIterator[tuple[list[Line], Place, Reach]]:
         """Have the node's agent search a file, or the logs of all tasks; yields what it finds.
 
         Ends at the end of the file, with GONE when the node has no such file, and else where the
-        agent does not answer, or no more.
+        agent does not answer, or no more. The caller has `counted` it.
         """
         lost, place = True, Place()
         while lost:
@@ -258,7 +258,7 @@ class LogReader:
             more: dict[str, Any] = {"search": text, "line": place.line, "told": place.told}
             if all_tasks:
                 more["run"] = place.run
-            with self._inbox(user) as (reader, inbox):
+            with self._inbox() as (reader, inbox):
                 pieces = self._answers(
                     file, node, place.offset, reader, inbox, asyncio.Event(), True, more
                 )
@@ -329,25 +329,32 @@ class LogReader:
             await _either(inbox.filled, change if follow else None, 0.5)
 
     @contextmanager
-    def _inbox(self, user: str) -> Iterator[tuple[str, _Inbox]]:
+    def counted(self, user: str) -> Iterator[None]:
+        """Count one more log that a user reads; raises `Unavailable` when there are too many."""
         for count_, limit, whose in (
             (self._reading[user], self._user_limit, " of yours"),
-            (len(self._inboxes), self._limit, ""),
+            (self._reading.total(), self._limit, ""),
         ):
             if count_ >= limit:
                 raise Unavailable(
                     f"{limit} logs{whose} are being read already", hint="try again in a moment"
                 )
+        self._reading[user] += 1
+        try:
+            yield
+        finally:
+            self._reading[user] -= 1
+            if not self._reading[user]:
+                del self._reading[user]
+
+    @contextmanager
+    def _inbox(self) -> Iterator[tuple[str, _Inbox]]:
         reader, inbox = str(next(self._numbers)), _Inbox()
         self._inboxes[reader] = inbox
-        self._reading[user] += 1
         try:
             yield reader, inbox
         finally:
             del self._inboxes[reader]
-            self._reading[user] -= 1
-            if not self._reading[user]:
-                del self._reading[user]
 
 
 def may_write(job: Job, attempt: int) -> bool:

@@ -1,17 +1,17 @@
 """Searching a job's logs: each file where it lies, rank after rank."""
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeVar
 
 from headrace_model.errors import InvalidInput, NotFound, Unavailable
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.resources import Share
+from headrace_request.core.taskruns import NextRuns, Order, RunSearch, order_of
 from headrace_request.service.logs import (
     LogFile,
     LogReader,
@@ -28,15 +28,22 @@ from headrace_wire.logsearch import (
     Searcher,
     check_text,
 )
-from headrace_wire.tasklogs import IndexLine, all_lines, index_name, slot_name
+from headrace_wire.tasklogs import IndexLine, index_name, slot_name
 
 _LONGEST_S: Final = 60.0
+_RUNS_AT_ONCE: Final = 50_000  # of an index in memory: some 20 MB at the most
+
+T = TypeVar("T")
 
 SearchStore = Callable[[JobId, int, str, str], AsyncIterator[list[Line]]]
 
 
 class _Unread(Exception):
     """Neither the node nor the store tells a file."""
+
+
+class _Late(Exception):
+    """A search has taken its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +69,30 @@ class LogSearch:
     allocation: ReadAllocation
 
     async def run(self, user: str, job: Job, asked: Asked) -> AsyncIterator[LogFound | SearchEnd]:
-        """Yield what is found, by rank, stream and line, and last of all the end."""
-        clock = asyncio.get_running_loop()
-        until_s = clock.time() + _LONGEST_S
+        """Yield what is found, by rank, stream and line, and last of all the end.
+
+        It counts as one log that the user reads; raises `Unavailable` when those are too many.
+        """
+        until_s = asyncio.get_running_loop().time() + _LONGEST_S
+        look = self._tasks if job.is_array else self._file
         number = 0
         unread: list[str] = []
-        for file, share in await self._files(job, asked):
-            look = self._tasks if job.is_array else self._file
-            try:
-                lines = look(user, job, file, share, asked.text, until_s)
-                async with aclosing(lines):  # type: ignore[type-var] # an async generator
-                    async for line in lines:
-                        if number >= MOST_FOUND:
-                            yield SearchEnd(number, _too_many(), tuple(unread))
-                            return
-                        number += 1
-                        yield LogFound(file.rank, file.stream, line.line, line.text, line.task)
-            except (_Unread, Unavailable):
-                unread.append(file.name)
-            if clock.time() >= until_s:
-                yield SearchEnd(number, _too_long(file), tuple(unread))
-                return
+        with self.reader.counted(user):
+            for file, share in await self._files(job, asked):
+                lines = until(until_s, look(job, file, share, asked.text))
+                try:
+                    async with aclosing(lines):  # type: ignore[type-var] # an async generator
+                        async for line in lines:
+                            if number >= MOST_FOUND:
+                                yield SearchEnd(number, _too_many(), tuple(unread))
+                                return
+                            number += 1
+                            yield LogFound(file.rank, file.stream, line.line, line.text, line.task)
+                except (_Unread, Unavailable):
+                    unread.append(file.name)
+                except _Late:
+                    yield SearchEnd(number, _too_long(file), tuple(unread))
+                    return
         yield SearchEnd(number, "", tuple(unread))
 
     async def _files(self, job: Job, asked: Asked) -> list[tuple[LogFile, Share]]:
@@ -103,9 +113,7 @@ class LogSearch:
             raise InvalidInput(f"job {job.id} has {len(ranks)} worker(s): ranks count from 0")
         return ranks[asked.rank : asked.rank + 1]
 
-    async def _file(
-        self, user: str, job: Job, file: LogFile, share: Share, text: str, until_s: float
-    ) -> AsyncIterator[Line]:
+    async def _file(self, job: Job, file: LogFile, share: Share, text: str) -> AsyncIterator[Line]:
         """Yield the lines of one file; raises `_Unread`."""
         if not may_write(job, file.attempt):  # shipped, as a rule
             try:
@@ -116,15 +124,13 @@ class LogSearch:
             except NotFound:
                 pass
         told, reach = 0, Reach.MORE
-        looked = self.reader.look(user, file, share.node, text)
+        looked = self.reader.look(file, share.node, text)
         async with aclosing(looked):  # type: ignore[type-var] # an async generator
             async for lines, _, reached in looked:
                 reach = reached
                 for line in lines:
                     told = line.line
                     yield line
-                if asyncio.get_running_loop().time() >= until_s:
-                    return
         if reach is Reach.END:
             return
         try:  # it may have been shipped just now
@@ -137,63 +143,78 @@ class LogSearch:
                 raise _Unread from None
 
     async def _tasks(
-        self, user: str, job: Job, file: LogFile, share: Share, text: str, until_s: float
+        self, job: Job, file: LogFile, share: Share, text: str
     ) -> AsyncIterator[Line]:
         """Yield the lines of all tasks on a node that hold a text; raises `_Unread`."""
-        clock = asyncio.get_running_loop()
         told: set[tuple[int | None, int]] = set()
         reach = Reach.MORE
-        if may_write(job, file.attempt) or not await self._index(file):
-            looked = self.reader.look(user, file, share.node, text, all_tasks=True)
+        if may_write(job, file.attempt) or not await self._is_shipped(file):
+            looked = self.reader.look(file, share.node, text, all_tasks=True)
             async with aclosing(looked):  # type: ignore[type-var] # an async generator
                 async for lines, _, reached in looked:
                     reach = reached
                     for line in lines:
                         told.add((line.task, line.line))
                         yield line
-                    if clock.time() >= until_s:
-                        return
         if reach is Reach.END:
             return
-        index = await self._index(file)  # it may have been shipped just now
-        if not index and reach is not Reach.GONE:
-            raise _Unread
-        lines_of = sorted(all_lines(index, file.stream), key=lambda each: (each.slot, each.offset))
-        for slot, runs in groupby(lines_of, key=lambda each: each.slot):
-            name = slot_name(file.rank, slot, file.stream)
-            parts = self.read(file.job, file.attempt, name, 0)
-            async with aclosing(parts):  # type: ignore[type-var] # an async generator
-                async for line in searched_runs(text, runs, parts):
+        if not await self._is_shipped(file):  # it may have been shipped just now
+            if reach is not Reach.GONE:
+                raise _Unread
+            return
+        behind: Order | None = None
+        while runs := await self._runs(file, behind):
+            behind = order_of(runs[-1])
+            for slot, here in groupby(runs, key=lambda each: each.slot):
+                async for _lease, line in self._in_slot(file, slot, list(here), text):
                     if (line.task, line.line) not in told:
                         yield line
-                    if clock.time() >= until_s:
-                        return
 
-    async def _index(self, file: LogFile) -> str:
+    async def _is_shipped(self, file: LogFile) -> bool:
         parts = self.read(file.job, file.attempt, index_name(file.rank), 0)
-        return b"".join([part async for part in parts]).decode("ascii", "replace")
+        async with aclosing(parts):  # type: ignore[type-var] # an async generator
+            return await anext(parts, None) is not None
+
+    async def _runs(self, file: LogFile, behind: Order | None) -> list[IndexLine]:
+        """Read some runs of a node's index: it is read anew for those behind them."""
+        runs = NextRuns(file.stream, behind, _RUNS_AT_ONCE)
+        parts = self.read(file.job, file.attempt, index_name(file.rank), 0)
+        async with aclosing(parts):  # type: ignore[type-var] # an async generator
+            async for part in parts:
+                await asyncio.to_thread(runs.take, part)
+        return await asyncio.to_thread(runs.runs)
+
+    async def _in_slot(
+        self, file: LogFile, slot: int, runs: Sequence[IndexLine], text: str
+    ) -> AsyncIterator[tuple[int, Line]]:
+        """Yield what runs of one slot hold, each line with the lease of its run."""
+        search = RunSearch(check_text(text), runs)
+        name = slot_name(file.rank, slot, file.stream)
+        parts = self.read(file.job, file.attempt, name, runs[0].offset)
+        async with aclosing(parts):  # type: ignore[type-var] # an async generator
+            async for part in parts:
+                for found in await asyncio.to_thread(search.take, part):
+                    yield found
+                if search.over:
+                    return
+        for found in await asyncio.to_thread(search.end):
+            yield found
 
 
-async def searched_runs(
-    text: str, runs: Iterable[IndexLine], parts: AsyncIterator[bytes]
-) -> AsyncIterator[Line]:
-    """Yield what runs of tasks, in the order of their places in one file, hold of a text."""
-    waiting = deque(runs)
-    searcher, at = Searcher(check_text(text)), 0
-    async for part in parts:
-        while part and waiting:
-            run = waiting[0]
-            skipped = part[max(0, run.offset - at) :]
-            mine = skipped[: max(0, run.offset + run.size_bytes - max(at, run.offset))]
-            at += len(part) - len(skipped) + len(mine)
-            part = skipped[len(mine) :]
-            ended = at >= run.offset + run.size_bytes
-            searcher.take(mine)
-            for line in searcher.look(last=ended):
-                yield replace(line, task=run.index)
-            if ended:
-                waiting.popleft()
-                searcher = Searcher(check_text(text))
+async def until(until_s: float, each: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yield what comes until `until_s` of the loop's clock; raises `_Late`."""
+    async with aclosing(each):  # type: ignore[type-var] # an async generator
+        while True:
+            try:
+                async with asyncio.timeout_at(until_s) as limit:
+                    one = await anext(each)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                if limit.expired():
+                    raise _Late from None
+                raise
+            yield one
 
 
 async def searched(
