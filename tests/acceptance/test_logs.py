@@ -35,8 +35,8 @@ def test_the_logs_of_all_tasks_are_searched_at_once_while_they_run_and_later(
     says = "echo x; echo task {index} {index} >&2; echo task {index}; {wait}"
     waits = f"[ {{index}} -lt 3 ] || until [ -e {gate} ]; do sleep 0.05; done"
     job = headrace.submit("sh", "-c", says.replace("{wait}", waits), array={"count": 5})
-    ended = sorted([f"{n}.out:2: task {n}" for n in range(5)])
-    ended += sorted([f"{n}.err:1: task {n} {n}" for n in range(5)])
+    ended = sorted([f"1/{n}.out:2: task {n}" for n in range(5)])
+    ended += sorted([f"1/{n}.err:1: task {n} {n}" for n in range(5)])
 
     def found() -> bool:
         done = headrace.cli("jobs", "logs", job, "--search", "task")
@@ -57,12 +57,12 @@ def test_the_logs_of_all_tasks_are_searched_at_once_while_they_run_and_later(
     assert all_found()
     told = headrace.said("jobs", "logs", job, "--search", "task 4")
     assert told["lines"] == [
-        {"rank": 0, "stream": "out", "line": 2, "text": "task 4", "task": 4},
-        {"rank": 0, "stream": "err", "line": 1, "text": "task 4 4", "task": 4},
+        {"attempt": 1, "rank": 0, "stream": "out", "line": 2, "text": "task 4", "task": 4},
+        {"attempt": 1, "rank": 0, "stream": "err", "line": 1, "text": "task 4 4", "task": 4},
     ]
     assert (told["found"], told["cut"], told["unread"]) == (2, "", [])
     one = headrace.cli("jobs", "logs", job, "--task", "2", "--search", "task")
-    assert (one.returncode, one.stdout) == (0, "2.out:2: task 2\n2.err:1: task 2 2\n")
+    assert (one.returncode, one.stdout) == (0, "1/2.out:2: task 2\n1/2.err:1: task 2 2\n")
 
 
 def test_what_makes_no_sense_is_refused_before_anything_is_read(headrace: Headrace) -> None:

@@ -49,6 +49,6 @@ async def test_all_ranks_are_followed_with_each_line_once_whatever_is_killed(
         assert read == {(1, 0): _RIGHT, (1, 1): _RIGHT}
         assert kills == _KILLS
         told = [each async for each in client.search_log(job, " 7 ")]
-    assert told == [LogFound(rank, "out", 8, f"line 7 {'é' * 30}") for rank in (0, 1)] + [
+    assert told == [LogFound(1, rank, "out", 8, f"line 7 {'é' * 30}") for rank in (0, 1)] + [
         SearchEnd(2)
     ]

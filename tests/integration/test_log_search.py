@@ -109,7 +109,7 @@ async def test_a_search_finds_the_lines_of_all_ranks_where_they_lie(
         assert [each.line for each in lines[:80]] == [1_000 * n + 8 for n in range(80)]
         assert {(each.rank, each.stream) for each in lines[:80]} == {(0, "out")}
         assert lines[79].text == "step 79007 a needle"
-        assert lines[80] == LogFound(1, "out", 4, "needle �é")
+        assert lines[80] == LogFound(1, 1, "out", 4, "needle �é")
         lines, end = await found(desk, line, job, "needle", rank=1)
         assert (len(lines), end) == (1, SearchEnd(1))
         lines, end = await found(desk, line, job, "step ")
@@ -128,8 +128,8 @@ async def test_what_a_silent_node_keeps_is_named_and_what_was_shipped_is_not_sea
         cut_line(state_dir / "request.sock") as line,
     ):
         lines, end = await found(desk, line, job, "needle")
-    assert lines == [LogFound(0, "out", 1, "a needle")]
-    assert end.unread == ("1.out", "1.err")
+    assert lines == [LogFound(1, 0, "out", 1, "a needle")]
+    assert end.unread == ("1/1.out", "1/1.err")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def _written(folder: Path, runs: list[tuple[int, int, str]]) -> None:
 
 def _right(runs: list[tuple[int, int, str]], text: str) -> list[tuple[int, Line]]:
     return [
-        (lease, Line(number, line, task))
+        (lease, Line(number, line, task, lease))
         for lease, (task, _, wrote) in enumerate(runs, 1)
         for number, line in enumerate(wrote.split("\n"), 1)
         if text in line
@@ -82,8 +82,8 @@ def test_the_store_s_files_tell_the_same_however_they_come_and_where_they_are_cu
     def parts(data: bytes) -> list[bytes]:
         return [data[begin : begin + size] for begin in range(0, len(data), size)]
 
-    found: list[tuple[int, Line]] = []
-    right: list[tuple[int, Line]] = []
+    found: list[Line] = []
+    right: list[Line] = []
     with TemporaryDirectory() as made:
         folder = Path(made)
         _written(folder, runs)
@@ -93,7 +93,7 @@ def test_the_store_s_files_tell_the_same_however_they_come_and_where_they_are_cu
             end = min(kept, each.offset + each.size_bytes)
             data = (folder / slot_name(RANK, each.slot, "out")).read_bytes()[each.offset : end]
             right += [
-                (each.lease, Line(number, line.decode(errors="replace"), each.index))
+                Line(number, line.decode(errors="replace"), each.index, each.lease)
                 for number, line in enumerate(data.split(b"\n"), 1)
                 if text.encode() in line
             ]
@@ -116,8 +116,8 @@ def test_the_store_s_files_tell_the_same_however_they_come_and_where_they_are_cu
                     found += search.take(part)
                 found += search.end()
 
-    def order(each: tuple[int, Line]) -> tuple[int, int]:
-        return each[0], each[1].line
+    def order(line: Line) -> tuple[int, int]:
+        return line.lease or 0, line.line
 
     assert sorted(found, key=order) == sorted(right, key=order)
 

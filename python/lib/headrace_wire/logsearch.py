@@ -35,17 +35,22 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that holds the text. Of a long one there is a part, around the text."""
+    """A line that holds the text. Of a long one there is a part, around the text.
+
+    Of an array the task that wrote it, and the number of the lease that this run of it had.
+    """
 
     line: int
     text: str
     task: int | None = None
+    lease: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LogFound:
     """A line of a worker's output, or of a task's, that holds the text that was looked for."""
 
+    attempt: int
     rank: int
     stream: str
     line: int
@@ -56,7 +61,7 @@ class LogFound:
 @dataclass(frozen=True, slots=True)
 class SearchEnd:
     """What closes a search. `cut`: why not all was looked through, else empty. `unread`: files
-    (`<rank>.<stream>`) that neither their node nor the store would tell."""
+    (`<attempt>/<rank>.<stream>`) that neither their node nor the store would tell."""
 
     found: int
     cut: str = ""
@@ -142,12 +147,12 @@ def _shown(line: bytes, at: int) -> str:
 
 def write_lines(lines: list[Line]) -> str:
     """Write lines, as an agent or the data service answers them: one JSON text each."""
-    told = ([each.line, each.text, *_task(each.task)] for each in lines)
+    told = ([each.line, each.text, *_run(each)] for each in lines)
     return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in told)
 
 
-def _task(task: int | None) -> tuple[int, ...]:
-    return () if task is None else (task,)
+def _run(line: Line) -> tuple[int, ...]:
+    return tuple(each for each in (line.task, line.lease) if each is not None)
 
 
 def read_lines(text: str) -> list[Line]:
@@ -155,7 +160,7 @@ def read_lines(text: str) -> list[Line]:
     try:
         # Not `splitlines`: what it takes for a line's end may stand in a JSON text.
         told = [json.loads(each) for each in text.split("\n") if each]
-        return [Line(int(line), str(said), *map(int, task)) for line, said, *task in told]
+        return [Line(int(line), str(said), *map(int, run)) for line, said, *run in told]
     except (ValueError, TypeError):
         raise InvalidInput(f"these are no lines that were found: {text[:80]!r}") from None
 
@@ -163,7 +168,8 @@ def read_lines(text: str) -> list[Line]:
 def found_line(found: LogFound) -> bytes:
     """Write a line of the public answer."""
     plain: dict[str, Any] = {
-        "rank": found.rank, "stream": found.stream, "line": found.line, "text": found.text
+        "attempt": found.attempt, "rank": found.rank, "stream": found.stream,
+        "line": found.line, "text": found.text,
     }  # fmt: skip
     if found.task is not None:
         plain["task"] = found.task

@@ -118,7 +118,7 @@ def look_through(
         read += len(data)
         last = len(data) < PIECE_BYTES
         some, now = search(place, data, text, last=last, limit=limit - len(found))
-        found += [replace(each, task=key[0]) for each in some]
+        found += [replace(each, task=key[0], lease=key[1]) for each in some]
         if last and now.offset >= place.offset + len(data):
             at += 1
         else:

@@ -57,7 +57,7 @@ def logs(
 
     With --follow its output goes to standard output, its errors to standard error, and headrace
     ends as the job ends. Ctrl-C ends only the following. What --search finds is told as
-    RANK.STREAM:LINE: TEXT, and of an array as TASK.STREAM:LINE: TEXT.
+    RANK.STREAM:LINE: TEXT, and of an array as ATTEMPT/TASK.STREAM:LINE: TEXT.
 
     \b
     Example: headrace jobs logs 0123456789abcdef --follow
@@ -147,5 +147,5 @@ def _search(form: str, search: Callable[[AsyncClient], AsyncGenerator[Told, None
 
 
 def _line(found: LogFound) -> str:
-    whose = found.rank if found.task is None else found.task
+    whose = f"{found.rank}" if found.task is None else f"{found.attempt}/{found.task}"
     return f"{whose}.{found.stream}:{found.line}: {found.text}"

@@ -80,8 +80,8 @@ _LOGS: Final = Operation(
               {"type": "string", "minLength": 1, "maxLength": MOST_TEXT}),
     ),
     errors=(404,),
-    about="With `search` each line is JSON: `{rank, stream, line, text}`, of an array with `task` "
-          "too, and last of all `{end, found, cut, unread}`.",
+    about="With `search` each line is JSON: `{attempt, rank, stream, line, text}`, of an array "
+          "with `task` too, and last of all `{end, found, cut, unread}`.",
 )  # fmt: skip
 
 JOBS: Final = (

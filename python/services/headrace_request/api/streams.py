@@ -1,7 +1,7 @@
 """The public addresses that answer with streams: logs and datasets; and the list of nodes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 from aiohttp import web
@@ -16,7 +16,7 @@ from headrace_request.api.requests import caller_of, job_of, number, read_json, 
 from headrace_request.service.doorman import Doorman
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.logs import Asker, LogFile, LogReader, check_one_log
-from headrace_request.service.logsearch import Asked, LogSearch, searched
+from headrace_request.service.logsearch import Asked, LogSearch, search_task
 from headrace_request.service.nodes import ChangeNode, NodeDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.tasklogs import TaskLogs
@@ -24,7 +24,6 @@ from headrace_service.http import REQUEST_ID_KEY
 from headrace_service.query import flag
 from headrace_wire.api import DiscardRequest, LabelChange
 from headrace_wire.logsearch import (
-    MOST_FOUND,
     LogFound,
     SearchEnd,
     check_text,
@@ -73,16 +72,22 @@ def add_logs(
         async def read_task() -> TaskState:
             return await desk.task(job_id, (await doorman.still(caller)).user, task or 0)
 
+        first = attempt if "attempt" in request.query or not job.is_array else 1
+        attempts = range(first, attempt + 1)
+
+        def of_task(file: LogFile, attempts: range) -> AsyncIterator[bytes]:
+            return task_logs.stream(
+                caller.user.name,
+                file,
+                attempts,
+                read_task,
+                follow=follow,
+                offset=number(request, "offset", 0),
+            )
+
         def parts(name: str) -> AsyncIterator[bytes]:
             if task is not None:
-                return task_logs.stream(
-                    caller.user.name,
-                    LogFile(job_id, attempt, rank, name, task),
-                    range(attempt if "attempt" in request.query else 1, attempt + 1),
-                    read_task,
-                    follow=follow,
-                    offset=number(request, "offset", 0),
-                )
+                return of_task(LogFile(job_id, attempt, rank, name, task), attempts)
             return reader.stream(
                 Asker(caller.user.name, read_job),
                 LogFile(job_id, attempt, rank, name),
@@ -101,11 +106,19 @@ def add_logs(
                     "a search looks at the whole of what is there: without follow and offset"
                 )
             if task is not None:
-                text = _found_in_task(wanted, rank, streams, task, parts)
+                files = [
+                    [LogFile(job_id, each, rank, name, task) for each in reversed(attempts)]
+                    for name in streams
+                ]
+                text = _written(
+                    search_task(
+                        wanted,
+                        files,
+                        lambda file: of_task(file, range(file.attempt, file.attempt + 1)),
+                    )
+                )
             else:
                 one = rank if "rank" in request.query else None
-                every = job.is_array and "attempt" not in request.query
-                attempts = range(1 if every else attempt, attempt + 1)
                 asked = Asked(wanted, streams, attempts, one)
                 text = _written(log_search.run(caller.user.name, job, asked))
         elif stream == "both":
@@ -146,24 +159,6 @@ async def _written(found: AsyncIterator[LogFound | SearchEnd]) -> AsyncIterator[
     async with aclosing(found):  # type: ignore[type-var] # it is an async generator
         async for each in found:
             yield end_line(each) if isinstance(each, SearchEnd) else found_line(each)
-
-
-async def _found_in_task(
-    text: str,
-    rank: int,
-    streams: Sequence[str],
-    task: int,
-    parts: Callable[[str], AsyncIterator[bytes]],
-) -> AsyncIterator[bytes]:
-    number = 0
-    for stream in streams:
-        async for each in searched(text, rank, stream, task, parts(stream)):
-            if number >= MOST_FOUND:
-                yield end_line(SearchEnd(number, f"there is more than {MOST_FOUND:,} lines"))
-                return
-            number += 1
-            yield found_line(each)
-    yield end_line(SearchEnd(number))
 
 
 async def _with_start(text: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

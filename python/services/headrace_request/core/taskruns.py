@@ -72,9 +72,9 @@ class RunSearch:
         """Tell whether all runs are looked through."""
         return not self._waiting
 
-    def take(self, part: bytes) -> list[tuple[int, Line]]:
-        """Look through a part that has come; gives what is found with the lease of its run."""
-        found: list[tuple[int, Line]] = []
+    def take(self, part: bytes) -> list[Line]:
+        """Look through a part that has come."""
+        found: list[Line] = []
         while part and self._waiting:
             run = self._waiting[0]
             begin, end = max(self._at, run.offset), run.offset + run.size_bytes
@@ -85,14 +85,14 @@ class RunSearch:
             found += self._look(ended=self._at >= end)
         return found
 
-    def end(self) -> list[tuple[int, Line]]:
+    def end(self) -> list[Line]:
         """Look through what is left of the last run that the file holds something of."""
         return self._look(ended=True) if self._waiting else []
 
-    def _look(self, *, ended: bool) -> list[tuple[int, Line]]:
+    def _look(self, *, ended: bool) -> list[Line]:
         run = self._waiting[0]
         lines = self._searcher.look(last=ended)
         if ended:
             self._waiting.popleft()
             self._searcher = Searcher(self._text)
-        return [(run.lease, replace(line, task=run.index)) for line in lines]
+        return [replace(line, task=run.index, lease=run.lease) for line in lines]

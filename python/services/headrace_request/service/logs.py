@@ -317,7 +317,8 @@ class LogReader:
             now_s = loop.time()
             if not answered and now_s - asked_s >= _ANSWER_S:
                 return
-            if follow and now_s - began_s >= _CHECK_S:
+            # A search ends by itself, and soon.
+            if follow and not more and now_s - began_s >= _CHECK_S:
                 change.set()
             if follow and change.is_set():
                 return

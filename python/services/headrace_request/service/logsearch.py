@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, TypeVar
 
@@ -87,9 +87,9 @@ class LogSearch:
                                 yield SearchEnd(number, _too_many(), tuple(unread))
                                 return
                             number += 1
-                            yield LogFound(file.rank, file.stream, line.line, line.text, line.task)
+                            yield _found(file, line)
                 except (_Unread, Unavailable):
-                    unread.append(file.name)
+                    unread.append(f"{file.attempt}/{file.name}")
                 except _Late:
                     yield SearchEnd(number, _too_long(file), tuple(unread))
                     return
@@ -146,7 +146,7 @@ class LogSearch:
         self, job: Job, file: LogFile, share: Share, text: str
     ) -> AsyncIterator[Line]:
         """Yield the lines of all tasks on a node that hold a text; raises `_Unread`."""
-        told: set[tuple[int | None, int]] = set()
+        told: set[tuple[int | None, int | None, int]] = set()
         reach = Reach.MORE
         if may_write(job, file.attempt) or not await self._is_shipped(file):
             looked = self.reader.look(file, share.node, text, all_tasks=True)
@@ -154,7 +154,7 @@ class LogSearch:
                 async for lines, _, reached in looked:
                     reach = reached
                     for line in lines:
-                        told.add((line.task, line.line))
+                        told.add((line.task, line.lease, line.line))
                         yield line
         if reach is Reach.END:
             return
@@ -166,8 +166,8 @@ class LogSearch:
         while runs := await self._runs(file, behind):
             behind = order_of(runs[-1])
             for slot, here in groupby(runs, key=lambda each: each.slot):
-                async for _lease, line in self._in_slot(file, slot, list(here), text):
-                    if (line.task, line.line) not in told:
+                async for line in self._in_slot(file, slot, list(here), text):
+                    if (line.task, line.lease, line.line) not in told:
                         yield line
 
     async def _is_shipped(self, file: LogFile) -> bool:
@@ -186,8 +186,8 @@ class LogSearch:
 
     async def _in_slot(
         self, file: LogFile, slot: int, runs: Sequence[IndexLine], text: str
-    ) -> AsyncIterator[tuple[int, Line]]:
-        """Yield what runs of one slot hold, each line with the lease of its run."""
+    ) -> AsyncIterator[Line]:
+        """Yield what runs of one slot hold."""
         search = RunSearch(check_text(text), runs)
         name = slot_name(file.rank, slot, file.stream)
         parts = self.read(file.job, file.attempt, name, runs[0].offset)
@@ -217,17 +217,53 @@ async def until(until_s: float, each: AsyncIterator[T]) -> AsyncIterator[T]:
             yield one
 
 
-async def searched(
-    text: str, rank: int, stream: str, task: int, parts: AsyncIterator[bytes]
-) -> AsyncIterator[LogFound]:
-    """Yield what a log that is read anyhow holds of a text: that of a task of an array."""
-    searcher = Searcher(check_text(text))
-    async for part in parts:
-        searcher.take(part)
-        for line in searcher.look(last=False):
-            yield LogFound(rank, stream, line.line, line.text, task)
-    for line in searcher.look(last=True):
-        yield LogFound(rank, stream, line.line, line.text, task)
+async def search_task(
+    text: str,
+    files: Sequence[Sequence[LogFile]],
+    read: Callable[[LogFile], AsyncIterator[bytes]],
+) -> AsyncIterator[LogFound | SearchEnd]:
+    """Yield what a task's logs hold of a text, and last of all the end.
+
+    Of each of `files` the first that holds anything: a stream's log in its newest attempt.
+    """
+    until_s = asyncio.get_running_loop().time() + _LONGEST_S
+    number = 0
+    for stream in files:
+        for file in stream:
+            there = False
+            found = until(until_s, _searched(text, read(file)))
+            try:
+                async with aclosing(found):  # type: ignore[type-var] # an async generator
+                    async for lines in found:
+                        there = True
+                        for line in lines:
+                            if number >= MOST_FOUND:
+                                yield SearchEnd(number, _too_many())
+                                return
+                            number += 1
+                            yield _found(file, replace(line, task=file.task))
+            except _Late:
+                yield SearchEnd(number, _too_long(file))
+                return
+            if there:
+                break
+    yield SearchEnd(number)
+
+
+async def _searched(text: str, parts: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
+    """Yield what each part of a log holds of a text; nothing where no part comes."""
+    searcher, there = Searcher(check_text(text)), False
+    async with aclosing(parts):  # type: ignore[type-var] # an async generator
+        async for part in parts:
+            there = there or bool(part)
+            searcher.take(part)
+            yield await asyncio.to_thread(searcher.look, last=False)
+    if there:
+        yield await asyncio.to_thread(searcher.look, last=True)
+
+
+def _found(file: LogFile, line: Line) -> LogFound:
+    return LogFound(file.attempt, file.rank, file.stream, line.line, line.text, line.task)
 
 
 def _too_many() -> str:
