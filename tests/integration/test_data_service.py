@@ -156,7 +156,9 @@ async def test_outputs_become_described_datasets_and_the_job_completes(all_: Wor
         assert view["domain"] == {**time, "DATA_ID": "delaware"}
         assert view["format"] == "TEXT"
         assert view["origin"] == {"job": job, "attempt": 1}
-        assert view["derived_from"] == [{"id": source["id"], "name": "drb", "version": 1}]
+        assert view["derived_from"] == [
+            {"id": source["id"], "name": "drb", "version": 1, "size_bytes": 3}
+        ]
         assert (view["size_bytes"], view["item_count"]) == (2, 1)
         assert view["id"] in done.outputs
         got = await data.api("GET", f"/datasets/{view['id']}/items/q.txt")

@@ -149,11 +149,12 @@ class OriginView:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A dataset by its id; name and version are null when it is gone, or not to be seen."""
+    """A dataset by its id; the rest is null when it is gone, or not to be seen."""
 
     id: str
     name: str | None
     version: int | None
+    size_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
