@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from headrace_model.array import TaskState
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.resources import Allocation
-from headrace_request.service import logs
+from headrace_request.service import logs, tasklogs
 from headrace_request.service.logs import LogReader
 from headrace_request.service.tasklogs import TaskLogs
 from headrace_request.service.waiters import Waiters
@@ -110,3 +111,27 @@ async def test_in_the_store_where_the_node_is_silent(monkeypatch: pytest.MonkeyP
 async def test_its_rest_in_the_store_where_it_goes_while_it_is_read() -> None:
     agent = Agent(_piece(0, TEXT[:4], eof=False), GONE)
     assert await _read(agent, Store(shipped=True)) == TEXT, "no part twice, and none left out"
+
+
+async def test_its_newest_run_however_the_index_comes_and_in_no_thread_that_others_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find, in_threads = tasklogs.find_line, set()
+
+    def finding(text: str, index: int, stream: str) -> IndexLine | None:
+        in_threads.add(threading.current_thread())
+        return find(text, index, stream)
+
+    class InPieces(Store):
+        async def read(self, job: JobId, attempt: int, name: str, at: int) -> AsyncIterator[bytes]:
+            async for part in super().read(job, attempt, name, at):
+                for begin in range(0, len(part), 7):
+                    yield part[begin : begin + 7]
+
+    monkeypatch.setattr(tasklogs, "find_line", finding)
+    store = InPieces(shipped=True)
+    older = IndexLine(7, 0, "out", 0, 0, 3)
+    store._files["0.index"] += write_line(older).encode() + b"7 9 out 0 0 3"  # the last is torn
+    assert await _read(Agent(GONE), store) == TEXT
+    assert in_threads
+    assert threading.main_thread() not in in_threads

@@ -20,6 +20,19 @@ def order_of(run: IndexLine) -> Order:
     return run.slot, run.offset, run.index, run.lease
 
 
+class IndexText:
+    """An index that comes in parts, as whole lines."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def take(self, part: bytes) -> str:
+        """The lines that are whole now."""
+        whole, _, rest = (self._rest + part).rpartition(b"\n")
+        self._rest = rest[-_LONGEST_LINE:]
+        return whole.decode("ascii", "replace")
+
+
 class NextRuns:
     """Of an index the first `most` runs of a stream that come behind a place; none twice."""
 
@@ -29,13 +42,11 @@ class NextRuns:
         self._most = most
         self._runs: dict[Order, IndexLine] = {}
         self._last: Order | None = None  # what comes behind it is not wanted
-        self._rest = b""
+        self._text = IndexText()
 
     def take(self, part: bytes) -> None:
         """Read a part of the index: in any order, each as often as it may be."""
-        whole, _, rest = (self._rest + part).rpartition(b"\n")
-        self._rest = rest[-_LONGEST_LINE:]
-        for run in all_lines(whole.decode("ascii", "replace"), self._stream):
+        for run in all_lines(self._text.take(part), self._stream):
             order = order_of(run)
             if order > self._behind and (self._last is None or order <= self._last):
                 self._runs[order] = run

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from headrace_model.array import TaskState
-from headrace_model.ids import JobId
+from headrace_request.core.taskruns import IndexText
 from headrace_request.service.logs import LogFile, LogReader, Reach, ReadAllocation, ReadStore
-from headrace_wire.tasklogs import find_line, index_name, slot_name
+from headrace_wire.tasklogs import IndexLine, find_line, index_name, slot_name
 
 _AGAIN_S = 1.0
 
@@ -70,8 +70,7 @@ class TaskLogs:
                 return
 
     async def _shipped(self, file: LogFile, at: int) -> AsyncIterator[bytes]:
-        index = await self._whole(file.job, file.attempt, index_name(file.rank))
-        line = find_line(index.decode("ascii", "replace"), file.task or 0, file.stream)
+        line = await self._newest(file)
         left = line.size_bytes - at if line else 0
         if line is None or left <= 0:
             return
@@ -82,5 +81,12 @@ class TaskLogs:
             if left <= 0:
                 return
 
-    async def _whole(self, job: JobId, attempt: int, name: str) -> bytes:
-        return b"".join([part async for part in self.store(job, attempt, name, 0)])
+    async def _newest(self, file: LogFile) -> IndexLine | None:
+        """The newest run of a task in the index that was shipped."""
+        text, found = IndexText(), None
+        async for part in self.store(file.job, file.attempt, index_name(file.rank), 0):
+            whole = text.take(part)
+            line = await asyncio.to_thread(find_line, whole, file.task or 0, file.stream)
+            if line and (found is None or line.lease >= found.lease):
+                found = line
+        return found
