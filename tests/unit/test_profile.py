@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from math import inf
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from headrace_model.bounds import Policy, Window
@@ -15,10 +16,10 @@ from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, S
 from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import Plan, plan
 from headrace_scheduler.core.policy import MOST_RESERVATIONS
-from headrace_scheduler.core.profile import Profile, usable
+from headrace_scheduler.core.profile import Profile, Reservation, usable
 from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
-from headrace_scheduler.core.timeline import CLOSED
+from headrace_scheduler.core.timeline import CLOSED, Timeline
 from tests.unit.test_plan import job, node, policies, running, seen, started, waiting_in
 
 NOW_MS = 100
@@ -194,6 +195,59 @@ def test_a_reservation_is_the_first_moment_at_which_the_job_fits_for_as_long_as_
     assert found.at_ms is None
     capacity = {n.id: n.capacity for n in now.nodes}
     assert can_hold(asked.resources, asked.cut, [capacity[name] for name in found.cleared])
+
+
+MANY = 600  # nodes; the moments of all of them in one order pass what floating point can hold
+NEAR = 12  # ms, so that moments lie close to each other
+
+
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 10**9),
+    st.integers(1, NEAR),
+    st.integers(1, 2 * NEAR),
+    st.integers(1, 4 * MANY),
+    st.sampled_from([Paradigm.FILL_NODES, Paradigm.ROUND_ROBIN]),
+)
+@settings(deadline=None, max_examples=15, phases=[Phase.generate])  # each has 600 nodes
+def test_moments_are_exact_on_many_nodes_with_windows(
+    seed, after_ms, apart_ms, lasts_ms, cpus, paradigm
+):
+    """Two jobs on each node end some milliseconds apart, and about then it is shut for a while."""
+    nodes = [node(f"n{i:03}", 4, free=0) for i in range(MANY)]
+    ends, begins = np.random.default_rng(seed).integers(0, NEAR, (2, MANY)) + NOW_MS + after_ms
+    busy = [running(f"r{i}", f"n{i:03}", 2, int(end)) for i, end in enumerate(ends)]
+    busy += [running(f"s{i}", f"n{i:03}", 2, int(end) + apart_ms) for i, end in enumerate(ends)]
+    profile = Profile(nodes, busy, NOW_MS)
+    for each, begin in zip(nodes, begins, strict=True):
+        profile.keep(each.id, int(begin), int(begin) + 5)
+
+    def held(at_ms: int) -> int:
+        """The CPUs that all nodes have, each all the time."""
+        cpus = 2 * (ends <= at_ms) + 2 * (ends + apart_ms <= at_ms)
+        return int(cpus[(begins + 5 <= at_ms) | (begins >= at_ms + lasts_ms)].sum())
+
+    asked = job("j", cpus, lasts_ms, paradigm=paradigm, resources=Resources(cpus * 1000, 0))
+    found = profile.reserve(asked, nodes)
+    latest_ms = NOW_MS + after_ms + 4 * NEAR
+    moments = range(NOW_MS + after_ms, latest_ms)
+    assert found.at_ms == next(at_ms for at_ms in moments if held(at_ms) >= cpus)
+    assert sum(share.resources.millicpus for share in found.shares) == cpus * 1000
+
+
+def test_no_reservation_has_a_time_and_keeps_nothing():
+    with pytest.raises(ValueError, match="keeps nothing"):
+        Reservation(JobId("j"), NOW_MS)
+
+
+def test_where_no_place_is_found_at_the_moment_that_was_told_nodes_are_cleared(monkeypatch):
+    """The moment and the place are found in two ways, and may contradict each other."""
+    monkeypatch.setattr(Timeline, "first_cut", lambda *_: (NOW_MS + 1, {}))
+    nodes = [node("a", 2, free=0), node("b", 2, free=0)]
+    busy = [running("r", "a", 2, 110), running("s", "b", 2, 120)]
+    asked = job("j", 3, 10, paradigm=Paradigm.FILL_NODES)
+    found = Profile(nodes, busy, NOW_MS).reserve(asked, nodes)
+    assert (found.at_ms, found.cleared) == (None, (NodeId("a"), NodeId("b")))
 
 
 changes = st.lists(

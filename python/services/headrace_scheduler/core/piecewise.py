@@ -68,10 +68,10 @@ def windows(
 ) -> tuple[Moments, Flags, NDArray[np.int64], Amounts]:
     """What nodes have all the time for so long, from each moment on at which that changes: the
     moments, which are the first of a node, a step of that node, and what it has."""
-    node = np.cumsum(first) - 1
-    last = float(_SPAN)
-    since = np.minimum(at - now_ms, last)
-    lasts = min(lasts_ms, last)
+    node = np.cumsum(first, dtype=np.int64) - 1
+    # Whole numbers: with some hundred nodes in one order floating point rounds the moments.
+    since = np.minimum(at - now_ms, _SPAN).astype(np.int64)
+    lasts = int(min(lasts_ms, _SPAN))
     moments = np.concatenate([since, since - lasts + 1])
     nodes = np.concatenate([node, node])
     places = np.concatenate([np.arange(len(at)), np.arange(len(at))])
@@ -80,15 +80,15 @@ def windows(
     order = np.lexsort((moments, nodes))
     moments, nodes, places = moments[order], nodes[order], places[order]
     # All steps in one order: those of a node lie within a span of their own.
-    keys = node * (4.0 * _SPAN) + since
-    own = nodes * (4.0 * _SPAN)
+    keys = node * (4 * _SPAN) + since
+    own = nodes * (4 * _SPAN)
     begin = np.searchsorted(keys, own + moments, side="right") - 1
     end = np.searchsorted(keys, own + moments + lasts, side="left")
     pairs = np.stack([begin, np.maximum(end, begin + 1)], axis=1).ravel()
     closed = np.concatenate([room, room[:, -1:]], axis=1)
     least = np.minimum.reduceat(closed, pairs, axis=1)[:, ::2]
     begins = np.r_[True, nodes[1:] != nodes[:-1]]
-    return moments + now_ms, begins, places, least
+    return (moments + now_ms).astype(np.float64), begins, places, least
 
 
 def first_sum(changes: Sequence[Change], pieces: Pieces) -> int | None:

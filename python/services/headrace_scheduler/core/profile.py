@@ -45,6 +45,10 @@ class Reservation:
     shares: tuple[Share, ...] = ()
     cleared: tuple[NodeId, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.at_ms is not None and not self.shares:
+            raise ValueError(f"the reservation of job {self.job} has a time and keeps nothing")
+
     @property
     def nodes(self) -> tuple[NodeId, ...]:
         """The nodes concerned, by id."""
@@ -115,11 +119,12 @@ class Profile:
         steps = self._steps()
         find = steps.first_whole if undivided(job.resources, job.cut) else steps.first_cut
         at_ms, rooms = find(job, nodes, lasts_ms)
-        if at_ms is None:
-            room = steps.over(inf, inf)
-            return Reservation(job.id, None, cleared=tuple(_cleared(job, nodes, room)))
         able = [self._nodes[id] for id in rooms]
-        return Reservation(job.id, at_ms, self._shares(job, able, rooms, near))
+        if at_ms is not None and (shares := self._shares(job, able, rooms, near)):
+            return Reservation(job.id, at_ms, shares)
+        # Without a place then, whatever the sums say, its start is not known.
+        room = steps.over(inf, inf)
+        return Reservation(job.id, None, cleared=tuple(_cleared(job, nodes, room)))
 
     def _shares(
         self,
