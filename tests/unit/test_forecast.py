@@ -16,7 +16,8 @@ from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core import forecast as forecasts
 from headrace_scheduler.core.forecast import Start, duration_ms, forecast
 from headrace_scheduler.core.plan import plan
-from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import NEW, Node, RunningJob, Snapshot, WaitingJob
+from headrace_scheduler.forecasts import Forecast
 
 T0 = 1_767_225_600_000
 HOUR = 3_600_000
@@ -268,3 +269,10 @@ def test_ends_that_are_taken_together_and_a_draw_that_is_cut_short_change_little
     assert off(short) < 0.2
     last_ms = max(each.at_ms for each in exact.values()) - T0
     assert abs(max(each.at_ms for each in rough.values()) - T0 - last_ms) < 0.1 * last_ms
+
+
+def test_why_a_job_never_starts_names_no_command_for_one_that_is_not_submitted():
+    never = Forecast(T0, {}, [], {}, {}, {}, None, "run times: none needed")
+    assert never.of(job(NEW)).basis == "as things are nothing lets it start"
+    waiting = "as things are nothing lets it start (`headrace jobs why j1`)"
+    assert never.of(job("j1")).basis == waiting

@@ -15,7 +15,7 @@ from headrace_model.node import NodeState
 from headrace_model.resources import NOTHING, Allocation, Paradigm, Resources, Share, generic
 from headrace_scheduler.core.placement import Reason, place
 from headrace_scheduler.core.plan import Plan, plan
-from headrace_scheduler.core.policy import MOST_RESERVATIONS
+from headrace_scheduler.core.policy import MOST_RESERVATIONS, MOST_WORK
 from headrace_scheduler.core.profile import Profile, Reservation, usable
 from headrace_scheduler.core.running import Running
 from headrace_scheduler.core.snapshot import Node, RunningJob, Snapshot, WaitingJob
@@ -195,6 +195,38 @@ def test_a_reservation_is_the_first_moment_at_which_the_job_fits_for_as_long_as_
     assert found.at_ms is None
     capacity = {n.id: n.capacity for n in now.nodes}
     assert can_hold(asked.resources, asked.cut, [capacity[name] for name in found.cleared])
+
+
+@given(
+    st.builds(
+        made_of,
+        st.lists(amounts, min_size=3, max_size=3),
+        st.lists(st.tuples(st.integers(0, 2), amounts, moments), min_size=4, max_size=12),
+        often_none,
+        st.lists(
+            st.tuples(
+                st.integers(0, 2), st.integers(NOW_MS, NOW_MS + 30), st.integers(1, 20), amounts
+            ),
+            min_size=3,
+            max_size=8,
+        ),
+    ),
+    st.lists(asks, min_size=1, max_size=3),
+)
+@settings(deadline=None)  # its time depends on the example, not only on the code
+def test_who_asks_a_profile_while_it_is_made_changes_no_later_answer(now, asked):
+    """Nodes are written anew between answers, and what they were is let go."""
+    made = Profile(now.nodes, now.running, NOW_MS)
+    for i, each in enumerate(now.kept):
+        made.keep(*each)
+        fresh = Profile(now.nodes, now.running, NOW_MS)
+        for before in now.kept[: i + 1]:
+            fresh.keep(*before)
+        for at_ms in (NOW_MS, NOW_MS + 15, inf):
+            assert made.over(at_ms, at_ms + 5) == fresh.over(at_ms, at_ms + 5)
+        for ask in asked:
+            if can_hold(ask.resources, ask.cut, [n.capacity for n in now.nodes]):
+                assert made.reserve(ask, now.nodes) == fresh.reserve(ask, now.nodes)
 
 
 MANY = 600  # nodes; the moments of all of them in one order pass what floating point can hold
@@ -418,6 +450,63 @@ def test_jobs_that_ask_alike_get_reservations_one_after_the_other_up_to_a_number
     assert [each.at_ms for each in made.reservations] == [
         150 + 10 * i for i in range(MOST_RESERVATIONS)
     ]
+
+
+BIG = 1000  # nodes, all full
+
+
+def full_nodes_and_jobs_for_half_of_them(ends: bool) -> Snapshot:
+    nodes = tuple(node(f"n{i:04}", 4, free=0) for i in range(BIG))
+    busy = [
+        running(f"r{i}-{k}", f"n{i:04}", 1, NOW_MS + 1 + 37 * i * k % 1009 if ends else None)
+        for i in range(BIG)
+        for k in range(4)
+    ]
+    large = [
+        job(f"j{i}", 2 * BIG + i, 1000, paradigm=Paradigm.ROUND_ROBIN)
+        for i in range(MOST_RESERVATIONS)
+    ]
+    return replace(seen(nodes, large, ()), running=Running(busy), policy=Policy.CONSERVATIVE)
+
+
+def test_a_plan_reserves_for_no_more_jobs_when_that_has_been_work_enough():
+    """Each of these keeps a thousand shares; by number alone fifty would get a reservation."""
+    now = full_nodes_and_jobs_for_half_of_them(ends=True)
+    made = plan(now, NOW_MS)
+    reserved = [each.job for each in made.reservations]
+    assert reserved == [f"j{i}" for i in range(len(reserved))]
+    assert 3 <= len(reserved) <= 6
+    behind = {made.why(line[0].id).reason for line in now.lines[len(reserved) :]}
+    assert behind == {Reason.NO_ROOM}
+
+
+def test_searches_that_find_no_reservation_are_work_too(monkeypatch):
+    """Nothing ends that is known of, so that one job clears nodes and no other gets anything."""
+    now = full_nodes_and_jobs_for_half_of_them(ends=False)
+    works, reserve = [], Profile.reserve
+    monkeypatch.setattr(
+        Profile, "reserve", lambda self, *rest: (works.append(self.work), reserve(self, *rest))[1]
+    )
+    lines = tuple(
+        (replace(job, id=JobId(f"{job.id}-{i}"), rank=100.0 * i + job.rank),)
+        for i in range(20)
+        for (job,) in now.lines
+    )
+    assert len(plan(replace(now, lines=lines), NOW_MS).reservations) == 1
+    assert len(works) < len(lines)
+    assert works[-1] < MOST_WORK
+
+
+@given(snapshots)
+@settings(deadline=None)  # its time depends on the example, not only on the code
+def test_however_little_work_a_plan_may_do_what_it_decides_it_decides_the_same(now):
+    """The first blocked job keeps its reservation, and nobody delays that."""
+    whole = plan(replace(now, policy=Policy.CONSERVATIVE), NOW_MS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("headrace_scheduler.core.plan.MOST_WORK", 1)
+        made = plan(replace(now, policy=Policy.CONSERVATIVE), NOW_MS)
+    at_each_moment(now, made)
+    assert made.reservations == whole.reservations[:1]
 
 
 @pytest.mark.parametrize("policy", Policy)

@@ -7,7 +7,7 @@ import asyncio
 import json
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from headrace_model.errors import Conflict
 from headrace_model.ids import JobId
@@ -17,7 +17,7 @@ from headrace_model.status import Status
 from headrace_scheduler.core.causes import Answer, Cause, ahead_of, answer
 from headrace_scheduler.core.change import Anew
 from headrace_scheduler.core.forecast import Start, duration_ms
-from headrace_scheduler.core.snapshot import WaitingJob
+from headrace_scheduler.core.snapshot import NEW, WaitingJob
 from headrace_scheduler.core.why import Explanation, after_restore, in_maintenance
 from headrace_scheduler.forecasts import Expected, Forecasts
 from headrace_scheduler.queue import asking, waiting_job
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from headrace_adapters.redis.maintenance import MaintenanceStore
 
 _Closed: TypeAlias = tuple[str, Explanation]  # why nothing at all starts: a word, and for people
-_NEW: Final = JobId("~")  # a job that is not submitted: behind all of its rank
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class Answers:
         now_ms = await self._jobs.now_ms()
         estimate = await self._jobs.estimates.like(asked.likeness, asked.input_bytes)
         rank, owner = rank_of(now_ms, asked.priority), asked.owner
-        job = asking(asked.ask, _NEW, owner, rank, now_ms, estimate=estimate)
+        job = asking(asked.ask, NEW, owner, rank, now_ms, estimate=estimate)
         closed = await self._closed()
         seen = await self._reader.read(without=job.id)
         quotas = seen.snapshot.quotas.counting(owner, asked.groups)

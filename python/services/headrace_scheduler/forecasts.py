@@ -13,7 +13,7 @@ from headrace_model.ids import JobId
 from headrace_scheduler.core.calibrate import Calibration
 from headrace_scheduler.core.forecast import Start
 from headrace_scheduler.core.order import with_job
-from headrace_scheduler.core.snapshot import END, Place, Snapshot, WaitingJob
+from headrace_scheduler.core.snapshot import END, NEW, Place, Snapshot, WaitingJob
 from headrace_scheduler.foresee import foresee
 from headrace_scheduler.reading import Reader, Seen
 from headrace_service.logs import logger
@@ -64,7 +64,9 @@ class Forecast:
         elif start is None:
             start, basis = self.last, f"{basis}; as the last one that waits"
         if start is None:
-            basis = f"as things are nothing lets it start (`headrace jobs why {job.id}`)"
+            basis = "as things are nothing lets it start"
+            if job.id != NEW:
+                basis += f" (`headrace jobs why {job.id}`)"
         position = None
         if job.is_due(self.made_ms):
             position = bisect_left(self.places, job.place_in(self.shifts)) + 1

@@ -11,16 +11,16 @@ later can, and once nothing more is reserved the walk leaves its whole line: a p
 as there are different asks, placements and reservations, however many jobs wait.
 """
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from math import inf
 
 from headrace_model.ids import DatasetId, JobId, NodeId
 from headrace_model.node import NodeState
-from headrace_model.resources import Allocation, Paradigm, Resources
+from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_scheduler.core.placement import Near, Reason, Room
-from headrace_scheduler.core.policy import rule_of
+from headrace_scheduler.core.policy import MOST_WORK, rule_of
 from headrace_scheduler.core.profile import Profile, Reservation
 from headrace_scheduler.core.quota import Gate
 from headrace_scheduler.core.rooms import Horizons
@@ -169,7 +169,7 @@ class _Desk:
         self._horizons = Horizons(self._profile, {node.id: node for node in self._up})
         for node in self._up:
             for window in node.windows:
-                self._keep(node.id, window.from_ms, window.until_ms)
+                self._keep((node.id,), window.from_ms, window.until_ms)
         self._held = snapshot.held
         self._nears: dict[tuple[DatasetId, ...], Near] = {}
         self._rule = rule_of(snapshot.policy)
@@ -181,7 +181,8 @@ class _Desk:
     @property
     def reserves(self) -> bool:
         """Tell whether one more blocked job may get a reservation."""
-        return len(self.reservations) < self._rule.reservations
+        few = len(self.reservations) < self._rule.reservations
+        return few and self._profile.work < MOST_WORK
 
     def most_held(self, job: WaitingJob) -> Resources:
         """The most that a job (an array: a task) may come to hold: of whole nodes all."""
@@ -237,30 +238,35 @@ class _Desk:
     def _reserve(self, job: WaitingJob, fits: bool) -> Why:
         """Keep room for a blocked job; `fits`: but for what is kept it would start now."""
         nodes = self._able_for(job)
-        reservation = self._profile.reserve(job, nodes, self._near(job))
+        clears = not self._cleared
+        reservation = self._profile.reserve(job, nodes, self._near(job), clears)
         at_ms = reservation.at_ms
-        if at_ms is None and self._cleared:
+        if at_ms is None and not clears:
             return _BEHIND if fits else _NO_ROOM
         first = not self.reservations
         self.reservations.append(reservation)
         if at_ms is None:
             self._cleared = True
-            for node in reservation.cleared:
-                self._keep(node, self._now_ms, inf)
-        end_ms = inf if job.longest_ms is None else (at_ms or 0) + job.longest_ms
-        for share in reservation.shares:
-            self._keep(share.node, at_ms or 0, end_ms, share.resources)
+            self._keep(reservation.cleared, self._now_ms, inf)
+        else:
+            end_ms = inf if job.longest_ms is None else at_ms + job.longest_ms
+            self._keep(reservation.shares, at_ms, end_ms)
         reason = Reason.RESERVED
         if fits:
             reason = Reason.MAINTENANCE if first else Reason.BEHIND_RESERVATION
         return Why(reason, at_ms=at_ms, nodes=reservation.nodes)
 
     def _keep(
-        self, node: NodeId, begin_ms: float, end_ms: float, what: Resources | None = None
+        self, parts: Iterable[NodeId] | Iterable[Share], begin_ms: float, end_ms: float
     ) -> None:
+        """Keep shares, or whole nodes, from one moment to another."""
         self._horizons.begin(max(begin_ms, self._now_ms))
-        self._profile.keep(node, begin_ms, end_ms, what)
-        self._horizons.change((node,))
+        nodes = []
+        for part in parts:
+            node, what = (part.node, part.resources) if isinstance(part, Share) else (part, None)
+            self._profile.keep(node, begin_ms, end_ms, what)
+            nodes.append(node)
+        self._horizons.change(nodes)
 
     def _able_for(self, job: WaitingJob) -> list[Node]:
         able = self._able.get(job.where)

@@ -5,9 +5,11 @@ from typing import Final, assert_never
 
 from headrace_model.bounds import Policy
 
-# What a conservative plan looks ahead. A reservation costs about a millisecond on a thousand full
-# nodes; jobs behind so many start only if they delay none of them, as ever.
+# What a conservative plan looks ahead; jobs behind so many start only if they delay none of them,
+# as ever. It looks no further either after so much work (`Profile.work`), which takes less than a
+# second of CPU: the leader renews its lease of some seconds between plans.
 MOST_RESERVATIONS: Final = 50
+MOST_WORK: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)

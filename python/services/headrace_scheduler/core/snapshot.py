@@ -3,6 +3,7 @@
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import Final
 
 from headrace_model.bounds import Policy, Window
 from headrace_model.estimate import Estimate
@@ -15,6 +16,7 @@ from headrace_scheduler.core.quota import NO_QUOTAS, Quotas
 # planned in this order.
 Place = tuple[float, JobId]
 END: Place = (inf, JobId(""))
+NEW: Final = JobId("~")  # a job that is not submitted: behind all of its rank
 
 
 # Names with their values.

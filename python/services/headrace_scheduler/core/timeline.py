@@ -12,7 +12,7 @@ holds nothing at all.
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, repeat
+from itertools import repeat
 from math import inf
 from typing import Final
 
@@ -77,6 +77,10 @@ class Timeline:
         self._lists: dict[int, Listed] = {}
         self._changed: set[int] = set()  # whose lists the arrays don't have
 
+    def __len__(self) -> int:
+        """How many steps there are."""
+        return int((self._end - self._begin).sum())
+
     def take(
         self, node: NodeId, begin_ms: float, end_ms: float, what: Resources | None = None
     ) -> None:
@@ -92,10 +96,11 @@ class Timeline:
             self._dips[place] = True
         self._changed.add(place)
 
-    def least(self, node: NodeId) -> tuple[list[float], list[Resources]]:
-        """The moments of a node, and what it has free from now on until after each of them."""
+    def through(self, node: NodeId, end_ms: float) -> Resources:
+        """What a node has free from now on until then, all the time."""
         at, rows = self._listed(self._places[node])
-        return at, self._resources([list(accumulate(row, min)) for row in rows])
+        end = max(bisect_left(at, end_ms), 1)
+        return self._resources([(min(row[:end]),) for row in rows])[0]
 
     def over(
         self, begin_ms: float, end_ms: float, wanted: Flags | None = None
@@ -199,11 +204,13 @@ class Timeline:
             return self._size
         places = sorted(self._changed)
         self._changed.clear()
+        for place in places:
+            self._node[self._begin[place] : self._end[place]] = len(self._ids)
+        self._close_up()
         begin = self._size
         at: list[float] = []
         rows: list[list[int]] = [[] for _ in self._room]
         for place in places:
-            self._node[self._begin[place] : self._end[place]] = len(self._ids)
             moments, listed = self._lists[place]
             self._begin[place] = begin + len(at)
             at += moments
@@ -223,6 +230,20 @@ class Timeline:
         self._node[begin:end] = np.repeat(places, self._end[places] - self._begin[places])
         self._first[self._begin[places]] = True
         return end
+
+    def _close_up(self) -> None:
+        """Where more steps are nobody's than somebody's, let those go."""
+        size = self._size
+        known = np.flatnonzero(self._node[:size] < len(self._ids))
+        if 2 * len(known) > size:
+            return
+        self._size = left = len(known)
+        counts = self._end - self._begin
+        self._begin = np.searchsorted(known, self._begin)
+        self._end = self._begin + counts
+        for row in (self._at, self._node, self._first, *self._room):
+            row[:left] = row[known]
+        self._first[left:size] = False
 
     def _row(self, name: str) -> int:
         """The row of what is counted by the piece; of what nobody knows that of OPEN."""
