@@ -24,6 +24,7 @@ GIB = 1 << 30
 MIB = 1 << 20
 T0 = 1_767_225_600_000
 PROCESS = frozenset({"process"})
+SLACK_MS = 120_000  # of a time limit that is advised: for who reads before submitting
 
 
 def rank(priority: int, entered_ms: int = T0) -> float:
@@ -82,9 +83,19 @@ def test_a_time_limit_that_ends_before_a_reservation_is_named():
     running = [busy("a", 2, 0, T0 + 3_600_000)]
     told = answer(queue(nodes, [ahead], running), job("me", 1, 1, place=1), ANEW, T0)
     assert told.change is not None
-    assert told.change.set == {"limits.time": "1h"}
+    assert told.change.set == {"limits.time": "58m"}
     assert [each.cause for each in told.causes] == ["BEHIND_RESERVATION", "TIME", "PRIORITY"]
     assert told.position == 2
+
+
+def test_an_advised_time_limit_still_does_for_who_submits_a_minute_later():
+    shut = replace(node("a", 2, 1), windows=(Window(T0 + 1_807_000, T0 + 9_000_000, "disks"),))
+    told = answer(queue([shut]), job("me", 1, 1), ANEW, T0)
+    assert told.change is not None
+    assert told.change.set == {"limits.time": "28m"}
+    later = T0 + 60_000
+    anew = job("anew", 1, 1, rank=rank(50, later), time_limit_ms=28 * 60_000)
+    assert plan(queue([shut], [anew]), later).allocation_of(anew.id)
 
 
 def test_another_pool_takes_nothing_from_the_job_and_a_higher_priority_comes_last():
@@ -215,7 +226,8 @@ def smaller(change: Change, asked: WaitingJob) -> list[WaitingJob]:
             return [replace(found, rank=rank(less))] if less > 50 else []
         case Part.TIME:
             limit = change.job.time_limit_ms
-            longer = limit + (1000 if limit < 600_000 else 60_000)
+            longest = limit + min(limit, SLACK_MS)
+            longer = longest + (1000 if longest < 600_000 else 60_000)
             was_ms = asked.time_limit_ms
             return [replace(found, time_limit_ms=longer)] if not was_ms or longer < was_ms else []
         case Part.CPUS if not undivided(was, asked.cut):
@@ -257,6 +269,9 @@ def test_what_is_named_starts_the_job_in_the_next_plan_and_nothing_smaller_does(
     now, asked = drawn
     for change in changes(now, asked, ANEW, T0):
         assert starts(now, change.job), change
+        if change.part is Part.TIME and (limit := change.job.time_limit_ms) > 1000:
+            longer = limit + min(limit - 1000, SLACK_MS)
+            assert starts(now, replace(change.job, time_limit_ms=longer)), change
         assert all(not starts(now, less) for less in smaller(change, asked)), change
 
 
@@ -299,9 +314,21 @@ def test_a_maintenance_in_the_way_is_blamed_and_not_the_neighbour_who_waits_for_
     told = answer(queue([shut], [first]), me, ANEW, T0)
     assert told.causes[0].cause == "MAINTENANCE"
     assert "new disks" in told.explanation.sentence
-    assert "BEHIND_RESERVATION" in [each.cause for each in told.causes]
+    assert "BEHIND_RESERVATION" not in [each.cause for each in told.causes]
+    assert "so short that it ends before" in told.explanation.next_step
     alone = answer(queue([replace(shut, windows=())], [first]), me, ANEW, T0)
     assert alone.starts is not None
+
+
+def test_who_has_no_time_limit_hears_of_the_maintenance_and_not_of_who_waits_for_it_too():
+    shut = replace(node("local", 2, 1), windows=(Window(T0 + 900_000, T0 + 9_000_000, "new disks"),))
+    first = job("longw", 1, 0.25, time_limit_ms=1_800_000)
+    me = job("me", 1, 0.25, 1)
+    told = answer(queue([shut], [first]), me, ANEW, T0)
+    assert [each.cause for each in told.causes] == ["MAINTENANCE", "TIME"]
+    assert "new disks" in told.explanation.sentence
+    assert "in its way" not in told.explanation.sentence
+    assert "that job" not in told.explanation.next_step
 
 
 def test_a_reservation_behind_the_deadline_is_told():

@@ -84,8 +84,11 @@ def answer(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> Answ
     found = [_advice(job, anew, each) for each in changes(snapshot, job, anew, now_ms)]
     causes = [first, *_of_time(with_it, job, why, now_ms)]
     if causes[-1].cause == Reason.MAINTENANCE != why.reason:
-        told = Explanation(causes[-1].sentence, told.next_step)
         causes = [causes[-1], *causes[:-1]]
+        if why.reason is Reason.BEHIND_RESERVATION:  # who is ahead waits for the window too
+            causes.remove(first)
+            told = explain(job, replace(why, reason=Reason.MAINTENANCE), snapshot.nodes)
+        told = Explanation(causes[0].sentence, told.next_step)
     causes += (Cause(each.cause, each.sentence) for each in found)
     if there := _closed_nodes(with_it, job, now_ms):
         causes.append(there)

@@ -72,6 +72,7 @@ class Change:
 _TRIALS: Final = 250  # plans at most for one question
 _MEMORY_STEP: Final = 1 << 20
 _LONGEST_S: Final = 365 * 86_400
+_SLACK_MS: Final = 120_000
 _MOST_POOLS: Final = 16
 _PAIR_STEPS: Final = 8
 # What takes nothing away from the job stands as if it took this part of it; a higher priority
@@ -83,8 +84,8 @@ def changes(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> tup
     """All changes of one thing that suffice, the smallest first; else one of CPUs and memory.
 
     `snapshot` is without the job, and holds the whole queue. Of each thing it is the smallest
-    change, in steps of what people write (a MiB, a CPU, a minute above ten of them). Empty where
-    none helps, or where the job would start as it is.
+    change, in steps of what people write (a MiB, a CPU, a minute above ten of them); a time limit
+    is up to two minutes shorter, for what passes until it is submitted. Empty where none helps, or where the job would start as it is.
     """
     trials = Trials(snapshot, now_ms)
     search = _Search(trials, replace(job, held=False, not_before_ms=None), anew)
@@ -194,11 +195,13 @@ class _Search:
         longest_ms = _LONGEST_S * 1000 if limit_ms is None else limit_ms - 1
         of_ms = limit_ms or _LONGEST_S * 1000
 
-        def at(step: int) -> Change | None:
-            time_ms = _time_ms(step)
+        def of(time_ms: int) -> Change | None:
             return self._try(Part.TIME, 1 - time_ms / of_ms, time_limit_ms=time_ms)
 
-        return self._least(_steps_of(longest_ms), at)
+        longest = self._least(_steps_of(longest_ms), lambda step: of(_time_ms(step)))
+        if longest is None:
+            return None
+        return of(_with_slack(longest.job.time_limit_ms or 0)) or longest
 
     def _memory(self, millicpus: int | None = None) -> Change | None:
         asked = self._job.resources
@@ -274,6 +277,11 @@ def _cpu_step(asked: Resources) -> int:
 def _time_ms(step: int) -> int:
     """Seconds up to ten minutes, then minutes."""
     return 1000 * (step if step <= 600 else 600 + (step - 600) * 60)
+
+
+def _with_slack(time_ms: int) -> int:
+    """A limit that is shorter by what passes until who reads of it has submitted."""
+    return time_ms - min(_SLACK_MS, time_ms // 2000 * 1000)
 
 
 def _steps_of(longest_ms: int) -> int:
