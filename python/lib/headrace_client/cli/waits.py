@@ -2,11 +2,20 @@
 
 import json
 import sys
+from collections.abc import Sequence
 
 from headrace_client.cli.show import plain, show, step, write
 from headrace_model.units import rough_size
 from headrace_wire.api import RangeView
-from headrace_wire.why import ChangeView, InputView, Outcome, PlanView, WhenView, WhyView
+from headrace_wire.why import (
+    CauseView,
+    ChangeView,
+    InputView,
+    Outcome,
+    PlanView,
+    WhenView,
+    WhyView,
+)
 
 
 def why_lines(view: WhyView) -> list[tuple[str, object]]:
@@ -15,7 +24,7 @@ def why_lines(view: WhyView) -> list[tuple[str, object]]:
         ("status", step(view.status)),
         ("position", view.position),
         ("why", view.sentence),
-        ("besides", "\n".join(each.sentence for each in view.causes[1:])),
+        ("besides", _besides(view.causes, view.change)),
         ("next", view.hint),
         ("or", _change_text(view.change, "cancel it, and submit it anew with")),
     ]
@@ -48,6 +57,7 @@ def write_change(form: str, view: WhenView) -> None:
 def plan_lines(view: PlanView) -> list[tuple[str, object]]:
     """What would come of a submit."""
     placed = view.placement
+    where = placed.sentence if placed.sentence != view.sentence else ""
     asks = f"{view.resources.cpus:g} CPU, {rough_size(view.resources.memory)}"
     shares = [
         f"{each.node}: {each.cpus:g} CPU, {rough_size(each.memory)}" for each in placed.nodes
@@ -58,8 +68,8 @@ def plan_lines(view: PlanView) -> list[tuple[str, object]]:
         ("data", "\n".join(map(_input_text, view.data)) or "it has no inputs"),
         ("image", f"{view.image}, pulled by the node where that has it not" if view.image else ""),
         ("quota", "\n".join(placed.quotas)),
-        ("placement", "\n".join(shares) or placed.sentence),
-        ("besides", "\n".join(each.sentence for each in placed.causes[1:])),
+        ("placement", "\n".join(shares) or where),
+        ("besides", _besides(placed.causes, placed.change)),
         ("position", placed.position),
         ("start", range_text(placed.start)),
         ("end", range_text(placed.end)),
@@ -67,6 +77,12 @@ def plan_lines(view: PlanView) -> list[tuple[str, object]]:
         ("or", _change_text(placed.change, "submit it with")),
         ("next", placed.hint if view.outcome is Outcome.NEVER else None),
     ]
+
+
+def _besides(causes: Sequence[CauseView], change: ChangeView | None) -> str:
+    """What else is in the way: neither the first, nor the change that is told by itself."""
+    told = change.sentence if change else None
+    return "\n".join(each.sentence for each in causes[1:] if each.sentence != told)
 
 
 def _input_text(each: InputView) -> str:
