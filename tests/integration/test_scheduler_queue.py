@@ -31,6 +31,7 @@ from headrace_scheduler.reading import Reader
 from headrace_scheduler.service import Scheduler
 from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
+from headrace_wire.why import PlanRequest
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, PLAIN, Stage, new_job
 from tests.support.wait import wait_until
@@ -295,8 +296,31 @@ async def test_in_maintenance_nobody_is_told_a_start(stage: Stage) -> None:
     expected = await _answers(stage).when(job)
     assert expected.start is None
     assert "maintenance" in expected.basis
-    told, expected, end = await _answers(stage).plan(PLAIN, 50, "ann", together=False)
-    assert (told.starts, expected.start, end) == (None, None, None)
+    planned = await _answers(stage).plan(PlanRequest(PLAIN, 50, "ann"))
+    assert (planned.told.starts, planned.expected.start, planned.end) == (None, None, None)
+
+
+async def test_when_tells_the_place_that_why_tells_after_who_was_ahead_is_gone(
+    stage: Stage,
+) -> None:
+    await stage.ready()
+    first, second = await _submit(stage, [1, 2])
+    bounds = LimitsFile(None)
+    reader = Reader(stage.jobs, stage.nodes, bounds, stage.quotas, lambda: None)
+    forecasts = Forecasts(reader)
+    answers = Answers(stage.jobs, MaintenanceStore(stage.redis), reader, forecasts)
+    running = asyncio.create_task(forecasts.run())
+    try:
+        assert (await answers.when(second)).position == 2
+        job = await stage.jobs.get(first)
+        cancel = desire(job, DesireVerb.CANCEL)
+        assert isinstance(cancel, Move)
+        await stage.jobs.apply(cancel)
+        told = (await answers.why(second)).position
+        assert (told, (await answers.when(second)).position) == (1, 1)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_who_is_asked_changes_nothing_in_the_queue_that_the_leader_keeps(

@@ -321,7 +321,9 @@ def test_a_maintenance_in_the_way_is_blamed_and_not_the_neighbour_who_waits_for_
 
 
 def test_who_has_no_time_limit_hears_of_the_maintenance_and_not_of_who_waits_for_it_too():
-    shut = replace(node("local", 2, 1), windows=(Window(T0 + 900_000, T0 + 9_000_000, "new disks"),))
+    shut = replace(
+        node("local", 2, 1), windows=(Window(T0 + 900_000, T0 + 9_000_000, "new disks"),)
+    )
     first = job("longw", 1, 0.25, time_limit_ms=1_800_000)
     me = job("me", 1, 0.25, 1)
     told = answer(queue([shut], [first]), me, ANEW, T0)

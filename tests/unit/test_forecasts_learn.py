@@ -2,9 +2,11 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
+from headrace_model.ids import JobId
 from headrace_scheduler import forecasts as service
 from headrace_scheduler.forecasts import Forecasts
 from headrace_scheduler.reading import Seen
@@ -17,12 +19,21 @@ class _Reader:
 
     def __init__(self, *seen: Seen) -> None:
         self._seen = list(seen)
+        self._now = seen[0]
         self.last = False
 
     async def first(self) -> Seen:
         seen = self._seen.pop(0) if len(self._seen) > 1 else self._seen[0]
         self.last = len(self._seen) == 1
+        self._now = seen
         return seen
+
+    async def read(self, without: JobId) -> Seen:
+        lines = (
+            tuple(each for each in line if each.id != without) for line in self._now.snapshot.lines
+        )
+        snapshot = replace(self._now.snapshot, lines=tuple(filter(None, lines)))
+        return replace(self._now, snapshot=snapshot)
 
 
 async def test_a_range_is_widened_once_a_job_started_before_its_own(

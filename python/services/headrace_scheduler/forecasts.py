@@ -11,6 +11,7 @@ from typing import Final
 from headrace_model.errors import HeadraceError
 from headrace_model.ids import JobId
 from headrace_scheduler.core.calibrate import Calibration
+from headrace_scheduler.core.causes import ahead_of
 from headrace_scheduler.core.forecast import Start
 from headrace_scheduler.core.order import with_job
 from headrace_scheduler.core.snapshot import END, NEW, Place, Snapshot, WaitingJob
@@ -23,7 +24,7 @@ _PAUSE_S: Final = 5.0  # between two, at least
 _PART: Final = 4  # and as many times as long as the making took
 _FIRST_S: Final = 20.0
 _AT_ONCE_S: Final = 0.2
-_FEW: Final = 50  # waiting jobs: with no more, who came since gets a forecast of their own
+_FEW: Final = 50  # waiting jobs: with fewer, who came or moved up since gets one of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +92,17 @@ class Forecasts:
         newest = await self._latest(_AT_ONCE_S if at_once else _FIRST_S)
         if newest is None:
             return Expected(None, "the first forecast is being made; ask again")
-        if at_once:
+        if at_once or len(newest.places) >= _FEW:
             return newest.of(job)
-        few = len(newest.places) < _FEW
-        if job.id not in newest.starts and few and not self._anew.locked():
-            async with self._anew:
-                seen = await self._reader.read(without=job.id)
-                seen = replace(seen, snapshot=with_job(seen.snapshot, job))
-                return (await _made(seen, self._calibration)).of(job)
-        return newest.of(job)
+        seen = await self._reader.read(without=job.id)
+        known = newest.of(job)
+        position = ahead_of(job, seen.snapshot) + 1 if job.is_due(seen.now_ms) else None
+        holds = job.id in newest.starts and known.position == position
+        if holds or self._anew.locked():
+            return replace(known, position=position)
+        async with self._anew:
+            seen = replace(seen, snapshot=with_job(seen.snapshot, job))
+            return (await _made(seen, self._calibration)).of(job)
 
     async def _latest(self, within_s: float) -> Forecast | None:
         """The newest one; None where the first is not made within some seconds."""

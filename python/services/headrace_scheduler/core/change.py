@@ -85,7 +85,8 @@ def changes(snapshot: Snapshot, job: WaitingJob, anew: Anew, now_ms: int) -> tup
 
     `snapshot` is without the job, and holds the whole queue. Of each thing it is the smallest
     change, in steps of what people write (a MiB, a CPU, a minute above ten of them); a time limit
-    is up to two minutes shorter, for what passes until it is submitted. Empty where none helps, or where the job would start as it is.
+    is up to two minutes shorter, for what passes until it is submitted. Empty where none helps, or
+    where the job would start as it is.
     """
     trials = Trials(snapshot, now_ms)
     search = _Search(trials, replace(job, held=False, not_before_ms=None), anew)
