@@ -9,6 +9,8 @@ import pytest
 from headrace_adapters.redis.quotas import QuotaStore
 from headrace_adapters.redis.users import UserStore
 from headrace_model.quota import parse_quotas
+from headrace_model.status import Event, Role
+from headrace_model.times import checked_instant, format_instant
 from tests.support.people import token_of
 from tests.support.redis_server import RedisServer
 from tests.support.request_desk import JOB, Desk, running_desk
@@ -79,3 +81,26 @@ async def test_a_plan_after_a_job_that_has_failed_says_never_and_after_a_live_on
     status, page = await desk.call("POST", "/jobs:plan", {**JOB, "after": [first]})
     assert (status, page["outcome"]) == (200, "NEVER")
     assert "will never complete" in page["sentence"]
+
+
+async def test_a_plan_after_a_running_job_tells_when_that_ends(
+    desk: Desk,
+) -> None:
+    first = await desk.submit(**HALF)
+    running = await desk.launch(first)
+    status, page = await desk.call("POST", "/jobs:plan", {**JOB, "after": [first]})
+    assert (status, page["outcome"]) == (200, "WAITS")
+    ends = format_instant(checked_instant(running.entered_ms + 3_600_000))
+    assert page["sentence"] == (
+        f"It waits for job {first} to complete, which runs; its time limit ends it at {ends}."
+    )
+
+
+async def test_a_plan_tells_the_job_that_is_still_to_complete_and_not_one_that_has(
+    desk: Desk,
+) -> None:
+    done, open_one = await desk.submit(), await desk.submit()
+    await desk.launch(done)
+    await desk.step(done, Event.COMPLETED, Role.MONITOR)
+    _, page = await desk.call("POST", "/jobs:plan", {**JOB, "after": [done, open_one]})
+    assert page["sentence"] == f"It waits for job {open_one} to complete."

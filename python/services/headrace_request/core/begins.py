@@ -40,7 +40,7 @@ def begin_of(
     if taken_ms is not None and job.status in (*HAS_ATTEMPT, Status.STOPPING):
         if job.status is not Status.RUNNING:
             return Begin(f"It has its nodes since {_time(taken_ms)}.", taken_ms)
-        ends = _ends(job, estimate)
+        ends = ends_of(job, estimate)
         return Begin(f"It started at {_time(taken_ms)} and runs{ends}.", taken_ms)
     held = f" It is held: `headrace jobs release {job.id}`." if job.desired is Desired.HOLD else ""
     if job.status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_DERIVATION) and open_ones:
@@ -65,8 +65,8 @@ def _waited_for(other: Job, starts: Mapping[JobId, str]) -> str:
     )
 
 
-def _ends(job: Job, estimate: Estimate | None) -> str:
-    """When a running job ends, as far as that is known."""
+def ends_of(job: Job, estimate: Estimate | None) -> str:
+    """When a running job ends, as far as that is known: the rest of a sentence."""
     said = []
     limit_ms = job.ask.time_ms
     if estimate and (limit_ms is None or estimate.p90_ms < limit_ms):

@@ -18,7 +18,7 @@ from headrace_model.spec import JobSpec
 from headrace_model.status import Status
 from headrace_model.times import checked_instant, format_instant
 from headrace_request.core.accept import ask_of, needs_of
-from headrace_request.core.begins import begin_of
+from headrace_request.core.begins import begin_of, ends_of
 from headrace_request.core.fits import could_never_start
 from headrace_request.core.waits import Wanted, waits_for
 from headrace_request.service.jobs import JobDesk
@@ -172,6 +172,7 @@ class AnswerDesk:
         met = await asyncio.gather(*wants)
         data = [each.view for each in met]
         after: tuple[JobId, ...] = ()
+        others: list[Job] = []
         try:
             after = await self._desk.check_spec(spec, user)
         except HeadraceError as error:
@@ -179,10 +180,11 @@ class AnswerDesk:
                 raise
             placed = PlacedView(error.message, error.hint, never=True)
         else:
-            placed = await self._after_failed(after) or await self._placed(
+            others = await self._desk.get_many(after)
+            placed = _after_failed(others) or await self._placed(
                 spec, user, sum(each.size_bytes for each in met)
             )
-        waits = [each.sentence for each in _waits(data, after)]
+        waits = [*await self._prerequisite(others), *_promised(data)]
         missing = [each for each in data if each.result == "missing"]
         if placed.never:
             outcome, sentence = Outcome.NEVER, placed.sentence
@@ -218,17 +220,16 @@ class AnswerDesk:
         view = InputView(wanted.name, found.result, found.why, found.datasets)
         return _Met(view, found.size_bytes)
 
-    async def _after_failed(self, after: Sequence[JobId]) -> PlacedView | None:
-        """What is told of a job that waits for one that has ended and did not complete."""
-        for other in await self._desk.get_many(after):
-            if other.status.final and other.status is not Status.COMPLETED:
-                return PlacedView(
-                    f"Job {other.id} ended in {other.status}, so it will never complete, and this "
-                    "one would end with the cause PREREQUISITE.",
-                    "leave it out of `after`, or retry it and wait for the new job",
-                    never=True,
-                )
-        return None
+    async def _prerequisite(self, others: Sequence[Job]) -> list[str]:
+        """Name the first job that is still to complete, and when that ends where it is known."""
+        first = next((each for each in others if each.status is not Status.COMPLETED), None)
+        if first is None:
+            return []
+        runs = ""
+        if first.status is Status.RUNNING:
+            estimate = (await self._estimates.of([first])).get(first.id)
+            runs = f", which runs{ends_of(first, estimate)}"
+        return [f"It waits for job {first.id} to complete{runs}."]
 
     async def _placed(self, spec: JobSpec, user: User, input_bytes: int) -> PlacedView:
         together = spec.parallel is not None and not spec.is_spread and spec.image is not None
@@ -287,16 +288,26 @@ def _named(missing: InputView) -> str:
     return f"The input {missing.input!r} is missing: {missing.why}."
 
 
-def _waits(data: Sequence[InputView], after: Sequence[JobId]) -> list[CauseView]:
-    """What the job would wait for before it is in the queue."""
-    found = [
-        CauseView("DATA", f"The input {each.input!r} is {each.result}: {each.why}.")
+def _after_failed(others: Sequence[Job]) -> PlacedView | None:
+    """What is told of a job that waits for one that has ended and did not complete."""
+    for other in others:
+        if other.status.final and other.status is not Status.COMPLETED:
+            return PlacedView(
+                f"Job {other.id} ended in {other.status}, so it will never complete, and this "
+                "one would end with the cause PREREQUISITE.",
+                "leave it out of `after`, or retry it and wait for the new job",
+                never=True,
+            )
+    return None
+
+
+def _promised(data: Sequence[InputView]) -> list[str]:
+    """The inputs that the job would wait for before it is in the queue."""
+    return [
+        f"The input {each.input!r} is {each.result}: {each.why}."
         for each in data
         if each.result in ("promised", "derivable")
     ]
-    if after:
-        found.insert(0, CauseView("PREREQUISITE", f"It waits for job {after[0]} to complete."))
-    return found
 
 
 def _now() -> str:
