@@ -109,7 +109,10 @@ def test_it_says_who_may_pass_whom(policy: Policy) -> None:
         ("maintenance: {}", "line 1: the maintenance must be a list"),
         ("maintenance:\n  - {nodes: [a]}", "line 2: a window of maintenance has all of these"),
         (f"maintenance:\n  - {WINDOW}\nnodes: {{b: }}", "line 2: `nodes` lacks a of a window's"),
-        (f"maintenance:\n  - {WINDOW.replace('06:', '19:')}", "ends after it has begun"),
+        (
+            f"maintenance:\n  - {WINDOW.replace('06:', '19:')}",
+            "maintenance: `until` must be later than `from`",
+        ),
         (f"maintenance:\n  - {WINDOW.replace('06:00', 'noon')}", "line 2: a window of maint"),
         (f"maintenance:\n  - {WINDOW.replace('disks', '7')}", "line 2: the why of a maintenance"),
     ],

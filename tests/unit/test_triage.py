@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headrace_client.cli.used import triage_lines
 from headrace_model.cause import Cause
 from headrace_model.triage import LINES, Fault, triage
+from headrace_wire.triage import view_of
 
 _TRACEBACK = """start
 Traceback (most recent call last):
@@ -19,6 +21,8 @@ _LS = "ls: cannot access '/nowhere': No such file or directory"
 _SH = "sh: 1: cannot open in.txt: No such file"
 _CAT = "cat: in.txt: No such file or directory"
 _MODULE = "ModuleNotFoundError: No module named 'xarray'"
+_BARE = "Traceback: No module named foo.bar."
+_RUN_AS = "/usr/bin/python3: No module named foo"
 _LINALG = "numpy.linalg.LinAlgError: Singular matrix"
 _FULL = "OSError: [Errno 28] No space left on device"
 _ABORT = "MPI_ABORT was invoked on rank 3 in communicator MPI_COMM_WORLD"
@@ -33,11 +37,13 @@ _DENIED = "sh: 1: ./run.sh: Permission denied"
         (Cause.TIME_LIMIT, None, "step 3", Fault.TIME_LIMIT, "limits.time"),
         (Cause.NODE_LOST, None, "", Fault.MACHINE, "machines were lost"),
         (Cause.POISON, None, "", Fault.MACHINE, "what ends them"),
-        (Cause.TASKS, 1, "", Fault.TASKS, "--state failed"),
+        (Cause.TASKS, 1, "", Fault.TASKS, "tasks 0123 --state failed"),
         (Cause.EXIT_CODE, 1, f"{_TRACEBACK}*{_FILE}", Fault.MISSING_FILE, "file: forcing.nc"),
         (Cause.EXIT_CODE, 2, f"*{_LS}", Fault.MISSING_FILE, "/nowhere"),
         (Cause.EXIT_CODE, 1, f"{_SH}\n*{_CAT}", Fault.MISSING_FILE, "in.txt"),
         (Cause.EXIT_CODE, 1, f"{_TRACEBACK}*{_MODULE}", Fault.PYTHON, "the module xarray"),
+        (Cause.EXIT_CODE, 3, f"start\n*{_BARE}", Fault.PYTHON, "the module foo.bar:"),
+        (Cause.EXIT_CODE, 1, f"*{_RUN_AS}", Fault.PYTHON, "the module foo:"),
         (
             Cause.EXIT_CODE,
             1,
@@ -55,7 +61,7 @@ _DENIED = "sh: 1: ./run.sh: Permission denied"
         (Cause.EXIT_CODE, -9, "", Fault.KILLED, "SIGKILL"),
         (Cause.EXIT_CODE, 139, "", Fault.CRASHED, "crashed"),
         (Cause.EXIT_CODE, -11, "", Fault.CRASHED, "crashed"),
-        (Cause.EXIT_CODE, 3, "giving up", Fault.OTHER, "jobs logs"),
+        (Cause.EXIT_CODE, 3, "giving up", Fault.OTHER, "jobs logs 0123`"),
         (Cause.COLLECTION, None, "", Fault.OUTPUT, "`outputs`"),
         (Cause.STAGING, None, "", Fault.MISSING_DATA, "dataset match"),
     ],
@@ -64,9 +70,10 @@ def test_a_failure_is_told_by_its_kind(
     cause: Cause, code: int | None, log: str, fault: Fault, says: str
 ) -> None:
     line = next((each[1:] for each in log.splitlines() if each.startswith("*")), "")
-    found = triage(cause, code, "worker 0 left", log.replace("*", ""))
+    found = triage(cause, code, "worker 0 left", log.replace("*", ""), job="0123")
     assert found.fault is fault
     assert says in found.hint
+    assert "JOB" not in found.hint
     assert found.line == line
     assert found.lines == tuple(log.replace("*", "").splitlines()[-LINES:])
 
@@ -111,3 +118,15 @@ def test_any_end_and_any_log_are_told(
     assert found.hint
     assert len(found.lines) <= LINES
     assert not found.line or found.line in [line.rstrip()[:300] for line in log.splitlines()]
+
+
+def test_what_the_program_said_is_not_taken_for_the_place_of_the_id() -> None:
+    log = "ValueError: JOB is not set"
+    assert "JOB is not set" in triage(Cause.EXIT_CODE, 1, "", log, job="0123").hint
+
+
+def test_the_line_that_tells_most_is_left_out_where_none_does() -> None:
+    found = triage(Cause.EXIT_CODE, 3, "", "giving up", job="0123")
+    assert "tells most" not in dict(triage_lines(view_of(found)))
+    told = triage(Cause.EXIT_CODE, 3, "", _BARE, job="0123")
+    assert dict(triage_lines(view_of(told)))["tells most"] == _BARE

@@ -52,7 +52,7 @@ class Triage:
 @dataclass(frozen=True, slots=True)
 class _Rule:
     """`words` are looked for in the detail and at the end of the log; `{0}` in the hint stands for
-    the first group that they match; `arrays`: it is for arrays alone."""
+    the first group that they match, JOB for the job's id; `arrays`: it is for arrays alone."""
 
     fault: Fault
     hint: str
@@ -146,7 +146,7 @@ _RULES: Final = (
         "Python lacks the module {0}: name its package in `environment.pip`, or use an image that "
         "has it",
         causes=_EXITED,
-        words=_words(r"ModuleNotFoundError: No module named '([^']+)'"),
+        words=_words(r"\bNo module named ['\"]?(\w+(?:\.\w+)*)"),
     ),
     _Rule(
         Fault.MPI,
@@ -207,12 +207,13 @@ def triage(
     log: str,
     nodes: Sequence[str] = (),
     *,
+    job: str = "JOB",
     is_array: bool = False,
 ) -> Triage:
     """Judge a failed attempt by how it ended and by the end of what its worker wrote.
 
-    `nodes`: machines on which attempts of the job ended by the same cause and exit code: where
-    they are several it is no machine's fault.
+    `job`: its id, which hints name. `nodes`: machines on which attempts of the job ended by the
+    same cause and exit code: where they are several it is no machine's fault.
     """
     lines = [line.rstrip()[:_WIDEST] for line in log.splitlines() if line.strip()]
     end = "\n".join([detail, *lines[-_LOOKED_AT:]])
@@ -228,9 +229,16 @@ def triage(
             if last is None:
                 continue
         group = next((each for each in last.groups() if each), "") if last else ""
-        hint = rule.hint.format(group) if rule.words and rule.words.groups else rule.hint
+        hint = _naming(job, rule.hint)
+        if rule.words and rule.words.groups:
+            hint = hint.format(group)
         return Triage(rule.fault, hint + _everywhere(cause, nodes), _line_of(last, lines), shown)
-    return Triage(Fault.OTHER, _OTHER + _everywhere(cause, nodes), "", shown)
+    hint = _naming(job, _OTHER)
+    return Triage(Fault.OTHER, hint + _everywhere(cause, nodes), "", shown)
+
+
+def _naming(job: str, hint: str) -> str:
+    return re.sub(r"\bJOB\b", job, hint)
 
 
 def _line_of(found: re.Match[str] | None, lines: Sequence[str]) -> str:

@@ -74,7 +74,7 @@ def _maintenance(
         except InvalidInput as error:
             raise _wrong(read, here, f"a window of maintenance: {error.message}") from None
         if begin >= end:
-            raise _wrong(read, here, "a window of maintenance ends after it has begun")
+            raise _wrong(read, here, "a window of maintenance: `until` must be later than `from`")
         why = each["why"]
         if not isinstance(why, str) or not 0 < len(why) <= 200 or not why.isprintable():
             raise _wrong(read, here, "the why of a maintenance is a text of at most 200 letters")

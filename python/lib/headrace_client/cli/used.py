@@ -90,15 +90,17 @@ def peak_text(view: JobView, used: UsageView | None) -> str:
 
 
 def triage_lines(found: TriageView | None) -> list[tuple[str, str]]:
-    """What a failed job most likely failed of, as lines of a page."""
+    """What a failed job most likely failed of, as lines of a page; what nobody
+    tells has none."""
     if found is None:
         return []
-    return [
+    lines = [
         ("fault", found.fault.value),
         ("tells most", found.line),
         ("hint", found.hint),
         ("last lines", "\n".join(found.lines)),
     ]
+    return [(name, text) for name, text in lines if text]
 
 
 def add_usage(group: click.Group) -> None:

@@ -45,7 +45,9 @@ class Triager:
                     log = await self._log(user, job, job.allocation)
         except (HeadraceError, TimeoutError):
             pass
-        return triage(job.cause, job.exit_code, job.detail, log, nodes, is_array=job.is_array)
+        return triage(
+            job.cause, job.exit_code, job.detail, log, nodes, job=job.id, is_array=job.is_array
+        )
 
     async def _nodes(self, job: Job, history: Sequence[str]) -> list[str]:
         """Where attempts of the job have ended as its last one did."""
