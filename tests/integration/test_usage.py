@@ -1,6 +1,7 @@
 """What workers used, as the request service tells it: from the node, else from the store."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,17 @@ async def test_of_a_job_that_ended_the_store_is_asked_first(
         assert [each["cpu_s"] for each in (not_yet_shipped, await usage(desk, job))] == [16.0, 1.0]
     assert not_yet_shipped["peak_memory"] == 95, "its exit told so, between two samples"
     assert not_yet_shipped["ranks"][0]["peak_memory"] == 90
+
+
+async def test_memory_that_attempts_had_to_raise_is_asked_of_the_file(desk: Desk) -> None:
+    job = await desk.submit(resources={"memory": "50MiB"})
+    held = (await desk.launch(job)).ask
+    await complete(desk, job)
+    assert not [each for each in (await usage(desk, job))["advice"] if "50.0 MiB" in each]
+    raised = replace(held, resources=replace(held.resources, memory_bytes=100 * 2**20))
+    await desk.redis.command("HSET", f"hr:job:{job}", "ask", encode(raised))
+    (told,) = [each for each in (await usage(desk, job))["advice"] if "memory" in each]
+    assert "ran out of the 50.0 MiB" in told
 
 
 async def test_a_node_that_is_silent_leaves_what_was_shipped(desk: Desk) -> None:

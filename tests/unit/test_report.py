@@ -1,5 +1,7 @@
 """What is told of an attempt's use of what it asked."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +39,22 @@ def test_each_thing_that_was_asked_too_much_or_too_little_has_a_sentence() -> No
     assert "it ran 6m of 1h: with `limits.time: 10m`" in time
     (none,) = advice(_used(time_limit_ms=None))
     assert "no time limit: with `limits.time: 10m`" in none
+
+
+def test_a_file_that_asks_too_little_memory_is_told_of_though_its_last_attempt_had_enough() -> (
+    None
+):
+    raised = _used(
+        asked=Resources(2_000, 100 * MIB), peak_memory_bytes=int(93.5 * MIB),
+        raised_from_bytes=50 * MIB,
+    )  # fmt: skip
+    (told,) = advice(raised)
+    assert "ran out of the 50.0 MiB" in told
+    assert "used 93.5 MiB of 100.0 MiB" in told
+    assert "`resources.memory: 128MiB`" in told
+    for less in (30 * MIB, None):  # not more than failed: then what it had
+        (told,) = advice(replace(raised, peak_memory_bytes=less))
+        assert "`resources.memory: 100MiB`" in told
 
 
 def test_what_earlier_runs_needed_counts_too() -> None:

@@ -23,6 +23,8 @@ class Used:
     """What an ended attempt had, and used; None where nobody measured it.
 
     `learned_run_ms` and `learned_memory_bytes`: the p90 of earlier runs that are alike.
+    `raised_from_bytes`: the memory that the file asks, where that was too little for an attempt
+    before, so that this one asked more.
     """
 
     asked: Resources
@@ -32,6 +34,7 @@ class Used:
     peak_memory_bytes: int | None
     learned_run_ms: int | None = None
     learned_memory_bytes: int | None = None
+    raised_from_bytes: int | None = None
 
     @property
     def efficiency(self) -> float | None:
@@ -48,11 +51,12 @@ def advice(used: Used) -> tuple[str, ...]:
 
 
 def _memory(used: Used) -> str:
+    if used.raised_from_bytes is not None:
+        return _raised(used, used.raised_from_bytes)
     if not used.peak_memory_bytes:
         return ""
     most = max(used.peak_memory_bytes, used.learned_memory_bytes or 0)
-    steps = -(-int(most * _SPARE) // _MEMORY_STEP)
-    proposed, asked = max(1, steps) * _MEMORY_STEP, used.asked.memory_bytes
+    proposed, asked = _with_spare(most), used.asked.memory_bytes
     if proposed * _MUCH <= asked:
         return (
             f"it used {rough_size(used.peak_memory_bytes)} of {rough_size(asked)} of memory: "
@@ -64,6 +68,22 @@ def _memory(used: Used) -> str:
             f"that little more ends it: ask for {proposed // 2**20}MiB"
         )
     return ""
+
+
+def _raised(used: Used, first: int) -> str:
+    peak, asked = used.peak_memory_bytes or 0, used.asked.memory_bytes
+    proposed = _with_spare(max(peak, used.learned_memory_bytes or 0))
+    if peak <= first:  # so much was too little, so that it needed more than was seen
+        proposed = max(proposed, asked)
+    had = f"used {rough_size(peak)} of {rough_size(asked)}" if peak else f"had {rough_size(asked)}"
+    return (
+        f"it ran out of the {rough_size(first)} of memory that its file asks, and would again; "
+        f"then it {had}: ask for `resources.memory: {-(-proposed // 2**20)}MiB`"
+    )
+
+
+def _with_spare(most_bytes: int) -> int:
+    return max(1, -(-int(most_bytes * _SPARE) // _MEMORY_STEP)) * _MEMORY_STEP
 
 
 def _cpus(used: Used) -> str:

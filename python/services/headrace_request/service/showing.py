@@ -17,6 +17,7 @@ from headrace_model.usage import Total, thinned, total_of, total_of_all
 from headrace_request.service.jobs import JobDesk
 from headrace_request.service.usage import RankUsage, Usage, UsageReader
 from headrace_wire.history import run_ms_of
+from headrace_wire.jobfile import load_jobtext
 from headrace_wire.progress import progress_view, rank_view, tasks_view
 from headrace_wire.series import series_view
 from headrace_wire.usage import held_and_used, report_view, sample_view
@@ -102,7 +103,14 @@ def _used(
         peak_memory_bytes=total.peak_memory_bytes,
         learned_run_ms=estimate.p90_ms if estimate else None,
         learned_memory_bytes=estimate.memory_bytes if estimate else None,
+        raised_from_bytes=_raised_from(job),
     )
+
+
+def _raised_from(job: Job) -> int | None:
+    """The memory that its file asks, where attempts asked more after an OOM."""
+    asked = load_jobtext(job.spec).resources.amount.memory_bytes
+    return asked if asked < job.ask.resources.memory_bytes else None
 
 
 def _rank_usage(found: RankUsage, total: Total, since_ms: int, most: int) -> dict[str, Any]:
