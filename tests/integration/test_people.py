@@ -368,8 +368,13 @@ async def test_an_admin_gives_quotas_and_who_has_them_sees_what_is_used(desk: De
     carol = await somebody(desk, "carol")
     _, groups = await carol.call("GET", "/groups")
     assert "stored_bytes" not in groups["groups"][0]
+    _, view = await admin.call("PATCH", "/users/eve", {"quota": "cpus=1 jobs=2 cpu_hours=9/7d"})
+    assert view["run_quota"] == "cpu_hours=9/7d cpus=1 jobs=2"
+    _, view = await admin.call("PATCH", "/users/eve", {"quota": "none jobs=3"})
+    assert (view.get("quota_bytes"), view["run_quota"]) == (None, "jobs=3")
     await admin.call("PATCH", "/users/eve", {"quota": "none"})
-    assert (await admin.call("GET", "/users/eve"))[1].get("quota_bytes") is None
+    view = (await admin.call("GET", "/users/eve"))[1]
+    assert (view.get("quota_bytes"), view.get("run_quota")) == (None, None)
     for who in ("/users/nobody", "/groups/nobody"):
         assert (await admin.call("PATCH", who, {"quota": "1GiB"}))[0] == 404
     for bad in ("much", "9000TiB", 5, ""):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from headrace_model.errors import InvalidInput, OverQuota
 from headrace_model.quota import (
     CPU_HOUR,
+    What,
     check_quotas,
     parse_quota,
     parse_quotas,
@@ -55,14 +56,12 @@ def test_just_what_would_pass_a_quota_is_refused(
     assert "delete NAME --now" in (refused.value.hint or "")
 
 
-@pytest.mark.parametrize(
-    ("text", "limit"), [("none", None), ("0", 0), ("2TiB", 2 * 2**40), ("8192TiB", 2**53)]
-)
-def test_a_quota_is_a_size_or_none(text: str, limit: int | None) -> None:
+@pytest.mark.parametrize(("text", "limit"), [("0", 0), ("2TiB", 2 * 2**40), ("8192TiB", 2**53)])
+def test_a_quota_of_bytes_is_a_size(text: str, limit: int) -> None:
     assert parse_quota(text) == limit
 
 
-@pytest.mark.parametrize("text", ["", "2", "-1GiB", "much", "8193TiB", "None"])
+@pytest.mark.parametrize("text", ["", "2", "-1GiB", "none", "much", "8193TiB", "None"])
 def test_all_else_is_no_quota(text: str) -> None:
     with pytest.raises(InvalidInput):
         parse_quota(text)
@@ -97,9 +96,28 @@ def test_quotas_of_running_use_are_read_as_they_are_shown(
     assert (parse_quotas(told) if told else {}) == there
 
 
+@given(_run_limits(), st.none() | st.tuples(st.integers(0, 10**6), st.integers(1, 70)))
+def test_none_takes_away_each_quota_that_is_not_said_beside_it(
+    limits: dict[str, int | None], hours: tuple[int, int] | None
+) -> None:
+    if hours:
+        limits |= {"cpu_hours": hours[0] * CPU_HOUR, "cpu_hours_days": hours[1]}
+    kept = {f"user:ann:{what}": limit for what, limit in limits.items() if limit is not None}
+    said = run_quota_text("user:ann", kept)
+    every = dict.fromkeys(["", *What, "cpu_hours_days"])
+    there = parse_quotas(said) if said else {}
+    assert parse_quotas(f"none {said}") == parse_quotas(f"{said} none") == every | there
+
+
+def test_none_beside_a_size_leaves_the_size_alone() -> None:
+    assert parse_quotas("none 2TiB")[""] == 2 * 2**40
+    assert parse_quotas("none 2TiB")["cpus"] is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("none 2TiB 1TiB", "twice"),
         ("cpus=", "no size|not a size"),
         ("tpus=2", "there is no quota 'tpus'"),
         ("gpus=1.5", "no whole number"),

@@ -158,11 +158,18 @@ class RunLimit:
 def parse_quotas(text: str) -> dict[str, int | None]:
     """Read quotas as people write them, parted by blanks; None takes one away.
 
+    `none` takes away all that are not said beside it.
     `2TiB` is for datasets; `cpus=64`, `memory=256GiB`, `gpus=4`, `jobs=20` and
     `cpu_hours=1000/30d` for what runs. Raises `InvalidInput`.
     """
+    words = text.split() or [text]
+    said = _said([word for word in words if word != NONE])
+    return dict.fromkeys((STORE, *What, DAYS)) | said if NONE in words else said
+
+
+def _said(words: list[str]) -> dict[str, int | None]:
     found: dict[str, int | None] = {}
-    for word in text.split() or [text]:
+    for word in words:
         match = _SAID.fullmatch(word)
         name, value = match.groups() if match else (None, word)
         what = (name or STORE).replace("-", "_")
@@ -251,10 +258,8 @@ def _run_text(what: What, limit: int, days: int) -> str:
             assert_never(what)
 
 
-def parse_quota(text: str) -> int | None:
-    """Read `2TiB`, or `none` (None); raises `InvalidInput`."""
-    if text == NONE:
-        return None
+def parse_quota(text: str) -> int:
+    """Read `2TiB`; raises `InvalidInput`."""
     if text == "0":
         return 0
     try:

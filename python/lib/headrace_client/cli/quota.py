@@ -11,8 +11,8 @@ quota_option = click.option(
     metavar="[WHAT=]AMOUNT",
     multiple=True,
     help="How much their datasets may hold, such as 2TiB; or what their jobs may use at a time: "
-    "cpus=64, memory=256GiB, gpus=4, jobs=20, cpu_hours=1000/30d. `none` takes one away "
-    "(cpus=none). May be repeated.",
+    "cpus=64, memory=256GiB, gpus=4, jobs=20, cpu_hours=1000/30d. cpus=none "
+    "takes one away, `none` all that are not said beside it. May be repeated.",
 )
 
 
