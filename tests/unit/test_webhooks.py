@@ -71,6 +71,12 @@ def test_what_is_no_address_for_messages_is_refused(url: str) -> None:
         check_url(url)
 
 
+@pytest.mark.parametrize("url", ["notaurl", "ftp://example.org"])
+def test_who_gives_no_address_is_told_what_is_sent_to(url: str) -> None:
+    with pytest.raises(InvalidInput, match=r"https:// .*http:// only .*webhook_networks"):
+        check_url(url)
+
+
 def test_an_event_is_named_and_named_once() -> None:
     for events in ((), (HookEvent.ENDED, HookEvent.ENDED)):
         with pytest.raises(InvalidInput, match="each once"):
@@ -187,6 +193,8 @@ async def test_nothing_is_sent_to_our_own_machine_by_whatever_name(url: str) -> 
         ("https://[::ffff:10.0.0.1]/", "no public address"),
         ("https://no-such-host.invalid/hook", "no public address"),
         ("http://8.8.8.8/hook", "by https:// alone"),
+        ("http://no-such-host.invalid/hook", "by https:// alone"),
+        ("http://127.0.0.1/hook", "by https:// alone"),
     ],
 )
 async def test_what_may_not_arrive_is_said_when_it_is_added(url: str, why: str) -> None:

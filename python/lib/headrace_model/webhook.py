@@ -100,7 +100,11 @@ def check_url(url: str) -> None:
     except ValueError:
         known = False
     if not known:
-        raise InvalidInput("url: an address with https:// is expected", hint=hint)
+        raise InvalidInput(
+            "url: an address with https:// is expected (http:// only in networks that the "
+            "operator allows: webhook_networks)",
+            hint=hint,
+        )
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise InvalidInput("url: without a user, a password or a fragment", hint=hint)
 

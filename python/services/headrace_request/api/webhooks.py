@@ -73,20 +73,23 @@ async def doubt(url: str) -> str:
     our own network by this. The monitor looks again, each time it sends.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(_LOOKUP_S):
-            found = await loop.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
-        found = []
-    if found and all(may_reach(str(each[4][0]), (), encrypted=True) for each in found):
-        if parts.scheme == "https":
-            return ""
+    if parts.scheme != "https":
         why = "messages go to public addresses by https:// alone"
+    elif await _is_public(parts.hostname or "", parts.port):
+        return ""
     else:
         why = "its host is known here as no public address"
     return f"{why}: none arrives unless the operator allows its network (webhook_networks)"
+
+
+async def _is_public(host: str, port: int | None) -> bool:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_LOOKUP_S):
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return False
+    return bool(found) and all(may_reach(str(each[4][0]), (), encrypted=True) for each in found)
 
 
 def _owner(request: web.Request) -> str:
