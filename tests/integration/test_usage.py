@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from headrace_model.cause import Cause
 from headrace_model.ids import JobId, NodeId
 from headrace_model.resources import Allocation, Resources, Share
 from headrace_model.status import Event, Role
@@ -105,6 +106,19 @@ async def test_memory_that_attempts_had_to_raise_is_asked_of_the_file(desk: Desk
     await desk.redis.command("HSET", f"hr:job:{job}", "ask", encode(raised))
     (told,) = [each for each in (await usage(desk, job))["advice"] if "memory" in each]
     assert "ran out of the 50.0 MiB" in told
+
+
+async def test_the_hint_of_a_failure_names_the_job(desk: Desk) -> None:
+    job = await desk.submit()
+    await desk.launch(job)
+    await shipped(desk, "0.err", b"giving up\n")
+    end: dict[str, Any] = {"cause": Cause.EXIT_CODE, "exit_code": 3, "detail": "worker 0 left"}
+    await desk.step(job, Event.FAILED, Role.MONITOR, **end)
+    await desk.step(job, Event.END_FAILED, Role.MONITOR, returns=(NODE,), **end)
+    _, why = await desk.call("GET", f"/jobs/{job}/why")
+    assert why["triage"]["lines"] == ["giving up"]
+    assert why["triage"]["line"] == ""
+    assert f"`headrace jobs logs {job}`" in why["triage"]["hint"]
 
 
 async def test_a_node_that_is_silent_leaves_what_was_shipped(desk: Desk) -> None:
