@@ -257,7 +257,8 @@ async def test_a_killed_agent_comes_back_to_its_tasks_and_runs_none_twice(
     assert bench.begun() == dict.fromkeys(range(120), 1)
     assert bench.files(job, record) == {f"{i}/f": f"{i}\n" for i in range(120)}
     await bench.one.cleaned(job)
-    assert marked(job.id) == []
+    # Who was killed takes a moment to be gone on a busy machine.
+    await wait_until(lambda: not marked(job.id), "the end of all its processes")
 
 
 async def test_tasks_that_die_with_their_nest_run_again_and_the_others_do_not(
