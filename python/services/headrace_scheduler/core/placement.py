@@ -11,10 +11,11 @@ than one CPU is never cut, whatever the paradigm, nor is a job that asks no CPU 
 """
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 
-from headrace_model.fit import CPU, part_of, part_with, undivided, whole_cpus
+from headrace_model.fit import CPU, part_of, part_with, pieces, undivided, whole_cpus
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Generic, Paradigm, Resources, Share
 from headrace_scheduler.core.slots import dealt, share_out
@@ -80,7 +81,17 @@ class Room:
     shrinks, so that a queue of thousands of jobs that can't start costs little.
     """
 
-    __slots__ = ("_free", "_no_cut", "_no_whole", "_order", "_pieces", "_yes_cut", "_yes_whole")
+    __slots__ = (
+        "_cpus",
+        "_free",
+        "_kinds",
+        "_no_cut",
+        "_no_whole",
+        "_order",
+        "_pieces",
+        "_yes_cut",
+        "_yes_whole",
+    )
 
     def __init__(self, nodes_free: Mapping[NodeId, Resources]) -> None:
         self._free = {
@@ -92,6 +103,8 @@ class Room:
         self._order = sorted((cpus, memory, node) for node, (cpus, memory) in self._free.items())
         # Nodes with generic resources free.
         self._pieces = {node: free.generic for node, free in nodes_free.items() if free.generic}
+        self._cpus = sum(cpus // CPU for cpus, _ in self._free.values() if cpus > 0)  # whole ones
+        self._kinds: Counter[_Asked] | None = None  # how many nodes have just so much free
         self._no_whole: list[_Asked] = []
         self._no_cut: list[_Asked] = []
         self._yes_cut: list[_Asked] = []
@@ -101,7 +114,7 @@ class Room:
         """One that changes apart."""
         room = Room({})
         room._free, room._order = self._free.copy(), self._order.copy()
-        room._pieces = self._pieces.copy()
+        room._pieces, room._cpus = self._pieces.copy(), self._cpus
         room._no_whole, room._no_cut = self._no_whole.copy(), self._no_cut.copy()
         room._yes_whole, room._yes_cut = self._yes_whole.copy(), self._yes_cut.copy()
         return room
@@ -116,6 +129,8 @@ class Room:
         del self._order[bisect_left(self._order, (cpus, memory, node))]
         insort(self._order, (*now, node))
         self._free[node] = now
+        self._cpus += max(now[0], 0) // CPU - max(cpus, 0) // CPU
+        self._kinds = None
         self._yes_cut.clear()
         self._yes_whole.clear()
         before = self._pieces.pop(node, ())
@@ -142,13 +157,8 @@ class Room:
                 _remember(self._no_whole, asked)
                 return Reason.NO_ROOM
             return Allocation((Share(node, asked),))
-        # At least as many CPUs with at least as much memory per CPU have no room either.
-        for no_cpus, no_memory, no_pieces in self._no_cut:
-            if no_pieces:
-                if (no_cpus, no_memory, no_pieces) == (cpus, memory, pieces):
-                    return Reason.NO_ROOM
-            elif no_cpus <= cpus and no_memory * cpus <= memory * no_cpus:
-                return Reason.NO_ROOM
+        if self._too_much(asked):
+            return Reason.NO_ROOM
         at_hand = self._by_room(near)
         fill = paradigm is Paradigm.FILL_NODES
         parts = self._fill(asked, at_hand) if fill else self._deal(asked, at_hand)
@@ -185,10 +195,45 @@ class Room:
             for yes_cpus, yes_memory, _ in self._yes_cut:
                 if cpus <= yes_cpus and memory * yes_cpus <= yes_memory * cpus:
                     return True
-        found = isinstance(self.find(asked, paradigm), Allocation)
+        if whole:
+            found = isinstance(self.find(asked, paradigm), Allocation)
+        else:
+            found = not self._too_much(asked) and self._holds_pieces(asked)
         if found:
             _remember(self._yes_whole if whole else self._yes_cut, asked)
+        elif not whole:
+            _remember(self._no_cut, asked)
         return found
+
+    def _too_much(self, asked: Resources) -> bool:
+        """Tell whether it is known that a job that is cut has no room."""
+        cpus, memory, pieces = asked.millicpus, asked.memory_bytes, asked.generic
+        if cpus // CPU > self._cpus:
+            return True
+        # At least as many CPUs with at least as much memory per CPU have no room either.
+        for no_cpus, no_memory, no_pieces in self._no_cut:
+            if no_pieces:
+                if (no_cpus, no_memory, no_pieces) == (cpus, memory, pieces):
+                    return True
+            elif no_cpus <= cpus and no_memory * cpus <= memory * no_cpus:
+                return True
+        return False
+
+    def _holds_pieces(self, asked: Resources) -> bool:
+        """As `can_hold`: a node of each kind stands for all that have as much free."""
+        if self._kinds is None:
+            self._kinds = Counter(
+                (cpus, memory, self._pieces.get(node, ())) for cpus, memory, node in self._order
+            )
+        wanted, fraction = divmod(asked.millicpus, CPU)
+        held, corner = 0, fraction == 0
+        for (cpus, memory, here), nodes in self._kinds.items():
+            whole, beside = pieces(asked, Resources(cpus, memory, here))
+            held += whole * nodes
+            corner = corner or beside
+            if held > wanted or (held == wanted and corner):
+                return True
+        return False
 
     def _tightest(
         self, part: Resources, taken: Set[NodeId] | tuple[()], at_hand: _AtHand
