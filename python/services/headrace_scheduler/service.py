@@ -143,6 +143,8 @@ class Scheduler:
                 group.create_task(self._sweep(queue, term))
                 group.create_task(self._plan_all(queue, term))
         finally:
+            if beginning is not None:
+                beginning.cancel()  # where leading has ended before it was taken over
             self._queue = None
             MAINTENANCE.set(0)  # who leads next looks for itself
 
