@@ -92,6 +92,12 @@ def format_instant(instant: Instant) -> str:
     return f"{text}:{seconds:02}Z" if seconds else f"{text}Z"
 
 
+def instant_text(milliseconds: int) -> str:
+    """Write the canonical text of a number that need not be an instant yet; raises as
+    `format_instant` does."""
+    return format_instant(checked_instant(milliseconds))
+
+
 def _offset_ms(text: str, zone: str | None) -> int:
     if zone is None or zone in "Zz":
         return 0

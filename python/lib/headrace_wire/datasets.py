@@ -14,7 +14,7 @@ from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, DatasetId
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement, Shape
-from headrace_model.times import checked_instant, format_instant
+from headrace_model.times import instant_text
 from headrace_model.units import parse_duration
 from headrace_wire.dataschema import says
 from headrace_wire.jsontext import parse_json
@@ -351,4 +351,4 @@ def _reference(dataset: DatasetId, known: Known) -> dict[str, Any]:
 
 
 def _time(at_ms: int | None) -> str | None:
-    return None if at_ms is None else format_instant(checked_instant(at_ms))
+    return None if at_ms is None else instant_text(at_ms)

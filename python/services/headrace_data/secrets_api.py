@@ -17,7 +17,7 @@ from headrace_model.ids import NodeId, check_name, parse_job_id
 from headrace_model.job import Job
 from headrace_model.people import Act, User, check_thing
 from headrace_model.status import Desired, Status
-from headrace_model.times import checked_instant, format_instant
+from headrace_model.times import instant_text
 from headrace_service.http import read_bounded
 from headrace_wire.datasets import NodeRequest, read_body
 from headrace_wire.jobfile import load_jobtext
@@ -65,7 +65,7 @@ class SecretsApi:
             )
         box = self._keyring.lock(user.name, name, value)
         changed_ms = await self._secrets.keep(user.name, name, box)
-        return web.json_response(to_plain(SecretView(name, _time(changed_ms))))
+        return web.json_response(to_plain(SecretView(name, instant_text(changed_ms))))
 
     async def _delete(self, request: web.Request) -> web.Response:
         user = _keeper(request)
@@ -126,9 +126,5 @@ def _value(body: bytes) -> bytes:
 
 
 def _view(kept: "KeptSecret") -> dict[str, object]:
-    view: dict[str, object] = to_plain(SecretView(kept.name, _time(kept.changed_ms)))
+    view: dict[str, object] = to_plain(SecretView(kept.name, instant_text(kept.changed_ms)))
     return view
-
-
-def _time(at_ms: int) -> str:
-    return format_instant(checked_instant(at_ms))

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from headrace_model.ids import parse_job_id
 from headrace_model.resources import Share
-from headrace_model.times import checked_instant, format_instant
+from headrace_model.times import instant_text
 from headrace_scheduler.answers import Answers
 from headrace_scheduler.core.causes import Answer
 from headrace_scheduler.core.forecast import Start
@@ -34,7 +34,7 @@ def add_routes(app: web.Application, answers: Answers) -> None:
                 "start": to_plain(start) if (start := _range(expected.start)) else None,
                 "position": expected.position,
                 "basis": expected.basis,
-                "made": _time(expected.made_ms) if expected.made_ms else None,
+                "made": instant_text(expected.made_ms) if expected.made_ms else None,
             }
         )
 
@@ -81,8 +81,6 @@ def _share(share: Share) -> ShareView:
 def _range(found: Start | None) -> RangeView | None:
     if found is None:
         return None
-    return RangeView(_time(found.at_ms), _time(found.low_ms), _time(found.high_ms))
-
-
-def _time(at_ms: int) -> str:
-    return format_instant(checked_instant(at_ms))
+    return RangeView(
+        instant_text(found.at_ms), instant_text(found.low_ms), instant_text(found.high_ms)
+    )

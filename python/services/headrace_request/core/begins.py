@@ -7,7 +7,7 @@ from headrace_model.estimate import Estimate
 from headrace_model.ids import JobId
 from headrace_model.job import Job
 from headrace_model.status import HAS_ATTEMPT, Desired, Status
-from headrace_model.times import checked_instant, format_instant
+from headrace_model.times import instant_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ def begin_of(
     if job.status is Status.STOPPED:
         return Begin(f"It is stopped; `headrace jobs restart {job.id}` queues it anew.", taken_ms)
     if job.status.closed:
-        over = f"was over at {_time(job.entered_ms)} ({job.status})"
+        over = f"was over at {instant_text(job.entered_ms)} ({job.status})"
         if taken_ms is None:
             return Begin(f"It never started: it {over}.")
-        return Begin(f"It started at {_time(taken_ms)} and {over}.", taken_ms)
+        return Begin(f"It started at {instant_text(taken_ms)} and {over}.", taken_ms)
     if taken_ms is not None and job.status in (*HAS_ATTEMPT, Status.STOPPING):
         if job.status is not Status.RUNNING:
-            return Begin(f"It has its nodes since {_time(taken_ms)}.", taken_ms)
+            return Begin(f"It has its nodes since {instant_text(taken_ms)}.", taken_ms)
         ends = ends_of(job, estimate)
-        return Begin(f"It started at {_time(taken_ms)} and runs{ends}.", taken_ms)
+        return Begin(f"It started at {instant_text(taken_ms)} and runs{ends}.", taken_ms)
     held = f" It is held: `headrace jobs release {job.id}`." if job.desired is Desired.HOLD else ""
     if job.status in (Status.AWAITING_PREREQUISITES, Status.AWAITING_DERIVATION) and open_ones:
         each = "; ".join(_waited_for(other, starts or {}) for other in open_ones[:3])
@@ -70,12 +70,8 @@ def ends_of(job: Job, estimate: Estimate | None) -> str:
     said = []
     limit_ms = job.ask.time_ms
     if estimate and (limit_ms is None or estimate.p90_ms < limit_ms):
-        by = _time(job.entered_ms + estimate.p90_ms)
+        by = instant_text(job.entered_ms + estimate.p90_ms)
         said.append(f"9 of 10 such jobs would be over by {by} ({estimate.basis})")
     if limit_ms is not None:
-        said.append(f"its time limit ends it at {_time(job.entered_ms + limit_ms)}")
+        said.append(f"its time limit ends it at {instant_text(job.entered_ms + limit_ms)}")
     return "; " + "; ".join(said) if said else ""
-
-
-def _time(at_ms: int) -> str:
-    return format_instant(checked_instant(at_ms))

@@ -16,7 +16,7 @@ from headrace_model.people import User, sees
 from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec
 from headrace_model.status import Status
-from headrace_model.times import checked_instant, format_instant
+from headrace_model.times import instant_text
 from headrace_request.core.accept import ask_of, needs_of
 from headrace_request.core.begins import begin_of, ends_of
 from headrace_request.core.fits import could_never_start
@@ -145,7 +145,7 @@ class AnswerDesk:
             if other.status is Status.AWAITING_ALLOCATION:
                 starts[other.id] = (await self.start_of(other, user)).at
         begin = begin_of(job, estimate, open_ones, {k: at for k, at in starts.items() if at})
-        at = format_instant(checked_instant(begin.at_ms)) if begin.at_ms is not None else None
+        at = instant_text(begin.at_ms) if begin.at_ms is not None else None
         return WhenView(job.id, job.status, begin.sentence, at, at, at, made=_now())
 
     async def _awaited(self, job: Job, user: User) -> list[Job]:
@@ -311,4 +311,4 @@ def _promised(data: Sequence[InputView]) -> list[str]:
 
 
 def _now() -> str:
-    return format_instant(checked_instant(time.time_ns() // 1_000_000))
+    return instant_text(time.time_ns() // 1_000_000)
