@@ -96,6 +96,11 @@ def not_shared_with(shares: Shares, who: str) -> Shares:
     return tuple(each for each in shares if each.who != who)
 
 
+def named_as(user: str, groups: Iterable[str]) -> frozenset[str]:
+    """As whom shares and quotas name a user: `user:NAME`, and `group:NAME` of each group."""
+    return frozenset((f"user:{user}", *(f"group:{group}" for group in groups)))
+
+
 @dataclass(frozen=True, slots=True)
 class User:
     """Somebody known, as a token named them; `scopes` are the token's."""
@@ -109,7 +114,7 @@ class User:
         """How the user stands to what `owner` owns and has shared so."""
         if self.name == owner:
             return Standing.OWNER
-        mine = {EVERYONE, f"user:{self.name}", *(f"group:{group}" for group in self.groups)}
+        mine = {EVERYONE, *named_as(self.name, self.groups)}
         levels = {each.level for each in shares if each.who in mine}
         if Level.WRITE in levels:
             return Standing.WRITER

@@ -6,7 +6,7 @@ index by these keys never touches what others keep to themselves, however much t
 
 from collections.abc import Iterable
 
-from headrace_model.people import EVERYONE, Share, User
+from headrace_model.people import EVERYONE, Share, User, named_as
 
 Readers = frozenset[str]
 
@@ -32,8 +32,7 @@ def reader_keys(user: User) -> Readers:
 
     An admin's keys are no more than these: seeing everything is no reason to use it.
     """
-    groups = (f"group:{group}" for group in user.groups)
-    return frozenset((f"{_OWNER}{user.name}", f"user:{user.name}", *groups, EVERYONE))
+    return named_as(user.name, user.groups) | {f"{_OWNER}{user.name}", EVERYONE}
 
 
 def own_first(readers: Readers) -> list[str]:

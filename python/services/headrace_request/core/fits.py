@@ -9,7 +9,7 @@ from headrace_model.fit import never_fits
 from headrace_model.ids import NodeId
 from headrace_model.job import Ask
 from headrace_model.nearest import did_you_mean
-from headrace_model.people import User
+from headrace_model.people import User, named_as
 from headrace_model.quota import RunLimit, What
 from headrace_model.resources import Resources
 from headrace_request.core.accept import without_backend
@@ -33,7 +33,7 @@ def could_never_start(error: HeadraceError) -> bool:
 
 def refuse_over_quota(ask: Ask, user: User, limits: Iterable[RunLimit]) -> None:
     """Raise `NeverFits` for what asks for more than a quota lets its owner use at all."""
-    mine = {f"user:{user.name}", *(f"group:{group}" for group in user.groups)}
+    mine = named_as(user.name, user.groups)
     for limit in limits:
         need = limit.needs(ask.resources, ask.time_ms)
         if limit.who in mine and need > limit.limit:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from headrace_model.people import named_as
 from headrace_model.quota import UNLIMITED_MS, RunLimit, What
 from headrace_model.resources import Resources
 
@@ -97,7 +98,7 @@ class Quotas:
 
     def counting(self, owner: str, groups: Iterable[str]) -> "Quotas":
         """The same where jobs of one more owner count, who is in these groups."""
-        theirs = {f"user:{owner}", *(f"group:{group}" for group in groups)}
+        theirs = named_as(owner, groups)
         return Quotas(
             tuple(
                 replace(bound, owners=bound.owners | {owner}) if bound.who in theirs else bound
