@@ -92,13 +92,18 @@ def can_hold(asked: Resources, paradigm: Paradigm, rooms: Iterable[Resources]) -
     """Tell whether `place` would find an allocation, without saying which."""
     if undivided(asked, paradigm):
         return any(asked.fits_in(room) for room in rooms)
+    return can_hold_cut(asked, ((room, 1) for room in rooms))
+
+
+def can_hold_cut(asked: Resources, rooms: Iterable[tuple[Resources, int]]) -> bool:
+    """The same of a job that is cut; of each room there are so many."""
     wanted, fraction = divmod(asked.millicpus, CPU)
     # A whole CPU's place also takes the fraction, unless some node has a corner left for it.
     corner = fraction == 0
     total = 0
-    for room in rooms:
+    for room, count in rooms:
         whole, corner_here = pieces(asked, room)
-        total += whole
+        total += whole * count
         corner = corner or corner_here
         if total > wanted or (corner and total == wanted):
             return True

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from enum import StrEnum
 
-from headrace_model.fit import CPU, part_of, part_with, pieces, undivided, whole_cpus
+from headrace_model.fit import CPU, can_hold_cut, part_of, part_with, undivided, whole_cpus
 from headrace_model.ids import NodeId
 from headrace_model.resources import Allocation, Generic, Paradigm, Resources, Share
 from headrace_scheduler.core.slots import dealt, share_out
@@ -94,17 +94,12 @@ class Room:
     )
 
     def __init__(self, nodes_free: Mapping[NodeId, Resources]) -> None:
-        self._free = {
-            node: (free.millicpus, free.memory_bytes)
-            if free.millicpus >= 0 <= free.memory_bytes and not free.generic
-            else _usable(free)
-            for node, free in nodes_free.items()
-        }
+        self._free = {node: _usable(free) for node, free in nodes_free.items()}
         self._order = sorted((cpus, memory, node) for node, (cpus, memory) in self._free.items())
         # Nodes with generic resources free.
         self._pieces = {node: free.generic for node, free in nodes_free.items() if free.generic}
         self._cpus = sum(cpus // CPU for cpus, _ in self._free.values() if cpus > 0)  # whole ones
-        self._kinds: Counter[_Asked] | None = None  # how many nodes have just so much free
+        self._kinds: Counter[Resources] | None = None  # how many nodes have just so much free
         self._no_whole: list[_Asked] = []
         self._no_cut: list[_Asked] = []
         self._yes_cut: list[_Asked] = []
@@ -198,7 +193,7 @@ class Room:
         if whole:
             found = isinstance(self.find(asked, paradigm), Allocation)
         else:
-            found = not self._too_much(asked) and self._holds_pieces(asked)
+            found = not self._too_much(asked) and self._holds_cut(asked)
         if found:
             _remember(self._yes_whole if whole else self._yes_cut, asked)
         elif not whole:
@@ -219,21 +214,13 @@ class Room:
                 return True
         return False
 
-    def _holds_pieces(self, asked: Resources) -> bool:
-        """As `can_hold`: a node of each kind stands for all that have as much free."""
+    def _holds_cut(self, asked: Resources) -> bool:
         if self._kinds is None:
             self._kinds = Counter(
-                (cpus, memory, self._pieces.get(node, ())) for cpus, memory, node in self._order
+                Resources(cpus, memory, self._pieces.get(node, ()))
+                for cpus, memory, node in self._order
             )
-        wanted, fraction = divmod(asked.millicpus, CPU)
-        held, corner = 0, fraction == 0
-        for (cpus, memory, here), nodes in self._kinds.items():
-            whole, beside = pieces(asked, Resources(cpus, memory, here))
-            held += whole * nodes
-            corner = corner or beside
-            if held > wanted or (held == wanted and corner):
-                return True
-        return False
+        return can_hold_cut(asked, self._kinds.items())
 
     def _tightest(
         self, part: Resources, taken: Set[NodeId] | tuple[()], at_hand: _AtHand
