@@ -64,18 +64,16 @@ class Answers:
 
         Raises `NotFound`, and `Conflict` where the job waits for no allocation.
         """
-        job = await self._waiting(job_id)
+        job, waiting = await self._waiting(job_id)
         together = "parallel" in json.loads(job.spec) and job.ask.backend == CONTAINER
         closed = await self._closed()
-        waiting = waiting_job(job, (await self._jobs.estimates.of([job])).get(job_id))
         seen = await self._reader.read(without=job_id)
         return await self._of(waiting, job.priority, closed, seen, together=together)
 
     async def when(self, job_id: JobId, *, at_once: bool = False) -> Expected:
         """Tell when a job in AWAITING_ALLOCATION starts; raises as `why` does. `at_once`: only
         what is known already is told."""
-        found = await self._waiting(job_id)
-        job = waiting_job(found, (await self._jobs.estimates.of([found])).get(job_id))
+        _, job = await self._waiting(job_id)
         if job.held:
             let_go = f"it is held by its owner (`headrace jobs release {job_id}`)"
             return Expected(None, let_go, await self._jobs.now_ms())
@@ -114,11 +112,12 @@ class Answers:
             found.setdefault(bound.who, []).append(str(bound.in_use))
         return {who: " ".join(used) for who, used in found.items()}
 
-    async def _waiting(self, job_id: JobId) -> Job:
+    async def _waiting(self, job_id: JobId) -> tuple[Job, WaitingJob]:
+        """A job that waits, and as a plan looks at it; raises `NotFound`, `Conflict`."""
         job = await self._jobs.get(job_id)
         if job.status is not Status.AWAITING_ALLOCATION:
             raise Conflict(f"job {job_id} is in {job.status} and waits for no allocation")
-        return job
+        return job, waiting_job(job, (await self._jobs.estimates.of([job])).get(job_id))
 
     async def _closed(self) -> _Closed | None:
         """Why nothing at all starts now, if so."""

@@ -137,7 +137,8 @@ class Scheduler:
                 await self._set_clock()
                 await self._jobs.rank_queue(Role.SCHEDULER, term)
                 self._queue = queue = await (beginning or self._begin())
-                await self._owners.arrange(queue, self._now_ms())
+                if beginning is not None:  # shares and quotas were those of some seconds ago
+                    await self._owners.arrange(queue, self._now_ms())
                 self._changed.add(None)
                 group.create_task(self._read(queue))
                 group.create_task(self._sweep(queue, term))
