@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from headrace_client.errors import Behind
 from headrace_client.http import Http
@@ -29,6 +29,8 @@ from headrace_wire.progress import ProgressView
 from headrace_wire.series import SeriesView
 from headrace_wire.usage import UsageView
 from headrace_wire.why import WhenView
+
+T = TypeVar("T")
 
 _PAUSE_S: Final = 0.2
 
@@ -102,24 +104,22 @@ class Live:
                     case "end":
                         return
 
-    async def progress(self, job: str) -> AsyncGenerator[ProgressView, None]:
+    def progress(self, job: str) -> AsyncGenerator[ProgressView, None]:
         """Yield how far a job is, now and whenever that changes, until it is over."""
-        told = self._told(lambda: {"topic": "progress", "job": job})
-        async with aclosing(told):
-            async for message in told:
-                if message["type"] == "end":
-                    return
-                yield read_view(ProgressView, message["progress"])
+        return self._views("progress", job, ProgressView)
 
-    async def when(self, job: str) -> AsyncGenerator[WhenView, None]:
+    def when(self, job: str) -> AsyncGenerator[WhenView, None]:
         """Yield a job's place and when it starts, now and whenever that changes, until it is
         over."""
-        told = self._told(lambda: {"topic": "when", "job": job})
+        return self._views("when", job, WhenView)
+
+    async def _views(self, topic: str, job: str, kind: type[T]) -> AsyncGenerator[T, None]:
+        told = self._told(lambda: {"topic": topic, "job": job})
         async with aclosing(told):
             async for message in told:
                 if message["type"] == "end":
                     return
-                yield read_view(WhenView, message["when"])
+                yield read_view(kind, message[topic])
 
     async def usage(self, job: str) -> AsyncGenerator[UsageView, None]:
         """Yield what a job's workers use, each sample once, until it is over."""
