@@ -34,7 +34,7 @@ from headrace_scheduler.settings import Settings
 from headrace_service.leader import Leader
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, PLAIN, Stage, new_job
-from tests.support.wait import wait_until
+from tests.support.wait import running, wait_until
 
 
 @pytest.fixture
@@ -92,13 +92,9 @@ async def _scheduling(stage: Stage, sweep_s: float = 0.1) -> AsyncIterator[Answe
         leader,
         Settings(Path("/nowhere"), "", Path("/nowhere"), sweep_s=sweep_s),
     )
-    running = asyncio.create_task(scheduler.run())
-    try:
+    async with running(scheduler.run()):
         reader = Reader(jobs, stage.nodes, limits, stage.quotas, lambda: None)
         yield Answers(jobs, maintenance, reader, Forecasts(reader))
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def _started(stage: Stage) -> list[Job]:

@@ -1,6 +1,5 @@
 """A job starts beside its inputs: agents tell what they hold, and the scheduler goes by it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from headrace_service.leader import Leader
 from tests.support.agent_bench import WAIT_S, AgentBench, open_bench
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, fulfilled_by, new_dataset, sealed
-from tests.support.wait import wait_until
+from tests.support.wait import running, wait_until
 
 RAIN = DatasetId("d-rain")  # what the stand-in calls the dataset of the requirement `rain`
 
@@ -91,8 +90,7 @@ async def test_the_second_job_starts_where_the_first_ones_inputs_are(
     later = bench.start(node=N2, state_dir=state_dir / "two", cpus=5.0, memory_bytes=5 * 2**30)
     await wait_until(lambda: later.said("serves node"), "the agent", within_s=WAIT_S)
     await bench.leases.release(Role.SCHEDULER, "me")
-    running = asyncio.create_task(scheduler_of(bench).run())
-    try:
+    async with running(scheduler_of(bench).run()):
         first = await wanting(bench, rain)
         assert await placed(bench, first) == [N2]
 
@@ -107,9 +105,6 @@ async def test_the_second_job_starts_where_the_first_ones_inputs_are(
         assert free[N1] == free[N2]
         second = await wanting(bench, rain)
         assert await placed(bench, second) == [N2]
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
     third = await wanting(bench, rain)
     queue = Queue(bench.jobs)
     await queue.begin()

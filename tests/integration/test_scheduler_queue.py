@@ -34,7 +34,7 @@ from headrace_service.leader import Leader
 from headrace_wire.why import PlanRequest
 from tests.support.redis_server import RedisServer
 from tests.support.script_scenes import N1, N2, PLAIN, Stage, new_job
-from tests.support.wait import wait_until
+from tests.support.wait import running, wait_until
 
 _BATCH = 3
 
@@ -167,14 +167,10 @@ async def test_the_head_starts_while_the_rest_is_still_read(stage: Stage) -> Non
     async def launched(expected: list[JobId]) -> bool:
         return sorted(await stage.jobs.in_status(Status.SCHEDULED)) == expected
 
-    running = asyncio.create_task(_scheduler(stage, jobs).run())
-    try:
+    async with running(_scheduler(stage, jobs).run()):
         for batches in (1, 2, 3):
             await jobs.let(batches)
             await wait_until(lambda: launched(ids[: batches * _BATCH]), f"{batches} to start")  # noqa: B023 - awaited here
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_why_is_told_of_each_of_many_jobs_that_ask_alike(stage: Stage) -> None:
@@ -222,18 +218,14 @@ async def test_who_leads_without_a_file_tells_that_the_one_before_counts_no_more
     await stage.resources.publish("nodes: {}", 1)
     assert await stage.resources.get() == Bounds({})
     await stage.leases.release(Role.SCHEDULER, "me")
-    running = asyncio.create_task(_scheduler(stage, JobStore(stage.redis)).run())
+    async with running(_scheduler(stage, JobStore(stage.redis)).run()):
 
-    async def told() -> bool:
-        return await stage.resources.get() == Bounds()
+        async def told() -> bool:
+            return await stage.resources.get() == Bounds()
 
-    try:
         await wait_until(told, "the new leader to tell")
         with pytest.raises(Fenced):
             await stage.resources.publish("nodes: {}", 1)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_changes(
@@ -259,8 +251,7 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
 
         await wait_until(there, f"{expected} to be started")
 
-    running = asyncio.create_task(scheduler.run())
-    try:
+    async with running(scheduler.run()):
         await become({first: N2})
         answers = _answers(stage, limits)
         why = (await answers.why(second)).explanation
@@ -283,9 +274,6 @@ async def test_a_resources_file_bounds_what_is_used_and_is_read_again_when_it_ch
         file.write_text("nodes: {}")
         await limits.look()
         assert "0 CPUs" in (await answers.why(third)).explanation.sentence
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_in_maintenance_nobody_is_told_a_start(stage: Stage) -> None:
@@ -309,8 +297,7 @@ async def test_when_tells_the_place_that_why_tells_after_who_was_ahead_is_gone(
     reader = Reader(stage.jobs, stage.nodes, bounds, stage.quotas, lambda: None)
     forecasts = Forecasts(reader)
     answers = Answers(stage.jobs, MaintenanceStore(stage.redis), reader, forecasts)
-    running = asyncio.create_task(forecasts.run())
-    try:
+    async with running(forecasts.run()):
         assert (await answers.when(second)).position == 2
         job = await stage.jobs.get(first)
         cancel = desire(job, DesireVerb.CANCEL)
@@ -318,9 +305,6 @@ async def test_when_tells_the_place_that_why_tells_after_who_was_ahead_is_gone(
         await stage.jobs.apply(cancel)
         told = (await answers.why(second)).position
         assert (told, (await answers.when(second)).position) == (1, 1)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_who_is_asked_changes_nothing_in_the_queue_that_the_leader_keeps(
@@ -377,13 +361,12 @@ async def test_a_replica_that_does_not_lead_reads_the_queue_once_and_then_what_c
     jobs = _Counting(stage.redis)
     events = Events(stage.redis)
     reader = Reader(jobs, stage.nodes, LimitsFile(None), stage.quotas, lambda: None, events)
-    running = asyncio.create_task(reader.run())
+    async with running(reader.run()):
 
-    async def seen() -> list[JobId]:
-        found = (await reader.read()).snapshot
-        return sorted(job.id for line in found.lines for job in line)
+        async def seen() -> list[JobId]:
+            found = (await reader.read()).snapshot
+            return sorted(job.id for line in found.lines for job in line)
 
-    try:
         assert await asyncio.gather(*(seen() for _ in range(5))) == [ids] * 5
         hold = _wished(await stage.jobs.get(ids[0]), DesireVerb.HOLD)
         await stage.jobs.apply(hold)
@@ -394,9 +377,6 @@ async def test_a_replica_that_does_not_lead_reads_the_queue_once_and_then_what_c
 
         await wait_until(follows, "what has changed to be seen")
         assert jobs.asked == 1
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -> None:
@@ -405,8 +385,7 @@ async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -
     jobs = _Counting(stage.redis)
     scheduler = _scheduler(stage, jobs)
     await _leads_no_longer(stage)
-    running = asyncio.create_task(scheduler.run())
-    try:
+    async with running(scheduler.run()):
 
         async def prepared() -> bool:
             return bool(jobs.asked)
@@ -422,9 +401,6 @@ async def test_who_may_lead_soon_has_read_the_head_when_it_leads(stage: Stage) -
 
         await wait_until(launched, "all others to start")
         assert jobs.asked == 1
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_what_comes_while_one_that_prepared_begins_to_lead_is_heard(stage: Stage) -> None:
@@ -441,17 +417,13 @@ async def test_what_comes_while_one_that_prepared_begins_to_lead_is_heard(stage:
     # No sweep finds it.
     scheduler = _scheduler(stage, jobs, sweep_s=600.0)
     await _leads_no_longer(stage)
-    running = asyncio.create_task(scheduler.run())
-    try:
+    async with running(scheduler.run()):
 
         async def launched() -> bool:
             return bool(late) and late[0] in await stage.jobs.in_status(Status.SCHEDULED)
 
         await wait_until(launched, "the late job to start")
         assert jobs.asked == 1
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_what_was_prepared_in_vain_is_not_led_with(stage: Stage) -> None:
@@ -460,8 +432,7 @@ async def test_what_was_prepared_in_vain_is_not_led_with(stage: Stage) -> None:
     jobs = _Counting(stage.redis)
     scheduler = _scheduler(stage, jobs)
     await _leads_no_longer(stage)
-    running = asyncio.create_task(scheduler.run())
-    try:
+    async with running(scheduler.run()):
         await wait_until(lambda: bool(jobs.asked), "the queue to be read")
         # The one who leads renews after all, and gives its lease up soon after.
         await stage.leases.acquire(Role.SCHEDULER, "me", 30_000)
@@ -473,9 +444,6 @@ async def test_what_was_prepared_in_vain_is_not_led_with(stage: Stage) -> None:
 
         await wait_until(launched, "all to start")
         assert jobs.asked == 2
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_a_long_queue_is_read_whole_in_parts_that_overlap(
