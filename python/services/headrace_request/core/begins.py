@@ -58,11 +58,8 @@ def begin_of(
 
 def _waited_for(other: Job, starts: Mapping[JobId, str]) -> str:
     at = starts.get(other.id)
-    return (
-        f"job {other.id} starts at {at} or about then"
-        if at
-        else (f"job {other.id} is in {other.status}")
-    )
+    then = f"starts at {at} or about then" if at else f"is in {other.status}"
+    return f"job {other.id} {then}"
 
 
 def ends_of(job: Job, estimate: Estimate | None) -> str:

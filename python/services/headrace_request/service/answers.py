@@ -194,10 +194,8 @@ class AnswerDesk:
             outcome, sentence = Outcome.WAITS, (waits or [placed.sentence])[0]
         else:
             outcome, sentence = Outcome.STARTS, placed.sentence
-        if waits or missing:
-            placed = replace(
-                placed, start=None, end=None, basis=None
-            )  # not in the queue till then
+        if waits or missing:  # it is not in the queue till then
+            placed = replace(placed, start=None, end=None, basis=None)
         ask = ask_of(spec)
         return PlanView(
             outcome=outcome,
