@@ -13,7 +13,7 @@ def test_files_of_a_job_lie_in_the_working_directory_by_their_paths(tmp_path: Pa
     folder.make()
     files = (FileSpec("run.py", "0" * 64, b"top"), FileSpec("lib/deep/tables.py", "0" * 64, b"in"))
     for _ in range(2):  # an agent that restarts lays them again
-        folder.write_job("{}", files, {})
+        folder.write_job("{}", files, {}, {})
     assert (folder.root / "work" / "run.py").read_bytes() == b"top"
     assert (folder.root / "work" / "lib" / "deep" / "tables.py").read_bytes() == b"in"
 
@@ -29,6 +29,7 @@ def test_what_an_attempt_of_the_version_before_is_given_is_what_its_job_asks_for
         json.dumps({"headrace": 1, "kind": "command", "command": ["true"], "resources": asked}),
         (),
         {},
+        {},
     )
     assert folder.share() == Resources(2_000, 2**30)
     folder.keep_share(Resources(1_000, 2**29))
@@ -39,10 +40,10 @@ def test_a_barred_attempt_has_no_job_file_any_more_whoever_lays_it_again(tmp_pat
     folder = AttemptFolder(tmp_path / "job.1")
     folder.bar()
     folder.make()
-    folder.write_job("{}", (), {})
+    folder.write_job("{}", (), {}, {})
     for _ in range(2):
         folder.bar()
-        folder.write_job("{}", (), {})
+        folder.write_job("{}", (), {}, {})
         assert not (folder.root / "job.json").exists()
 
 

@@ -119,8 +119,8 @@ def test_without_others_the_code_is_the_commands_own() -> None:
 def test_its_files_lie_there_before_the_job_file_does(tmp_path: Path) -> None:
     folder = AttemptFolder(tmp_path / "job.1")
     folder.make()
-    folder.write_job("{}", (), {"hosts": "localhost slots=2\n"})
-    folder.write_job("{}", (), {"hosts": "written again\n"})
+    folder.write_job("{}", (), {"hosts": "localhost slots=2\n"}, {})
+    folder.write_job("{}", (), {"hosts": "written again\n"}, {})
     assert (folder.parallel / "hosts").read_text() == "localhost slots=2\n"
     assert (folder.parallel / "hosts").parent.stat().st_mode & 0o777 == 0o700
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from netCDF4 import Dataset
 
-from headrace_formats import detect, plugins, registry
+from headrace_formats import detect, registry
 from headrace_formats.base import FileDomain, Format
 from headrace_formats.detect import detect_file, detect_files, detect_folder
 from headrace_formats.errors import FormatError
+from headrace_model import plugins
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain
 from tests.support.format_samples import waterml

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from headrace_kinds.base import Target, output_folder
 from headrace_kinds.command import CommandKind, environment_key
 from headrace_kinds.placeholders import check_template, names_in, render
-from headrace_kinds.registry import KIND_NAMES, kind_named
+from headrace_kinds.registry import all_kinds, kind_named
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.errors import InvalidSpec
@@ -147,7 +147,7 @@ def test_one_output_lies_in_the_root_and_several_in_folders_of_their_names() -> 
 
 
 def test_every_kind_is_found_by_its_name_with_dashes_or_underscores() -> None:
-    for name in KIND_NAMES:
+    for name in all_kinds():
         assert kind_named(name).name == kind_named(name.replace("-", "_")).name == name
 
 

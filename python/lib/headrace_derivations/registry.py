@@ -16,8 +16,8 @@ from headrace_derivations import (
     realization,
 )
 from headrace_derivations.base import GROUP, Derivation, DerivationFailed
-from headrace_formats.plugins import loaded
 from headrace_model.nearest import did_you_mean
+from headrace_model.plugins import loaded
 
 BUILT_IN: Final = (
     forcing.DERIVATION,

@@ -43,10 +43,10 @@ from headrace_formats import (
 )
 from headrace_formats.base import Format
 from headrace_formats.errors import FormatError
-from headrace_formats.plugins import loaded
 from headrace_model.domain import check_format
 from headrace_model.errors import InvalidDomain
 from headrace_model.nearest import did_you_mean
+from headrace_model.plugins import loaded
 
 GROUP: Final = "headrace.formats"
 EMPTY: Final = empty.FORMAT
@@ -93,7 +93,7 @@ def all_formats() -> tuple[Format, ...]:
     its files GENERIC.
     """
     found = list(BUILT_IN)
-    for title, plugin in loaded(GROUP, Format, "format"):
+    for title, plugin in loaded(GROUP, Format, "format", FormatError):
         _check(plugin, title, {each.name for each in (*found, GENERIC)})
         found.append(plugin)
     return (*found, GENERIC)

@@ -1,14 +1,18 @@
 """What a kind is: a pure function from a spec to what the services need to run it.
 
-A further kind is one more file with a class that satisfies `Kind`, and its line in `registry.py`.
+A further kind is one more file with a class that satisfies `Kind`, and its line in `registry.py`;
+third parties name theirs by an entry point of the group `headrace.kinds`.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Protocol, runtime_checkable
 
-from headrace_model.requirement import Requirement
-from headrace_model.spec import JobSpec, OutputSpec
+from headrace_model.errors import InvalidSpec
+from headrace_model.requirement import PathInput, Requirement
+from headrace_model.spec import FileSpec, JobSpec, OutputSpec
 
 # Names that mean something themselves, so no input, output or matrix axis may bear them.
 RESERVED_NAMES = frozenset({"output", "index", "item", "environment", "secrets"})
@@ -53,12 +57,48 @@ class Wrong:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A name in a worker's working folder for what was staged for `input`.
+
+    It leads to the only file that fits the first of `patterns` (as `*.gpkg`, below the input's
+    folder) that any file fits, or to the input's folder where there are no patterns.
+    """
+
+    name: str
+    input: str
+    patterns: tuple[str, ...] = ()
+
+
+@runtime_checkable
 class Kind(Protocol):
     """One kind of job. Its methods are pure."""
 
     @property
     def name(self) -> str:
         """The name as a job file writes it, words joined by dashes."""
+
+    @property
+    def summary(self) -> str:
+        """What it is for, in a sentence."""
+
+    @property
+    def settings(self) -> type[Any] | None:
+        """The dataclass of a job file's `settings:` (`headrace_kinds.settings`); None: none."""
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Packages of ours that lie in the worker's working folder, so that it runs them in any
+        image and environment: `python3 -m NAME`. They import nothing else of ours."""
+
+    def complete(self, spec: JobSpec) -> JobSpec:
+        """Fill in what the settings say: command, inputs, outputs, whatever the user left out.
+
+        What it gives is completed to itself. Raises `InvalidSpec` where it can't.
+        """
+
+    def links(self, spec: JobSpec) -> tuple[Link, ...]:
+        """Names in the working folder for staged files, of a completed spec."""
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
         """Tell all that keeps this kind from expanding a spec; empty when nothing does.
@@ -71,6 +111,43 @@ class Kind(Protocol):
 
     def progress(self, spec: JobSpec) -> tuple[re.Pattern[str], ...]:
         """What tells how far a worker is, looked for in each line that it writes (`read_line`)."""
+
+
+def filled(
+    spec: JobSpec,
+    *,
+    command: tuple[str, ...],
+    inputs: Iterable[Requirement] = (),
+    outputs: Iterable[OutputSpec] = (),
+    files: Iterable[tuple[str, bytes]] = (),
+) -> JobSpec:
+    """Give a spec with what its kind makes: the command, files by name and content, and the inputs
+    and outputs of names that the user has none of.
+
+    Raises `InvalidSpec` for a command, or a file of such a name, of the user's own.
+    """
+    if spec.command not in ((), command):
+        raise InvalidSpec(
+            f"the kind {spec.kind} makes its own: leave it out, or write `kind: command`",
+            path="command",
+        )
+    made = {name: FileSpec(name, sha256(content).hexdigest(), content) for name, content in files}
+    for at, each in enumerate(spec.files):
+        if made.setdefault(each.name, each) != each:
+            raise InvalidSpec(
+                f"the kind {spec.kind} makes a file {each.name} itself: choose another name",
+                path=f"files[{at}]",
+            )
+    asked: dict[str, Requirement | PathInput] = {each.name: each for each in inputs}
+    asked |= {each.name: each for each in spec.inputs}
+    promised = {each.name: each for each in outputs} | {each.name: each for each in spec.outputs}
+    return replace(
+        spec,
+        command=command,
+        files=tuple(made[name] for name in sorted(made)),
+        inputs=tuple(asked[name] for name in sorted(asked)),
+        outputs=tuple(promised[name] for name in sorted(promised)),
+    )
 
 
 def output_folder(outputs: tuple[OutputSpec, ...], name: str) -> str:

@@ -2,9 +2,9 @@
 
 import hashlib
 import re
-from typing import Final
+from typing import Any, Final
 
-from headrace_kinds.base import Expansion, Target, WorkerTemplate, Wrong
+from headrace_kinds.base import Expansion, Link, Target, WorkerTemplate, Wrong
 from headrace_kinds.patterns import compile_pattern
 from headrace_kinds.placeholders import check_template
 from headrace_kinds.progress import PLAIN, USUAL
@@ -50,9 +50,23 @@ def known_placeholders(spec: JobSpec) -> tuple[str, ...]:
 
 
 class CommandKind:
-    """Runs `command` once a share, with its placeholders filled in."""
+    """Runs `command` once a share, with its placeholders filled in.
+
+    Other kinds make such a job of their settings, and take from here what they share with it.
+    """
 
     name = "command"
+    summary = "any command, in an image, in a software environment, or as it is"
+    settings: type[Any] | None = None
+    programs: tuple[str, ...] = ()
+
+    def complete(self, spec: JobSpec) -> JobSpec:
+        """A command is complete as it is."""
+        return spec
+
+    def links(self, spec: JobSpec) -> tuple[Link, ...]:
+        """None: it finds its inputs by their placeholders."""
+        return ()
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
         """Find an empty command, and placeholders that stand for nothing."""

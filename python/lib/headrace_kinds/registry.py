@@ -1,21 +1,39 @@
-"""The kinds that this Headrace knows, by name."""
+"""The kinds that this Headrace knows, by name.
 
-from typing import Final
+Those of third parties (entry points of the group `headrace.kinds`, each an object that satisfies
+`base.Kind`) come after the built-in ones; they are looked at only where no built-in one is meant.
+"""
+
+from functools import cache
+from typing import Any, Final
 
 from headrace_kinds.base import Kind
 from headrace_kinds.command import CommandKind
 from headrace_model.errors import InvalidSpec
 from headrace_model.nearest import did_you_mean
+from headrace_model.plugins import loaded
 
-_KINDS: Final[tuple[Kind, ...]] = (CommandKind(),)
-_BY_NAME: Final = {kind.name: kind for kind in _KINDS}
+GROUP: Final = "headrace.kinds"
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(),)}
+BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
-KIND_NAMES: Final = tuple(sorted(_BY_NAME))
+
+@cache
+def all_kinds() -> dict[str, Kind]:
+    """Every kind by its name, in order; raises `InvalidSpec` for a plug-in of no use."""
+    found = dict(_BUILT_IN)
+    of: Any = Kind  # a protocol, of whose members `loaded` asks
+    for title, plugin in loaded(GROUP, of, "kind", InvalidSpec):
+        if plugin.name in found:
+            raise InvalidSpec(f"{title}: there is a kind {plugin.name} already")
+        found[plugin.name] = plugin
+    return dict(sorted(found.items()))
 
 
 def kind_named(name: str) -> Kind:
     """Find a kind; dashes and underscores are alike. Raises `InvalidSpec` for an unknown one."""
-    kind = _BY_NAME.get(name.replace("_", "-"))
+    dashed = name.replace("_", "-")
+    kind = _BUILT_IN.get(dashed) or all_kinds().get(dashed)
     if kind is None:
-        raise InvalidSpec(f"{name[:80]!r} is not a kind; {did_you_mean(name, KIND_NAMES)}")
+        raise InvalidSpec(f"{name[:80]!r} is not a kind; {did_you_mean(name, all_kinds())}")
     return kind

@@ -8,7 +8,7 @@ and in the kinds.
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from headrace_model.cause import RETRIED_BY_DEFAULT, Cause
 from headrace_model.dataset import Category
@@ -222,10 +222,14 @@ class ArraySpec:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """Everything a user asks of one job. Times are UTC milliseconds since 1970."""
+    """Everything a user asks of one job. Times are UTC milliseconds since 1970.
+
+    `settings`: the dataclass of its kind, for kinds that have one; the others follow from it.
+    """
 
     kind: str
     name: str
+    settings: Any = None
     image: str | None = None
     environment: Environment | None = None
     command: tuple[str, ...] = ()

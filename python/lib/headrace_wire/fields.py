@@ -208,6 +208,24 @@ class Whole(WireField[int]):
         return {"type": "integer", "minimum": self._low, "maximum": self._high}
 
 
+class Number(WireField[float]):
+    """A number in a range, ends included; whole ones are taken too."""
+
+    def __init__(self, low: float, high: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._low, self._high = low, high
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise expected("a number", f"{max(self._low, 0.5):g}", value)
+        if not self._low <= value <= self._high:  # nor is NaN
+            raise ValidationError(f"{value} is not from {self._low:g} to {self._high:g}")
+        return float(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self._low, "maximum": self._high}
+
+
 class Graded(Whole):
     """A whole number in a range, or a name of one."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from marshmallow import ValidationError
 
+from headrace_kinds.registry import kind_named
 from headrace_model.errors import HeadraceError, InvalidSpec
 from headrace_model.spec import JobSpec
 from headrace_wire.errors import InvalidJobFile, Problem
@@ -98,7 +99,11 @@ def _load(
     except ValidationError as error:
         problems += _flatten(error.messages, ())
     if spec is not None and not problems:
-        found = problems_of(spec, sent=sent)
+        try:
+            spec = kind_named(spec.kind).complete(spec)
+            found = problems_of(spec, sent=sent)
+        except InvalidSpec as error:
+            found = [Problem(error.path or "settings", error.message)]
         problems += [(_parts(each.path), each.message) for each in found]
     if problems or spec is None:
         placed = [Problem(_shown(path), message, _line(path, lines)) for path, message in problems]

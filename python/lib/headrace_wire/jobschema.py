@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from headrace_kinds.patterns import MOST_PATTERN, check_pattern
-from headrace_kinds.registry import KIND_NAMES, kind_named
+from headrace_kinds.registry import all_kinds, kind_named
 from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, check_format
@@ -42,6 +42,7 @@ from headrace_wire.jobvalues import (
     check_member_name,
     check_pip_line,
 )
+from headrace_wire.kindsettings import SettingsField, settings_by_kind, with_settings
 
 FILE_VERSION = 1
 MAX_TASKS = 10_000_000
@@ -241,7 +242,7 @@ class JobSchema(StrictSchema):
         lambda text: kind_named(text).name,
         str,
         required=True,
-        about=f"What runs it: {', '.join(KIND_NAMES)}.",
+        about="What runs it.",
     )
     name = Text(
         "delaware-prms",
@@ -249,6 +250,7 @@ class JobSchema(StrictSchema):
         check=lambda text: check_name(text, "job"),
         about="A name for people; not unique. Default: the kind.",
     )
+    settings = SettingsField(about="What this kind is told; the rest of the job follows from it.")
     image = Text("registry/name:1.2", limit=512, check=check_image, about="The container image.")
     environment = Part(
         EnvironmentSchema(), example='{pip: ["numpy==2.1.0"]}', about="Software to install first."
@@ -341,6 +343,16 @@ class JobSchema(StrictSchema):
         example="{signal: USR1}",
         about="The folder {checkpoint}, which the next attempt gets.",
     )
+
+    def load(self, data: Any, **options: Any) -> Any:
+        return super().load(with_settings(data), **options)
+
+    def json_schema(self) -> dict[str, Any]:
+        schema = super().json_schema()
+        kind = schema["properties"]["kind"]
+        kind["description"] = f"What runs it: {', '.join(all_kinds())}."
+        rules = settings_by_kind()
+        return schema | ({"allOf": rules} if rules else {})
 
     def make(self, read: dict[str, Any]) -> JobSpec:
         del read["headrace"]

@@ -36,6 +36,7 @@ from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
 from headrace_agent.usage import UsageRecorder
+from headrace_agent.workplace import InputUnfit, link_targets, program_files
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError
@@ -200,7 +201,7 @@ class AttemptOnNode:
                 raise
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
             return
-        except (ImageUnusable, SecretUnusable) as error:
+        except (ImageUnusable, SecretUnusable, InputUnfit) as error:
             await self._tools.report(_fact(work, FactKind.EXITED, Cause.NOT_STARTED, str(error)))
             return
         except Conflict:
@@ -268,7 +269,8 @@ class AttemptOnNode:
         self.folder.make()
         self.folder.keep_share(work.resources or spec.resources.amount)
         laid = parallel_files(work, spec, self._tools.worker_user)
-        self.folder.write_job(work.spec, spec.files, laid)
+        files, links = program_files(spec), link_targets(self.folder.datasets, spec)
+        self.folder.write_job(work.spec, spec.files + files, laid, links)
 
     async def bar(self) -> None:
         """See to it that no container of the attempt starts any more: a swarm may be late."""

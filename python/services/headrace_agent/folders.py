@@ -161,10 +161,14 @@ class AttemptFolder:
         return self.root / "share.json"
 
     def write_job(
-        self, spec: str, files: tuple[FileSpec, ...], parallel: Mapping[str, str]
+        self,
+        spec: str,
+        files: tuple[FileSpec, ...],
+        parallel: Mapping[str, str],
+        links: Mapping[str, str],
     ) -> None:
-        """Lay the files that travel with the job beside the worker, those of its `parallel`
-        folder if there are any, and the job file last.
+        """Lay the files that travel with the job beside the worker, with links to others, those of
+        its `parallel` folder if there are any, and the job file last.
 
         Once the job file is there nothing is written again: the worker may run already, and the
         files are its own from then on.
@@ -178,6 +182,11 @@ class AttemptFolder:
             path.write_bytes(each.content)
             for made in (path, *path.parents[: len(Path(each.name).parts) - 1]):
                 self._give(made)
+        for name, target in links.items():
+            link = self.root / "work" / name
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+            self._give(link)
         if parallel:
             self.parallel.mkdir(mode=0o700, exist_ok=True)
             self._give(self.parallel)

@@ -22,7 +22,7 @@ from headrace_client.cli.sharing import shares_text
 from headrace_client.cli.show import age, note, pairs, plain, rows, show, step, write
 from headrace_client.cli.steer import add_steering, status_text
 from headrace_client.cli.tasks import ProgressLine, counts_text, failed_text, until_moved
-from headrace_kinds.registry import KIND_NAMES
+from headrace_kinds.registry import all_kinds
 from headrace_model.array import TaskState
 from headrace_model.cause import MEANINGS, next_step
 from headrace_model.errors import Conflict
@@ -56,7 +56,7 @@ def group() -> None:
     "--kind",
     default="",
     help="Only this kind.",
-    shell_complete=complete.one_of(lambda: KIND_NAMES),
+    shell_complete=complete.one_of(all_kinds),
 )
 @click.option("--owner", default="", help="Only this user's.")
 @click.option("-q", "--query", default="", help="Part of the name or id.")

@@ -4,14 +4,13 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import TypeVar
 
-from headrace_formats.errors import FormatError
 from headrace_model.errors import InvalidInput
 
 T = TypeVar("T")
 
 
 def loaded(
-    group: str, of: type[T], what: str, error: type[InvalidInput] = FormatError
+    group: str, of: type[T], what: str, error: type[InvalidInput]
 ) -> Iterator[tuple[str, T]]:
     """Load the plug-ins of a group in the order of their names, each with what messages call it.
 

@@ -1,0 +1,65 @@
+"""What a job's kind wants in the working folder of its worker. Blocking: call it in a thread."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from hashlib import sha256
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from headrace_kinds.base import Link
+from headrace_kinds.registry import kind_named
+from headrace_model.errors import HeadraceError
+from headrace_model.spec import FileSpec, JobSpec
+
+
+class InputUnfit(HeadraceError):
+    """What was staged for an input is not what the job's kind needs; a second try can't help."""
+
+    code = "INPUT_UNFIT"
+
+
+def program_files(spec: JobSpec) -> tuple[FileSpec, ...]:
+    """The files of the packages that workers of this kind run, below the working folder."""
+    return tuple(
+        FileSpec(path, sha256(content).hexdigest(), content)
+        for name in kind_named(spec.kind).programs
+        for path, content in _modules(resources.files(name), name)
+    )
+
+
+def _modules(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    for each in sorted(folder.iterdir(), key=lambda one: one.name):
+        if each.is_dir() and each.name != "__pycache__":
+            yield from _modules(each, f"{path}/{each.name}")
+        elif each.name.endswith(".py"):
+            yield f"{path}/{each.name}", each.read_bytes()
+
+
+def link_targets(datasets: Path, spec: JobSpec) -> dict[str, str]:
+    """Where the links of the working folder lead to, from there; raises `InputUnfit`."""
+    return {each.name: _target(datasets, each) for each in kind_named(spec.kind).links(spec)}
+
+
+def _target(datasets: Path, link: Link) -> str:
+    folder = datasets / link.input
+    if not link.patterns:
+        return f"../{datasets.name}/{link.input}"
+    files = sorted(
+        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
+    )
+    for pattern in link.patterns:
+        fit = [each for each in files if fnmatchcase(each.rpartition("/")[2], pattern)]
+        if len(fit) == 1:
+            return f"../{datasets.name}/{link.input}/{fit[0]}"
+        if fit:
+            raise InputUnfit(
+                f"the input {link.input} has {len(fit):,} files like {pattern} ({fit[0]}, "
+                f"{fit[1]}, ...), and one is wanted as {link.name}",
+                hint="make a dataset of the right one alone",
+            )
+    raise InputUnfit(
+        f"the input {link.input} has no file like {' or '.join(link.patterns)}, "
+        f"which is wanted as {link.name}",
+        hint="name the files of the dataset so, or ask for another one",
+    )
