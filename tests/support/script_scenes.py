@@ -226,7 +226,7 @@ async def _share_job(stage: Stage) -> Act:
 
 
 async def _acquire_lease(stage: Stage) -> Act:
-    return lambda: stage.leases.acquire(Role.PARTITIONER, "me", 60_000)
+    return lambda: stage.leases.acquire(Role.CLUSTER, "me", 60_000)
 
 
 async def _release_lease(stage: Stage) -> Act:
@@ -728,7 +728,7 @@ class Scene:
 
 _NODE = frozenset({f"hr:node:{N1}"})
 SCENES = {
-    "acquire_lease": Scene("acquire_lease", _acquire_lease, frozenset({"hr:lease:partitioner"})),
+    "acquire_lease": Scene("acquire_lease", _acquire_lease, frozenset({"hr:lease:cluster"})),
     "release_lease": Scene("release_lease", _release_lease, again=(0,)),
     "register_node": Scene("register_node", _register_node, _NODE),
     "register_node: beside a worker": Scene("register_node", _register_beside_a_worker, _NODE),

@@ -1,6 +1,7 @@
 """The settings of a kind: read strictly, written as they were read, and what follows from them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -126,6 +127,14 @@ def test_a_kind_that_takes_settings_misses_them_and_a_command_takes_none() -> No
     }
     plain = {"headrace": 1, "kind": "command", "command": ["true"], "settings": {"a": 1}}
     assert "takes no settings" in _problems(plain)["settings"]
+
+
+def test_a_stored_job_stays_as_it_was_when_its_kind_fills_in_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spec = load_jobfile(_job())
+    monkeypatch.setattr(FloodKind, "complete", lambda _, it: replace(it, command=("other",)))
+    assert load_jobtext(dump_text(spec)) == spec
 
 
 def test_a_command_or_a_file_of_the_kind_can_not_be_replaced() -> None:

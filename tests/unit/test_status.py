@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from headrace_model.errors import IllegalTransition
-from headrace_model.job import Need, first_step, step_after_data, step_after_prerequisites
+from headrace_model.job import Need, first_step, step_after_prerequisites
 from headrace_model.status import (
     EDGES,
     HAS_ATTEMPT,
@@ -120,17 +120,16 @@ def test_the_first_step_with_work_is_one_that_the_table_knows(
 
 
 def test_steps_without_work_are_passed_over_in_order() -> None:
-    needs = [Need.PREREQUISITES, Need.DATA_CHECK, Need.PARTITIONING]
-    steps = [first_step(frozenset(needs[at:])) for at in range(4)]
+    needs = [Need.PREREQUISITES, Need.DATA_CHECK]
+    steps = [first_step(frozenset(needs[at:])) for at in range(3)]
     assert steps == [
         Event.NEEDS_PREREQUISITES,
         Event.NEEDS_DATA_CHECK,
-        Event.NEEDS_PARTITIONING,
         Event.NEEDS_ALLOCATION,
     ]
     everything = frozenset(needs)
     later = [first_step(everything), step_after_prerequisites(everything)]
-    later += [step_after_data(everything), step_after_data(everything, partitioned=True)]
+    later.append(step_after_prerequisites(everything, fulfilled=True))
     assert later == steps
     order = list(Status)
     for one, other in pairwise(steps):

@@ -23,7 +23,6 @@ class Need(StrEnum):
 
     PREREQUISITES = "prerequisites"
     DATA_CHECK = "data_check"
-    PARTITIONING = "partitioning"
     STAGING = "staging"
     COLLECTION = "collection"
     CHECKPOINT = "checkpoint"  # no step: it may leave one in the store until it is final
@@ -142,11 +141,4 @@ def step_after_prerequisites(needs: frozenset[Need], *, fulfilled: bool = False)
     """The next step once all `after:` jobs have completed."""
     if Need.DATA_CHECK in needs and not fulfilled:
         return Event.NEEDS_DATA_CHECK
-    return step_after_data(needs, partitioned=fulfilled)
-
-
-def step_after_data(needs: frozenset[Need], *, partitioned: bool = False) -> Event:
-    """The next step once every input requirement is met."""
-    if Need.PARTITIONING in needs and not partitioned:
-        return Event.NEEDS_PARTITIONING
     return Event.NEEDS_ALLOCATION

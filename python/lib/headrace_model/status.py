@@ -16,7 +16,6 @@ class Role(StrEnum):
 
     REQUEST = "request"
     DATA = "data"
-    PARTITIONER = "partitioner"
     SCHEDULER = "scheduler"
     MONITOR = "monitor"
     CLUSTER = "cluster"  # writes none
@@ -29,7 +28,6 @@ class Status(StrEnum):
     AWAITING_PREREQUISITES = "MODEL_EXEC:AWAITING_PREREQUISITES"
     AWAITING_DATA_CHECK = "MODEL_EXEC:AWAITING_DATA_CHECK"
     AWAITING_DERIVATION = "MODEL_EXEC:AWAITING_DERIVATION"
-    AWAITING_PARTITIONING = "MODEL_EXEC:AWAITING_PARTITIONING"
     AWAITING_ALLOCATION = "MODEL_EXEC:AWAITING_ALLOCATION"
     AWAITING_DATA = "MODEL_EXEC:AWAITING_DATA"
     AWAITING_SCHEDULING = "MODEL_EXEC:AWAITING_SCHEDULING"
@@ -43,7 +41,6 @@ class Status(StrEnum):
     STOPPED = "CLOSED:STOPPED"
     DATA_UNPROVIDEABLE = "CLOSED:DATA_UNPROVIDEABLE"
     DATA_FAILURE = "CLOSED:DATA_FAILURE"
-    PARTITIONING_FAILED = "CLOSED:PARTITIONING_FAILED"
 
     @property
     def closed(self) -> bool:
@@ -71,13 +68,11 @@ class Event(StrEnum):
     NEEDS_PREREQUISITES = "NEEDS_PREREQUISITES"
     NEEDS_DATA_CHECK = "NEEDS_DATA_CHECK"
     NEEDS_DERIVATION = "NEEDS_DERIVATION"
-    NEEDS_PARTITIONING = "NEEDS_PARTITIONING"
     NEEDS_ALLOCATION = "NEEDS_ALLOCATION"
     PREREQUISITE_FAILED = "PREREQUISITE_FAILED"
     DEADLINE_PASSED = "DEADLINE_PASSED"
     UNPROVIDEABLE = "UNPROVIDEABLE"
     DERIVATION_FAILED = "DERIVATION_FAILED"
-    PARTITIONING_FAILED = "PARTITIONING_FAILED"
     ALLOCATED = "ALLOCATED"
     STAGED = "STAGED"
     LAUNCHED = "LAUNCHED"
@@ -110,7 +105,6 @@ _STEPS: Final = {
     Event.NEEDS_PREREQUISITES: Status.AWAITING_PREREQUISITES,
     Event.NEEDS_DATA_CHECK: Status.AWAITING_DATA_CHECK,
     Event.NEEDS_DERIVATION: Status.AWAITING_DERIVATION,
-    Event.NEEDS_PARTITIONING: Status.AWAITING_PARTITIONING,
     Event.NEEDS_ALLOCATION: Status.AWAITING_ALLOCATION,
 }
 
@@ -126,12 +120,7 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     def edge(of: Status, event: Event, to: Status, writer: Role) -> None:
         table[of, event] = Edge(to, writer)
 
-    first_steps = (
-        e.NEEDS_PREREQUISITES,
-        e.NEEDS_DATA_CHECK,
-        e.NEEDS_PARTITIONING,
-        e.NEEDS_ALLOCATION,
-    )
+    first_steps = (e.NEEDS_PREREQUISITES, e.NEEDS_DATA_CHECK, e.NEEDS_ALLOCATION)
     steps(s.ACCEPTED, Role.REQUEST, *first_steps)
     steps(s.AWAITING_PREREQUISITES, Role.SCHEDULER, *first_steps[1:])
     edge(s.AWAITING_PREREQUISITES, e.PREREQUISITE_FAILED, s.FAILED, Role.SCHEDULER)
@@ -140,13 +129,6 @@ def _edges() -> dict[tuple[Status, Event], Edge]:
     # Again, where other data that it needs has gone meanwhile.
     steps(s.AWAITING_DERIVATION, Role.DATA, e.NEEDS_DERIVATION, *first_steps[2:])
     edge(s.AWAITING_DERIVATION, e.DERIVATION_FAILED, s.DATA_FAILURE, Role.DATA)
-    steps(s.AWAITING_PARTITIONING, Role.PARTITIONER, e.NEEDS_ALLOCATION)
-    edge(
-        s.AWAITING_PARTITIONING,
-        e.PARTITIONING_FAILED,
-        s.PARTITIONING_FAILED,
-        Role.PARTITIONER,
-    )
     for waiting in HOLDS_NOTHING:
         edge(waiting, e.STOP, s.STOPPED, Role.REQUEST)
         edge(waiting, e.CANCEL, s.CANCELED, Role.REQUEST)
@@ -182,7 +164,6 @@ HOLDS_NOTHING: Final = (
     Status.AWAITING_PREREQUISITES,
     Status.AWAITING_DATA_CHECK,
     Status.AWAITING_DERIVATION,
-    Status.AWAITING_PARTITIONING,
     Status.AWAITING_ALLOCATION,
 )
 # Statuses in which an attempt exists and every bad end leads to STOPPING.

@@ -54,7 +54,7 @@ def load_jobfile(
     if changes and isinstance(plain, Mapping):
         plain = apply_changes(plain, changes)
         lines = _elsewhere(lines, changes)
-    return _load(plain, lines, read_file, sent=sent)
+    return _load(plain, lines, read_file, sent=sent, complete=True)
 
 
 def _elsewhere(lines: Mapping[Path, int], changes: Sequence[Change]) -> dict[Path, int]:
@@ -69,8 +69,10 @@ def _elsewhere(lines: Mapping[Path, int], changes: Sequence[Change]) -> dict[Pat
 
 
 def load_jobtext(text: bytes | str, *, sent: bool = True) -> JobSpec:
-    """Read a job from JSON text, as stored and as sent; errors as `load_jobfile`."""
-    return _load(parse_json(text, what="job"), {}, None, sent=sent)
+    """Read a job from JSON text, as stored: what its kind filled in then, it is not asked again,
+    since a later version of it may fill in otherwise. Errors as `load_jobfile`.
+    """
+    return _load(parse_json(text, what="job"), {}, None, sent=sent, complete=False)
 
 
 def dump(spec: JobSpec) -> dict[str, Any]:
@@ -85,7 +87,12 @@ def dump_text(spec: JobSpec) -> str:
 
 
 def _load(
-    plain: Any, lines: dict[Path, int], read_file: ReadFile | None, *, sent: bool
+    plain: Any,
+    lines: dict[Path, int],
+    read_file: ReadFile | None,
+    *,
+    sent: bool,
+    complete: bool,
 ) -> JobSpec:
     if not isinstance(plain, Mapping):
         raise InvalidJobFile(
@@ -100,7 +107,8 @@ def _load(
         problems += _flatten(error.messages, ())
     if spec is not None and not problems:
         try:
-            spec = kind_named(spec.kind).complete(spec)
+            if complete:
+                spec = kind_named(spec.kind).complete(spec)
             found = problems_of(spec, sent=sent)
         except InvalidSpec as error:
             found = [Problem(error.path or "settings", error.message)]

@@ -7,7 +7,7 @@ from headrace_kinds.command import ENVIRONMENT_FORMAT
 from headrace_kinds.derivation import Derivable, asked_by
 from headrace_model.dataset import Category
 from headrace_model.ids import JobId
-from headrace_model.job import Job, step_after_data
+from headrace_model.job import Job
 from headrace_model.move import Derivation, Move, move_of
 from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement
 from headrace_model.status import Event, Role, Status
@@ -66,7 +66,7 @@ def decide(
         change = move_of(job, Event.NEEDS_DERIVATION, Role.DATA)
         return replace(change, children=tuple(derivations))
     met = tuple(each for each in matched if isinstance(each, Fulfilment))
-    return replace(move_of(job, step_after_data(job.needs), Role.DATA), fulfilments=met)
+    return replace(move_of(job, Event.NEEDS_ALLOCATION, Role.DATA), fulfilments=met)
 
 
 def broken(job: Job, detail: str) -> Move:

@@ -44,7 +44,6 @@ _STEPS: Final = {
     Status.AWAITING_DATA_CHECK: "The data that the job needs is being looked for, or a live job "
     "is still to make it (`headrace dataset match` tells).",
     Status.AWAITING_DERIVATION: "Child jobs make data that the job needs.",
-    Status.AWAITING_PARTITIONING: "The job's catchments are being divided among its workers.",
     Status.AWAITING_ALLOCATION: "The job waits in the queue for its nodes.",
     Status.AWAITING_DATA: "Its data is being put beside its nodes.",
     Status.AWAITING_SCHEDULING: "Its data is in place; its workers are started next.",

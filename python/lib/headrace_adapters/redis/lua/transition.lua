@@ -94,7 +94,7 @@ end
 
 -- Takes this job from a child's parents. Without any, the child is cancelled: at once where no
 -- attempt holds anything, else by the monitor, which sees its `desired`.
-local waiting = {PREREQUISITES = 1, DATA_CHECK = 1, DERIVATION = 1, PARTITIONING = 1, ALLOCATION = 1}
+local waiting = {PREREQUISITES = 1, DATA_CHECK = 1, DERIVATION = 1, ALLOCATION = 1}
 local function leave(child)
   local child_key, to = 'hr:job:' .. child.id, child.status
   redis.call('HSET', child_key, 'parents', child.parents)
