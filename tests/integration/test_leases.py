@@ -16,7 +16,7 @@ from tests.support.script_scenes import N1, SMALL, Stage, launch, new_job
 from tests.support.wait import wait_until
 
 LONG_MS, SHORT_MS = 600_000, 50
-ROLE = Role.CLUSTER  # nobody leads it in the stage
+ROLE = Role.REQUEST  # nobody leads it in the stage
 
 
 @pytest.fixture

@@ -226,6 +226,7 @@ async def _share_job(stage: Stage) -> Act:
 
 
 async def _acquire_lease(stage: Stage) -> Act:
+    await stage.leases.release(Role.CLUSTER, "me")
     return lambda: stage.leases.acquire(Role.CLUSTER, "me", 60_000)
 
 
