@@ -8,12 +8,13 @@ written anew where they point to those; they count from the dataset's folder.
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from headrace_derivations.base import DerivationFailed, Work, files_below
 from headrace_derivations.composite_parts import FORMATS, INIT, NGEN_CAL, REALIZATION, T_ROUTE
+from headrace_derivations.realization_parts import formulations
 from headrace_formats.base import read_head
 from headrace_formats.json_text import load_json
 from headrace_formats.registry import format_named
@@ -21,8 +22,9 @@ from headrace_formats.report import Report
 from headrace_model.nearest import did_you_mean
 
 _ID: Final = re.compile(r"\{\{id\}\}", re.IGNORECASE)
-_NOTHING: Final = ("", "/dev/null")
-_ROUTING: Final = "t_route_config_file_with_path"
+NOTHING: Final = ("", "/dev/null")
+"""Paths of init configs that name none."""
+ROUTING: Final = "t_route_config_file_with_path"
 _MOST_COMPARED: Final = 2_000
 
 
@@ -35,11 +37,11 @@ def derive(work: Work) -> None:
     format_named(FORMATS[REALIZATION]).read(path, Report())
     config: dict[str, Any] = load_json(path)
     files = InitConfigs(sorted(placed[INIT]))
-    for formulation, own in _formulations(config):
-        given = formulation["params"].get("init_config")
-        if isinstance(given, str) and given not in _NOTHING:
-            ids = [own] if own else work.parameters["catchments"]
-            formulation["params"]["init_config"] = files.path_of(given, ids)
+    for each in formulations(config):
+        given = each.params.get("init_config")
+        if isinstance(given, str) and given not in NOTHING:
+            ids = [each.catchment] if each.catchment else work.parameters["catchments"]
+            each.params["init_config"] = files.path_of(given, ids)
     _route(config, sorted(placed[T_ROUTE]))
     for part in (INIT, T_ROUTE, NGEN_CAL):
         for target, source in placed[part].items():
@@ -68,35 +70,13 @@ def _placed(part: str, work: Work) -> dict[str, Path]:
     return found
 
 
-def _formulations(config: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """All formulations with those inside, and the catchment that each is for; None: all."""
-    parts = [(config.get("global", {}), None)]
-    parts += [(of, id_) for id_, of in config.get("catchments", {}).items()]
-    for part, id_ in parts:
-        left = list(part.get("formulations", []))
-        while left:
-            each = left.pop()
-            yield each, id_
-            left += _inside(each)
-
-
-def _inside(formulation: dict[str, Any]) -> list[dict[str, Any]]:
-    """The formulations within one; of one that ngen doesn't know they may be anything."""
-    modules = formulation["params"].get("modules")
-    return [
-        each
-        for each in (modules if isinstance(modules, list) else [])
-        if isinstance(each, dict) and isinstance(each.get("params"), dict)
-    ]
-
-
 def _route(config: dict[str, Any], files: Sequence[str]) -> None:
     routing = config.get("routing")
-    if not isinstance(routing, dict) or _ROUTING not in routing:
+    if not isinstance(routing, dict) or ROUTING not in routing:
         return
     if len(files) != 1:
         raise DerivationFailed(
-            f"the realization config routes by {routing[_ROUTING]}, and "
+            f"the realization config routes by {routing[ROUTING]}, and "
             + (
                 "there are several configs of t-route"
                 if files
@@ -104,7 +84,7 @@ def _route(config: dict[str, Any], files: Sequence[str]) -> None:
             ),
             hint="name the DATA_ID of one in COMPOSITE_SOURCE_ID",
         )
-    routing[_ROUTING] = f"./{files[0]}"
+    routing[ROUTING] = f"./{files[0]}"
 
 
 class InitConfigs:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -99,6 +99,12 @@ class ForcingFiles:
     def catchments(self) -> list[str]:
         """All catchments, in the order of their numbers."""
         return sorted(self._places, key=lambda each: (len(each), each))
+
+    def file_of(self, catchment: str) -> PurePosixPath:
+        """The first file that has a catchment, below the folder."""
+        place = self._places[catchment][0]
+        path = place.path if isinstance(place, _Row) else place
+        return PurePosixPath(path.relative_to(self._folder).as_posix())
 
     def read(self, catchments: Sequence[str]) -> Iterator[list[Series]]:
         """Yield the parts of each of some catchments; a NetCDF file is opened once for all."""

@@ -30,7 +30,7 @@ def derive(work: Work) -> None:
     if catchments is not None:
         _choose(config, catchments, exact=work.parameters["exact"])
     _fill_forcing(config)
-    config["time"] = _time(config.get("time", {}), work.parameters["period"])
+    config["time"] = time_section(config.get("time", {}), work.parameters["period"])
     text = json.dumps(config, indent=1, ensure_ascii=False) + "\n"
     if len(text.encode()) > CONFIG_BYTES:
         raise DerivationFailed(
@@ -100,7 +100,7 @@ def _filled(forcing: dict[str, Any] | None, where: str) -> dict[str, Any]:
     return FORCING | forcing
 
 
-def _time(given: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
+def time_section(given: dict[str, Any], period: dict[str, Any]) -> dict[str, Any]:
     """The section `time`, whose `end_time` is the begin of the last step."""
     step = given.get("output_interval", STEP_S)
     time = Domain.from_plain(period).time

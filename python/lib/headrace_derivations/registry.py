@@ -13,6 +13,7 @@ from headrace_derivations import (
     forcing,
     hydrofabric,
     ngen_output,
+    ngen_run,
     realization,
 )
 from headrace_derivations.base import GROUP, Derivation, DerivationFailed
@@ -28,6 +29,7 @@ BUILT_IN: Final = (
     realization.DERIVATION,
     bmi_init.DERIVATION,
     composite.DERIVATION,
+    ngen_run.DERIVATION,
 )
 
 

@@ -68,6 +68,8 @@ WARNS: Final = (
 _WET_STEPS: Final = 24
 _FAINT: Final = 0.04 / 3600  # mm/s: less than any gauge tells; 40 mm/h, where it is meant as m/s
 _SHIFTS: Final = (-1, 1)
+SHIFTED: Final = "the same rain, shifted"
+"""How it is said that rates are those of another step."""
 
 
 def check_unit(where: str, quantity: Quantity, unit: str, report: Report) -> None:
@@ -168,7 +170,7 @@ def _check_hours(
     for shift in _SHIFTS:
         if apart(shift) < 0.02:
             which = "ahead of" if shift < 0 else "behind"
-            report.warn(RATE.name, f"it is one step {which} {DEPTH.name}: the same rain, shifted")
+            report.warn(RATE.name, f"it is one step {which} {DEPTH.name}: {SHIFTED}")
 
 
 class Columns:
