@@ -91,7 +91,7 @@ class Inputs:
         forcing: str = "AORC_CSV",
         *,
         root: str | None = ROOT,
-        **how: bool,
+        **how: Any,
     ) -> dict[str, Any]:
         """Make the config of the run; gives the realization config, and keeps what was said."""
         domain = {"TIME": time, **({"CATCHMENT_ID": catchments} if catchments else {})}

@@ -135,7 +135,7 @@ def test_a_geopackage_with_netcdf_forcing_and_noah(tmp_path: Path) -> None:
 
 def test_t_route_gets_its_paths_and_the_time_of_the_run(tmp_path: Path) -> None:
     basin = gauge(tmp_path, routed=True)
-    made = basin.derive(DAY, fabric=GEOPACKAGE, routing=True)
+    made = basin.derive(DAY, fabric=GEOPACKAGE, routing=True, output="model")
     assert made["routing"] == {
         "t_route_config_file_with_path": "./config/t-route/routing_config.yaml"
     }

@@ -36,6 +36,7 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
             "routing": run.routing,
             "doubtful": run.doubtful,
             "library_root": run.library_root,
+            "output": run.output,
         },
     )
 

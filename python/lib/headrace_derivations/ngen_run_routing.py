@@ -12,14 +12,11 @@ from typing import Any, Final
 from headrace_derivations.base import DerivationFailed
 
 FABRIC: Final = "./fabric.gpkg"
-FLOWS: Final = "../output/model/"  # where ngen writes the flows of nexuses
 ROUTED: Final = "../output/routing/"
 _PATHS: Final = {
     "geo_file_path": FABRIC,
     "level_pool_waterbody_parameter_file_path": FABRIC,
     "level_pool_waterbody_parameter_file": FABRIC,
-    "qlat_input_folder": FLOWS,
-    "binary_nexus_file_folder": FLOWS,
     **dict.fromkeys(
         (
             *("stream_output_directory", "csv_output_folder", "parquet_output_folder"),
@@ -30,6 +27,7 @@ _PATHS: Final = {
         ROUTED,
     ),
 }
+_FLOWS: Final = ("qlat_input_folder", "binary_nexus_file_folder")
 _LINE: Final = re.compile(
     r"^(?P<key>[ \t]*(?:- )?(?P<name>\w+)[ \t]*:[ \t]*)(?P<value>[^#\n]*?)(?P<rest>[ \t]*(#.*)?)$",
     re.MULTILINE,
@@ -37,8 +35,10 @@ _LINE: Final = re.compile(
 _TIME: Final = "%Y-%m-%d %H:%M:%S"
 
 
-def routed(text: str, time: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+def routed(text: str, time: Mapping[str, Any], flows: str) -> tuple[str, tuple[str, ...]]:
     """The config for a run of `time`, the section of the realization config; and what changed.
+
+    `flows`: the folder where ngen writes those of nexuses.
 
     Raises `DerivationFailed` where its step does not divide the run.
     """
@@ -46,7 +46,7 @@ def routed(text: str, time: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
     seconds = int((last - begin).total_seconds()) + time["output_interval"]
     step = _value("dt", text)
     notes: list[str] = []
-    wanted = dict(_PATHS)
+    wanted = _PATHS | dict.fromkeys(_FLOWS, flows)
     wanted["start_datetime"] = f'"{begin:%Y-%m-%d_%H:%M:%S}"'
     if step is not None:
         if not step.isdecimal() or not int(step) or seconds % int(step):

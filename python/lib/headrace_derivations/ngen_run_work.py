@@ -156,17 +156,24 @@ def _route(config: dict[str, Any], work: Work, beside: dict[str, Path]) -> None:
     (name,) = found
     target = work.output / name
     target.parent.mkdir(parents=True, exist_ok=True)
-    text, notes = routed(beside.pop(name).read_text(encoding="utf-8"), config["time"])
+    text, notes = routed(
+        beside.pop(name).read_text(encoding="utf-8"), config["time"], _output_root(work)
+    )
     target.write_text(text, encoding="utf-8")
     for note in notes:
         work.say(f"{name}: {note}")
     config["routing"] = {**(config.get("routing") or {}), ROUTING: f"./config/{name}"}
 
 
+def _output_root(work: Work) -> str:
+    folder = work.parameters["output"]
+    return f"../output/{folder}/" if folder else "../output/"
+
+
 def _set_output(config: dict[str, Any], work: Work) -> None:
     config.pop("output", None)
     config.pop("output_root", None)
-    root = "../output/model/" if work.parameters["routing"] else "../output/"
+    root = _output_root(work)
     if work.parameters["netcdf"]:
         config["output"] = {"root": root, **NETCDF_OUTPUT}
     else:

@@ -42,7 +42,7 @@ class NgenRun:
 
     `netcdf`: nexuses are written to NetCDF, and catchments not at all. `routing`: t-route follows.
     `library_root`: from where relative paths of libraries count. `doubtful`: forcing that is
-    physically doubtful is only warned of.
+    physically doubtful is only warned of. `output`: the folder for ngen's, below the output root.
     """
 
     domain: Domain
@@ -51,6 +51,7 @@ class NgenRun:
     routing: bool = False
     doubtful: bool = False
     library_root: str | None = None
+    output: str = ""
 
     def requirement(self, name: str) -> Requirement:
         """The requirement that an input has for the config of this run."""
@@ -66,8 +67,9 @@ class NgenRun:
         ):
             if is_on:
                 words.add(f"{_RUN}/{key}/true")
-        if self.library_root:
-            words.add(f"{_RUN}/library_root/{self.library_root}")
+        for key, value in (("library_root", self.library_root), ("output", self.output)):
+            if value:
+                words.add(f"{_RUN}/{key}/{value}")
         told = {Index.COMPOSITE_SOURCE_ID: Discrete(frozenset(words))}
         return Requirement(
             name,
@@ -105,6 +107,7 @@ class NgenRun:
             routing="routing" in run,
             doubtful="doubtful" in run,
             library_root=next(iter(run.get("library_root", ())), None),
+            output=next(iter(run.get("output", ())), ""),
         )
 
     def asked_of(self, part: str, *, of_run: bool = True) -> Requirement:

@@ -37,6 +37,8 @@ _output = click.option(
 )
 _HELP: Final = {"help_option_names": ["-h", "--help"]}
 
+_NGEN: Final = ("NGEN_IMAGE", "NGEN_EXECUTABLE", "NGEN_LIBRARY_ROOT")
+
 
 @click.group(cls=Words, context_settings=_HELP)
 def local() -> None:
@@ -135,10 +137,12 @@ def up(
     """Start Headrace and wait until it is ready; nothing to do when it is up.
 
     Port, CPUs, memory, backend, TLS files and the store are remembered (of the store's keys only
-    where their file is). Workers of an earlier run are adopted.
+    where their file is). Workers of an earlier run are adopted. NGEN_EXECUTABLE, NGEN_IMAGE and
+    NGEN_LIBRARY_ROOT, where they are set, say which ngen runs, and are remembered too.
     """
     given = {name: text for name, text in store_settings.items() if text is not None}
     given |= engine.settings_from(backend, worker_image, os.environ)
+    given |= {name.lower(): os.environ[name] for name in _NGEN if os.environ.get(name)}
     wish = power.Wish(
         port, cpus, memory, store, store_credentials, given, tls_cert=tls_cert, tls_key=tls_key
     )

@@ -21,6 +21,7 @@ from headrace_adapters.redis.series import SeriesStore
 from headrace_adapters.redis.users import UserStore, new_token
 from headrace_adapters.redis.webhooks import WebhookStore
 from headrace_adapters.sqlite.model import ReadModel
+from headrace_kinds.ngen_program import NgenProgram
 from headrace_model.ids import JobId
 from headrace_model.quota import RunLimit, run_limits
 from headrace_model.resources import Allocation
@@ -116,6 +117,7 @@ def build(settings: Settings, events: Events | None = None) -> Service:
         Idempotency,
         quotas,
         limits,
+        NgenProgram(settings.ngen_image, settings.ngen_executable, settings.ngen_library_root),
     )
     held = _allocations(redis, archive)
     reader = LogReader(

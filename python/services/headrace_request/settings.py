@@ -65,3 +65,18 @@ class Settings(CommonSettings):
     token_cache_s: float = setting(
         "How long a token's user is remembered, so how late a revocation may act, in seconds.", 5.0
     )
+    ngen_image: str = setting(
+        "The image of ngen for jobs of the kind ngen that name neither image nor executable; "
+        "empty: none.",
+        "",
+    )
+    ngen_executable: str = setting(
+        "The ngen of such jobs: a path in ngen_image, or on every node; empty: `ngen` of the "
+        "image, or none.",
+        "",
+    )
+    ngen_library_root: str = setting(
+        "From where the relative paths of libraries count in their realization configs, in the "
+        "image or on the nodes: /ngen; empty: they are refused.",
+        "",
+    )

@@ -30,6 +30,7 @@ from headrace_agent.settings import Settings as AgentSettings
 from headrace_data.internal_api import InternalApi
 from headrace_data.library import Library
 from headrace_data.settings import Settings as DataSettings
+from headrace_kinds.ngen_program import NgenProgram
 from headrace_model.domain import Domain
 from headrace_model.errors import HeadraceError, Unavailable
 from headrace_model.quota import RunLimit
@@ -118,6 +119,7 @@ class Door:
             Idempotency,
             self.quotas,
             Cached(_no_quotas, 1.0),  # a job over a whole quota is taken: it waits
+            NgenProgram(),
         )
 
 

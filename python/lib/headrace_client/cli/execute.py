@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from headrace_client.api import AsyncClient
 from headrace_client.cli import exits
-from headrace_client.cli.base import Words, file_argument, output_option, run
+from headrace_client.cli.base import Late, Words, file_argument, output_option, run
 from headrace_client.cli.follow import follow, say_end
 from headrace_client.cli.progress import transfer
 from headrace_client.cli.show import note, pairs, plain, show, write
@@ -27,7 +27,7 @@ from headrace_wire.triage import TriageView
 
 Ended = tuple[JobView, TriageView | None]
 
-_follow = click.option(
+follow_option = click.option(
     "-f", "--follow", "following", is_flag=True, help="Show its logs; end as the job ends."
 )
 set_option = click.option(
@@ -39,7 +39,12 @@ set_option = click.option(
 )
 
 
-@click.group(cls=Words, name="exec")
+_KINDS: Final = {
+    "ngen": Late("headrace_client.cli.ngen:ngen", "Run ngen, NOAA's NextGen framework."),
+}
+
+
+@click.group(cls=Words, name="exec", late=_KINDS)
 def group() -> None:
     """Run jobs.
 
@@ -61,7 +66,7 @@ def group() -> None:
     metavar="NAME=PATH",
     help="Upload a file or folder; it is {NAME} in the command. May be repeated.",
 )
-@_follow
+@follow_option
 @output_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run_command(
@@ -103,13 +108,13 @@ def run_command(
         job["inputs"] = {
             key: {"path": path} for key, path in (_pair("--input", i) for i in inputs)
         }
-    return _submit(load_jobfile(job), Path.cwd(), following, form)
+    return submit(load_jobfile(job), Path.cwd(), following, form)
 
 
 @group.command(name="from_file")
 @file_argument
 @set_option
-@_follow
+@follow_option
 @output_option
 def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
     """Run the job that a YAML job file describes (`-`: standard input).
@@ -120,13 +125,13 @@ def from_file(file: str, changes: tuple[str, ...], following: bool, form: str) -
     The value of --set is YAML, read as if it stood in the file.
     """
     spec, folder = load_file(file, changes, as_json=False)
-    return _submit(spec, folder, following, form)
+    return submit(spec, folder, following, form)
 
 
 @group.command(name="from_json")
 @file_argument
 @set_option
-@_follow
+@follow_option
 @output_option
 def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -> int:
     """Run the job that a JSON job file describes (`-`: standard input).
@@ -135,7 +140,7 @@ def from_json(file: str, changes: tuple[str, ...], following: bool, form: str) -
     Example: headrace exec from_json job.json
     """
     spec, folder = load_file(file, changes, as_json=True)
-    return _submit(spec, folder, following, form)
+    return submit(spec, folder, following, form)
 
 
 @group.command(name="validate")
@@ -194,7 +199,8 @@ def load_file(
     return spec, folder
 
 
-def _submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
+def submit(spec: JobSpec, folder: Path, following: bool, form: str) -> int:
+    """Send a job, its local files first; gives the exit code."""
     if following:
         return _submit_and_follow(spec, folder, form)
     with exits.resumable():

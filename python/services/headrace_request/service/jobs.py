@@ -9,6 +9,7 @@ from hashlib import sha256
 from secrets import randbits
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from headrace_kinds.ngen_program import NgenProgram, refuse_without_ngen
 from headrace_model.array import ArrayRecord, TaskCounts, TaskState
 from headrace_model.bounds import Bounds
 from headrace_model.errors import (
@@ -103,7 +104,9 @@ class JobDesk:
         once: "type[Idempotency]",
         quotas: "QuotaStore",
         limits: Cached[tuple[RunLimit, ...]],
+        ngen: NgenProgram,
     ) -> None:
+        self._ngen = ngen
         self._store = store
         self._arrays = arrays
         self._archive = archive
@@ -124,11 +127,12 @@ class JobDesk:
 
     def read(self, plain: Any, user: User) -> JobSpec:
         """Read a job that a user would submit; raises what is no job, and `Forbidden`."""
-        return _read(plain, user)
+        return self._ngen.given_to(_read(plain, user))
 
     async def check_spec(self, spec: JobSpec, user: User) -> tuple[JobId, ...]:
         """Raise what keeps a spec from being taken; gives the jobs that it still waits for."""
         refuse_unserved(spec)
+        refuse_without_ngen(spec)
         refuse_urgent(spec, user)
         refuse_too_late(spec, int(time.time() * 1000))
         records, bounds, limits = await asyncio.gather(
@@ -171,7 +175,7 @@ class JobDesk:
             told = f"job {place} of the list: " if len(plains) > 1 else ""
             part = f"{key}.{place}" if key and told else key
             with _named(told):
-                spec = _read(plain, user)
+                spec = self.read(plain, user)
             asked.append(self._asked(spec, user, part, told=told))
         return await self._take(asked, user, request_id)
 

@@ -1,0 +1,203 @@
+"""The kind `ngen`: what a job comes to, and which ngen runs it."""
+
+from typing import Any
+
+import pytest
+
+from headrace_kinds.ngen_program import NgenProgram, refuse_without_ngen
+from headrace_kinds.ngen_run import NgenRun
+from headrace_kinds.progress import Reading, read_line
+from headrace_kinds.registry import kind_named
+from headrace_model.errors import NeverFits
+from headrace_model.spec import JobSpec, Parallel
+from headrace_wire.errors import InvalidJobFile
+from headrace_wire.jobfile import dump, load_jobfile
+
+TIME = ["2015-12-01", "2015-12-02"]
+BARE = ["catchments.geojson", "all", "nexuses.geojson", "all", "config/realization.json"]
+
+
+def job(settings: dict[str, Any] | None = None, **keys: Any) -> JobSpec:
+    plain = {"headrace": 1, "kind": "ngen", "settings": {"time": TIME, **(settings or {})}, **keys}
+    spec = load_jobfile(plain)
+    assert load_jobfile(dump(spec)) == spec, "what is completed is complete"
+    return spec
+
+
+def domains(spec: JobSpec) -> dict[str, Any]:
+    return {each.name: each.domain.to_plain() for each in spec.requirements}
+
+
+def problems(settings: dict[str, Any] | None = None, **keys: Any) -> dict[str, str]:
+    with pytest.raises(InvalidJobFile) as raised:
+        job(settings, **keys)
+    return {each.path: each.message for each in raised.value.problems}
+
+
+def test_a_period_alone_makes_a_job_by_domain() -> None:
+    spec = job()
+    assert list(spec.command) == ["ngen", *BARE]
+    assert spec.parallel is None
+    found = domains(spec)
+    assert set(found) == {"config", "fabric", "forcing"}
+    assert found["forcing"] == {"TIME": TIME}
+    assert [(each.name, each.format) for each in spec.outputs] == [("model", "NGEN_CSV_OUTPUT")]
+
+
+def test_catchments_ask_for_a_fabric_of_exactly_these() -> None:
+    spec = job({"catchments": ["cat-27"], "hydrofabric_uid": "ab", "hydrofabric_data_id": "hy"})
+    fabric = next(each for each in spec.requirements if each.name == "fabric")
+    assert fabric.domain.to_plain() == {"CATCHMENT_ID": "cat-27", "HYDROFABRIC_DATA_ID": "hy"}
+    assert fabric.shape == "EXACT"
+    config = next(each for each in spec.requirements if each.name == "config")
+    run = NgenRun.of(config)
+    assert run is not None
+    assert run.asked_of("fabric").domain.to_plain() == {
+        "CATCHMENT_ID": "cat-27",
+        "HYDROFABRIC_DATA_ID": "hy",
+        "HYDROFABRIC_ID": "ab",
+    }
+
+
+def test_cpus_are_ranks_and_need_a_partition_config() -> None:
+    spec = job({"catchments": ["cat-27", "cat-52"]}, resources={"cpus": 2})
+    assert list(spec.command) == ["mpirun", "-n", "2", "ngen", *BARE, "partitions.json"]
+    assert spec.parallel is Parallel.MPI
+    assert domains(spec)["partitions"] == {"CATCHMENT_ID": ["cat-27", "cat-52"], "LENGTH": "2"}
+    named = job({"partition_config_data_id": "p"}, resources={"cpus": 2})
+    assert domains(named)["partitions"] == {"DATA_ID": "p"}
+    said = problems(resources={"cpus": 2})
+    assert "name the catchments" in said["settings.catchments"]
+
+
+def test_less_than_two_cpus_are_one_rank() -> None:
+    assert job(resources={"cpus": "1500m"}).command[0] == "ngen"
+    assert job(resources={"cpus": "100m"}).command[0] == "ngen"
+
+
+def test_a_geopackage_netcdf_forcing_and_netcdf_output() -> None:
+    spec = job({"fabric": "GEOPACKAGE", "forcing": "NETCDF", "output": "NETCDF"})
+    assert list(spec.command) == [
+        *("ngen", "fabric.gpkg", "all", "fabric.gpkg", "all", "config/realization.json")
+    ]
+    assert {each.name: each.input for each in kind_named("ngen").links(spec)} == {
+        "config": "config",
+        "fabric.gpkg": "fabric",
+        "forcing.nc": "forcing",
+    }
+    assert spec.outputs[0].format == "NGEN_NETCDF_OUTPUT"
+    formats = {each.name: each.format for each in spec.requirements}
+    assert formats["fabric"] == "NGEN_GEOPACKAGE_HYDROFABRIC_V2"
+    assert formats["forcing"] == "NETCDF_AORC_DEFAULT"
+
+
+def test_t_route_and_an_archive_write_where_the_agent_looks() -> None:
+    routed = job({"fabric": "GEOPACKAGE", "routing": True})
+    assert routed.command[:5] == (
+        *("sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "ngen", "../output/routing"),
+    )
+    assert [each.name for each in routed.outputs] == ["model", "routing"]
+    config = next(each for each in routed.requirements if each.name == "config")
+    run = NgenRun.of(config)
+    assert run is not None
+    assert run.output == "model"
+    archived = job({"archive": True})
+    assert archived.outputs[0].format == "ARCHIVED_NGEN_CSV_OUTPUT"
+    assert archived.command[4:6] == ("../output/ngen", "ngen")
+
+
+def test_the_users_own_inputs_say_what_the_config_is_checked_against() -> None:
+    spec = job(
+        inputs={
+            "forcing": {
+                "category": "FORCING",
+                "format": "AORC_CSV",
+                "domain": {"DATA_ID": "mine"},
+            },
+            "fabric": {
+                "category": "HYDROFABRIC",
+                "format": "NGEN_GEOJSON_HYDROFABRIC",
+                "domain": {"ELEMENT_ID": "upstream/nex-26"},
+            },
+        },
+    )
+    config = next(each for each in spec.requirements if each.name == "config")
+    run = NgenRun.of(config)
+    assert run is not None
+    assert run.asked_of("forcing").domain.to_plain() == {"DATA_ID": "mine"}
+    assert run.asked_of("fabric").domain.to_plain() == {"ELEMENT_ID": "upstream/nex-26"}
+    assert domains(spec)["forcing"] == {"DATA_ID": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "path", "said"),
+    [
+        ({"routing": True}, "settings.routing", "GeoPackages only"),
+        (
+            {"routing": True, "fabric": "GEOPACKAGE", "output": "NETCDF"},
+            "settings.output",
+            "t-route reads CSV",
+        ),
+        ({"archive": True, "output": "NETCDF"}, "settings.archive", "CSV output"),
+        (
+            {"config_data_id": "a", "config_sources": ["b"]},
+            "settings.config_data_id",
+            "whole composite config",
+        ),
+        ({"time": ["2015-12-02", "2015-12-01"]}, "settings.time", "is empty"),
+        ({"forcing": "GRIB"}, "settings.forcing", "CSV"),
+    ],
+)
+def test_settings_that_do_not_go_together(settings: dict[str, Any], path: str, said: str) -> None:
+    found = problems(settings)
+    assert said in found[path]
+
+
+def test_local_files_and_unchecked_configs_are_refused() -> None:
+    assert (
+        "headrace dataset create"
+        in problems(inputs={"forcing": {"path": "./x"}})["inputs.forcing.path"]
+    )
+    composite = {
+        "category": "CONFIG",
+        "format": "NGEN_JOB_COMPOSITE_CONFIG",
+        "domain": {"DATA_ID": "x"},
+    }
+    assert "settings.config_data_id" in problems(inputs={"config": composite})["inputs.config"]
+    assert "makes its own" in problems(command=["ngen", "all"])["command"]
+
+
+def test_steps_are_progress() -> None:
+    patterns = kind_named("ngen").progress(job())
+    assert read_line(patterns, "Running timestep 300") == Reading(step=300)
+    assert read_line(patterns, "Finished 720 timesteps.") == Reading(100.0, 720, 720)
+    assert read_line(patterns, "NGen Framework 0.3.0") is None
+
+
+def test_an_ngen_that_is_configured_runs_jobs_that_name_none() -> None:
+    spec = job()
+    with pytest.raises(NeverFits) as raised:
+        refuse_without_ngen(spec)
+    assert "HEADRACE_NGEN_IMAGE or HEADRACE_NGEN_EXECUTABLE" in (raised.value.hint or "")
+    on_nodes = NgenProgram(executable="/opt/ngen", library_root="/opt").given_to(spec)
+    assert on_nodes.command[0] == "/opt/ngen"
+    refuse_without_ngen(on_nodes)
+    config = next(each for each in on_nodes.requirements if each.name == "config")
+    run = NgenRun.of(config)
+    assert run is not None
+    assert run.library_root == "/opt"
+    imaged = NgenProgram(image="noaa/ngen:1").given_to(spec)
+    assert (imaged.image, imaged.command[0]) == ("noaa/ngen:1", "ngen")
+    refuse_without_ngen(imaged)
+    for each in (on_nodes, imaged):
+        assert load_jobfile(dump(each)) == each
+
+
+def test_a_job_that_names_its_own_keeps_it() -> None:
+    configured = NgenProgram("noaa/ngen:1", "/opt/ngen", "/opt")
+    for own in (job({"executable": "/mine"}), job(image="mine/ngen:2")):
+        assert configured.given_to(own) == own
+        refuse_without_ngen(own)
+    other = load_jobfile({"headrace": 1, "kind": "command", "command": ["true"]})
+    assert configured.given_to(other) == other
+    refuse_without_ngen(other)
