@@ -96,6 +96,19 @@ class TestBodies:
         problem = _refused(headrace.ask("POST", path, body), 413)
         assert problem["code"] == "TOO_LARGE"
 
+    def test_a_run_of_ngen_where_there_is_no_ngen(self, headrace: Headrace) -> None:
+        job = {
+            "headrace": 1,
+            "kind": "ngen",
+            "settings": {"time": ["2015-12-01", "2015-12-02"]},
+        }
+        problem = _refused(headrace.ask("POST", "/jobs", job), 422)
+        assert "there is no ngen to run" in problem["detail"]
+        plan = headrace.ask("POST", "/jobs:plan", job).json
+        assert plan["outcome"] == "NEVER"
+        assert "there is no ngen to run" in plan["sentence"]
+        assert {each["input"] for each in plan["data"]} == {"config", "fabric", "forcing"}
+
     def test_of_a_list_with_a_wrong_job_none_is_taken(self, headrace: Headrace) -> None:
         name = f"list-{token_hex(4)}"
         jobs = [{**_JOB, "name": name}, {**_JOB, "name": name, "comand": ["x"]}]

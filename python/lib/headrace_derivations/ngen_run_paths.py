@@ -24,7 +24,8 @@ _MOST_LOOKED_AT: Final = 4 << 20
 
 
 class Paths:
-    """Writes the paths of one run. `files` are those of the forcing, by catchment."""
+    """Writes the paths of one run. `init` has the configs as `config/…`; `files` are those of
+    the forcing, by catchment."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Paths:
                 ) from None
             if each.catchment:  # ngen fills it in only where formulations are for all
                 found = _ID.sub(each.catchment, found)
-            params["init_config"] = f"./config/{found.removeprefix('./')}"
+            params["init_config"] = found
         if params.get("uses_forcing_file") is True:
             raise DerivationFailed(
                 f"{each.where}.params.uses_forcing_file: the model would read "
@@ -121,7 +122,7 @@ class Paths:
                 f"{name}: parameter_dir {given}: {error.message}",
                 hint=f"upload {', '.join(_TABLES)} with the init configs",
             ) from None
-        return f"./config/{path.removeprefix('./').rpartition('/')[0]}/"
+        return f"{path.rpartition('/')[0]}/"
 
     # ---- forcing
 

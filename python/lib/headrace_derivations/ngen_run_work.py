@@ -59,7 +59,12 @@ def derive(work: Work) -> None:
     needed = Needed(catchments, period, columns, step_s, work.parameters["doubtful"])
     files = check_forcing(work.inputs[FORCING], needed, work.say)
     beside = _beside(work.inputs[CONFIG], path)
-    paths = Paths(InitConfigs(sorted(beside)), catchments, files, work.parameters["library_root"])
+    paths = Paths(
+        InitConfigs(sorted(f"config/{name}" for name in beside)),
+        catchments,
+        files,
+        work.parameters["library_root"],
+    )
     paths.rewrite(config)
     _route(config, work, beside)
     _set_output(config, work)

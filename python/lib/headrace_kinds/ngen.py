@@ -31,6 +31,7 @@ from headrace_model.requirement import PathInput, Requirement, Shape
 from headrace_model.spec import JobSpec, OutputSpec, Parallel
 
 NAME: Final = "ngen"
+MOST_SOURCES: Final = 4  # as the derivation `composite` takes them
 PARTITIONS: Final = "partitions"
 MODEL, ROUTING = "model", "routing"  # the outputs
 PARTITION_FORMAT: Final = "NGEN_PARTITION_CONFIG"
@@ -121,7 +122,7 @@ class NgenSettings:
         "DATA_ID of all configs of which the composite config is made.",
         "[models, soils]",
         default=(),
-        most=4,
+        most=1000,
     )
     forcing_data_id: str | None = told(
         "DATA_ID of the forcing.", "aorc-2015", default=None, most=1000
@@ -160,6 +161,11 @@ class NgenSettings:
         if self.archive and (self.output is Output.NETCDF or self.routing):
             raise InvalidSpec(
                 "what is archived is CSV output without routing: leave one out", path="archive"
+            )
+        if len(self.config_sources) > MOST_SOURCES:
+            raise InvalidSpec(
+                f"a composite config is made of {MOST_SOURCES} datasets at most",
+                path="config_sources",
             )
         if self.config_data_id and (self.config_sources or self.realization_config):
             raise InvalidSpec(

@@ -106,7 +106,7 @@ def ngen(
 
     The hydrofabric is named by its HYDROFABRIC_DATA_ID and HYDROFABRIC_ID (`headrace dataset
     info`; `-` for one that needs no name), the composite config by its DATA_ID. A job file of
-    `kind: ngen` needs none of the ids: `headrace init --kind ngen` writes one.
+    `kind: ngen` needs none of the ids: `headrace init - --kind ngen` shows one.
 
     \b
     Example: headrace exec ngen 2015-12-01/2015-12-31 sugar-creek - cfe-configs 1 1GiB --follow

@@ -1,0 +1,308 @@
+"""Runs of ngen through a real `headrace local`: Sugar Creek, uploaded and run by the command line.
+
+The program is the stand-in of tests/support, unless NGEN_EXECUTABLE names a real one for the test
+that says so.
+"""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace_formats.detect import detect_folder
+from tests.acceptance.conftest import Done, Headrace
+from tests.support.ngen_runs import STAND_IN, SUGAR_CREEK, copied, put_week
+from tests.support.samples import sample
+
+DAY = ["2015-12-05", "2015-12-06"]
+BY_DOMAIN = """
+headrace: 1
+kind: ngen
+name: sugar-creek
+settings:
+  time: [2015-12-05, 2015-12-06]
+  catchments: [cat-27, cat-52, cat-67]
+  library_root: /ngen
+resources: {cpus: 100m, memory: 128MiB}
+"""
+ALL = ["cat-27.csv", "cat-52.csv", "cat-67.csv"]
+NEXUSES = ["nex-26_output.csv", "nex-34_output.csv", "nex-68_output.csv"]
+
+
+@pytest.fixture(scope="module")
+def headrace(run_root: Path) -> Iterator[Headrace]:
+    """One that is told of the stand-in as its ngen."""
+    folder = run_root / "ngen"
+    folder.mkdir()
+    program = folder / "ngen"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
+    program.chmod(0o755)
+    found = Told(folder / "home", {"NGEN_EXECUTABLE": str(program), "NGEN_LIBRARY_ROOT": "/ngen"})
+    try:
+        found.up()
+        yield found
+    finally:
+        found.local("reset", "--yes")
+
+
+class Told(Headrace):
+    """A Headrace that is started with more variables."""
+
+    def __init__(self, root: Path, more: dict[str, str]) -> None:
+        super().__init__(root)
+        self._more = more
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a shell of this user would have."""
+        kept = {key: each for key, each in os.environ.items() if not key.startswith("NGEN_")}
+        return {**kept, "HEADRACE_HOME": str(self.home.root), **self._more}
+
+
+@pytest.fixture
+def place(headrace: Headrace, tmp_path: Path) -> Iterator[Path]:
+    """A folder with Sugar Creek's data; no dataset is left for the next test."""
+    copied(
+        tmp_path / "fabric",
+        *(f"{SUGAR_CREEK}/{each}_data.geojson" for each in ("catchment", "nexus")),
+    )
+    put_week(sample(f"{SUGAR_CREEK}/corrected/forcing"), tmp_path / "forcing")
+    copied(tmp_path / "realization", f"{SUGAR_CREEK}/corrected/realization.json")
+    names = ("pet.ini", "cfe_cat-27.ini", "cfe_cat-52.ini", "cfe_cat-67.ini")
+    copied(tmp_path / "init", *(f"{SUGAR_CREEK}/corrected/{each}" for each in names))
+    yield tmp_path
+    headrace.delete_datasets()
+
+
+def upload(headrace: Headrace, place: Path) -> None:
+    """Upload all four folders, by the command line."""
+    for name, category in (
+        ("fabric", "HYDROFABRIC"),
+        ("forcing", "FORCING"),
+        ("realization", "CONFIG"),
+        ("init", "CONFIG"),
+    ):
+        done = headrace.cli(
+            *("dataset", "create", f"sugar-{name}", "--category", category),
+            *("--upload", str(place / name)),
+            *("--domain", json.dumps({"DATA_ID": f"sugar-{name}"})),
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def run_file(headrace: Headrace, place: Path, text: str = BY_DOMAIN, *more: str) -> Done:
+    """Run a job file to its end."""
+    path = place / "job.yaml"
+    path.write_text(text)
+    return headrace.cli("exec", "from_file", str(path), "--follow", *more)
+
+
+def outputs(headrace: Headrace, job: str, folder: Path) -> dict[str, Any]:
+    """Download what a job made; gives the domain that the dataset has."""
+    view = headrace.job(job)
+    done = headrace.cli("jobs", "outputs", job, "--download", str(folder))
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = headrace.get(f"/datasets/{view['outputs']['model']}")
+    return found
+
+
+def last_job(headrace: Headrace) -> str:
+    """The newest job that is no child."""
+    jobs = headrace.get("/jobs")["jobs"]
+    return str(next(each["id"] for each in jobs if each["kind"] == "ngen"))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*.csv"))
+
+
+def test_a_job_file_by_domain_runs_and_its_output_is_described(
+    headrace: Headrace, place: Path
+) -> None:
+    upload(headrace, place)
+    done = run_file(headrace, place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Running timestep 0" in done.stdout
+    job = last_job(headrace)
+    view = headrace.job(job)
+    found = outputs(headrace, job, place / "got")
+    assert names_in(place / "got") == [*ALL, *NEXUSES]
+    assert found["format"] == "NGEN_CSV_OUTPUT"
+    assert found["domain"]["TIME"] == DAY
+    assert found["domain"]["CATCHMENT_ID"] == ["cat-27", "cat-52", "cat-67"]
+    assert view["kind"] == "ngen"
+    child = next(
+        each
+        for each in view["children"]
+        if "are checked: forcing, init configs" in headrace.log(each)
+    )
+    assert "ngen-run" in headrace.log(child)
+    assert run_file(headrace, place).returncode == 0
+    assert not headrace.job(last_job(headrace))["children"], "what was checked is not made again"
+
+
+def test_exec_ngen_as_users_of_dmod_know_it(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    uid = str(headrace.get("/datasets/sugar-fabric")["domain"]["HYDROFABRIC_ID"])
+    for name in ("fabric", "composite"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    copied(
+        place / "fabric",
+        *(f"{SUGAR_CREEK}/{each}_data.geojson" for each in ("catchment", "nexus")),
+    )
+    done = headrace.cli(
+        *("dataset", "create", "named-fabric", "--category", "HYDROFABRIC"),
+        *("--upload", str(place / "fabric"), "--domain", '{"HYDROFABRIC_DATA_ID": "sugar"}'),
+    )
+    assert done.returncode == 0, done.stderr
+    compose(place)
+    done = headrace.cli(
+        *("dataset", "create", "composite", "--category", "CONFIG"),
+        *("--upload", str(place / "composite"), "--domain", '{"DATA_ID": "composite"}'),
+    )
+    assert done.returncode == 0, done.stderr
+    done = headrace.cli(
+        *("exec", "ngen", "2015-12-05 00:00:00 to 2015-12-06 00:00:00", "sugar", uid),
+        *("composite", "1", "128MiB", "--catchment_ids", "cat-27,cat-52"),
+        *("--forcings-data-id", "sugar-forcing", "--allocation-paradigm", "single-node", "-f"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs(headrace, last_job(headrace), place / "got")
+    assert names_in(place / "got") == [*ALL[:2], *NEXUSES[:2]]
+
+
+def compose(place: Path) -> None:
+    """A composite config as a user may put it together himself."""
+    shutil.copytree(place / "init", place / "composite")
+    shutil.copy(place / "realization" / "realization.json", place / "composite")
+
+
+def test_a_plan_says_what_is_missing_and_what_will_be_made(
+    headrace: Headrace, place: Path
+) -> None:
+    path = place / "job.yaml"
+    path.write_text(BY_DOMAIN)
+    done = headrace.cli("exec", "plan", str(path))
+    assert done.returncode == 10, done.stdout + done.stderr
+    upload(headrace, place)
+    done = headrace.cli("exec", "plan", str(path), "-o", "json")
+    assert done.returncode == 8, done.stderr  # it waits for the check and for the composite config
+    plan = json.loads(done.stdout)
+    assert plan["spec"]["settings"]["executable"].endswith("/ngen")
+    (config,) = (each for each in plan["data"] if each["input"] == "config")
+    assert "ngen-run" in config["why"]
+
+
+def refused(headrace: Headrace, place: Path, text: str = BY_DOMAIN) -> str:
+    """What the user is told of a run that holds nothing and ends as DATA_FAILURE."""
+    upload(headrace, place)
+    done = run_file(headrace, place, text)
+    assert done.returncode != 0
+    view = headrace.job(last_job(headrace))
+    assert view["status"].startswith("CLOSED:"), view
+    assert not view.get("allocation")
+    events = [str(each.get("event")) for each in headrace.history(view["id"])]
+    assert not {"ALLOCATED", "PLACED", "STARTED"} & set(events), events
+    told = headrace.cli("jobs", "info", view["id"]).stdout
+    return done.stdout + done.stderr + told
+
+
+def test_an_empty_map_of_names_is_refused_through_the_door(
+    headrace: Headrace, place: Path
+) -> None:
+    path = place / "realization" / "realization.json"
+    config = json.loads(path.read_text())
+    modules = config["global"]["formulations"][0]["params"]["modules"]
+    modules[2]["params"]["variables_names_map"] = {}
+    path.write_text(json.dumps(config))
+    said = refused(headrace, place)
+    assert "variables_names_map is empty" in said
+    assert "sloth_ice_fraction_schaake" in said
+
+
+def test_a_loop_in_the_fabric_is_refused_through_the_door(headrace: Headrace, place: Path) -> None:
+    path = place / "fabric" / "nexus_data.geojson"
+    path.write_text(path.read_text().replace('"cat-26"', '"cat-27"'))
+    said = refused(headrace, place)
+    assert "the hydrofabric has a loop: cat-27 → nex-26 → cat-27" in said
+
+
+def test_wrong_units_are_refused_through_the_door(headrace: Headrace, place: Path) -> None:
+    shutil.rmtree(place / "forcing")
+    put_week(sample(f"{SUGAR_CREEK}/forcing"), place / "forcing")
+    said = refused(headrace, place)
+    assert "it looks like m s^-1" in said
+    assert "multiply it by 1,000" in said
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_an_hour_is_missing_through_the_door(headrace: Headrace, place: Path, by_id: bool) -> None:
+    path = next((place / "forcing").glob("cat-52*"))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:101], *lines[102:]]))
+    text = BY_DOMAIN.replace(
+        "settings:\n", "settings:\n  forcing_data_id: sugar-forcing\n" if by_id else "settings:\n"
+    )
+    said = refused(headrace, place, text)
+    assert "2015-12-05T04:00Z" in said
+    if by_id:
+        assert "fill the missing rows in" in said
+
+
+@pytest.mark.parametrize("by_id", [False, True])
+def test_a_catchment_without_forcing_through_the_door(
+    headrace: Headrace, place: Path, by_id: bool
+) -> None:
+    next((place / "forcing").glob("cat-52*")).unlink()
+    text = BY_DOMAIN.replace(
+        "settings:\n", "settings:\n  forcing_data_id: sugar-forcing\n" if by_id else "settings:\n"
+    )
+    said = refused(headrace, place, text)
+    assert "cat-52" in said
+    if by_id:
+        assert "leave the catchment out of the run" in said
+
+
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="mpirun is not on this machine")
+def test_two_ranks_write_what_one_writes(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    assert run_file(headrace, place).returncode == 0
+    outputs(headrace, last_job(headrace), place / "one")
+    done = headrace.cli(
+        *("dataset", "create", "two", "--category", "CONFIG", "--domain", '{"DATA_ID": "two"}'),
+        *("--upload", str(sample("ngen-partitions/sugar_creek_partition_2.json"))),
+    )
+    assert done.returncode == 0, done.stderr
+    text = BY_DOMAIN.replace("100m", "2").replace(
+        "settings:\n", "settings:\n  partition_config_data_id: two\n"
+    )
+    done = run_file(headrace, place, text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs(headrace, last_job(headrace), place / "two")
+    assert names_in(place / "two") == [*ALL, *NEXUSES]
+    for name in (*ALL, *NEXUSES):
+        one, two = (next((place / each).rglob(name)).read_bytes() for each in ("one", "two"))
+        assert one == two
+
+
+@pytest.mark.skipif(
+    not os.environ.get("NGEN_EXECUTABLE"), reason="NGEN_EXECUTABLE names no real ngen"
+)
+def test_a_real_ngen_runs_sugar_creek(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    program = Path(os.environ["NGEN_EXECUTABLE"])
+    root = os.environ.get("NGEN_LIBRARY_ROOT", str(program.parent.parent))
+    text = BY_DOMAIN.replace("/ngen", root).replace(
+        "settings:\n", f"settings:\n  executable: {program}\n"
+    )
+    done = run_file(headrace, place, text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs(headrace, last_job(headrace), place / "got")
+    found = detect_folder(place / "got")
+    assert found.domain.to_plain()["TIME"] == DAY
+    assert names_in(place / "got") == [*ALL, *NEXUSES]
