@@ -8,7 +8,7 @@ from headrace_kinds.ngen_program import NgenProgram, refuse_without_ngen
 from headrace_kinds.ngen_run import NgenRun
 from headrace_kinds.progress import Reading, read_line
 from headrace_kinds.registry import kind_named
-from headrace_model.errors import NeverFits
+from headrace_model.errors import InvalidSpec, NeverFits
 from headrace_model.spec import JobSpec, Parallel
 from headrace_wire.errors import InvalidJobFile
 from headrace_wire.jobfile import dump, load_jobfile
@@ -201,3 +201,16 @@ def test_a_job_that_names_its_own_keeps_it() -> None:
     other = load_jobfile({"headrace": 1, "kind": "command", "command": ["true"]})
     assert configured.given_to(other) == other
     refuse_without_ngen(other)
+
+
+def test_a_version_is_the_tag_of_the_image_that_is_configured() -> None:
+    spec = job({"version": "v2"})
+    for image, tagged in (
+        ("noaa/ngen:1", "noaa/ngen:v2"),
+        ("ngen", "ngen:v2"),
+        ("host:5000/ngen@sha256:" + "0" * 64, "host:5000/ngen:v2"),
+    ):
+        assert NgenProgram(image=image).given_to(spec).image == tagged
+    with pytest.raises(InvalidSpec) as raised:
+        NgenProgram(executable="/opt/ngen").given_to(spec)
+    assert raised.value.path == "settings.version"

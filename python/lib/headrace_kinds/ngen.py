@@ -137,7 +137,7 @@ class NgenSettings:
         "The program; without it `ngen`, or what this Headrace has.", "/ngen/ngen", default=None
     )
     version: str | None = told(
-        "The tag of the image that this Headrace has for ngen.", "1.2", default=None, most=128
+        "The tag of the image that this Headrace has for ngen.", "v1.2", default=None, most=128
     )
     library_root: str | None = told(
         "From where relative paths of libraries count, where ngen runs.",
