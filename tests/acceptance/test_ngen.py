@@ -16,6 +16,7 @@ import pytest
 
 from headrace_formats.detect import detect_folder
 from tests.acceptance.conftest import Done, Headrace
+from tests.support.example_kind import JOB, with_example
 from tests.support.ngen_runs import STAND_IN, SUGAR_CREEK, copied, put_week
 from tests.support.samples import sample
 
@@ -42,7 +43,13 @@ def headrace(run_root: Path) -> Iterator[Headrace]:
     program = folder / "ngen"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_IN}" "$@"\n')
     program.chmod(0o755)
-    found = Told(folder / "home", {"NGEN_EXECUTABLE": str(program), "NGEN_LIBRARY_ROOT": "/ngen"})
+    (folder / "site").mkdir()
+    told = {
+        "NGEN_EXECUTABLE": str(program),
+        "NGEN_LIBRARY_ROOT": "/ngen",
+        "PYTHONPATH": str(with_example(folder / "site")),
+    }
+    found = Told(folder / "home", told)
     try:
         found.up()
         yield found
@@ -144,6 +151,23 @@ def test_a_job_file_by_domain_runs_and_its_output_is_described(
     assert "ngen-run" in headrace.log(child)
     assert run_file(headrace, place).returncode == 0
     assert not headrace.job(last_job(headrace))["children"], "what was checked is not made again"
+
+
+def test_a_kind_of_a_third_party_reads_what_ngen_wrote(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    assert run_file(headrace, place).returncode == 0
+    done = headrace.cli(
+        *("exec", "from_file", str(JOB), "--follow", "--set", "settings.threshold_m3_s=0"),
+        *("--set", "settings.time=[2015-12-05, 2015-12-06]"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    jobs = headrace.get("/jobs")["jobs"]
+    job = next(each["id"] for each in jobs if each["kind"] == "exceedance")
+    assert headrace.cli("jobs", "outputs", job, "--download", str(place / "hours")).returncode == 0
+    (table,) = (place / "hours").rglob("hours.csv")
+    assert [line.split(",")[0] for line in table.read_text().splitlines()[1:]] == [
+        *("nex-26", "nex-34", "nex-68")
+    ]
 
 
 def test_exec_ngen_as_users_of_dmod_know_it(headrace: Headrace, place: Path) -> None:

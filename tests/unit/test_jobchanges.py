@@ -121,3 +121,11 @@ def test_the_command_line_changes_before_it_checks(
     text.write_text(json.dumps({"headrace": 1, "kind": "command", "command": ["true"]}))
     assert run_cli(["exec", "from_json", str(text), "--set", "prioritty=3"]) == exits.REFUSED
     assert "did you mean priority?" in capsys.readouterr().err
+
+
+def test_settings_of_a_kind_are_changed_and_checked_by_their_reader() -> None:
+    plain = {"headrace": 1, "kind": "ngen", "settings": {"time": ["2015-12-01", "2015-12-02"]}}
+    found = load_jobfile(plain, changes=[parse_change("settings.catchments=[cat-27]")])
+    assert found.settings.catchments == ("cat-27",)
+    with pytest.raises(InvalidJobFile, match=r"settings.forcng: .*did you mean"):
+        load_jobfile(plain, changes=[parse_change("settings.forcng=CSV")])

@@ -336,13 +336,15 @@ def _fabric(spec: JobSpec, run: NgenRun) -> Requirement:
 
 
 def _partitions(spec: JobSpec, run: NgenRun, ranks: int) -> Requirement:
+    """A partition config of exactly the catchments: ngen finds no other ones."""
     settings: NgenSettings = spec.settings
     if settings.partition_config_data_id:
         domain = _named((Index.DATA_ID, settings.partition_config_data_id))
-    else:
-        asked: dict[Index, Restriction] = dict(_fabric(spec, run).domain.restrictions)
-        domain = Domain.of(asked | {Index.LENGTH: Discrete(frozenset((str(ranks),)))})
-    return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.ONE)
+        return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.ONE)
+    asked = dict(_fabric(spec, run).domain.restrictions)
+    asked.pop(Index.DATA_ID, None)  # is what people call the fabric, not what is made of it
+    domain = Domain.of(asked | {Index.LENGTH: Discrete(frozenset((str(ranks),)))})
+    return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.EXACT)
 
 
 def _says_which(domain: Domain) -> bool:

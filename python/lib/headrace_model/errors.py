@@ -54,13 +54,14 @@ class InvalidName(InvalidInput):
 
 
 class InvalidSpec(InvalidInput):
-    """A job file has a wrong key, type, unit or value; `path` names the place in it."""
+    """A job file has a wrong key, type, unit or value; `path` names the place, `reason` the rest."""
 
     code = "INVALID_SPEC"
 
     def __init__(self, message: str, *, path: str = "", hint: str | None = None) -> None:
         super().__init__(f"{path}: {message}" if path else message, hint=hint)
         self.path = path
+        self.reason = message
 
 
 class InvalidDomain(InvalidInput):

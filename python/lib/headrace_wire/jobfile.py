@@ -111,7 +111,7 @@ def _load(
                 spec = kind_named(spec.kind).complete(spec)
             found = problems_of(spec, sent=sent)
         except InvalidSpec as error:
-            found = [Problem(error.path or "settings", error.message)]
+            found = [Problem(error.path or "settings", error.reason)]
         problems += [(_parts(each.path), each.message) for each in found]
     if problems or spec is None:
         placed = [Problem(_shown(path), message, _line(path, lines)) for path, message in problems]

@@ -85,7 +85,7 @@ class PartSchema(StrictSchema):
         try:
             return self.of(**read)
         except InvalidSpec as error:
-            where = {error.path: [error.message]} if error.path else error.message
+            where = {error.path: [error.reason]} if error.path else error.reason
             raise ValidationError(where) from None
         except HeadraceError as error:
             raise ValidationError(error.message) from None
