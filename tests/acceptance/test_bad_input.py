@@ -21,6 +21,7 @@ import pytest
 from headrace_adapters.redis.users import UserStore
 from headrace_local.redis_users import connect
 from tests.acceptance.conftest import Answer, Headrace
+from tests.support.ngen_runs import run_example
 from tests.support.people import token_of
 
 _DOCS = Path(__file__).parents[2] / "docs" / "rest.md"
@@ -108,6 +109,15 @@ class TestBodies:
         assert plan["outcome"] == "NEVER"
         assert "there is no ngen to run" in plan["sentence"]
         assert {each["input"] for each in plan["data"]} == {"config", "fabric", "forcing"}
+
+    def test_an_example_of_ngen_ends_where_there_is_none(
+        self, headrace: Headrace, tmp_path: Path
+    ) -> None:
+        done = run_example(headrace.environ, "sugar-creek", "ngen-sugar-creek", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "there is no ngen to run" in done.stdout
+        assert "the example ends: it needs an ngen" in done.stdout
+        headrace.delete_datasets()
 
     def test_of_a_list_with_a_wrong_job_none_is_taken(self, headrace: Headrace) -> None:
         name = f"list-{token_hex(4)}"

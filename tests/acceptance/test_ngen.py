@@ -17,7 +17,7 @@ import pytest
 from headrace_formats.detect import detect_folder
 from tests.acceptance.conftest import Done, Headrace
 from tests.support.example_kind import JOB, with_example
-from tests.support.ngen_runs import STAND_IN, SUGAR_CREEK, copied, put_week
+from tests.support.ngen_runs import STAND_IN, SUGAR_CREEK, copied, put_week, run_example
 from tests.support.samples import sample
 
 DAY = ["2015-12-05", "2015-12-06"]
@@ -290,6 +290,23 @@ def test_a_catchment_without_forcing_through_the_door(
     assert "cat-52" in said
     if by_id:
         assert "leave the catchment out of the run" in said
+
+
+def test_the_example_of_sugar_creek_runs(headrace: Headrace, place: Path) -> None:
+    done = run_example(headrace.environ, "sugar-creek", "ngen-sugar-creek", place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Finished 720 timesteps." in done.stdout
+    assert names_in(place / "sugar-creek-results") == [*ALL, *NEXUSES]
+
+
+def test_the_example_of_the_gauge_runs_with_routing(headrace: Headrace, place: Path) -> None:
+    done = run_example(headrace.environ, "gauge-01073000", "ngen-gauge-01073000", place)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stand-in: nothing is routed" in done.stdout
+    found = names_in(place / "gauge-01073000-results")
+    assert [name for name in found if name.startswith("cat-")] == [
+        f"cat-{n}.csv" for n in (11223, 11224, 11371, 11410, 11509)
+    ]
 
 
 @pytest.mark.skipif(not shutil.which("mpirun"), reason="mpirun is not on this machine")

@@ -1,6 +1,7 @@
 """Real runs of ngen, laid out as the derivation `ngen-run` gets them and as a worker has them."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -199,4 +200,23 @@ def run_stand_in(
         environ = {"OMPI_COMM_WORLD_RANK": str(rank), "OMPI_COMM_WORLD_SIZE": str(ranks)}
     return subprocess.run(
         command, cwd=work, env=environ, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def run_example(
+    environ: Mapping[str, str], name: str, source: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run an example as its README says."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for command in ("headrace", "python3"):
+        (programs / command).symlink_to(Path(sys.executable).parent / command)
+    return subprocess.run(
+        [str(Path(__file__).parents[2] / "examples" / name / "run.sh"), str(sample(source))],
+        cwd=folder,
+        env={**environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )

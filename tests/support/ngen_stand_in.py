@@ -187,21 +187,33 @@ def simulate(
     for step in range(len(stamps)):
         if rank == 0 and step % EVERY == 0:
             say(f"Running timestep {step}")
-    root = Path(config.get("output_root", "./"))
+    output = config.get("output", {})
+    root = Path(output.get("root") or config.get("output_root", "./"))
     root.mkdir(exist_ok=True)
-    for id_ in mine.catchments:
-        write_catchment(root / f"{id_}.csv", stamps, flows[id_])
+    flowing = {}
     for nexus in mine.nexuses:
         into = {id_: catchments[id_].area_km2 for id_, to in feeding.items() if to == nexus}
-        total = [
+        flowing[nexus] = [
             sum(flows[id_][step] / 1000 * area * 1e6 for id_, area in sorted(into.items()))
             for step in range(len(stamps))
         ]
-        write_nexus(root / f"{nexus}_output.csv", stamps, total)
+    if output.get("catchment", {}).get("enable", True):
+        for id_ in mine.catchments:
+            write_catchment(root / f"{id_}.csv", stamps, flows[id_])
+    if output.get("nexus", {}).get("format") == "netcdf":
+        write_netcdf(root / "nexuses.nc", stamps, flowing)
+    else:
+        for nexus, flow in flowing.items():
+            write_nexus(root / f"{nexus}_output.csv", stamps, flow)
     if rank == 0:
         say(f"Finished {len(stamps)} timesteps.")
     if "routing" in config:
         readable(Path(config["routing"]["t_route_config_file_with_path"]), "t-route config")
+        text = Path(config["routing"]["t_route_config_file_with_path"]).read_text()
+        folder = re.search(r"^\s*chanobs_output_directory\s*:\s*(\S+)", text, re.MULTILINE)
+        if folder is None:
+            raise Refused("t-route: no chanobs_output_directory")
+        (Path(folder[1]) / "stand-in.txt").write_text("nothing is routed\n")
         say("stand-in: nothing is routed")
 
 
@@ -263,7 +275,7 @@ def csv_rain(folder: Path, of: dict[str, Any], id_: str) -> dict[datetime, float
 
 
 def netcdf_rain(path: Path, id_: str) -> dict[datetime, float]:
-    from netCDF4 import Dataset, num2date
+    from netCDF4 import Dataset
 
     readable(path, "Forcing")
     with Dataset(path) as opened:
@@ -272,13 +284,11 @@ def netcdf_rain(path: Path, id_: str) -> dict[datetime, float]:
             raise Refused(f"{path} has no catchment {id_}")
         at = ids.index(id_)
         times = opened.variables["Time"]
-        seconds = times[at, :] if times.ndim == 2 else times[:]
-        units = getattr(times, "units", "ns since 1970-01-01")
-        if units == "ns":
-            units = "nanoseconds since 1970-01-01"
-        stamps = num2date(
-            seconds, units, only_use_cftime_datetimes=False, only_use_python_datetimes=True
-        )
+        unit_s = {"ns": 1e-9, "s": 1.0, "h": 3600.0}[times.units.partition(" ")[0]]
+        stamps = [
+            datetime(1970, 1, 1) + timedelta(seconds=round(each * unit_s))  # noqa: DTZ001
+            for each in times[at, :].tolist()
+        ]
         numbers = opened.variables["precip_rate"][at, :].tolist()
     return dict(zip(stamps, numbers, strict=True))
 
@@ -296,6 +306,29 @@ def write_nexus(path: Path, stamps: list[datetime], flow: list[float]) -> None:
     with path.open("x") as file:
         for step, (stamp, each) in enumerate(zip(stamps, flow, strict=True)):
             file.write(f"{step}, {stamp}, {each:.6g}\n")
+
+
+def write_netcdf(path: Path, stamps: list[datetime], flows: dict[str, list[float]]) -> None:
+    """The flows of all nexuses: m3/s."""
+    from netCDF4 import Dataset
+
+    with Dataset(path, "w") as made:
+        made.createDimension("feature_id", len(flows))
+        made.createDimension("time", len(stamps))
+        made.createVariable("feature_id", str, ("feature_id",))[:] = np_array(list(flows))
+        time = made.createVariable("time", "i8", ("time",))
+        time.units = "hours since 1970-01-01"
+        time[:] = [round((each - datetime(1970, 1, 1)).total_seconds() / 3600) for each in stamps]  # noqa: DTZ001
+        rate = made.createVariable("runoff_rate", "f8", ("feature_id", "time"))
+        rate.units = "m3 s-1"
+        rate[:] = list(flows.values())
+
+
+def np_array(texts: list[str]) -> Any:
+    """Texts as the library takes them."""
+    import numpy as np
+
+    return np.array(texts, dtype=object)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,10 @@ def test_a_geopackage_with_netcdf_forcing_and_noah(tmp_path: Path) -> None:
     assert 'parameter_dir      = "./config/init-configs/NOAH/parameters/"' in noah
     work = workplace(basin, basin.run)
     assert (work / "config/init-configs/NOAH/parameters/GENPARM.TBL").is_file()
+    done = run_stand_in(work)
+    assert done.returncode == 0, done.stderr
+    found = detect_folder(work.parent / "output", "NGEN_NETCDF_OUTPUT")
+    assert found.domain.to_plain()["TIME"] == DAY
 
 
 def test_t_route_gets_its_paths_and_the_time_of_the_run(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class InvalidName(InvalidInput):
 
 
 class InvalidSpec(InvalidInput):
-    """A job file has a wrong key, type, unit or value; `path` names the place, `reason` the rest."""
+    """A job file has a wrong key, type, unit or value; `path` names it, `reason` the rest."""
 
     code = "INVALID_SPEC"
 
