@@ -1,0 +1,1 @@
+"""Splits hydrofabrics for parallel runs: partition configs as ngen reads them."""

@@ -1,0 +1,1 @@
+"""How a drainage network is split, written, checked and explained. Pure."""
