@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace_derivations.base import DerivationFailed
-from headrace_derivations.hydrofabric_network import as_catchment
 from headrace_formats.geopackage import Tables, opened
+from headrace_model.drainage import as_catchment
 from headrace_model.nearest import did_you_mean
 
 _KEYS: Final = ("divide_id", "id")

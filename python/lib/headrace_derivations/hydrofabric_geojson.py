@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from headrace_derivations.base import DerivationFailed
-from headrace_derivations.hydrofabric_network import Network, Part, as_catchment
+from headrace_derivations.hydrofabric_network import Network, Part
 from headrace_formats.base import open_plain, read_head
 from headrace_formats.errors import FormatError
-from headrace_formats.geojson_hydrofabric import FORMAT, id_of, layer_of, toid_of
+from headrace_formats.geojson_hydrofabric import FORMAT, area_of, id_of, layer_of, toid_of
 from headrace_formats.report import Report
+from headrace_model.drainage import as_catchment
 
 _MOST_BYTES: Final = 128 << 20  # of a file, as the format has it
 _CROSSWALK: Final = "crosswalk.json"
@@ -31,7 +32,7 @@ def add_network(path: Path, network: Network) -> None:
             continue
         id_, layer = _told(feature)
         if layer == "catchments":
-            network.catchments[id_] = toid_of(feature)
+            network.add_catchment(id_, toid_of(feature), area_of(feature))
         elif layer == "nexuses":
             network.nexuses[id_] = toid_of(feature)
         network.check_size()

@@ -15,12 +15,13 @@ from typing import Any, Final
 
 from headrace_derivations.base import DerivationFailed
 from headrace_derivations.hydrofabric_geojson import write
-from headrace_derivations.hydrofabric_network import Network, Part, as_catchment
+from headrace_derivations.hydrofabric_network import Network, Part
 from headrace_formats.errors import FormatError
 from headrace_formats.geopackage import Tables, opened
 from headrace_formats.geopackage_hydrofabric import gauges_in
 from headrace_formats.geopackage_v1 import FORMAT as V1
 from headrace_formats.wkb import read_geometry, read_lines
+from headrace_model.drainage import as_catchment
 
 _NAMED_BY: Final = ("divide_id", "id", "nex_id", "link")  # the first with a value counts
 _TYPE: Final = re.compile(r"[\w ]{0,60}(\(\d{1,9}(, ?\d{1,9})?\))?")
@@ -56,8 +57,9 @@ _LAYERS: Final = (("divides", "catchment"), ("nexus", "nexus"), ("flowpaths", "f
 def add_network(path: Path, source: str, network: Network) -> None:
     """Add what flows where in a file, and its gauges."""
     with opened(path) as tables:
-        for id_, to in tables.rows("divides", (_divide_id(source), "toid")):
-            network.catchments[str(id_)] = "" if to is None else str(to)
+        columns: tuple[str, ...] = (_divide_id(source), "toid", "areasqkm")
+        for id_, to, area in tables.rows("divides", columns):
+            network.add_catchment(str(id_), "" if to is None else str(to), area)
             network.check_size()
         for id_, to in tables.rows("nexus", ("id", "toid")):
             network.nexuses[str(id_)] = "" if to is None else str(to)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headrace_derivations.base import DerivationFailed
+from headrace_model.drainage import as_catchment, loop_text, loops
 from headrace_model.nearest import did_you_mean
 
 ELEMENT: Final = re.compile(
@@ -28,12 +29,20 @@ _MOST_COMPARED: Final = 20_000  # names among which the nearest is looked for
 class Network:
     """What flows where, by id: a catchment to a nexus, a nexus to a catchment.
 
-    `gauges` tells by number the nexus or flowpath at which a gauge stands.
+    `gauges` tells by number the nexus or flowpath at which a gauge stands, `areas_km2` the area of
+    a catchment that has one.
     """
 
     catchments: dict[str, str] = field(default_factory=dict)
     nexuses: dict[str, str] = field(default_factory=dict)
     gauges: dict[str, str] = field(default_factory=dict)
+    areas_km2: dict[str, float] = field(default_factory=dict)
+
+    def add_catchment(self, id_: str, to: str, area_km2: object) -> None:
+        """Add a catchment; an area that is no number is none."""
+        self.catchments[id_] = to
+        if isinstance(area_km2, int | float) and not isinstance(area_km2, bool):
+            self.areas_km2[id_] = float(area_km2)
 
     def check_size(self) -> None:
         """Refuse what would fill the memory; raises `DerivationFailed`."""
@@ -50,14 +59,27 @@ class Network:
         if astray:
             raise DerivationFailed(
                 f"the hydrofabric has no catchment {astray[0][:60]}"
-                + (f", and {len(astray) - 1:,} more are missing" if len(astray) > 1 else "")
+                + (f", and {len(astray) - 1:,} more are missing" if len(astray) > 1 else ""),
+                hint=_near(astray[0], self.catchments),
             )
         chosen |= self._along(elements)
         if elements and not chosen:
             raise DerivationFailed(f"nothing lies {', '.join(sorted(elements))}")
         if not elements and not catchments:
             chosen = set(self.catchments)
-        return Part.of(self, chosen)
+        part = Part.of(self, chosen)
+        self._refuse_loops(part)
+        return part
+
+    def _refuse_loops(self, part: "Part") -> None:
+        """Refuse a part in which water flows in a circle: no run of it would ever be right."""
+        circles = loops({id_: self.catchments[id_] for id_ in part.catchments}, self.nexuses)
+        if circles:
+            more = f"; there are {len(circles) - 1:,} more circles" if len(circles) > 1 else ""
+            raise DerivationFailed(
+                f"water flows in a circle: {loop_text(circles[0])}{more}",
+                hint="correct toid of one of these in the hydrofabric",
+            )
 
     def check_gauges(self, part: "Part", gauges: Iterable[str]) -> None:
         """Check that gauges stand in a part: GeoJSON would not tell."""
@@ -95,7 +117,7 @@ class Network:
         if place not in known:
             raise DerivationFailed(
                 f"{element}: the hydrofabric has no {place[:60]}; {_near(place, known)}",
-                hint="name the hydrofabric that has it by HYDROFABRIC_DATA_ID or DATA_ID",
+                hint="name the hydrofabric that has it, a job by HYDROFABRIC_DATA_ID or DATA_ID",
             )
         return place
 
@@ -120,12 +142,6 @@ class Part:
     def has(self, id_: str) -> bool:
         """Tell whether a catchment, nexus or flowpath, by its id, belongs to it."""
         return self.is_whole or as_catchment(id_) in self.catchments or id_ in self.nexuses
-
-
-def as_catchment(id_: str) -> str:
-    """The catchment of a flowpath: ngen takes `wb-7` and `cat-7` for the same."""
-    kind, dash, number = id_.partition("-")
-    return f"cat-{number}" if dash and kind.lower() in ("wb", "fp") else id_
 
 
 def _reached(starts: Iterable[str], onward: Callable[[str], list[str]]) -> set[str]:

@@ -9,7 +9,6 @@ that only some containers hold. Pure.
 import hashlib
 import json
 import struct
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
@@ -20,6 +19,7 @@ from typing import Final
 from headrace_formats.base import FileDomain, Whole
 from headrace_formats.report import Report
 from headrace_model.domain import Discrete, Domain, Index
+from headrace_model.drainage import loop_text, loops
 
 Ring = Sequence[tuple[float, float]]
 Polygon = Sequence[Ring]
@@ -194,9 +194,9 @@ def whole_fabric(files: Sequence[FileDomain]) -> Whole:
         notes.append(
             f"{len(astray):,} catchments flow to a nexus that is not there: {_some(astray)}"
         )
-    rounds = _in_circles(catchments, nexuses)
-    if rounds:
-        notes.append(f"water flows in a circle: {_some(rounds)}")
+    circles = [loop_text(circle) for circle in loops(catchments, nexuses)]
+    if circles:
+        notes.append(f"water flows in a circle: {_some(circles)}")
     if not all(part.is_counted for part in parts):
         said = f"more than {MOST_COUNTED:,} catchments in a file: HYDROFABRIC_ID is not detected"
         return Whole(notes=(*notes, said))
@@ -208,23 +208,6 @@ def whole_fabric(files: Sequence[FileDomain]) -> Whole:
 def _some(ids: Sequence[str]) -> str:
     more = len(ids) - _SHOWN
     return ", ".join(ids[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
-
-
-def _in_circles(catchments: dict[str, str], nexuses: dict[str, str]) -> list[str]:
-    """The catchments on circles, or between them: what is left when no headwater is left."""
-    below = {id_: nexuses.get(to, "") for id_, to in catchments.items()}
-    inflows = Counter(to for to in below.values() if to in below)
-    heads = [id_ for id_ in below if not inflows[id_]]
-    left = set(below)
-    while heads:
-        id_ = heads.pop()
-        left.discard(id_)
-        to = below[id_]
-        if to in inflows:
-            inflows[to] -= 1
-            if not inflows[to]:
-                heads.append(to)
-    return sorted(left)
 
 
 def check_area(

@@ -99,6 +99,12 @@ def toid_of(feature: dict[str, Any]) -> str:
     return "" if to is None else str(to)
 
 
+def area_of(feature: dict[str, Any]) -> Any:
+    """What a catchment says of its area, in km2; None: nothing."""
+    properties = feature["properties"]
+    return next((properties[name] for name in _AREAS if name in properties), None)
+
+
 def layer_of(kind: object, id_: str) -> str | None:
     """The layer of a feature, by the type of its geometry and its id; None: of no hydrofabric."""
     if kind in ("LineString", "MultiLineString") or _FLOWPATH.match(id_):
@@ -111,7 +117,6 @@ def layer_of(kind: object, id_: str) -> str | None:
 def _add(
     fabric: Fabric, feature: dict[str, Any], id_: str, crs: Crs, where: str, report: Report
 ) -> None:
-    properties = feature["properties"]
     to = toid_of(feature)
     geometry = mapping(feature.get("geometry") or {"type": None}, "geometry")
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
@@ -125,7 +130,7 @@ def _add(
     elif layer == "catchments":
         polygons = _polygons(kind, coordinates)
         _check_place([ring[0] for each in polygons for ring in each if ring], crs, where, report)
-        area = next((properties[name] for name in _AREAS if name in properties), None)
+        area = area_of(feature)
         area = None if area is None else float(area)
         check_area(where, area, fabric.drawn(polygons), crs, report)
         fabric.add_catchment(id_, to, area, polygons, crs)

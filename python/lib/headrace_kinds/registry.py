@@ -10,12 +10,13 @@ from typing import Any, Final
 from headrace_kinds.base import Kind
 from headrace_kinds.command import CommandKind
 from headrace_kinds.ngen import NgenKind
+from headrace_kinds.partition import PartitionKind
 from headrace_model.errors import InvalidSpec
 from headrace_model.nearest import did_you_mean
 from headrace_model.plugins import loaded
 
 GROUP: Final = "headrace.kinds"
-_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), NgenKind())}
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), NgenKind(), PartitionKind())}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 

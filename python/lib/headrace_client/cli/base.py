@@ -26,7 +26,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 PLUGINS: Final = "headrace.commands"
 _PLUGIN_HELP: Final = {
     "doctor": "Find what is wrong with an installation, and how to mend it.",
+    "hydrofabric": "Cut a hydrofabric on this disk: upstream, downstream, by id.",
     "local": "Headrace on this machine: up, down, status, backup, reset.",
+    "partition": "Split a hydrofabric for a parallel run of ngen; check and explain a split.",
     "simulate": "Try jobs on nodes that need not exist: how long they would wait.",
     "support": "Write one archive for somebody who helps, without secrets.",
 }

@@ -50,8 +50,8 @@ def check(drainage: Drainage, config: Config) -> Checked:
     assigned = tuple(rank_of[id_] for id_ in drainage.ids)
     receivers = _outlet_receivers(drainage, config, assigned)
     findings += _check_outlets(drainage, assigned, receivers)
-    findings += _check_nexuses(drainage, config, assigned)
     told = {outlet: ranks[0] for outlet, ranks in receivers.items() if len(ranks) == 1}
+    findings += _check_nexuses(drainage, config, assigned, told)
     findings += _check_connections(drainage, config, assigned, told)
     return Checked(tuple(findings), assigned, told)
 
@@ -82,7 +82,9 @@ def _check_catchments(drainage: Drainage, config: Config) -> Iterator[Finding]:
 def _outlet_receivers(
     drainage: Drainage, config: Config, assigned: Sequence[int]
 ) -> dict[str, list[int]]:
-    """Who receives at each outlet: who has its sentinel, else who tells that it receives there."""
+    """Who receives at each outlet: who has its sentinel, else who alone has catchments above it,
+    else who tells that it receives there.
+    """
     above = _outlet_ranks(drainage, assigned)
     sentinels: dict[str, list[int]] = {}
     tells: dict[str, list[int]] = {}
@@ -93,9 +95,8 @@ def _outlet_receivers(
         for nexus in {c.nexus for c in each.connections if c.direction is Direction.INTO}:
             tells.setdefault(nexus, []).append(rank)
     return {
-        outlet: sorted(ranks)
-        if len(ranks) == 1
-        else sentinels.get(outlet) or sorted(tells.get(outlet, ()))
+        outlet: sentinels.get(outlet)
+        or (sorted(ranks) if len(ranks) == 1 else sorted(tells.get(outlet, ())))
         for outlet, ranks in above.items()
     }
 
@@ -125,7 +126,7 @@ def _check_outlets(
 
 
 def _check_nexuses(
-    drainage: Drainage, config: Config, assigned: Sequence[int]
+    drainage: Drainage, config: Config, assigned: Sequence[int], receivers: dict[str, int]
 ) -> Iterator[Finding]:
     used = {nexus for nexus in drainage.nexus if nexus}
     known = used.union(*drainage.sources)
@@ -135,6 +136,8 @@ def _check_nexuses(
             needed[rank].add(drainage.nexus[number])
         # A config may do without a nexus that nothing flows to: it tells nothing.
         needed[rank] |= used.intersection(drainage.sources[number])
+    for outlet, rank in receivers.items():
+        needed[rank].add(outlet)
     for rank, each in enumerate(config):
         lacks = needed[rank].difference(each.nexuses)
         if lacks:
