@@ -281,7 +281,7 @@ def test_what_does_not_fit_together_is_pointed_out(tmp_path: Path) -> None:
     found = detected(tmp_path / "x", a=collection(round_))
     assert found.notes == (
         "1 catchments flow to a nexus that is not there: cat-3",
-        "water flows in a circle: cat-1 -> nex-1 -> cat-2 -> nex-2 -> cat-1",
+        "water flows in a circle: cat-1 → nex-1 → cat-2 → nex-2 → cat-1",
     )
     both = detected(tmp_path / "y", a=collection(features()), b=collection(features()))
     assert both.notes == ("some catchments or nexuses stand in several files",)

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace_derivations.base import DerivationFailed
-from headrace_derivations.hydrofabric_loop import check_loops, find_loop
+from headrace_derivations.hydrofabric_loop import check_loops
 from headrace_derivations.hydrofabric_network import Network
+from headrace_model.drainage import loops
 
 
 def fabric(to: list[int | None]) -> Network:
@@ -34,11 +35,12 @@ def test_a_loop_is_found_exactly_where_a_walk_comes_back(to: list[int | None]) -
         return False
 
     inside = {n for n in range(len(to)) if comes_back(n)}
-    found = find_loop(fabric(to))
-    assert bool(found) == bool(inside)
-    ids = [int(each.removeprefix("cat-")) for each in found if each.startswith("cat-")]
-    assert set(ids) <= inside
-    if found:
+    network = fabric(to)
+    all_ = loops(network.catchments, network.nexuses)
+    assert sorted(int(id_[4:]) for found in all_ for id_ in found[::2]) == sorted(inside)
+    for found in all_:
+        assert found[0] == min(found)
+        ids = [int(each.removeprefix("cat-")) for each in found if each.startswith("cat-")]
         following = [*found[1:], found[0]]
         assert all(
             one.replace("cat", "nex") == two
@@ -66,4 +68,11 @@ def test_a_long_loop_is_cut_and_a_long_river_is_no_loop() -> None:
 
 
 def test_a_catchment_may_flow_to_itself_by_mistake() -> None:
-    assert find_loop(Network(catchments={"cat-1": "cat-1"})) == ("cat-1",)
+    assert loops({"cat-1": "cat-1"}, {}) == [("cat-1",)]
+
+
+def test_only_what_is_taken_must_have_no_loop() -> None:
+    network = fabric([1, 0, 1, None])
+    check_loops(network, ["cat-2", "cat-3"])
+    with pytest.raises(DerivationFailed, match="has a loop: cat-0"):
+        check_loops(network, ["cat-0", "cat-1", "cat-2"])

@@ -181,11 +181,11 @@ def test_a_loop_is_refused_with_its_ids_by_every_command(
     path.write_bytes(
         collection([catchment(1, 2), nexus(2, 2), catchment(2, 1), nexus(1, 1), catchment(3, 1)])
     )
-    circle = "water flows in a circle: cat-1 -> nex-2 -> cat-2 -> nex-1 -> cat-1"
+    circle = "the hydrofabric has a loop: cat-1 → nex-2 → cat-2 → nex-1 → cat-1"
     to = tmp_path / "out"
     said = _refused(capsys, "partition", "make", path, "-n", 2, "--to", to)
     assert circle in said
-    assert "next: correct toid of one of these in the hydrofabric" in said
+    assert "look at that of nex-1 in the hydrofabric's file" in said
     assert circle in _refused(
         capsys, "hydrofabric", "subset", path, "--upstream", "cat-2", "--to", to
     )

@@ -3,14 +3,13 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from itertools import combinations, pairwise
+from itertools import combinations
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace_model.drainage import loop_text, loops
 from headrace_partitioner.core.check import check
 from headrace_partitioner.core.config import SENTINEL, config_of, read_plain, to_text
 from headrace_partitioner.core.drainage import Drainage, by_number
@@ -268,38 +267,6 @@ def test_a_naive_split_takes_blocks_as_the_file_has_them(river: Flows) -> None:
     assert naive_figures(drainage, parts).cut_edges == _fewest_cuts(river, part_of)
 
 
-@given(
-    st.dictionaries(st.integers(0, 7), st.integers(0, 9), min_size=1, max_size=8),
-)
-def test_loops_are_those_that_walking_finds(below: dict[int, int]) -> None:
-    catchments = {f"cat-{i}": f"nex-{to}" for i, to in below.items()}
-    nexuses = {f"nex-{to}": f"wb-{to}" for to in below.values()}
-    expected = set()
-    for start in below:
-        way, at = [start], below[start]
-        while at in below and at not in way:
-            way.append(at)
-            at = below[at]
-        if at == start:
-            expected.add(frozenset(way))
-    found = loops(catchments, nexuses)
-    assert {frozenset(int(each[4:]) for each in circle[::2]) for circle in found} == expected
-    assert len(found) == len(expected)
-    for circle in found:
-        assert circle[0] == min(circle[::2])
-        for here, there in pairwise([*circle, circle[0]]):
-            assert (catchments | nexuses)[here].replace("wb-", "cat-") == there
-    if found:
-        with pytest.raises(PartitioningFailed, match="water flows in a circle: cat-"):
-            Drainage.of(catchments, nexuses)
-
-
-def test_a_long_loop_is_told_in_short() -> None:
-    assert loop_text(("cat-1", "nex-1")) == "cat-1 -> nex-1 -> cat-1"
-    circle = tuple(f"cat-{i}" for i in range(30))
-    assert loop_text(circle).endswith("cat-7 -> ... 22 more ... -> cat-0")
-
-
 def test_a_river_of_a_hundred_thousand_in_a_row_needs_no_recursion() -> None:
     count = 100_000
     catchments = {f"cat-{i}": f"nex-{i + 1}" for i in range(count)}
@@ -334,6 +301,12 @@ def test_more_partitions_than_catchments_are_refused(parts: int) -> None:
 def test_an_area_that_is_none_is_refused(areas: dict[str, float], said: str) -> None:
     with pytest.raises(PartitioningFailed, match=said):
         Drainage.of(*SUGAR, areas)
+
+
+def test_a_loop_is_refused() -> None:
+    with pytest.raises(PartitioningFailed, match="has a loop: cat-1 → nex-2 → cat-1 ") as refused:
+        Drainage.of({"cat-1": "nex-2", "cat-3": "nex-2"}, {"nex-2": "wb-1"})
+    assert "look at that of nex-2" in str(refused.value.hint)
 
 
 def test_no_catchment_is_no_fabric() -> None:

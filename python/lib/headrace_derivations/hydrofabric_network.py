@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headrace_derivations.base import DerivationFailed
-from headrace_model.drainage import as_catchment, loop_text, loops
+from headrace_derivations.hydrofabric_loop import check_loops
+from headrace_model.drainage import as_catchment
 from headrace_model.nearest import did_you_mean
 
 ELEMENT: Final = re.compile(
@@ -68,18 +69,8 @@ class Network:
         if not elements and not catchments:
             chosen = set(self.catchments)
         part = Part.of(self, chosen)
-        self._refuse_loops(part)
+        check_loops(self, part.catchments)
         return part
-
-    def _refuse_loops(self, part: "Part") -> None:
-        """Refuse a part in which water flows in a circle: no run of it would ever be right."""
-        circles = loops({id_: self.catchments[id_] for id_ in part.catchments}, self.nexuses)
-        if circles:
-            more = f"; there are {len(circles) - 1:,} more circles" if len(circles) > 1 else ""
-            raise DerivationFailed(
-                f"water flows in a circle: {loop_text(circles[0])}{more}",
-                hint="correct toid of one of these in the hydrofabric",
-            )
 
     def check_gauges(self, part: "Part", gauges: Iterable[str]) -> None:
         """Check that gauges stand in a part: GeoJSON would not tell."""

@@ -194,7 +194,7 @@ def whole_fabric(files: Sequence[FileDomain]) -> Whole:
         notes.append(
             f"{len(astray):,} catchments flow to a nexus that is not there: {_some(astray)}"
         )
-    circles = [loop_text(circle) for circle in loops(catchments, nexuses)]
+    circles = [loop_text(loop) for loop in loops(catchments, nexuses)]
     if circles:
         notes.append(f"water flows in a circle: {_some(circles)}")
     if not all(part.is_counted for part in parts):

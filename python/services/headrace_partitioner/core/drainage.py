@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from headrace_model.drainage import as_catchment, loop_text, loops
+from headrace_model.drainage import as_catchment, loops, loops_text
 from headrace_partitioner.errors import PartitioningFailed
 
 NOWHERE: Final = -1
@@ -55,7 +55,9 @@ class Drainage:
         """
         if not catchments:
             raise PartitioningFailed("the hydrofabric has no catchment")
-        _refuse_loops(catchments, nexuses)
+        if found := loops(catchments, nexuses):
+            message, hint = loops_text(found)
+            raise PartitioningFailed(message, hint=hint)
         ids = tuple(sorted(catchments, key=by_number))
         numbers = {id_: number for number, id_ in enumerate(ids)}
         below: list[int] = []
@@ -87,16 +89,6 @@ class Drainage:
     def astray(self) -> tuple[str, ...]:
         """The catchments whose water goes to no nexus of the fabric."""
         return tuple(id_ for id_, nexus in zip(self.ids, self.nexus, strict=True) if not nexus)
-
-
-def _refuse_loops(catchments: Mapping[str, str], nexuses: Mapping[str, str]) -> None:
-    circles = loops(catchments, nexuses)
-    if circles:
-        more = f"; there are {len(circles) - 1:,} more circles" if len(circles) > 1 else ""
-        raise PartitioningFailed(
-            f"water flows in a circle: {loop_text(circles[0])}{more}",
-            hint="correct toid of one of these in the hydrofabric",
-        )
 
 
 def _square_metres(id_: str, areas_km2: Mapping[str, float]) -> int:
