@@ -15,6 +15,7 @@ from tests.benchmarks import (
     listing,
     matching,
     memory,
+    partitions,
     placements,
     planner,
     recovery,
@@ -53,6 +54,7 @@ _ALL = {
         transfers,
         staging,
         imports,
+        partitions,
     )
 }
 
