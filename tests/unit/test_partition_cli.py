@@ -72,6 +72,7 @@ def test_two_partitions_of_gauge_01073000_cut_one_edge_where_ngen_cuts_two(
     ngen = sample("ngen-gauge-01073000/partition_2.json")
     theirs = _said(capsys, "partition", "explain", ngen, sample(GAUGE))
     assert (mine["cut_edges"], theirs["cut_edges"]) == (1, 2)
+    assert (mine["messages"], theirs["messages"]) == (1, 1)  # two edges through one nexus share it
     assert mine["imbalance"] == theirs["imbalance"] == 1.2
 
 
@@ -112,6 +113,17 @@ def test_configs_of_ngen_and_its_generator_fit_and_with_ids_as_text_too(
     (tmp_path / "texts.json").write_text(json.dumps(plain))
     assert _said(capsys, "partition", "check", tmp_path / "texts.json", *places)["valid"]
     _said(capsys, "partition", "explain", sample(config), *places)
+
+
+def test_who_receives_at_an_outlet_needs_its_nexus(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plain = json.loads(sample("ngen-partitions/sugar_creek_partition_2.json").read_text())
+    plain["partitions"][0]["nex-ids"].remove("nex-34")
+    (tmp_path / "config.json").write_text(json.dumps(plain))
+    words = ["partition", "check", *map(str, (tmp_path / "config.json", *_sugar()))]
+    assert run_cli(words) == exits.REFUSED
+    assert "nex-ids lacks nex-34" in capsys.readouterr().out
 
 
 def test_what_is_wrong_with_the_eight_partitions_of_ngens_parser_test_is_found(
