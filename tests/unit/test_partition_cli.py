@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from headrace_client.cli import exits, run_cli
+from headrace_derivations.hydrofabric_read import files_at
 from tests.support.format_samples import catchment, collection, features, geopackage_of, nexus
 from tests.support.partition_configs import problems
 from tests.support.samples import sample
@@ -266,10 +267,9 @@ def test_parts_of_a_geopackage_are_written_as_it_or_as_geojson(
     assert (said["catchments"], said["of_catchments"]) == (len(catchments), 5)
     assert said["files"] == sorted(each.name for each in to.iterdir())
     expected = "NGEN_GEOJSON_HYDROFABRIC" if as_ else "NGEN_GEOPACKAGE_HYDROFABRIC_V2"
-    found = _said(capsys, "dataset", "domain", "detect", to)
-    assert found["format"] == said["format"] == expected
-    ids = found["domain"]["CATCHMENT_ID"]
-    assert set([ids] if isinstance(ids, str) else ids) == catchments
+    network = files_at([to]).network()
+    assert said["format"] == files_at([to]).format == expected
+    assert set(network.catchments) == catchments
 
 
 def test_a_part_of_geojson_is_cut_by_a_gauge_of_its_crosswalk(
