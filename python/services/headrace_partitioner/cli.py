@@ -54,7 +54,14 @@ def partition() -> None:
 
 @partition.command(name="make")
 @_fabric
-@click.option("--partitions", "-n", type=click.IntRange(1), required=True, metavar="N")
+@click.option(
+    "--partitions",
+    "-n",
+    type=click.IntRange(1),
+    required=True,
+    metavar="N",
+    help="How many: the ranks of the run.",
+)
 @_balance_option
 @click.option(
     "--catchments",
