@@ -1,0 +1,1 @@
+"""Scores simulations against observations: the worker of the kind `evaluation`."""

@@ -1,0 +1,1 @@
+"""What the evaluation decides: no file, no clock. Arrays in, values out."""
