@@ -1,5 +1,6 @@
 """The main example as a user runs it: from the data to scored gauges, through every service."""
 
+import csv
 import json
 import os
 import subprocess
@@ -37,3 +38,31 @@ def test_the_demo_scores_every_gauge_of_the_delaware(home):
         assert score["kge"] == pytest.approx(KGE[gauge], abs=0.005)
     assert (ROOT / "demo-results/scores/hydrograph.png").stat().st_size > 10_000
     assert "Try next" in run.stdout
+    _the_kind_evaluation_scores_the_same(home)
+
+
+def _the_kind_evaluation_scores_the_same(home):
+    headrace = [ROOT / ".venv/bin/headrace"]
+    run = subprocess.run(
+        [*headrace, "exec", "from_file", ROOT / "examples/delaware/evaluate.yaml", "-o", "json"],
+        env=home,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    job = json.loads(run.stdout)["id"]
+    subprocess.run([*headrace, "jobs", "watch", job], env=home, check=True, timeout=300)
+    folder = Path(home["HEADRACE_HOME"]).parent / "evaluation"
+    folder.mkdir()
+    subprocess.run([*headrace, "jobs", "outputs", job, "--download", folder], env=home, check=True)
+    (path,) = folder.rglob("scores.json")
+    found = json.loads(path.read_text())
+    assert found["counts"]["scored"] == 101
+    with (ROOT / "demo-results/scores/scores.csv").open(newline="") as file:
+        script = {row["gauge"]: row for row in csv.DictReader(file)}
+    for each in found["locations"]:
+        scores = each["runs"]["simulation"]["scores"]
+        assert bool(scores) == (each["id"] in script)
+        for metric, value in scores.items():
+            if metric in ("nse", "kge", "pbias"):
+                assert value == pytest.approx(float(script[each["id"]][metric]), abs=2e-6)

@@ -22,7 +22,7 @@ from headrace_model.times import Instant, checked_instant, parse_instant
 
 _MOST_BYTES: Final = 128 << 20
 _DISCHARGE: Final = "00060"
-_ZONED: Final = re.compile(r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
+ZONED: Final = re.compile(r":\d\d.*(?:Z|[+-]\d\d(?::?\d\d)?)", re.IGNORECASE)
 _MARK: Final = re.compile(rb"timeSeriesResponse|\"timeSeries\"\s*:", re.IGNORECASE)
 
 
@@ -70,7 +70,7 @@ def _series(
     except (TypeError, ValueError):
         raise FormatError(f"{where}: noDataValue is not a number") from None
     lists = listed(series["values"], f"{where}.values")
-    standard_ms = _standard_ms(series["sourceInfo"])
+    standard_ms = zone_ms_of(series["sourceInfo"])
     stamps: set[Instant] = set()
     told: Counter[str] = Counter()
     for number, each in enumerate(lists):
@@ -97,11 +97,11 @@ def _series(
     return gauge, parameter, coverage.time
 
 
-def _standard_ms(site: dict[str, Any]) -> int | None:
+def zone_ms_of(site: dict[str, Any]) -> int | None:
     """What is added to a time without a zone; None where the site tells no standard time."""
     try:
         midnight = f"1970-01-01T00:00{site['timeZoneInfo']['defaultTimeZone']['zoneOffset']}"
-        return parse_instant(midnight) if _ZONED.search(midnight) else None
+        return parse_instant(midnight) if ZONED.search(midnight) else None
     except (KeyError, TypeError, InvalidInput):
         return None
 
@@ -120,7 +120,7 @@ def _values(
         try:
             number = float(each["value"])
             stamp = parse_instant(each["dateTime"])
-            if not _ZONED.search(each["dateTime"]):
+            if not ZONED.search(each["dateTime"]):
                 if standard_ms is None:
                     told["zoneless"] += 1
                 stamp = checked_instant(stamp + (standard_ms or 0))

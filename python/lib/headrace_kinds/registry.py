@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from headrace_kinds.base import Kind
 from headrace_kinds.command import CommandKind
+from headrace_kinds.evaluation import EvaluationKind
 from headrace_kinds.ngen import NgenKind
 from headrace_kinds.partition import PartitionKind
 from headrace_model.errors import InvalidSpec
@@ -16,7 +17,7 @@ from headrace_model.nearest import did_you_mean
 from headrace_model.plugins import loaded
 
 GROUP: Final = "headrace.kinds"
-_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), NgenKind(), PartitionKind())}
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), EvaluationKind(), NgenKind(), PartitionKind())}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 

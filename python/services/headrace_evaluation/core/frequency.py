@@ -85,7 +85,7 @@ def return_level(maxima: Array, years: float, fit: Fit) -> Value:
     """
     n = maxima.size
     if n < LEAST_YEARS:
-        return none(f"{n} years are enough of observed, and {LEAST_YEARS} are needed")
+        return none(f"{LEAST_YEARS} whole years of observations are needed, and there are {n}")
     if years <= 1:
         return none("a return period must be longer than a year")
     if fit is Fit.WEIBULL:

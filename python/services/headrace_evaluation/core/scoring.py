@@ -59,9 +59,9 @@ _ALL: Final = (
     Metric("kge", "KGE 2009", "", 1.0, _HIGHER, 3, _plain(metrics.kge)),
     Metric("kge_2012", "KGE 2012", "", 1.0, _HIGHER, 3, _plain(metrics.kge_2012)),
     Metric("r", "r", "", 1.0, _HIGHER, 3, _plain(metrics.correlation)),
-    Metric("kge_alpha", "KGE α", "", 1.0, _NEARER, 3, _plain(metrics.kge_alpha)),
-    Metric("kge_beta", "KGE β", "", 1.0, _NEARER, 3, _plain(metrics.kge_beta)),
-    Metric("kge_gamma", "KGE γ", "", 1.0, _NEARER, 3, _plain(metrics.kge_gamma)),
+    Metric("kge_alpha", "KGE alpha", "", 1.0, _NEARER, 3, _plain(metrics.kge_alpha)),
+    Metric("kge_beta", "KGE beta", "", 1.0, _NEARER, 3, _plain(metrics.kge_beta)),
+    Metric("kge_gamma", "KGE gamma", "", 1.0, _NEARER, 3, _plain(metrics.kge_gamma)),
     Metric("pbias", "PBIAS", "%", 0.0, _NEARER, 1, _plain(metrics.pbias)),
     Metric("rmse", "RMSE", "{unit}", 0.0, _LOWER, 3, _plain(metrics.rmse)),
     Metric("mae", "MAE", "{unit}", 0.0, _LOWER, 3, _plain(metrics.mae)),
@@ -104,9 +104,7 @@ def described(names: Sequence[str], thresholds: Sequence[str]) -> dict[str, Metr
     return found
 
 
-def score(
-    pairs: Pairs, names: Sequence[str], thresholds: Mapping[str, Value]
-) -> dict[str, Value]:
+def score(pairs: Pairs, names: Sequence[str], thresholds: Mapping[str, Value]) -> dict[str, Value]:
     """Compute metrics by name, and the events of thresholds, as `described` names them.
 
     A threshold without a value leaves its metrics without one, for its reason.

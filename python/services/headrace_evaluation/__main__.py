@@ -1,0 +1,84 @@
+"""`python3 -m headrace_evaluation SPEC.json OBSERVATIONS OUTPUT SIMULATION...`
+
+A SIMULATION is a folder, or NAME=FOLDER. Exit code 1 with a sentence on stderr where the data
+can't be scored.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from headrace_evaluation.reading import open_dataset
+from headrace_evaluation.report import write_report
+from headrace_evaluation.worker import Evaluation
+from headrace_evaluation.writing import write_csv, write_json, write_netcdf
+from headrace_kinds.evaluation import EvaluationSettings
+from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_wire.kindsettings import schema_of
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def read_spec(path: Path) -> EvaluationSettings:
+    """Read a spec strictly; raises `InvalidInput` that names the key."""
+    from marshmallow import ValidationError
+
+    try:
+        found: EvaluationSettings = schema_of(EvaluationSettings).load(
+            json.loads(path.read_text(encoding="utf-8"))
+        )
+    except ValidationError as error:
+        raise InvalidInput(f"{path.name}: {error.messages}") from None
+    except (ValueError, OSError) as error:
+        raise InvalidInput(f"{path.name} can't be read as JSON: {error}") from None
+    return found
+
+
+def evaluate(
+    said: EvaluationSettings, observations: Path, output: Path, runs: Sequence[str]
+) -> None:
+    """Score, and write the files of the result; raises `HeadraceError`."""
+    observed = open_dataset(
+        "observations", observations, said.observed_variable, said.observed_unit, said.unit
+    )
+    simulated = {}
+    for each in runs:
+        name, _, folder = each.rpartition("=")
+        name = name or Path(folder).name
+        simulated[name] = open_dataset(
+            name, Path(folder), said.simulated_variable, said.simulated_unit, said.unit
+        )
+    evaluation = Evaluation(said, observed, simulated, _say)
+    _say(f"{len(evaluation.locations):,} locations")
+    result = evaluation.run()
+    output.mkdir(parents=True, exist_ok=True)
+    write_json(output / "scores.json", result)
+    write_csv(output / "scores.csv", result)
+    write_netcdf(output / "scores.nc", result)
+    write_report(output / "report.html", result, evaluation, said.plots)
+    _say(f"{len(result.scored):,} of {len(result.locations):,} locations scored")
+
+
+def main() -> None:
+    """Read the arguments and run."""
+    if len(sys.argv) < 5:
+        raise SystemExit(__doc__)
+    spec, observations, output, *runs = sys.argv[1:]
+    try:
+        evaluate(read_spec(Path(spec)), Path(observations), Path(output), runs)
+    except HeadraceError as error:
+        hint = f"\n{error.hint}" if error.hint else ""
+        raise SystemExit(f"{error.message}{hint}") from None
+    except ImportError as error:
+        raise SystemExit(
+            f"an evaluation needs the package {error.name}, which these workers have not\n"
+            "pip install 'headrace[hydrology]' beside the agent, or use a worker image that has it"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""An evaluation as a job of a real `headrace local`: it finds its data, scores, tells how far."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.acceptance.conftest import Headrace
+
+DAYS = np.datetime64("1979-01-01") + np.arange(90)
+FLOW = 10 + np.arange(90) % 7
+
+
+def put(headrace: Headrace, folder: Path, name: str, category: str, factor: float) -> None:
+    folder.mkdir()
+    rows = [f"{day},{factor * flow:g},{factor * (flow + 1):g}" for day, flow in
+            zip(DAYS, FLOW, strict=True)]  # fmt: skip
+    (folder / "flow.csv").write_text("\n".join(["time,01000001,01000002", *rows]) + "\n")
+    headrace.said(
+        "dataset", "create", name, "--category", category, "--upload", str(folder),
+        "--domain", "{HYDROFABRIC_DATA_ID: small}",
+    )  # fmt: skip
+
+
+def test_a_job_of_a_period_scores_what_it_finds(headrace: Headrace, tmp_path: Path) -> None:
+    put(headrace, tmp_path / "o", "observed", "OBSERVATION", 1)
+    put(headrace, tmp_path / "s", "simulated", "OUTPUT", 1.1)
+    settings: dict[str, Any] = {
+        "period": ["1979-01-01", "1979-04-01"],
+        "warm_up_days": 10,
+        "hydrofabric": "small",
+        "observed_unit": "m3 s-1",
+        "simulated_unit": "m3 s-1",
+    }
+    job = {
+        "headrace": 1,
+        "kind": "evaluation",
+        "name": "scores",
+        "settings": settings,
+        "resources": {"cpus": "500m", "memory": "512MiB"},
+    }
+    answer = headrace.ask("POST", "/jobs", job)
+    assert answer.status == 201, answer.body
+    id_ = str(answer.json["id"])
+    headrace.until(id_, "COMPLETED")
+    log = headrace.log(id_)
+    assert "SCORE 01000001 n=80" in log
+    assert "HEADRACE_PROGRESS 2/2" in log
+    headrace.cli("jobs", "outputs", id_, "--download", str(tmp_path / "out"))
+    (path,) = (tmp_path / "out").rglob("scores.json")
+    found = json.loads(path.read_text())
+    assert found["counts"] == {"locations": 2, "scored": 2}
+    assert abs(found["aggregated"]["simulation"]["pbias"]["median"] - 10) < 1e-6
+    assert len(list((tmp_path / "out").rglob("report.html"))) == 1

@@ -1,0 +1,196 @@
+"""An evaluation from files to results: units, steps, gaps, weights, and what is refused."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace_evaluation.__main__ import evaluate, read_spec
+from headrace_evaluation.core.aligning import (
+    EvaluationFailed,
+    Series,
+    aligned,
+    factor,
+    in_steps,
+    summed,
+)
+from headrace_evaluation.core.scoring import METRICS
+from headrace_formats.detect import detect_folder
+from headrace_kinds.evaluation import Aggregate, MetricName
+from headrace_model.domain import Index
+from headrace_model.errors import HeadraceError
+from headrace_wire.jobfile import dump, load_jobfile
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+
+
+def test_the_metrics_of_the_kind_are_those_that_are_computed() -> None:
+    assert [str(each) for each in MetricName] == list(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("unit", "wanted", "area_km2", "number"),
+    [
+        ("ft3 s-1", "m3 s-1", None, 0.3048**3),
+        ("ft^3/s", "m3/s", None, 0.3048**3),
+        ("cfs", "cms", None, 0.3048**3),
+        ("m3 s-1", "ft3/s", None, 0.3048**-3),
+        ("mm/d", "m3 s-1", 86.4, 1.0),
+        ("m/h", "m3/s", 3.6, 1000.0),
+        ("kg m-2 s-1", "m3 s-1", 1.0, 1000.0),
+        ("m3 s-1", "m3 s-1", None, 1.0),
+    ],
+)
+def test_units_are_brought_together(
+    unit: str, wanted: str, area_km2: float | None, number: float
+) -> None:
+    assert factor(unit, wanted, area_km2) == pytest.approx(number, rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", ["", "acres", "mm", "__import__('os')", "m3 s-1 " * 20, "degC"])
+def test_units_of_another_kind_are_refused(unit: str) -> None:
+    with pytest.raises(EvaluationFailed):
+        factor(unit, "m3 s-1")
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.one_of(st.floats(0, 100), st.just(float("nan"))), min_size=1, max_size=80),
+    st.integers(1, 6),
+    st.sampled_from(list(Aggregate)),
+    st.sampled_from([0.0, 0.5, 0.8, 1.0]),
+)
+def test_steps_are_aggregated_as_a_loop_does(
+    values: list[float], hours: int, how: Aggregate, share: float
+) -> None:
+    times = np.arange(len(values), dtype=np.int64) * HOUR_MS
+    found = in_steps(Series(times, np.array(values), "m"), hours * HOUR_MS, 0, how, share)
+    step = HOUR_MS if len(values) > 1 else hours * HOUR_MS
+    wanted = {}
+    for begin in range(0, len(values), hours):
+        there = [each for each in values[begin : begin + hours] if each == each]
+        if there and len(there) * step / (hours * HOUR_MS) >= share - 1e-9:
+            total = {"mean": sum(there) / len(there), "sum": sum(there), "max": max(there)}
+            wanted[begin * HOUR_MS] = total[str(how)]
+    assert found.times.tolist() == list(wanted)
+    assert found.values.tolist() == pytest.approx(list(wanted.values()))
+
+
+def test_hourly_flows_meet_daily_ones_that_begin_at_five() -> None:
+    hourly = Series(np.arange(96) * HOUR_MS, np.arange(96.0), "")
+    daily = Series(np.array([0, 1, 2]) * DAY_MS + 5 * HOUR_MS, np.array([1.0, np.nan, 3.0]), "")
+    found = aligned(hourly, daily, 0, 4 * DAY_MS, None, Aggregate.MEAN, 1.0)
+    assert found.step_ms == DAY_MS
+    assert found.times.tolist() == [5 * HOUR_MS, 2 * DAY_MS + 5 * HOUR_MS]
+    assert found.simulated.tolist() == [16.5, 64.5]
+    late = aligned(hourly, daily, DAY_MS, 4 * DAY_MS, None, Aggregate.MEAN, 1.0)
+    assert late.times.tolist() == [2 * DAY_MS + 5 * HOUR_MS]
+
+
+def test_months_need_a_step() -> None:
+    months = np.arange("1979-01", "1980-01", dtype="datetime64[M]").astype("datetime64[ms]")
+    series = Series(months.astype(np.int64), np.arange(12.0), "")
+    with pytest.raises(EvaluationFailed, match="differ in length"):
+        aligned(series, series, 0, 2**60, None, Aggregate.MEAN, 1.0)
+
+
+def test_depths_of_catchments_add_up_to_a_flow() -> None:
+    times = np.arange(2) * DAY_MS
+    parts = {
+        "cat-1": Series(times, np.array([1.0, 2.0]), "mm/d"),
+        "cat-2": Series(times, np.array([2.0, np.nan]), "mm/d"),
+    }
+    found = summed(parts, {"cat-1": 86.4, "cat-2": 43.2}, "m3 s-1")
+    assert found.values[0] == pytest.approx(2.0)
+    assert np.isnan(found.values[1])
+
+
+def spec(**more: Any) -> dict[str, Any]:
+    return {"period": ["1979-01-01", "1979-03-02"], "observed_unit": "m3 s-1",
+            "simulated_unit": "m3 s-1", **more}  # fmt: skip
+
+
+def table(folder: Path, columns: dict[str, list[float]]) -> Path:
+    folder.mkdir()
+    days = np.datetime64("1979-01-01") + np.arange(len(next(iter(columns.values()))))
+    with (folder / "flow.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["time", *columns])
+        writer.writerows(zip(days, *columns.values(), strict=True))
+    return folder
+
+
+def run(folder: Path, said: dict[str, Any], *runs: Path) -> Any:
+    path = folder / "spec.json"
+    path.write_text(json.dumps(said))
+    named = [f"{each.name}={each}" for each in runs]
+    evaluate(read_spec(path), folder / "observed", folder / "out", named)
+    return json.loads((folder / "out" / "scores.json").read_text())
+
+
+FLOW = [10.0 + (day % 7) for day in range(60)]
+
+
+def test_two_runs_are_scored_side_by_side_and_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table(tmp_path / "observed", {"01000001": FLOW, "01000002": [5.0] * 60, "01000003": FLOW})
+    same = table(tmp_path / "same", {"01000001": FLOW, "01000002": FLOW})
+    twice = table(tmp_path / "twice", {"01000001": [2 * each for each in FLOW], "01000002": FLOW})
+    found = run(tmp_path, spec(thresholds=[{"name": "<b>", "value": 14}]), same, twice)
+    assert found["runs"] == ["same", "twice"]
+    first, second = found["locations"]
+    assert first["runs"]["same"]["scores"]["nse"] == 1
+    assert first["runs"]["twice"]["scores"]["pbias"] == pytest.approx(100)
+    assert first["runs"]["same"]["scores"]["csi@<b>"] == 1
+    assert second["runs"]["same"]["reasons"]["nse"] == "the observations never change"
+    assert found["aggregated"]["same"]["nse"]["count"] == 1
+    log = capsys.readouterr().out
+    assert "SCORE 01000001 same n=60 nse=1.000" in log
+    assert "HEADRACE_PROGRESS 2/2" in log
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page
+    assert "http" not in page
+    assert "<b>" not in page
+    assert page.count("<svg") == 6
+    detected = detect_folder(tmp_path / "out", "EVALUATION_RESULT").domain
+    assert detected.get(Index.GAUGE_ID) is not None
+    assert detected.time is not None
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"locations": [{"id": "a", "observed": "01000001", "simulated": "01000009"}]}, "no 01"),
+        ({"least_values": 61}, "60 pairs, fewer than least_values"),
+        ({"unit": "mm"}, "can't be compared"),
+        ({"simulated_unit": None}, "no unit"),
+        ({"warm_up_days": 59.5}, "no location could be scored"),
+    ],
+)
+def test_what_can_not_be_scored_is_said(tmp_path: Path, more: dict[str, Any], said: str) -> None:
+    table(tmp_path / "observed", {"01000001": FLOW})
+    simulated = table(tmp_path / "run", {"01000001": FLOW})
+    with pytest.raises(HeadraceError, match=said):
+        run(tmp_path, spec(**more), simulated)
+
+
+def test_a_wrong_word_in_a_spec_is_told_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_text(json.dumps(spec(metrics=["nsee"])))
+    with pytest.raises(HeadraceError, match="nse"):
+        read_spec(tmp_path / "spec.json")
+
+
+def test_the_kind_makes_a_job_that_is_completed_to_itself() -> None:
+    said = {"period": ["1979-01-01", "1981-01-01"], "hydrofabric": "drb", "runs": ["a", "b"],
+            "locations": [{"id": "x", "areas_km2": {"cat-1": 2.5}}]}  # fmt: skip
+    job = load_jobfile({"headrace": 1, "kind": "evaluation", "settings": said})
+    assert job.command[:3] == ("python3", "-m", "headrace_evaluation")
+    assert [each.name for each in job.requirements] == ["a", "b", "observations"]
+    assert json.loads(job.files[0].content)["locations"][0]["areas_km2"] == {"cat-1": 2.5}
+    assert load_jobfile(dump(job)) == job
