@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from headrace_evaluation.reading import open_dataset
+from headrace_evaluation.datasets import open_dataset
 from headrace_evaluation.report import write_report
 from headrace_evaluation.worker import Evaluation
 from headrace_evaluation.writing import write_csv, write_json, write_netcdf

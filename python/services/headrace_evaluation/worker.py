@@ -18,7 +18,8 @@ from headrace_evaluation.core.aligning import (
 from headrace_evaluation.core.metrics import Value
 from headrace_evaluation.core.result import LocationScore, Result, RunScore
 from headrace_evaluation.core.scoring import Pairs, described, score
-from headrace_evaluation.reading import Dataset, Place
+from headrace_evaluation.datasets import Dataset
+from headrace_evaluation.reading import Place
 from headrace_kinds.evaluation import EvaluationSettings, Location, Threshold, plain
 from headrace_model.nearest import did_you_mean
 
