@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace_client.cli.evaluation import compared
 from headrace_evaluation.__main__ import evaluate, read_spec
 from headrace_evaluation.core.aligning import (
     EvaluationFailed,
@@ -25,6 +26,7 @@ from headrace_kinds.evaluation import Aggregate, MetricName
 from headrace_model.domain import Index
 from headrace_model.errors import HeadraceError
 from headrace_wire.jobfile import dump, load_jobfile
+from tests.support.samples import sample
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 
@@ -194,3 +196,41 @@ def test_the_kind_makes_a_job_that_is_completed_to_itself() -> None:
     assert [each.name for each in job.requirements] == ["a", "b", "observations"]
     assert json.loads(job.files[0].content)["locations"][0]["areas_km2"] == {"cat-1": 2.5}
     assert load_jobfile(dump(job)) == job
+
+
+def test_downloaded_results_are_compared_over_the_locations_that_all_score() -> None:
+    def result(**by_id: float | None) -> dict[str, Any]:
+        return {
+            "runs": ["simulation"],
+            "locations": [
+                {"id": id_, "runs": {"simulation": {"scores": {"nse": value}}}}
+                for id_, value in by_id.items()
+            ],
+        }
+
+    found = compared([("one", result(a=0.5, b=0.7, c=0.1)), ("two", result(a=0.1, b=None))])
+    assert found["locations"] == 2
+    assert [each["median"]["nse"] for each in found["runs"]] == [pytest.approx(0.6), 0.1]
+    with pytest.raises(HeadraceError, match="damaged"):
+        compared([("one", {"runs": ["x"], "locations": [{}]})])
+
+
+def test_ngen_and_the_usgs_are_read_at_sugar_creek(tmp_path: Path) -> None:
+    said = {
+        "period": ["2015-12-01", "2015-12-31"],
+        "simulated_variable": "Q_OUT",
+        "simulated_unit": "m/h",
+        "locations": [{"id": "0214655255", "areas_km2": {"cat-27": 10.0}}],
+    }
+    (tmp_path / "spec.json").write_text(json.dumps(said))
+    observed = tmp_path / "observed"
+    observed.mkdir()
+    source = sample("usgs-2015-12/2015_observations.json")
+    (observed / "usgs.json").write_bytes(source.read_bytes())
+    output = sample("ngen-sugar-creek/corrected/expected_output")
+    evaluate(read_spec(tmp_path / "spec.json"), observed, tmp_path / "out", [f"ngen={output}"])
+    found = json.loads((tmp_path / "out" / "scores.json").read_text())
+    (place,) = found["locations"]
+    assert place["lon"] == pytest.approx(-80.8, abs=0.3)
+    assert place["runs"]["ngen"]["n"] == 600  # USGS has gaps
+    assert -5 < place["runs"]["ngen"]["scores"]["kge"] < 1

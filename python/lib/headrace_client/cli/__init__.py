@@ -20,6 +20,7 @@ _COMMANDS: Final = {
         "headrace_client.cli.maintenance:group", "Keep new work away for a while."
     ),
     "dataset": Late("headrace_client.cli.dataset:group", "Upload, find and download data."),
+    "evaluation": Late("headrace_client.cli.evaluation:group", "Compare results of evaluations."),
     "login": Late("headrace_client.cli.account:login", "Log in with a password."),
     "logout": Late("headrace_client.cli.account:logout", "Log out: forget and revoke the token."),
     "whoami": Late("headrace_client.cli.account:whoami", "Tell who you are here."),
