@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from headrace_kinds.base import Kind
+from headrace_kinds.calibration import CalibrationKind
 from headrace_kinds.command import CommandKind
 from headrace_kinds.evaluation import EvaluationKind
 from headrace_kinds.ngen import NgenKind
@@ -17,7 +18,14 @@ from headrace_model.nearest import did_you_mean
 from headrace_model.plugins import loaded
 
 GROUP: Final = "headrace.kinds"
-_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), EvaluationKind(), NgenKind(), PartitionKind())}
+
+
+def _named(name: str) -> Kind:
+    """The kind of a job inside another one's settings; `kind_named` is not there yet."""
+    return kind_named(name)
+
+
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), CalibrationKind(_named), EvaluationKind(), NgenKind(), PartitionKind())}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 

@@ -4,6 +4,7 @@ A schema reads plain values into the parts of a `JobSpec` and writes them back. 
 than one key at a time is checked in `jobcheck`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import ValidationError
@@ -33,7 +34,7 @@ from headrace_model.spec import (
 from headrace_model.times import Instant, format_instant, parse_instant
 from headrace_wire.amounts import ResourcesSchema, duration, memory_size
 from headrace_wire.containers import Named, Part, StrictSchema, Words
-from headrace_wire.fields import Flag, Graded, Parsed, Text, Whole, Word
+from headrace_wire.fields import Flag, Graded, Parsed, Text, Whole, WireField, Word, expected
 from headrace_wire.jobvalues import (
     Content,
     Covers,
@@ -42,7 +43,7 @@ from headrace_wire.jobvalues import (
     check_member_name,
     check_pip_line,
 )
-from headrace_wire.kindsettings import SettingsField, settings_by_kind, with_settings
+from headrace_wire.kindsettings import SettingsField, read_as, settings_by_kind, with_settings
 
 FILE_VERSION = 1
 MAX_TASKS = 10_000_000
@@ -364,3 +365,26 @@ class JobSchema(StrictSchema):
             del plain["array"]
         kept = {key: each for key, each in plain.items() if each not in ([], {})}
         return {"headrace": FILE_VERSION, **kept}
+
+
+class InnerJob(WireField[JobSpec]):
+    """A whole job in the settings of another: as a job file, but `headrace` and what travels with
+    the outer one, its files, may be left out."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> JobSpec:
+        if not isinstance(value, Mapping):
+            raise expected("a job", "{kind: command, command: [python, run.py]}", value)
+        if value.get("files"):
+            raise ValidationError({"files": ["name them in `files` of the whole job"]})
+        spec: JobSpec = _INNER.load({"headrace": FILE_VERSION, **value})
+        return spec
+
+    def _serialize(self, value: JobSpec | None, attr: Any, obj: Any, **kwargs: Any) -> Any:
+        return value and _INNER.dump(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "object"}
+
+
+_INNER = JobSchema()
+read_as(JobSpec, InnerJob)

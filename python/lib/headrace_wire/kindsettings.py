@@ -3,7 +3,7 @@
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -21,7 +21,13 @@ from headrace_wire.fields import Flag, Number, Text, Whole, WireField, Word, che
 MOST_JSON: Final = 20_000
 """So many values, all levels together, a setting of plain JSON may have."""
 MOST_DEPTH: Final = 20
+_WHOLE: Final[dict[object, Callable[..., WireField[Any]]]] = {}
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
+
+
+def read_as(hint: type, field: Callable[..., WireField[Any]]) -> None:
+    """Let settings have fields of a type whose schema stands elsewhere, above this module."""
+    _WHOLE[hint] = field
 
 
 class PeriodField(WireField[Period]):
@@ -119,6 +125,8 @@ def _field(hint: Any, about: Told, options: dict[str, Any]) -> WireField[Any]:
     if origin in (types.UnionType, typing.Union):
         (inner,) = [part for part in parts if part is not type(None)]
         return _field(inner, about, options)
+    if hint in _WHOLE:
+        return _WHOLE[hint](**options)
     if origin is tuple and about.by_name:
         return _named(parts[0], about, options)
     if origin is tuple:

@@ -1,0 +1,1 @@
+"""Calibration: the worker that searches the parameters of a model which fit observations best."""

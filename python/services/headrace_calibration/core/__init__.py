@@ -1,0 +1,1 @@
+"""What a calibration decides, without a file, a clock or a process."""

@@ -1,0 +1,99 @@
+"""How values of parameters get into the files that a model reads.
+
+A place without a key is a template: `{{name}}` in the file becomes the value. A key that begins
+with `/` is a JSON pointer (RFC 6901), in which a part `*` is every member. Any other key is that
+of a line `key=value`, as in the config files of CFE and in Fortran namelists; a unit in brackets,
+a comma or a comment behind the value stays.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from headrace_model.errors import InvalidInput
+from headrace_model.nearest import did_you_mean
+
+_HOLE: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\}\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one parameter goes in a file; `key` as said above, empty in a template."""
+
+    parameter: str
+    key: str
+
+
+def filled_in(text: str, places: Sequence[Place], values: Mapping[str, float], file: str) -> str:
+    """Give the text of `file` with the values at their places; raises `InvalidInput`."""
+    templates = {each.parameter for each in places if not each.key}
+    if templates:
+        text = _template(text, templates, values, file)
+    for each in places:
+        if each.key and not each.key.startswith("/"):
+            text = _line(text, each.key, _written(values[each.parameter]), file)
+    pointers = [each for each in places if each.key.startswith("/")]
+    return _pointed(text, pointers, values, file) if pointers else text
+
+
+def _written(value: float) -> str:
+    return repr(float(value))
+
+
+def _template(text: str, names: set[str], values: Mapping[str, float], file: str) -> str:
+    held = set(_HOLE.findall(text))
+    for name in sorted(names - held):
+        raise InvalidInput(
+            f"{file} holds no {{{{{name}}}}}, so the model would never see the parameter {name}",
+            hint="write it where its value belongs, or give the parameter a `key`",
+        )
+    for name in sorted(held - set(values)):
+        raise InvalidInput(f"{file}: {{{{{name}}}}} is no parameter; {did_you_mean(name, values)}")
+    return _HOLE.sub(lambda found: _written(values[found[1]]), text)
+
+
+def _line(text: str, key: str, value: str, file: str) -> str:
+    line = re.compile(
+        rf"^(?P<before>[ \t]*{re.escape(key)}[ \t]*=[ \t]*)(?P<value>[^\s,\[!#;]+)", re.MULTILINE
+    )
+    changed, count = line.subn(lambda found: found["before"] + value, text)
+    if count != 1:
+        raise InvalidInput(
+            f"{file} has {count or 'no'} line{'s' if count else ''} `{key}=…`; one is needed"
+        )
+    return changed
+
+
+def _pointed(text: str, places: Sequence[Place], values: Mapping[str, float], file: str) -> str:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"{file} is no JSON, which the key {places[0].key} needs: {error}"
+        ) from None
+    for each in places:
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in each.key[1:].split("/")]
+        holders = list(_holders(document, parts))
+        if not holders:
+            raise InvalidInput(f"{file} has nothing at {each.key}, where {each.parameter} goes")
+        for holder, key in holders:
+            holder[key] = values[each.parameter]
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _holders(node: Any, parts: Sequence[str]) -> Iterator[tuple[Any, Any]]:
+    """What holds the values that `parts` lead to, each with its key there."""
+    first, rest = parts[0], parts[1:]
+    keys: list[Any] = []
+    if isinstance(node, dict):
+        keys = list(node) if first == "*" else [first] if first in node else []
+    elif isinstance(node, list):
+        at = int(first) if re.fullmatch(r"[0-9]{1,9}", first) else -1
+        keys = list(range(len(node))) if first == "*" else [at] if 0 <= at < len(node) else []
+    for key in keys:
+        if rest:
+            yield from _holders(node[key], rest)
+        elif not isinstance(node[key], dict | list):
+            yield node, key

@@ -1,0 +1,126 @@
+"""The folder of one run of the model: what a worker of its own would find, with its parameters.
+
+It looks as the folder of an attempt does, so that relative paths lead to the same: `work`, where
+the model runs, beside `datasets/<input>` and `output`. Everything is a link to what was staged,
+but the files that parameters go into.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final
+
+from headrace_calibration.core.plan import Link, Plan, Target
+from headrace_calibration.core.texts import filled_in
+from headrace_model.errors import InvalidInput
+
+_MOST_BYTES: Final = 64 << 20  # of a file that parameters go into
+
+
+class RunFolder:
+    """Makes `root`; `inputs` has the folder of each input of the model, by name."""
+
+    def __init__(self, root: Path, plan: Plan, home: Path, inputs: Mapping[str, Path]) -> None:
+        self.root, self._plan = root, plan
+        self._home, self._inputs = home, inputs
+        self.work, self.output = root / "work", root / "output"
+        self.said = root / "said.txt"
+
+    def make(self, values: Mapping[str, float]) -> None:
+        """Lay everything anew; raises `InvalidInput` where a parameter has no place to go."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        for each in (self.work, self.output, self.root / "datasets"):
+            each.mkdir(parents=True)
+        for name in self._plan.model.files:
+            place = self.work / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(self._home / name)
+        changed = {each.input for each in self._plan.targets}
+        for name, folder in self._inputs.items():
+            place = self.root / "datasets" / name
+            if name in changed:
+                _mirror(folder, place)
+            else:
+                place.symlink_to(folder)
+        for link in self._plan.model.links:
+            self._link(link)
+        for target in self._plan.targets:
+            for file in self._files_of(target):
+                _fill(file, target, values)
+
+    def paths(self) -> dict[str, str]:
+        """What placeholders of the model's command stand for, as seen from its working folder."""
+        return {"output": "../output"} | {name: f"../datasets/{name}" for name in self._inputs}
+
+    def parameter_files(self) -> list[tuple[str, Path]]:
+        """The files that parameters went into, each with its name for people."""
+        found = []
+        for target in self._plan.targets:
+            base = self._base(target)
+            for file in self._files_of(target):
+                name = file.relative_to(base).as_posix()
+                found.append((f"{target.input}/{name}" if target.input else name, file))
+        return found
+
+    def remove(self) -> None:
+        """Leave nothing of it."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _base(self, target: Target) -> Path:
+        return self.root / "datasets" / target.input if target.input else self.work
+
+    def _files_of(self, target: Target) -> list[Path]:
+        base = self._base(target)
+        names = sorted(
+            Path(folder, name).relative_to(base).as_posix()
+            for folder, _, files in os.walk(base)
+            for name in files
+        )
+        found = [base / name for name in names if fnmatchcase(name, target.file)]
+        if not found:
+            where = f"the input {target.input}" if target.input else "the files of the model"
+            shown = ", ".join(names[:5]) or "none"
+            raise InvalidInput(f"no file among {where} fits {target.file}; there are: {shown}")
+        return found
+
+    def _link(self, link: Link) -> None:
+        folder = self.root / "datasets" / link.input
+        place = self.work / link.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        to = _only(link, folder) if link.patterns else folder
+        place.symlink_to(os.path.relpath(to, place.parent))
+
+
+def _only(link: Link, folder: Path) -> Path:
+    for pattern in link.patterns:
+        found = sorted(each for each in folder.rglob(pattern) if each.is_file())
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise InvalidInput(f"{len(found)} files of {link.input} fit {pattern}; one is needed")
+    raise InvalidInput(f"no file of {link.input} fits {' or '.join(link.patterns)}")
+
+
+def _mirror(folder: Path, place: Path) -> None:
+    """The same folders, with a link for each file."""
+    for root, _, names in os.walk(folder):
+        inside = place / Path(root).relative_to(folder)
+        inside.mkdir()
+        for name in names:
+            (inside / name).symlink_to(Path(root, name).resolve())
+
+
+def _fill(file: Path, target: Target, values: Mapping[str, float]) -> None:
+    if file.stat().st_size > _MOST_BYTES:
+        raise InvalidInput(
+            f"{file.name} is larger than {_MOST_BYTES:,} bytes, too large to fill in"
+        )
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{file.name} is no text (UTF-8), so no parameter fits in") from None
+    text = filled_in(text, target.places, values, file.name)
+    file.unlink()  # a link, or what another target filled in
+    file.write_text(text, encoding="utf-8")
