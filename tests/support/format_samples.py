@@ -262,11 +262,18 @@ NWM_NAMELIST = """&NOAHLSM_OFFLINE
 /
 """
 
+CALIBRATED = {
+    "headrace_calibration_result": 1,
+    "scored": {"train": ["1979-06-30", "1980-01-01"], "validate": ["1980-01-01", "1981-01-01"]},
+    "best": {"parameters": {"fast": 0.5}, "scores": {"train": {"01434000": {"kge": 0.7}}}},
+}
+
 SAMPLES = {
     "T_ROUTE_CONFIG": ("route.yaml", T_ROUTE.encode()),
     "T_ROUTE_CSV": ("flows.csv", T_ROUTE_ROWS.encode()),
     "NGEN_CAL_CONFIG": ("cal.yaml", NGEN_CAL.encode()),
     "NGEN_CAL_OUTPUT": ("ngen_objective.txt", OBJECTIVE.encode()),
+    "CALIBRATION_RESULT": ("best.json", json.dumps(CALIBRATED).encode()),
     "NWM_CONFIG": ("namelist.hrldas", NWM_NAMELIST.encode()),
     "NGEN_PARTITION_CONFIG": ("partitions.json", json.dumps(PARTITIONS).encode()),
     "NGEN_PARTIAL_REALIZATION_CONFIG": (

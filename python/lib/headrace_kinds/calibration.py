@@ -94,7 +94,7 @@ class CalibrationKind(CommandKind):
             )
         except InvalidSpec as error:
             where = f".{error.path}" if error.path else ""
-            raise InvalidSpec(error.message, path=f"settings.model{where}") from None
+            raise InvalidSpec(error.reason, path=f"settings.model{where}") from None
 
 
 _RESULT: Final = OutputSpec("calibration", Category.OUTPUT, "CALIBRATION_RESULT", Domain())

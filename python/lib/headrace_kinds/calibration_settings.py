@@ -86,10 +86,10 @@ class Tuned:
 
     def __post_init__(self) -> None:
         if self.min >= self.max:
-            raise InvalidSpec(f"min, {self.min:g}, is not below max, {self.max:g}", path="min")
+            raise InvalidSpec(f"{self.min:g} is not below max, {self.max:g}", path="min")
         if not self.min <= self.init <= self.max:
             raise InvalidSpec(
-                f"init, {self.init:g}, is outside {self.min:g} to {self.max:g}", path="init"
+                f"{self.init:g} is outside {self.min:g} to {self.max:g}", path="init"
             )
         if self.scale is Scale.LOG and self.min <= 0:
             raise InvalidSpec(f"on a log scale it is above 0, not {self.min:g}", path="min")
@@ -149,8 +149,7 @@ class CalibrationSettings:
     train: Period = told("The period that the search fits.", "[1979-01-01, 1980-01-01]")
     locations: tuple[Location, ...] = told(
         "Where the model is compared with observations.",
-        "{'01434000': {simulated: cat-27}}",
-        by_name=True,
+        "[{name: '01434000', simulated: cat-27}]",
         most=1000,
     )
     validate: Period | None = told(

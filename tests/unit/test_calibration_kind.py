@@ -1,0 +1,265 @@
+"""The kind `calibration`: what it makes of a job file, and what it refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace_calibration.core.plan import read_plan
+from headrace_calibration.core.texts import Place, filled_in
+from headrace_calibration.metrics import objective_named
+from headrace_evaluation.core.scoring import METRICS
+from headrace_formats.detect import detect_folder
+from headrace_kinds.calibration_settings import OBJECTIVES
+from headrace_kinds.registry import kind_named
+from headrace_model.errors import InvalidInput, InvalidSpec
+from headrace_model.requirement import Requirement
+from headrace_model.spec import JobSpec
+from headrace_wire.jobchanges import parse_change
+from headrace_wire.jobfile import dump, dump_text, load_jobfile, load_jobtext
+
+
+def _job(settings: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
+    return {
+        "headrace": 1,
+        "kind": "calibration",
+        "files": ["model.py", "reservoir.json"],
+        "settings": {
+            "model": {
+                "kind": "command",
+                "command": ["python3", "model.py", "reservoir.json", "{rain}", "{output}"],
+                "inputs": {"rain": {"category": "FORCING", "domain": {"DATA_ID": "rain-1"}}},
+                "resources": {"cpus": "500m", "memory": "256MiB"},
+                "limits": {"time": "5m"},
+            },
+            "parameters": {
+                "fast": {
+                    "min": 0.1,
+                    "max": 1,
+                    "init": 0.2,
+                    "file": "reservoir.json",
+                    "key": "/fast",
+                }
+            },
+            "train": ["1979-01-01", "1980-01-01"],
+            "validate": ["1980-01-01", "1981-01-01"],
+            "warm_up": "180d",
+            "locations": [{"name": "01434000", "simulated": "flow"}],
+            "parallel": 2,
+            **(settings or {}),
+        },
+        **other,
+    }
+
+
+def _load(*args: Any, **how: Any) -> JobSpec:
+    return load_jobfile(_job(*args, **how), read_file=lambda name: b"{}")
+
+
+class TestWhatItMakes:
+    """A job file filled in."""
+
+    def test_it_runs_the_worker_over_the_inputs_of_the_model_and_the_observations(self) -> None:
+        spec = _load()
+        assert spec.command == (
+            *("python3", "-m", "headrace_calibration", "calibration.json"),
+            *("{output}", "{checkpoint}", "{observations}", "rain={rain}"),
+        )
+        assert [each.name for each in spec.inputs] == ["observations", "rain"]
+        (seen, _) = spec.inputs
+        assert isinstance(seen, Requirement)
+        assert seen.domain.to_plain() == {
+            "TIME": ["1979-06-30", "1981-01-01"],
+            "GAUGE_ID": "01434000",
+        }
+        assert [(each.name, each.format) for each in spec.outputs] == [
+            ("calibration", "CALIBRATION_RESULT")
+        ]
+        assert spec.checkpoint is not None
+        assert spec.resources.amount.millicpus == 1000
+        assert spec.resources.amount.memory_bytes == (256 * 2 + 256) << 20
+
+    def test_it_is_complete_once_and_for_all_and_goes_over_the_wire(self) -> None:
+        spec = _load()
+        assert kind_named("calibration").complete(spec) == spec
+        assert load_jobtext(dump_text(spec), sent=True) == spec
+        assert dump(spec)["settings"]["model"]["kind"] == "command"
+
+    def test_its_worker_reads_what_it_writes(self) -> None:
+        spec = _load({"stop": {"time": "2h", "target": 0.9}, "options": {"batch": 2}})
+        (text,) = (each.content for each in spec.files if each.name == "calibration.json")
+        plan = read_plan(text)
+        assert [(each.name, each.high, each.first) for each in plan.space] == [("fast", 1.0, 0.2)]
+        assert plan.model.command[-2:] == ("{rain}", "{output}")
+        assert plan.model.files == ("model.py", "reservoir.json")
+        assert (plan.model.limit_s, plan.rules.time_s, plan.rules.target) == (300, 7200, 0.9)
+        assert plan.periods.begin == spec.settings.train.begin
+        assert plan.search.options == {"batch": 2}
+
+    def test_inputs_may_stand_at_the_top_and_what_a_user_asks_stays(self) -> None:
+        job = _job()
+        job["inputs"] = {
+            **job["settings"]["model"].pop("inputs"),
+            "observations": {"category": "OBSERVATION", "domain": {"DATA_ID": "seen"}},
+        }
+        job |= {"resources": {"cpus": 4}, "outputs": {"mine": {"format": "CALIBRATION_RESULT"}}}
+        spec = load_jobfile(job, read_file=lambda name: b"{}")
+        assert [each.name for each in spec.inputs] == ["observations", "rain"]
+        assert spec.requirements[0].domain.to_plain() == {"DATA_ID": "seen"}
+        assert [each.name for each in spec.outputs] == ["mine"]
+        assert spec.resources.amount.millicpus == 4000
+        assert kind_named("calibration").complete(spec) == spec
+
+    def test_the_output_of_the_model_that_is_compared_may_be_one_of_several(self) -> None:
+        job = _job({"output": "flow"})
+        outputs = {name: {"format": "TIMESERIES_CSV"} for name in ("stores", "flow")}
+        job["settings"]["model"]["outputs"] = outputs
+        spec = load_jobfile(job, read_file=lambda name: b"{}")
+        (text,) = (each.content for each in spec.files if each.name == "calibration.json")
+        assert read_plan(text).model.output == "flow"
+
+    def test_settings_are_changed_on_the_command_line(self) -> None:
+        spec = load_jobfile(
+            _job(),
+            read_file=lambda name: b"{}",
+            changes=[parse_change("settings.iterations=7"), parse_change("settings.seed=9")],
+        )
+        assert (spec.settings.iterations, spec.settings.seed) == (7, 9)
+
+    def test_its_objectives_are_the_metrics_of_the_evaluation(self) -> None:
+        assert set(OBJECTIVES) == set(METRICS)
+        assert objective_named("pbias").loss(-3) == 3
+        with pytest.raises(InvalidInput, match="'kgee' is not an objective; did you mean kge"):
+            objective_named("kgee")
+
+
+class TestWhatItRefuses:
+    """Each with the key and the next step."""
+
+    @pytest.mark.parametrize(
+        ("settings", "why"),
+        [
+            ({"objective": "kgee"}, "settings.objective: 'kgee' is no metric; did you mean kge"),
+            ({"algorithm": "ddz"}, "settings.algorithm"),
+            ({"algorithm": "lhs", "options": {"w": 1}}, "lhs has no option 'w'; it has none"),
+            ({"options": {"batch": 1.5}}, "batch is a whole number from 1 to 1000"),
+            ({"validate": ["1979-06-01", "1981-01-01"]}, "settings.validate: it overlaps train"),
+            ({"warm_up": "365d"}, "settings.warm_up: it leaves nothing of train"),
+            ({"warm_up": "180"}, "'180' has no unit"),
+            ({"parameters": {}}, "settings.parameters"),
+            ({"locations": []}, "settings.locations"),
+            ({"output": "flow"}, "settings.output: the model has no such output; it has none"),
+            ({"stop": {"failures": 0}}, "settings.stop.failures"),
+        ],
+    )
+    def test_settings_that_fit_nothing(self, settings: dict[str, Any], why: str) -> None:
+        with pytest.raises(InvalidSpec) as raised:
+            _load(settings)
+        assert why.replace("it has none", "") in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("parameter", "why"),
+        [
+            ({"min": 2.0}, "parameters.fast.min: 2 is not below max, 1"),
+            ({"init": 2.0}, "parameters.fast.init: 2 is outside 0.1 to 1"),
+            ({"min": 0.0, "scale": "log"}, "on a log scale it is above 0, not 0"),
+            ({"file": "../reservoir.json"}, "no / at its begin and no .."),
+            ({"input": "config"}, "the model has no input config; it has rain"),
+        ],
+    )
+    def test_parameters_that_are_none(self, parameter: dict[str, Any], why: str) -> None:
+        job = _job()
+        job["settings"]["parameters"]["fast"] |= parameter
+        with pytest.raises(InvalidSpec) as raised:
+            load_jobfile(job, read_file=lambda name: b"{}")
+        assert why in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("model", "why"),
+        [
+            (
+                {"environment": {"pip": ["numpy"]}},
+                "settings.model.environment: the model runs inside",
+            ),
+            ({"image": "model:1"}, "settings.model.image: the model runs inside"),
+            ({"array": {"count": 3}}, "settings.model.array: a run of the model is one task"),
+            ({"files": ["a.py"]}, "name them in `files` of the whole job"),
+            ({"kind": "calibration"}, "can't calibrate a calibration"),
+            ({"kind": "comand"}, "'comand' is not a kind; did you mean command"),
+            (
+                {"command": ["x", "{rian}"]},
+                "settings.model.command[1]: {rian} is not a placeholder",
+            ),
+        ],
+    )
+    def test_models_that_can_not_run_inside(self, model: dict[str, Any], why: str) -> None:
+        job = _job()
+        job["settings"]["model"] |= model
+        if model.get("kind") == "calibration":
+            job["settings"]["model"] = {"kind": "calibration", "settings": _job()["settings"]}
+        with pytest.raises(InvalidSpec) as raised:
+            load_jobfile(job, read_file=lambda name: b"{}")
+        assert why in str(raised.value)
+
+    def test_an_environment_of_the_whole_job(self) -> None:
+        with pytest.raises(InvalidSpec, match="runs as the agent does, or in an image"):
+            _load(environment={"pip": ["numpy"]})
+
+
+class TestPlacesInFiles:
+    """How values get into the files of models."""
+
+    @pytest.mark.parametrize(
+        ("text", "key", "expected"),
+        [
+            ("k={{ k }}, {{k}}\n", "", "k=3.38e-06, 3.38e-06\n"),
+            (
+                "soil.k=0.1[m s-1]\nk = 2 ! why\n",
+                "soil.k",
+                "soil.k=3.38e-06[m s-1]\nk = 2 ! why\n",
+            ),
+            ("  k = 2, ! why\n", "k", "  k = 3.38e-06, ! why\n"),
+        ],
+    )
+    def test_text_keeps_all_else(self, text: str, key: str, expected: str) -> None:
+        assert filled_in(text, [Place("k", key)], {"k": 3.38e-06}, "f") == expected
+
+    def test_a_pointer_reaches_every_member(self) -> None:
+        text = '{"c": {"cat-1": {"p": [1, {"k": 0}]}, "cat-2": {"p": [1, {"k": 0}]}}, "a/b": 1}'
+        places = [Place("k", "/c/*/p/1/k"), Place("m", "/a~1b")]
+        found = json.loads(filled_in(text, places, {"k": 0.5, "m": 2.0}, "f"))
+        assert found == {
+            "c": {name: {"p": [1, {"k": 0.5}]} for name in ("cat-1", "cat-2")}, "a/b": 2.0
+        }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("text", "key", "why"),
+        [
+            ("nothing", "", "f holds no {{k}}, so the model would never see the parameter k"),
+            ("{{k}} {{q}}", "", "f: {{q}} is no parameter"),
+            ("q=1", "k", "f has no line `k=…`; one is needed"),
+            ("k=1\nk=2", "k", "f has 2 lines `k=…`; one is needed"),
+            ("{}", "/a/k", "f has nothing at /a/k, where k goes"),
+            ('{"a": {"k": [1]}}', "/a/k", "f has nothing at /a/k"),
+            ("k=1", "/k", "f is no JSON, which the key /k needs"),
+        ],
+    )
+    def test_a_place_that_is_not_there_is_told(self, text: str, key: str, why: str) -> None:
+        with pytest.raises(InvalidInput) as raised:
+            filled_in(text, [Place("k", key)], {"k": 0.5}, "f")
+        assert why in str(raised.value)
+
+
+class TestTheFormat:
+    """CALIBRATION_RESULT."""
+
+    def test_a_result_without_its_best_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "report.html").write_text("<!doctype html>")
+        with pytest.raises(InvalidInput, match=r"there is no best\.json"):
+            detect_folder(tmp_path, "CALIBRATION_RESULT")
+
+    def test_rows_that_are_cut_are_told(self, tmp_path: Path) -> None:
+        (tmp_path / "iterations.csv").write_text("iteration,kge,best_kge,failure\n0,1,1,\n2,1\n")
+        with pytest.raises(InvalidInput, match="line 3: it has 2 columns, not 4"):
+            detect_folder(tmp_path, "CALIBRATION_RESULT")
