@@ -73,6 +73,8 @@ class _Worker:
                 "limit_s": 60.0,
             },
             "evaluation": {
+                "unit": None,
+                "variable": None,
                 "locations": [
                     {"observed": reservoir.GAUGE, "simulated": reservoir.GAUGE, "weight": 1.0}
                 ]

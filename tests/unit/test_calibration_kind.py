@@ -24,7 +24,7 @@ def _job(settings: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]
     return {
         "headrace": 1,
         "kind": "calibration",
-        "files": ["model.py", "reservoir.json"],
+        "files": ["reservoir.json", "model.py"],
         "settings": {
             "model": {
                 "kind": "command",

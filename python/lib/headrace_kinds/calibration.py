@@ -195,7 +195,7 @@ def _plan(told: CalibrationSettings, model: JobSpec, kind: Kind) -> dict[str, An
         "model": {
             "command": list(model.command),
             "env": dict(model.env),
-            "files": [each.name for each in model.files],
+            "files": sorted(each.name for each in model.files),
             "links": [
                 {"name": each.name, "input": each.input, "patterns": list(each.patterns)}
                 for each in kind.links(model)
@@ -204,6 +204,8 @@ def _plan(told: CalibrationSettings, model: JobSpec, kind: Kind) -> dict[str, An
             "limit_s": None if limit_ms is None else limit_ms / 1000,
         },
         "evaluation": {
+            "unit": told.unit,
+            "variable": told.variable,
             "locations": [
                 {
                     "observed": each.name,
@@ -211,7 +213,7 @@ def _plan(told: CalibrationSettings, model: JobSpec, kind: Kind) -> dict[str, An
                     "weight": each.weight,
                 }
                 for each in told.locations
-            ]
+            ],
         },
     }
 

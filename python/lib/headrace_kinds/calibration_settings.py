@@ -177,6 +177,19 @@ class CalibrationSettings:
         "The output of the model that is compared, where it has several.", "flow", default=None
     )
 
+    variable: str | None = told(
+        "The variable of the model's output that is compared, where files hold several.",
+        "Q",
+        default=None,
+        most=128,
+    )
+    unit: str | None = told(
+        "The unit in which both are compared; what tells no unit is taken to be in it.",
+        "m3 s-1",
+        default=None,
+        most=64,
+    )
+
     def __post_init__(self) -> None:
         if not self.parameters:
             raise InvalidSpec("there is nothing to tune", path="parameters")

@@ -30,9 +30,11 @@ class Scorer:
         self._plan = plan
         self.locations = tuple(Location(**each) for each in plan.evaluation["locations"])
         self.objective: Objective = objective_named(plan.objective)
-        columns = read_columns(observations)
+        self._unit: str | None = plan.evaluation["unit"]
+        self._variable: str | None = plan.evaluation["variable"]
+        columns = read_columns(observations, None)
         self.observed: dict[str, Series] = {
-            each.observed: pick(columns, each.observed, "the observations")
+            each.observed: pick(columns, each.observed, self._unit, "the dataset of observations")
             for each in self.locations
         }
         for name, (times, values) in self.observed.items():
@@ -45,9 +47,9 @@ class Scorer:
 
     def read(self, output: Path) -> dict[str, Series]:
         """What the model says of each location; raises `InvalidInput`."""
-        columns = read_columns(output)
+        columns = read_columns(output, self._variable)
         return {
-            each.observed: pick(columns, each.simulated, "the model's output")
+            each.observed: pick(columns, each.simulated, self._unit, "the model's output")
             for each in self.locations
         }
 

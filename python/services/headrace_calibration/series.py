@@ -1,51 +1,151 @@
-"""Series of the model and of observations, location by location."""
+"""Series of the model and of observations, location by location, in one unit."""
 
+import re
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace_calibration.core.periods import Milliseconds
-from headrace_formats.delimited import opened_rows, timed_rows
+from headrace_formats.delimited import name_and_unit, opened_rows, timed_rows
+from headrace_formats.file_names import catchment_in
+from headrace_formats.netcdf import (
+    data_variables,
+    id_dimensions,
+    load,
+    opened,
+    sized,
+    stamps_of,
+    text_of,
+    texts_of,
+    time_name,
+)
 from headrace_formats.report import Report
 from headrace_model.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from netCDF4 import Dataset
+
 Series = tuple[Milliseconds, npt.NDArray[np.float64]]
 _SHOWN: Final = 5
+_POWER: Final = re.compile(r"(?<=[A-Za-z])\^?(-?[0-9]+)")
 
 
-def read_columns(folder: Path) -> dict[str, Series]:
-    """Read every column of numbers of the CSV files below a folder, by its name."""
-    found: dict[str, Series] = {}
-    for path in sorted(folder.rglob("*.csv")):
-        for name, series in _table(path).items():
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A series and its unit, "" where the file tells none."""
+
+    series: Series
+    unit: str
+
+
+def read_columns(folder: Path, variable: str | None) -> dict[str, Column]:
+    """Read what the files below a folder tell of each location; raises `InvalidInput`.
+
+    CSV: a column of times, and one a location, its name perhaps with a unit (`flow [m3 s-1]`);
+    of a catchment's file (`cat-27.csv`) the column `variable`. NetCDF: `variable` over time and
+    locations, whose ids are texts; None where a file has one such variable only.
+    """
+    found: dict[str, Column] = {}
+    load()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        for name, column in _read(path, variable).items():
             if name in found:
-                raise InvalidInput(f"two CSV files have a column {name}")
-            found[name] = series
-    if not found:
-        raise InvalidInput("it has no CSV file with a column of times")
+                raise InvalidInput(f"{name} stands in two files, one of them {path.name}")
+            found[name] = column
     return found
 
 
-def pick(columns: dict[str, Series], name: str, whose: str) -> Series:
-    """The column of that name; raises `InvalidInput` that names those there are."""
+def pick(columns: dict[str, Column], name: str, unit: str | None, whose: str) -> Series:
+    """The series of a location in a unit; what tells no unit, or where None is asked, as it is.
+
+    Raises `InvalidInput` that names what there is.
+    """
     if name not in columns:
-        shown = ", ".join(sorted(columns)[:_SHOWN])
-        raise InvalidInput(f"{whose} has no column {name}; it has {shown}")
-    return columns[name]
+        shown = ", ".join(sorted(columns)[:_SHOWN]) or "nothing"
+        raise InvalidInput(f"{whose} tells nothing of {name}; it tells of {shown}")
+    column = columns[name]
+    if unit is None or not column.unit or column.unit == unit:
+        return column.series
+    times, values = column.series
+    return times, values * factor_between(column.unit, unit, f"{whose}, {name}")
 
 
-def _table(path: Path) -> dict[str, Series]:
+@cache
+def factor_between(unit: str, wanted: str, where: str) -> float:
+    """What numbers in `unit` are multiplied with; raises `InvalidInput`."""
+    import pint
+
+    registry: Any = pint.UnitRegistry()
+    try:
+        have, want = (registry(_POWER.sub(r"**\1", each)) for each in (unit, wanted))
+        return float(have.to(want.units).magnitude) / float(want.magnitude)
+    except (pint.errors.PintError, AttributeError, ValueError, TypeError) as error:
+        raise InvalidInput(f"{where}: {unit} can't be brought into {wanted}: {error}") from None
+
+
+def _read(path: Path, variable: str | None) -> dict[str, Column]:
+    match path.suffix.lower():
+        case ".csv":
+            return _table(path, variable)
+        case ".nc" | ".nc4":
+            with opened(path) as dataset:
+                return _grid(dataset, path.name, variable)
+    return {}
+
+
+def _table(path: Path, variable: str | None) -> dict[str, Column]:
     with opened_rows(path) as rows:
         header = [name.strip() for name in next(rows, [])]
-        at = next((place for place, each in enumerate(header) if "time" in each.lower()), None)
+        at = next((n for n, each in enumerate(header) if each.lower() in ("time", "date")), None)
+        if at is None:
+            at = next((n for n, each in enumerate(header) if "time" in each.lower()), None)
         if at is None:
             return {}
         parts = list(timed_rows(rows, header, at, Report()))
     times = np.array([time for part in parts for time in part.times], dtype=np.int64)
-    names = [name for place, name in enumerate(header) if place != at]
-    return {
-        name: (times, np.array([value for part in parts for value in part.numbers[place]]))
-        for place, name in enumerate(names)
-    }
+    found: dict[str, Column] = {}
+    for place, title in enumerate(each for n, each in enumerate(header) if n != at):
+        name, unit = name_and_unit(title)
+        values = np.array([value for part in parts for value in part.numbers[place]])
+        found[name] = Column((times, values), unit)
+    catchment = catchment_in(path.name)
+    if catchment is None:
+        return found
+    return {catchment: found[variable]} if variable in found else {}
+
+
+def _grid(dataset: "Dataset", file: str, variable: str | None) -> dict[str, Column]:
+    time = time_name(dataset)
+    if time is None:
+        return {}
+    for ids in dataset.variables:
+        over = id_dimensions(dataset.variables[ids])
+        is_text = getattr(dataset.variables[ids].dtype, "kind", "") not in tuple("iuf")
+        if len(over) != 1 or not is_text:
+            continue
+        names = data_variables(dataset, frozenset((time, over[0])))
+        name = variable if variable in names else names[0] if len(names) == 1 else None
+        if name is None:
+            if names:
+                raise InvalidInput(f"{file} has {', '.join(names)}: say which as `variable`")
+            continue
+        if ids != over[0] and over[0] in dataset.variables:
+            continue  # names of the locations, not their ids
+        return _columns(dataset, time, texts_of(dataset, ids), name, over[0])
+    return {}
+
+
+def _columns(
+    dataset: "Dataset", time: str, ids: list[str], name: str, over: str
+) -> dict[str, Column]:
+    times = np.array(stamps_of(dataset, time), dtype=np.int64)
+    data = sized(dataset.variables[name], f"variable {name}")
+    values = np.ma.filled(np.ma.asarray(data[...], dtype=np.float64), np.nan)
+    if data.dimensions[0] != over:
+        values = values.T
+    unit = text_of(data, "units")
+    return {id_: Column((times, row), unit) for id_, row in zip(ids, values, strict=True)}
