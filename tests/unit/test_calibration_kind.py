@@ -9,15 +9,18 @@ import pytest
 from headrace_calibration.core.plan import read_plan
 from headrace_calibration.core.texts import Place, filled_in
 from headrace_calibration.metrics import objective_named
+from headrace_client.cli.calibration import _config
 from headrace_evaluation.core.scoring import METRICS
 from headrace_formats.detect import detect_folder
 from headrace_kinds.calibration_settings import OBJECTIVES
+from headrace_kinds.ngen_cal import ignored_keys
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import InvalidInput, InvalidSpec
 from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec
 from headrace_wire.jobchanges import parse_change
 from headrace_wire.jobfile import dump, dump_text, load_jobfile, load_jobtext
+from tests.support.samples import sample
 
 
 def _job(settings: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]:
@@ -263,3 +266,129 @@ class TestTheFormat:
         (tmp_path / "iterations.csv").write_text("iteration,kge,best_kge,failure\n0,1,1,\n2,1\n")
         with pytest.raises(InvalidInput, match="line 3: it has 2 columns, not 4"):
             detect_folder(tmp_path, "CALIBRATION_RESULT")
+
+
+def _ngen_cal(**other: Any) -> dict[str, Any]:
+    return {
+        "general": {
+            "strategy": {"type": "estimation", "algorithm": "dds"},
+            "iterations": 100,
+            "log": True,
+        },
+        "model": {
+            "type": "ngen",
+            "binary": "ngen",
+            "realization": "realization.json",
+            "strategy": "uniform",
+            "params": {
+                "CFE": [
+                    {"name": "satdk", "min": 0.0, "max": 0.000726, "init": 3.38e-06},
+                    {"name": "maxsmc", "min": 0.2, "max": 1.0, "init": 0.439},
+                ]
+            },
+            "eval_params": {
+                "objective": "nnse",
+                "evaluation_start": "2015-12-15 12:00:00",
+                "evaluation_stop": "2015-12-25",
+            },
+        },
+        **other,
+    }
+
+
+def _by_ngen_cal(config: dict[str, Any], **settings: Any) -> JobSpec:
+    model = {"kind": "ngen", "settings": {"time": ["2015-12-01", "2015-12-30"]}}
+    locations = [{"name": "02146562", "simulated": "nex-26"}]
+    told = {"config": config, "model": model, "locations": locations, **settings}
+    return load_jobfile({"headrace": 1, "kind": "ngen-cal", "settings": told})
+
+
+class TestNgenCal:
+    """The kind `ngen-cal`: a config of NOAA's tool."""
+
+    def test_its_config_comes_to_a_calibration_of_the_run_of_ngen(self) -> None:
+        spec = _by_ngen_cal(_ngen_cal(), validate=["2015-12-25", "2015-12-30"])
+        (text,) = (each.content for each in spec.files if each.name == "calibration.json")
+        plan = read_plan(text)
+        assert plan.objective == "nse"
+        assert (plan.search.algorithm, plan.search.iterations) == ("dds", 100)
+        assert [(each.name, each.first) for each in plan.space] == [
+            ("maxsmc", 0.439), ("satdk", 3.38e-06),
+        ]  # fmt: skip
+        (target,) = plan.targets
+        assert (target.input, target.places[0]) == ("config", Place("maxsmc", "CFE:maxsmc"))
+        assert plan.model.command[0] == "sh" or "ngen" in plan.model.command[0]
+        assert {"config", "fabric", "forcing", "observations"} == {e.name for e in spec.inputs}
+        assert {each.name for each in plan.model.links} >= {"config", "forcing"}
+        assert load_jobtext(dump_text(spec), sent=True) == spec
+
+    def test_iterations_of_a_swarm_are_those_of_each_particle(self) -> None:
+        config = _ngen_cal()
+        config["general"]["strategy"] = {
+            "type": "estimation",
+            "algorithm": "pso",
+            "parameters": {"pool": 3, "particles": 8, "options": {"c1": 0.1, "w": 0.42}},
+        }
+        spec = _by_ngen_cal(config)
+        (text,) = (each.content for each in spec.files if each.name == "calibration.json")
+        plan = read_plan(text)
+        assert (plan.search.iterations, plan.parallel) == (800, 3)
+        assert plan.search.options == {"particles": 8, "c1": 0.1, "c2": 0.3, "w": 0.42}
+
+    @pytest.mark.parametrize(
+        ("part", "key", "value", "why"),
+        [
+            ("model", "strategy", "independent", "model.strategy: 'independent' can't be mapped"),
+            ("model", "type", "none", "model.type: 'none' can't be mapped; ngen can"),
+            ("model", "args", "a b", "model.args: it can't be mapped: leave it out"),
+            ("general", "plugins", ["some"], "general.plugins: it can't be mapped"),
+            ("general", "iterations", 0, "general.iterations: a whole number from 1 on"),
+            ("general", "start_iteration", 5, "general.start_iteration"),
+            ("general", "strategy", {"type": "estimation", "algorithm": "gwo"}, "'gwo' can't"),
+            ("model", "eval_params", {"objective": "custom"}, "eval_params.objective: 'custom'"),
+            ("model", "eval_params", {"target": "max"}, "model.eval_params.target: only min"),
+            ("model", "eval_params", {}, "evaluation_start: it is not given"),
+            ("model", "params", {"CFE": [{"name": "a", "min": 2, "max": 1, "init": 1}]},
+             "model.params.CFE[0].min: 2 is not below max, 1"),
+        ],
+    )  # fmt: skip
+    def test_what_can_not_be_mapped_is_told_by_its_key(
+        self, part: str, key: str, value: Any, why: str
+    ) -> None:
+        config = _ngen_cal()
+        config[part][key] = value
+        with pytest.raises(InvalidSpec) as raised:
+            _by_ngen_cal(config)
+        assert f"settings.config.{part}" in str(raised.value)
+        assert why in str(raised.value)
+
+    def test_keys_that_change_nothing_are_named(self) -> None:
+        assert ignored_keys(_ngen_cal()) == ("general.log", "model.binary", "model.realization")
+
+    def test_parameters_go_into_the_modules_of_their_name(self) -> None:
+        module = {"name": "bmi_c", "params": {"model_type_name": "CFE", "model_params": {"b": 1}}}
+        other = {"name": "bmi_c", "params": {"model_type_name": "PET"}}
+        text = json.dumps({"global": {"formulations": [{"params": {"modules": [module, other]}}]}})
+        found = json.loads(filled_in(text, [Place("k", "CFE:satdk")], {"k": 0.5}, "f"))
+        modules = found["global"]["formulations"][0]["params"]["modules"]
+        assert modules[0]["params"]["model_params"] == {"b": 1, "satdk": 0.5}
+        assert "model_params" not in modules[1]["params"]
+        with pytest.raises(InvalidInput, match="f has nothing at SAC:satdk, where k goes"):
+            filled_in(text, [Place("k", "SAC:satdk")], {"k": 0.5}, "f")
+
+    def test_the_example_of_ngen_cal_says_what_of_it_can_not_be_mapped(self) -> None:
+        config = _config(sample("ngen-cal/example_config.yaml"))
+        with pytest.raises(InvalidSpec, match=r"config\.model\.strategy: 'independent'"):
+            _by_ngen_cal(config)
+        config["model"]["strategy"] = "uniform"
+        spec = _by_ngen_cal(config, train=["2015-12-10", "2015-12-30"])
+        (text,) = (each.content for each in spec.files if each.name == "calibration.json")
+        names = [each.name for each in read_plan(text).space]
+        assert names == ["expon", "maxsmc", "satdk", "slope"]
+
+    def test_yaml_that_makes_much_of_a_little_is_refused(self, tmp_path: Path) -> None:
+        lines = ["a0: &a0 [x, x, x, x, x, x, x, x]"]
+        lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 8)}]" for n in range(1, 9)]
+        (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+        with pytest.raises(InvalidInput, match="more than 10,000 values"):
+            _config(tmp_path / "bomb.yaml")

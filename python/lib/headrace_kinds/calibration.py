@@ -32,15 +32,15 @@ class CalibrationKind(CommandKind):
 
     name = "calibration"
     summary = "searches the parameters with which a model fits observations best"
-    settings = CalibrationSettings
+    settings: type[Any] | None = CalibrationSettings
 
     def __init__(self, find: Callable[[str], Kind]) -> None:
         self._find = find
 
     def complete(self, spec: JobSpec) -> JobSpec:
         """Run the worker over the model's inputs and observations, with a checkpoint."""
-        told: CalibrationSettings = spec.settings
-        model = self._model(spec)
+        told = self.told(spec)
+        model = self._model(spec, told.model)
         inputs: list[Requirement | PathInput] = [*model.inputs, _observations(told)]
         inputs = [each for each in inputs if each.name not in {own.name for own in spec.inputs}]
         names = sorted(each.name for each in model.inputs)
@@ -64,21 +64,28 @@ class CalibrationKind(CommandKind):
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
         """Find what the model can't have inside a calibration, and what is wrong in it."""
-        told: CalibrationSettings = spec.settings
+        told = self.told(spec)
         wrong = [*super().check(spec), *_unfit(spec, told.model)]
         if wrong:
             return tuple(wrong)
-        model = self._model(spec)
+        model = self._model(spec, told.model)
+        if model.parallel:
+            why = "its ranks can't be started inside a calibration: ask 1 CPU for a run"
+            return (Wrong("settings.model.resources.cpus", why),)
         inner = self._find(model.kind).check(model)
         return (
             *(Wrong(f"settings.model.{each.path}", each.reason) for each in inner),
             *_places(told, model),
         )
 
-    def _model(self, spec: JobSpec) -> JobSpec:
+    def told(self, spec: JobSpec) -> CalibrationSettings:
+        """What the worker is told, from the settings of this kind."""
+        found: CalibrationSettings = spec.settings
+        return found
+
+    def _model(self, spec: JobSpec, given: JobSpec) -> JobSpec:
         """The model's job, complete: it may name inputs itself, or find those of the whole job."""
-        given = spec.settings.model
-        if given.kind == self.name:
+        if isinstance(self._find(given.kind), CalibrationKind):
             raise InvalidSpec(
                 "a calibration can't calibrate a calibration", path="settings.model.kind"
             )

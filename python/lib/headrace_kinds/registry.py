@@ -12,6 +12,7 @@ from headrace_kinds.calibration import CalibrationKind
 from headrace_kinds.command import CommandKind
 from headrace_kinds.evaluation import EvaluationKind
 from headrace_kinds.ngen import NgenKind
+from headrace_kinds.ngen_cal import NgenCalKind
 from headrace_kinds.partition import PartitionKind
 from headrace_model.errors import InvalidSpec
 from headrace_model.nearest import did_you_mean
@@ -25,7 +26,7 @@ def _named(name: str) -> Kind:
     return kind_named(name)
 
 
-_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), CalibrationKind(_named), EvaluationKind(), NgenKind(), PartitionKind())}
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), CalibrationKind(_named), EvaluationKind(), NgenKind(), NgenCalKind(_named), PartitionKind())}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 

@@ -40,6 +40,10 @@ set_option = click.option(
 
 
 _KINDS: Final = {
+    "calibration": Late("headrace_client.cli.calibration:calibration", "Calibrate a model."),
+    "ngen_cal": Late(
+        "headrace_client.cli.calibration:ngen_cal", "Calibrate ngen as ngen-cal's YAML says."
+    ),
     "ngen": Late("headrace_client.cli.ngen:ngen", "Run ngen, NOAA's NextGen framework."),
 }
 

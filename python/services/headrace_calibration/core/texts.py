@@ -3,7 +3,8 @@
 A place without a key is a template: `{{name}}` in the file becomes the value. A key that begins
 with `/` is a JSON pointer (RFC 6901), in which a part `*` is every member. Any other key is that
 of a line `key=value`, as in the config files of CFE and in Fortran namelists; a unit in brackets,
-a comma or a comment behind the value stays.
+a comma or a comment behind the value stays. `MODULE:NAME` is a realization config of ngen: the
+`model_params` of all modules whose `model_type_name` is MODULE, where ngen-cal puts them too.
 """
 
 import json
@@ -15,6 +16,7 @@ from typing import Any, Final
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 
+_MODULE: Final = re.compile(r"([^/:=]+):([^/:=]+)")
 _HOLE: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\}\}")
 
 
@@ -25,6 +27,11 @@ class Place:
     parameter: str
     key: str
 
+    @property
+    def is_json(self) -> bool:
+        """Tell whether the file is read as JSON."""
+        return self.key.startswith("/") or bool(_MODULE.fullmatch(self.key))
+
 
 def filled_in(text: str, places: Sequence[Place], values: Mapping[str, float], file: str) -> str:
     """Give the text of `file` with the values at their places; raises `InvalidInput`."""
@@ -32,9 +39,9 @@ def filled_in(text: str, places: Sequence[Place], values: Mapping[str, float], f
     if templates:
         text = _template(text, templates, values, file)
     for each in places:
-        if each.key and not each.key.startswith("/"):
+        if each.key and not each.is_json:
             text = _line(text, each.key, _written(values[each.parameter]), file)
-    pointers = [each for each in places if each.key.startswith("/")]
+    pointers = [each for each in places if each.is_json]
     return _pointed(text, pointers, values, file) if pointers else text
 
 
@@ -74,13 +81,26 @@ def _pointed(text: str, places: Sequence[Place], values: Mapping[str, float], fi
             f"{file} is no JSON, which the key {places[0].key} needs: {error}"
         ) from None
     for each in places:
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in each.key[1:].split("/")]
-        holders = list(_holders(document, parts))
+        if module := _MODULE.fullmatch(each.key):
+            holders: list[tuple[Any, Any]] = list(_of_modules(document, module[1], module[2]))
+        else:
+            parts = each.key[1:].split("/")
+            parts = [part.replace("~1", "/").replace("~0", "~") for part in parts]
+            holders = list(_holders(document, parts))
         if not holders:
             raise InvalidInput(f"{file} has nothing at {each.key}, where {each.parameter} goes")
         for holder, key in holders:
             holder[key] = values[each.parameter]
     return json.dumps(document, indent=2) + "\n"
+
+
+def _of_modules(node: Any, module: str, name: str) -> Iterator[tuple[Any, Any]]:
+    """The `model_params` of the modules of a name, each with the key of the parameter."""
+    if isinstance(node, dict) and node.get("model_type_name") == module:
+        yield node.setdefault("model_params", {}), name
+    members = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for each in list(members):
+        yield from _of_modules(each, module, name)
 
 
 def _holders(node: Any, parts: Sequence[str]) -> Iterator[tuple[Any, Any]]:
