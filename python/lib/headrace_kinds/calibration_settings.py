@@ -138,7 +138,8 @@ class CalibrationSettings:
 
     model: JobSpec = told(
         "The job that runs the model once, of any other kind, as its job file has it.",
-        "{kind: command, command: [python, model.py, '{forcing}', '{output}']}",
+        "{kind: command, command: [python3, model.py, '{output}'], "
+        "outputs: {flow: {format: TIMESERIES_CSV}}}",
     )
     parameters: tuple[Tuned, ...] = told(
         "What is tuned.",

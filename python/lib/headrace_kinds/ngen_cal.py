@@ -52,7 +52,10 @@ class NgenCalSettings:
     """What a calibration by an ngen-cal config is told."""
 
     config: Mapping[str, Any] = told(
-        "The config of ngen-cal: its YAML, with general and model.", "{general: {}, model: {}}"
+        "The config of ngen-cal: its YAML, with general and model.",
+        "{general: {strategy: {type: estimation}, iterations: 100}, model: {type: ngen, params: "
+        "{CFE: [{name: maxsmc, min: 0.2, max: 1.0, init: 0.4}]}, eval_params: "
+        "{evaluation_start: 2015-12-15, evaluation_stop: 2015-12-30}}}",
     )
     model: JobSpec = told(
         "The job that runs the model once, as its job file has it.",
@@ -70,7 +73,7 @@ class NgenCalSettings:
     )
     validate: Period | None = told(
         "A period that the search never sees, in which its end is scored.",
-        "[2015-12-25, 2015-12-31]",
+        "[2015-12-05, 2015-12-15]",
         default=None,
     )
     warm_up: str = told("So much of the run's begin counts nowhere.", "5d", default="0s")
