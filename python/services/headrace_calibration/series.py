@@ -75,11 +75,18 @@ def pick(columns: dict[str, Column], name: str, unit: str | None, whose: str) ->
 
 
 @cache
+def _registry() -> Any:
+    import pint
+
+    return pint.UnitRegistry()
+
+
+@cache
 def factor_between(unit: str, wanted: str, where: str) -> float:
     """What numbers in `unit` are multiplied with; raises `InvalidInput`."""
     import pint
 
-    registry: Any = pint.UnitRegistry()
+    registry = _registry()
     try:
         have, want = (registry(_POWER.sub(r"**\1", each)) for each in (unit, wanted))
         return float(have.to(want.units).magnitude) / float(want.magnitude)
