@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from headrace_local import processes
 from tests.acceptance.conftest import Headrace, pids_with, until
 from tests.support import linear_reservoir as reservoir
 
@@ -107,9 +108,10 @@ def test_worker_and_agent_are_killed_in_the_middle_and_the_end_is_the_same(
     _kill_worker(headrace, view["id"], 4)
     until(lambda: headrace.job(view["id"])["attempt"] == 2, "a second attempt")
     _progress(headrace, view["id"], 8)
-    for pid in pids_with("headrace_agent.main"):
-        if str(headrace.home.root).encode() in Path(f"/proc/{pid}/environ").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    killed = _services(headrace)  # the agent is one of them
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: _services(headrace) not in (0, killed), "the agent to be back")
+    until(lambda: headrace.cli("nodes", "list").returncode == 0, "Headrace to answer")
     _kill_worker(headrace, view["id"], 12)
     ended = headrace.until(view["id"], "COMPLETED")
     assert ended["attempt"] == 3
@@ -128,11 +130,19 @@ def _progress(headrace: Headrace, job: str, step: int) -> None:
     until(there, f"iteration {step}")
 
 
+def _services(headrace: Headrace) -> int:
+    found = processes.find(headrace.home.id, "services")
+    return found[0].pid if found else 0
+
+
 def _kill_worker(headrace: Headrace, job: str, step: int) -> None:
     _progress(headrace, job, step)
-    for pid in pids_with("headrace_calibration"):
-        if job.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    (worker,) = (
+        pid
+        for pid in pids_with("headrace_calibration")
+        if job.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    )
+    os.kill(worker, signal.SIGKILL)
 
 
 def test_what_is_wrong_is_told_before_anything_runs(

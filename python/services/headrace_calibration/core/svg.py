@@ -121,11 +121,16 @@ def _grid(chart: Chart, frame: _Frame) -> Iterator[str]:
 
 def _legend(lines: Sequence[Line]) -> str:
     entries = (
-        f'<span><svg width="26" height="10"><path d="M1 5H25" fill="none" {line.style}/></svg> '
-        f"{escape(line.name)}</span>"
+        f'<span><svg width="26" height="10">{_key(line)}</svg> {escape(line.name)}</span>'
         for line in lines
     )
     return f'<p class="legend">{" ".join(entries)}</p>'
+
+
+def _key(line: Line) -> str:
+    if line.dots:
+        return f'<circle cx="13" cy="5" r="3" {line.style}/>'
+    return f'<path d="M1 5H25" fill="none" {line.style}/>'
 
 
 def _line(line: Line, frame: _Frame) -> str:
