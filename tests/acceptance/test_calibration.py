@@ -107,12 +107,14 @@ def test_worker_and_agent_are_killed_in_the_middle_and_the_end_is_the_same(
     view = json.loads(job.stdout)
     _kill_worker(headrace, view["id"], 4)
     until(lambda: headrace.job(view["id"])["attempt"] == 2, "a second attempt")
-    _progress(headrace, view["id"], 8)
+    _kill_worker(headrace, view["id"], 9)
+    until(lambda: headrace.job(view["id"])["attempt"] == 3, "a third attempt")
+    _progress(headrace, view["id"], 12)
+    assert headrace.job(view["id"])["status"] == "MODEL_EXEC:RUNNING"
     killed = _services(headrace)  # the agent is one of them
     os.kill(killed, signal.SIGKILL)
     until(lambda: _services(headrace) not in (0, killed), "the agent to be back")
     until(lambda: headrace.cli("nodes", "list").returncode == 0, "Headrace to answer")
-    _kill_worker(headrace, view["id"], 12)
     ended = headrace.until(view["id"], "COMPLETED")
     assert ended["attempt"] == 3
     assert re.search(
