@@ -88,7 +88,7 @@ def _span(plan: Plan, name: str) -> str:
 
 
 def _day(ms: int) -> str:
-    return format_instant(Instant(ms)).removesuffix("T00:00:00Z")
+    return format_instant(Instant(ms))
 
 
 def _number(value: float | None) -> str:
