@@ -57,6 +57,13 @@ class TestReading:
         assert sorted(found) == ["cat-27", "cat-52"]
         assert found["cat-27"].series[1].tolist() == [7]
 
+    def test_a_nexus_file_of_ngen_has_no_header(self, tmp_path: Path) -> None:
+        rows = "0, 1970-01-01 00:00:00, 7.5\n1, 1970-01-01 01:00:00, 8\n"
+        (tmp_path / "nex-26_output.csv").write_text(rows)
+        times, flow = pick(read_columns(tmp_path, None), "nex-26", "l/s", "it")
+        assert times.tolist() == [0, 3_600_000]
+        np.testing.assert_allclose(flow, [7500, 8000])
+
     def test_netcdf_by_location_and_time_is_read_with_its_gaps(self, tmp_path: Path) -> None:
         _grid(tmp_path / "obs.nc", discharge="ft3 s-1")
         found = read_columns(tmp_path, None)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from headrace_calibration.core.periods import Milliseconds
 from headrace_formats.delimited import name_and_unit, opened_rows, timed_rows
-from headrace_formats.file_names import catchment_in
+from headrace_formats.file_names import catchment_in, nexus_in
 from headrace_formats.netcdf import (
     data_variables,
     id_dimensions,
@@ -46,8 +46,9 @@ def read_columns(folder: Path, variable: str | None) -> dict[str, Column]:
     """Read what the files below a folder tell of each location; raises `InvalidInput`.
 
     CSV: a column of times, and one a location, its name perhaps with a unit (`flow [m3 s-1]`);
-    of a catchment's file (`cat-27.csv`) the column `variable`. NetCDF: `variable` over time and
-    locations, whose ids are texts; None where a file has one such variable only.
+    of a catchment's file (`cat-27.csv`) the column `variable`, of a nexus's its flow.
+    NetCDF: `variable` over time and locations, whose ids are texts; None where a file has one such
+    variable only.
     """
     found: dict[str, Column] = {}
     load()
@@ -97,11 +98,21 @@ def factor_between(unit: str, wanted: str, where: str) -> float:
 def _read(path: Path, variable: str | None) -> dict[str, Column]:
     match path.suffix.lower():
         case ".csv":
-            return _table(path, variable)
+            nexus = nexus_in(path.name)
+            return {nexus: _nexus(path)} if nexus else _table(path, variable)
         case ".nc" | ".nc4":
             with opened(path) as dataset:
                 return _grid(dataset, path.name, variable)
     return {}
+
+
+def _nexus(path: Path) -> Column:
+    """What ngen writes of a nexus: step, time and flow (m3/s), without a header."""
+    with opened_rows(path) as rows:
+        parts = list(timed_rows(rows, ("step", "time", "flow"), 1, Report(), first=1))
+    times = np.array([time for part in parts for time in part.times], dtype=np.int64)
+    flow = np.array([value for part in parts for value in part.numbers[1]])
+    return Column((times, flow), "m3 s-1")
 
 
 def _table(path: Path, variable: str | None) -> dict[str, Column]:
