@@ -48,7 +48,7 @@ def test_commands_options_and_known_words_need_no_server(tmp_path: Path) -> None
     assert offers(tmp_path, "jobs", "list", "--st") == ["--status"]
     assert offers(tmp_path, "jobs", "list", "--status", "run") == ["RUNNING"]
     assert offers(tmp_path, "jobs", "list", "-o", "") == ["table", "json", "yaml"]
-    assert offers(tmp_path, "init", "--kind", "") == ["command"]
+    assert offers(tmp_path, "init", "--kind", "c") == ["calibration", "command"]
 
 
 def test_without_a_server_nothing_is_offered_and_nothing_is_said(tmp_path: Path) -> None:
