@@ -268,7 +268,24 @@ CALIBRATED = {
     "best": {"parameters": {"fast": 0.5}, "scores": {"train": {"01434000": {"kge": 0.7}}}},
 }
 
+EVALUATED = {
+    "headrace_evaluation": 1,
+    "locations": [
+        {
+            "id": "01434000",
+            "runs": {
+                "run": {
+                    "begin": "1979-06-30",
+                    "end": "1980-01-01",
+                    "scores": {"nse": 0.7},
+                }
+            },
+        }
+    ],
+}
+
 SAMPLES = {
+    "EVALUATION_RESULT": ("scores.json", json.dumps(EVALUATED).encode()),
     "T_ROUTE_CONFIG": ("route.yaml", T_ROUTE.encode()),
     "T_ROUTE_CSV": ("flows.csv", T_ROUTE_ROWS.encode()),
     "NGEN_CAL_CONFIG": ("cal.yaml", NGEN_CAL.encode()),

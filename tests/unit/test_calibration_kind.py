@@ -257,9 +257,28 @@ class TestPlacesInFiles:
 class TestTheFormat:
     """CALIBRATION_RESULT."""
 
-    def test_a_result_without_its_best_is_none(self, tmp_path: Path) -> None:
-        (tmp_path / "report.html").write_text("<!doctype html>")
-        with pytest.raises(InvalidInput, match=r"there is no best\.json"):
+    def test_a_result_without_its_best_is_pointed_out(self, tmp_path: Path) -> None:
+        (tmp_path / "iterations.csv").write_text("iteration,kge,best_kge,failure\n0,1,1,\n")
+        found = detect_folder(tmp_path, "CALIBRATION_RESULT")
+        assert "there is no best.json that tells what was found" in found.notes
+
+    @pytest.mark.parametrize(
+        ("name", "content", "said"),
+        [
+            ("report.html", b"<!doctype html><title>Mine", "no report of a calibration"),
+            (
+                "parameters.zip",
+                b"PK\x03\x04 mine",
+                "no archive of a calibration's parameter files",
+            ),
+            ("notes.dat", b"mine", "none of the files"),
+        ],
+    )
+    def test_another_file_of_such_a_name_is_none(
+        self, tmp_path: Path, name: str, content: bytes, said: str
+    ) -> None:
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InvalidInput, match=said):
             detect_folder(tmp_path, "CALIBRATION_RESULT")
 
     def test_rows_that_are_cut_are_told(self, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """CALIBRATION_RESULT: what a job of the kind `calibration` found.
 
 `best.json` tells the initial and the best parameters with their scores, `iterations.csv` has a row
-an iteration, `report.html` shows both, and below `parameters/` lie the files of the model with the
-best parameters, of whatever format they are.
+an iteration, `report.html` shows both, and `parameters.zip` holds the files of the model with the
+best parameters, of whatever format they are: its comment is `PARAMETERS_MARK`.
 """
 
 import csv
+from collections.abc import Sequence
 from io import StringIO
 from math import isfinite
 from pathlib import Path
@@ -31,12 +32,18 @@ from headrace_model.times import parse_instant
 
 VERSION: Final = 1
 _KEY: Final = b'"headrace_calibration_result"'
+PARAMETERS_MARK: Final = b"headrace_calibration_result"
 _HEADER: Final = "iteration,"
+_ZIP: Final = b"PK\x03\x04"
+_HTML: Final = b"<!doctype html>"
+_TITLE: Final = b"<title>Calibration of "
 
 
 def _sniff(head: bytes) -> bool:
     if begins_as_json(head):
         return _KEY in head
+    if head.startswith((_ZIP, _HTML)):
+        return True
     header = first_line(head)
     return header.startswith(_HEADER) and ",best_" in header
 
@@ -44,8 +51,18 @@ def _sniff(head: bytes) -> bool:
 def _read(path: Path, report: Report) -> FileDomain:
     with open_plain(path) as file:
         head = file.read(HEAD_BYTES)
-    if not _sniff(head):  # a file of the model, or the report
+        if head.startswith(_ZIP):
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - len(PARAMETERS_MARK)))
+            if file.read() != PARAMETERS_MARK:
+                raise FormatError("it is no archive of a calibration's parameter files")
+            return FileDomain()
+    if head.startswith(_HTML):
+        if _TITLE not in head:
+            raise FormatError("it is no report of a calibration")
         return FileDomain()
+    if not _sniff(head):
+        raise FormatError("it is none of the files of a calibration's result")
     return _best(path, report) if begins_as_json(head) else _iterations(path, report)
 
 
@@ -87,10 +104,10 @@ def _iterations(path: Path, report: Report) -> FileDomain:
     return FileDomain()
 
 
-def _whole(files: Any) -> Whole:
-    if not any(each.content for each in files):
-        raise FormatError("there is no best.json that tells what was found")
-    return Whole()
+def _whole(files: Sequence[FileDomain]) -> Whole:
+    if any(each.content for each in files):
+        return Whole()
+    return Whole(notes=("there is no best.json that tells what was found",))
 
 
 FORMAT: Final = Format(
@@ -109,7 +126,7 @@ FORMAT: Final = Format(
         ),
         Field("iterations.csv", "", "iteration, objective, the best so far, parameters, failure"),
         Field("report.html", "", "both as charts and tables, with hydrographs"),
-        Field("parameters/", "", "the files of the model with the best parameters"),
+        Field("parameters.zip", "", "the files of the model with the best parameters"),
     ),
     source="Headrace",
     whole=_whole,

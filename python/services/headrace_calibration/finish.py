@@ -2,10 +2,10 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from math import isfinite
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from headrace_calibration.core.course import Course, Iteration
 from headrace_calibration.core.page import page
@@ -18,6 +18,7 @@ from headrace_calibration.core.result import (
 )
 from headrace_calibration.folders import RunFolder
 from headrace_calibration.scoring import Scorer
+from headrace_formats.calibration_result import PARAMETERS_MARK
 from headrace_model.errors import InvalidInput
 
 Run = Callable[[str, Mapping[str, float]], tuple[RunFolder, str]]
@@ -30,7 +31,7 @@ def finish(plan: Plan, course: Course, scorer: Scorer, run: Run, output: Path) -
     if best is None:
         raise ValueError("a calibration without a run that went well has no end of this kind")
     before = _again(plan, initial, scorer, run, None) if initial.score is not None else None
-    after = _again(plan, best, scorer, run, output / "parameters")
+    after = _again(plan, best, scorer, run, output / "parameters.zip")
     told = best_file(plan, course, before, after)
     _write(output / "best.json", json.dumps(told, indent=2, allow_nan=False) + "\n")
     with (output / "iterations.csv").open("w", encoding="utf-8", newline="") as file:
@@ -48,9 +49,7 @@ def _again(plan: Plan, iteration: Iteration, scorer: Scorer, run: Run, keep: Pat
             f"iteration {iteration.number} ran, but fails over both periods: {failure}"
         )
     if keep is not None:
-        for name, file in folder.parameter_files():
-            (keep / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, keep / name)
+        _pack(folder, keep)
     simulated = scorer.read(folder.output / plan.model.output)
     folder.remove()
     spans = {"train": plan.periods.train, "validate": plan.periods.validate}
@@ -61,6 +60,14 @@ def _again(plan: Plan, iteration: Iteration, scorer: Scorer, run: Run, keep: Pat
         objective[name] = score if isfinite(score) else None
     scores = {name: scorer.scores(simulated, span) for name, span in counted.items()}
     return Tried(iteration, objective, scores, simulated)
+
+
+def _pack(folder: RunFolder, path: Path) -> None:
+    """Pack a run's parameter files, as they lie there; the same files give the same bytes."""
+    with ZipFile(path, "w", ZIP_DEFLATED) as archive:
+        archive.comment = PARAMETERS_MARK
+        for name, file in sorted(folder.parameter_files()):
+            archive.writestr(ZipInfo(str(name)), file.read_bytes(), ZIP_DEFLATED)
 
 
 def _write(path: Path, text: str) -> None:
