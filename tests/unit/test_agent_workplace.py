@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from headrace_agent.folders import AttemptFolder
-from headrace_agent.workplace import InputUnfit, link_targets, program_files
+from headrace_agent.workplace import InputUnfit, lay, link_targets, program_files
 from headrace_kinds import registry
-from headrace_model.spec import JobSpec
+from headrace_model.spec import FileSpec, JobSpec
 from tests.support.flood_kind import FloodKind
 
 SPEC = JobSpec("flood-wave", "x")
@@ -41,6 +41,22 @@ def test_links_lead_to_staged_files_from_wherever_the_attempt_is_seen(tmp_path: 
 def test_the_first_pattern_that_any_file_fits_counts(tmp_path: Path) -> None:
     folder = _staged(tmp_path, "rain.csv", "a.txt")
     assert link_targets(folder.datasets, SPEC)["rain.csv"] == "../datasets/forcing/a.txt"
+
+
+def test_a_link_that_was_laid_before_is_not_written_through(tmp_path: Path) -> None:
+    folder = _staged(tmp_path, "rain.csv")
+    (folder.root / "work" / "rain.csv").symlink_to("../datasets/forcing/rain.csv")
+    folder.write_job("{}", (FileSpec("rain.csv", "", b"mine"),), {}, {})
+    assert (folder.root / "work" / "rain.csv").read_text() == "mine"
+    assert (folder.datasets / "forcing" / "rain.csv").read_text() == "rain.csv"
+
+
+def test_what_was_laid_stays_whatever_became_of_the_inputs(tmp_path: Path) -> None:
+    folder = _staged(tmp_path, "rain.csv")
+    lay(folder, "{}", SPEC, {})
+    (folder.datasets / "forcing" / "rain.csv").unlink()
+    lay(folder, "{}", SPEC, {})
+    assert (folder.root / "job.json").read_text() == "{}"
 
 
 @pytest.mark.parametrize(

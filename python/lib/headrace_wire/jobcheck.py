@@ -28,7 +28,9 @@ def problems_of(spec: JobSpec, *, sent: bool) -> list[Problem]:
         *_checkpoint(spec),
         *(_unsent(spec) if sent else ()),
     ]
-    wrong = kind_named(spec.kind).check(spec)
+    kind = kind_named(spec.kind)
+    problems += _laid_by_kind(spec, {*kind.programs, *(each.name for each in kind.links(spec))})
+    wrong = kind.check(spec)
     return problems + [Problem(each.path, each.reason) for each in wrong]
 
 
@@ -67,6 +69,15 @@ def _files(files: tuple[FileSpec, ...]) -> Iterator[Problem]:
         elif each.name in folders:
             yield Problem(f"files[{at}]", f"{each.name!r} is also the folder of another file")
         seen.add(each.name)
+
+
+def _laid_by_kind(spec: JobSpec, names: set[str]) -> Iterator[Problem]:
+    for at, each in enumerate(spec.files):
+        if (first := each.name.partition("/")[0]) in names:
+            yield Problem(
+                f"files[{at}]",
+                f"the kind {spec.kind} lays {first} beside the worker itself: choose another name",
+            )
 
 
 def _software(spec: JobSpec) -> Iterator[Problem]:

@@ -36,7 +36,7 @@ from headrace_agent.settings import Settings
 from headrace_agent.tasklogs import TaskLogs
 from headrace_agent.transfers import Transfers
 from headrace_agent.usage import UsageRecorder
-from headrace_agent.workplace import InputUnfit, link_targets, program_files
+from headrace_agent.workplace import InputUnfit, lay
 from headrace_kinds.command import ENVIRONMENT_REQUIREMENT
 from headrace_model.cause import Cause
 from headrace_model.errors import Conflict, HeadraceError
@@ -269,8 +269,7 @@ class AttemptOnNode:
         self.folder.make()
         self.folder.keep_share(work.resources or spec.resources.amount)
         laid = parallel_files(work, spec, self._tools.worker_user)
-        files, links = program_files(spec), link_targets(self.folder.datasets, spec)
-        self.folder.write_job(work.spec, spec.files + files, laid, links)
+        lay(self.folder, work.spec, spec, laid)
 
     async def bar(self) -> None:
         """See to it that no container of the attempt starts any more: a swarm may be late."""

@@ -160,6 +160,11 @@ class AttemptFolder:
     def _share(self) -> Path:
         return self.root / "share.json"
 
+    @property
+    def is_laid(self) -> bool:
+        """Tell whether the files lie beside the worker, or no worker may start any more."""
+        return (self.root / "job.json").exists() or self._barred.exists()
+
     def write_job(
         self,
         spec: str,
@@ -173,13 +178,15 @@ class AttemptFolder:
         Once the job file is there nothing is written again: the worker may run already, and the
         files are its own from then on.
         """
-        job_file = self.root / "job.json"
-        if job_file.exists() or self._barred.exists():
+        if self.is_laid:
             return
+        job_file = self.root / "job.json"
         for each in files:
             path = self.root / "work" / each.name
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_bytes(each.content)
+            path.unlink(missing_ok=True)  # a link that was laid before leads into staged data
+            with path.open("xb") as file:
+                file.write(each.content)
             for made in (path, *path.parents[: len(Path(each.name).parts) - 1]):
                 self._give(made)
         for name, target in links.items():

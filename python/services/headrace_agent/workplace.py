@@ -1,12 +1,13 @@
 """What a job's kind wants in the working folder of its worker. Blocking: call it in a thread."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from headrace_agent.folders import AttemptFolder
 from headrace_kinds.base import Link
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import HeadraceError
@@ -17,6 +18,14 @@ class InputUnfit(HeadraceError):
     """What was staged for an input is not what the job's kind needs; a second try can't help."""
 
     code = "INPUT_UNFIT"
+
+
+def lay(folder: AttemptFolder, text: str, spec: JobSpec, parallel: Mapping[str, str]) -> None:
+    """Lay a job's files, its kind's programs and links, and those of its `parallel` folder beside
+    the worker, once; raises `InputUnfit`."""
+    if not folder.is_laid:
+        links = link_targets(folder.datasets, spec)
+        folder.write_job(text, spec.files + program_files(spec), parallel, links)
 
 
 def program_files(spec: JobSpec) -> tuple[FileSpec, ...]:
