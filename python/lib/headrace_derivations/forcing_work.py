@@ -30,7 +30,7 @@ def derive(work: Work) -> None:
         while some := catchments[done : done + at_once]:
             for parts in files.read(some):
                 series = writer.prepare(_joined(parts))
-                writer.write(_cut(series, domain.time, exact))
+                writer.write(cut(series, domain.time, exact))
                 largest = max(sum(part.size_bytes for part in parts), 1)
                 at_once = max(1, min(_MOST_AT_ONCE, _HELD_BYTES // largest))
             done += len(some)
@@ -88,7 +88,7 @@ def _joined(parts: Sequence[Series]) -> Series:
     )
 
 
-def _cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
+def cut(series: Series, wanted: Continuous | None, exact: bool) -> Series:
     """The steps that reach into the wanted time; raises where they don't cover it."""
     if wanted is None:
         return series

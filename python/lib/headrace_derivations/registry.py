@@ -8,6 +8,7 @@ from functools import cache
 from typing import Final
 
 from headrace_derivations import (
+    bmi_forcing,
     bmi_init,
     composite,
     forcing,
@@ -28,6 +29,7 @@ BUILT_IN: Final = (
     ngen_output.PART,
     realization.DERIVATION,
     bmi_init.DERIVATION,
+    bmi_forcing.DERIVATION,
     composite.DERIVATION,
     ngen_run.DERIVATION,
 )
