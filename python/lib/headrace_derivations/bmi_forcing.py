@@ -10,16 +10,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from headrace_derivations.base import Derivation, Work
+from headrace_derivations.bmi_forcing_parts import FORCING, NAME, PARAMETERS
 from headrace_kinds.derivation import Recipe, Step
 from headrace_model.dataset import Category
 from headrace_model.domain import ALL, Discrete, Domain, Index, Restriction
 from headrace_model.requirement import Requirement, Shape
 
-NAME: Final = "bmi-forcing"
 FORMAT: Final = "BMI_FORCING_NETCDF"
 PRMS: Final = "PRMS_NETCDF"
-FORCING: Final = "forcing"
-PARAMETERS: Final = "parameters"
 _ID: Final = re.compile(r"cat-([1-9]\d{0,14})", re.ASCII)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from headrace_derivations.base import DerivationFailed, Work, files_below
-from headrace_derivations.bmi_forcing import FORCING, PARAMETERS
+from headrace_derivations.bmi_forcing_parts import FORCING, PARAMETERS
 from headrace_derivations.evaporation import oudin
 from headrace_derivations.forcing_read import Numbers, Series, Times
 from headrace_derivations.forcing_work import cut
