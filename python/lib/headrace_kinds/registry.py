@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Final
 
 from headrace_kinds.base import Kind
+from headrace_kinds.bmi import BmiKind
 from headrace_kinds.calibration import CalibrationKind
 from headrace_kinds.command import CommandKind
 from headrace_kinds.evaluation import EvaluationKind
@@ -26,17 +27,7 @@ def _named(name: str) -> Kind:
     return kind_named(name)
 
 
-_BUILT_IN: Final[dict[str, Kind]] = {
-    kind.name: kind
-    for kind in (
-        CommandKind(),
-        CalibrationKind(_named),
-        EvaluationKind(),
-        NgenKind(),
-        NgenCalKind(_named),
-        PartitionKind(),
-    )
-}
+_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), BmiKind(), CalibrationKind(_named), EvaluationKind(), NgenKind(), NgenCalKind(_named), PartitionKind())}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 
