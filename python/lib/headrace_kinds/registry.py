@@ -27,7 +27,18 @@ def _named(name: str) -> Kind:
     return kind_named(name)
 
 
-_BUILT_IN: Final[dict[str, Kind]] = {kind.name: kind for kind in (CommandKind(), BmiKind(), CalibrationKind(_named), EvaluationKind(), NgenKind(), NgenCalKind(_named), PartitionKind())}
+_BUILT_IN: Final[dict[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        CommandKind(),
+        BmiKind(),
+        CalibrationKind(_named),
+        EvaluationKind(),
+        NgenKind(),
+        NgenCalKind(_named),
+        PartitionKind(),
+    )
+}
 BUILT_IN_NAMES: Final = tuple(sorted(_BUILT_IN))
 
 
