@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headrace_calibration.core.periods import Periods, Span, shared
+from headrace_calibration.core.periods import Periods, Span
 from headrace_calibration.core.svg import Chart, Line, draw, ticks
+from headrace_calibration.metrics import paired
 from headrace_calibration.series import factor_between, pick, read_columns
 from headrace_model.errors import InvalidInput
 
@@ -72,6 +73,22 @@ class TestReading:
         np.testing.assert_array_equal(values, [1, 2, np.nan])
         assert pick(found, "01434000", None, "it")[1].tolist() == [4, 5, 6]
 
+    def test_a_step_of_netcdf_begins_where_its_bounds_do(self, tmp_path: Path) -> None:
+        _grid(tmp_path / "obs.nc", discharge="ft3 s-1")
+        with netCDF4.Dataset(tmp_path / "obs.nc", "a") as file:
+            file.createDimension("edges", 2)
+            file["time"].bounds = "time_bounds"
+            file.createVariable("time_bounds", "i4", ("time", "edges"))[:] = [
+                [-1, 0], [0, 1], [1, 2],
+            ]  # fmt: skip
+        times = pick(read_columns(tmp_path, None), "01420500", None, "it")[0]
+        assert (times // _DAY).tolist() == [3286, 3287, 3288]
+
+    def test_times_that_fall_are_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "a.csv").write_text("time,x\n1970-01-02,1\n1970-01-01,1\n")
+        with pytest.raises(InvalidInput, match=r"a\.csv: a time is not after the one before"):
+            read_columns(tmp_path, None)
+
     def test_which_of_two_variables_has_to_be_said(self, tmp_path: Path) -> None:
         _grid(tmp_path / "obs.nc", discharge="ft3 s-1", stage="ft")
         with pytest.raises(InvalidInput, match=r"obs\.nc has discharge, stage: say which"):
@@ -131,15 +148,49 @@ class TestPeriods:
         with pytest.raises(InvalidInput, match=why):
             Periods(train, validate, warm_up)
 
+
+_HOUR = 3_600_000
+
+
+class TestPairing:
+    """What is compared with what."""
+
     def test_only_steps_count_that_both_have_as_numbers(self) -> None:
-        run = (np.array([0, 10, 20, 30, 40]), np.array([0.0, 1, np.nan, 3, 4]))
-        seen = (np.array([10, 20, 30, 35, 40]), np.array([5.0, 6, 7, 8, np.inf]))
-        times, simulated, observed = shared(run, seen, Span(10, 40))
-        assert (times.tolist(), simulated.tolist(), observed.tolist()) == (
+        run = (np.array([0, 10, 20, 30, 40, 50]), np.array([0.0, 1, np.nan, 3, 4, 9]))
+        seen = (np.array([10, 20, 30, 40, 50]), np.array([5.0, 6, 7, np.inf, 9]))
+        pairs = paired(run, seen, Span(10, 50))
+        assert (pairs.times.tolist(), pairs.simulated.tolist(), pairs.observed.tolist()) == (
             [10, 30],
             [1, 3],
             [5, 7],
         )
+
+    def test_hours_are_compared_with_days_by_the_mean_of_a_day(self) -> None:
+        hours = (np.arange(72) * _HOUR, np.arange(72.0))
+        days = (np.arange(3) * _DAY, np.array([1.0, 2, 3]))
+        pairs = paired(hours, days, Span(0, 3 * _DAY))
+        assert pairs.step_ms == _DAY
+        assert pairs.times.tolist() == [0, _DAY, 2 * _DAY]
+        assert pairs.simulated.tolist() == [11.5, 35.5, 59.5]
+        other = paired(days, hours, Span(_DAY, 3 * _DAY))
+        assert other.observed.tolist() == [35.5, 59.5]
+
+    def test_a_day_that_is_mostly_missing_does_not_count(self) -> None:
+        values = np.arange(72.0)
+        values[24:30] = np.nan
+        days = (np.arange(3) * _DAY, np.array([1.0, 2, 3]))
+        pairs = paired((np.arange(72) * _HOUR, values), days, Span(0, 3 * _DAY))
+        assert pairs.times.tolist() == [0, 2 * _DAY]
+
+    def test_steps_that_do_not_fit_are_refused_by_their_lengths(self) -> None:
+        five = (np.arange(20) * 5 * _HOUR, np.arange(20.0))
+        days = (np.arange(4) * _DAY, np.arange(4.0))
+        with pytest.raises(InvalidInput, match="simulated is 5 h, the one observed 24 h"):
+            paired(five, days, Span(0, 4 * _DAY))
+        uneven = (np.array([0, 24, 48, 77, 101, 136]) * _HOUR, np.arange(6.0))
+        hours = (np.arange(150) * _HOUR, np.arange(150.0))
+        with pytest.raises(InvalidInput, match="is 1 h, the one observed 24 h: .* differ in len"):
+            paired(hours, uneven, Span(0, 9 * _DAY))
 
 
 class TestCharts:

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from headrace_calibration.core.objective import Objective
-from headrace_calibration.core.periods import Span, shared, told
+from headrace_calibration.core.periods import Span, told
 from headrace_calibration.core.plan import Plan
-from headrace_calibration.metrics import REPORTED, computed, objective_named
+from headrace_calibration.metrics import REPORTED, computed, objective_named, paired
 from headrace_calibration.series import Series, pick, read_columns
+from headrace_evaluation.core.aligning import Aligned
 from headrace_model.errors import InvalidInput
 
 
@@ -58,13 +59,7 @@ class Scorer:
         name = self._plan.objective
         total = weights = 0.0
         for each in self.locations:
-            series = shared(simulated[each.observed], self.observed[each.observed], span)
-            if len(series[0]) < 2:
-                raise InvalidInput(
-                    f"{each.observed}: simulated and observed share fewer than two steps in "
-                    f"{told(span)}"
-                )
-            value, reason = computed((name,), *series)[name]
+            value, reason = computed((name,), self._pairs(each, simulated, span))[name]
             if reason:
                 raise InvalidInput(f"{each.observed} has no {name}: {reason}")
             total += each.weight * value
@@ -77,9 +72,21 @@ class Scorer:
         """The usual metrics in a period, by location; None where one has no value."""
         found: dict[str, dict[str, float | None]] = {}
         for each in self.locations:
-            series = shared(simulated[each.observed], self.observed[each.observed], span)
+            pairs = self._pairs(each, simulated, span)
             found[each.observed] = {
                 name: None if reason else value
-                for name, (value, reason) in computed(REPORTED, *series).items()
+                for name, (value, reason) in computed(REPORTED, pairs).items()
             }
         return found
+
+    def _pairs(self, where: Location, simulated: Mapping[str, Series], span: Span) -> Aligned:
+        name = where.observed
+        try:
+            pairs = paired(simulated[name], self.observed[name], span)
+        except InvalidInput as error:
+            raise InvalidInput(f"{name}: {error.message}") from None
+        if pairs.times.size < 2:
+            raise InvalidInput(
+                f"{name}: simulated and observed share fewer than two steps in {told(span)}"
+            )
+        return pairs

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace_calibration.core.periods import Milliseconds
+from headrace_evaluation.reading import begins, rising
 from headrace_formats.delimited import name_and_unit, opened_rows, timed_rows
 from headrace_formats.file_names import catchment_in, nexus_in
 from headrace_formats.netcdf import (
@@ -18,7 +19,6 @@ from headrace_formats.netcdf import (
     load,
     opened,
     sized,
-    stamps_of,
     text_of,
     texts_of,
     time_name,
@@ -110,7 +110,7 @@ def _nexus(path: Path) -> Column:
     """What ngen writes of a nexus: step, time and flow (m3/s), without a header."""
     with opened_rows(path) as rows:
         parts = list(timed_rows(rows, ("step", "time", "flow"), 1, Report(), first=1))
-    times = np.array([time for part in parts for time in part.times], dtype=np.int64)
+    times = rising([time for part in parts for time in part.times], path.name)
     flow = np.array([value for part in parts for value in part.numbers[1]])
     return Column((times, flow), "m3 s-1")
 
@@ -124,7 +124,7 @@ def _table(path: Path, variable: str | None) -> dict[str, Column]:
         if at is None:
             return {}
         parts = list(timed_rows(rows, header, at, Report()))
-    times = np.array([time for part in parts for time in part.times], dtype=np.int64)
+    times = rising([time for part in parts for time in part.times], path.name)
     found: dict[str, Column] = {}
     for place, title in enumerate(each for n, each in enumerate(header) if n != at):
         name, unit = name_and_unit(title)
@@ -160,7 +160,7 @@ def _grid(dataset: "Dataset", file: str, variable: str | None) -> dict[str, Colu
 def _columns(
     dataset: "Dataset", time: str, ids: list[str], name: str, over: str
 ) -> dict[str, Column]:
-    times = np.array(stamps_of(dataset, time), dtype=np.int64)
+    times = begins(dataset, time)
     data = sized(dataset.variables[name], f"variable {name}")
     values = np.ma.filled(np.ma.asarray(data[...], dtype=np.float64), np.nan)
     if data.dimensions[0] != over:

@@ -79,7 +79,7 @@ class NetcdfFile:
             units = {each: text_of(dataset.variables[each], "units") for each in names}
             self._variable = chosen(units, variable, wanted)
             self._unit = units[self._variable]
-            self._times = _begins(dataset, time)
+            self._times = begins(dataset, time)
             self.places = _places(dataset, self.ids, over)
 
     def read(self, ids: Sequence[str]) -> dict[str, Series]:
@@ -133,7 +133,8 @@ def _ids(dataset: Any, named: str) -> list[str]:
     return ids
 
 
-def _begins(dataset: Any, time: str) -> Any:
+def begins(dataset: Any, time: str) -> Any:
+    """The begins of steps, ms since 1970: of the bounds where a file has some."""
     variable = dataset.variables[time]
     bounds = text_of(variable, "bounds")
     if bounds and bounds in dataset.variables:

@@ -66,18 +66,6 @@ class Periods:
         return Span(max(span.begin, self.begin + self.warm_up_ms), span.end)
 
 
-def shared(
-    simulated: tuple[Milliseconds, npt.NDArray[np.float64]],
-    observed: tuple[Milliseconds, npt.NDArray[np.float64]],
-    span: Span,
-) -> tuple[Milliseconds, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give (times, simulated, observed) of the steps of a period that both have as numbers."""
-    times, ours, theirs = np.intersect1d(simulated[0], observed[0], return_indices=True)
-    run, seen = simulated[1][ours], observed[1][theirs]
-    keep = span.holds(times) & np.isfinite(run) & np.isfinite(seen)
-    return times[keep], run[keep], seen[keep]
-
-
 def told(span: Span) -> str:
     """Say a period for people."""
     return f"{format_instant(Instant(span.begin))} to {format_instant(Instant(span.end))}"
