@@ -1,5 +1,6 @@
 """The kind `ngen`: what a job comes to, and which ngen runs it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -201,6 +202,61 @@ def test_a_job_that_names_its_own_keeps_it() -> None:
     other = load_jobfile({"headrace": 1, "kind": "command", "command": ["true"]})
     assert configured.given_to(other) == other
     refuse_without_ngen(other)
+
+
+@pytest.mark.parametrize("kind", ["calibration", "ngen-cal"])
+def test_an_ngen_that_is_configured_runs_inside_a_calibration(kind: str) -> None:
+    spec = load_jobfile(calibration(kind))
+    with pytest.raises(NeverFits, match="the model to calibrate names none") as raised:
+        refuse_without_ngen(spec)
+    assert "settings.model.settings.executable" in (raised.value.hint or "")
+    on_nodes = NgenProgram(executable="/opt/ngen", library_root="/opt").given_to(spec)
+    refuse_without_ngen(on_nodes)
+    assert on_nodes.image is None
+    assert planned(on_nodes) == ["/opt/ngen", *BARE]
+    assert on_nodes.settings.model.settings.library_root == "/opt"
+    (config,) = (each for each in on_nodes.requirements if each.name == "config")
+    run = NgenRun.of(config)
+    assert run is not None
+    assert run.library_root == "/opt"
+    imaged = NgenProgram(image="noaa/ngen:1").given_to(spec)
+    refuse_without_ngen(imaged)
+    assert (imaged.image, planned(imaged)) == ("noaa/ngen:1", ["ngen", *BARE])
+    for each in (on_nodes, imaged):
+        assert load_jobfile(dump(each)) == each
+        assert NgenProgram("other", "/other", "/other").given_to(each) == each
+    own = load_jobfile(calibration(kind, executable="/mine"))
+    assert NgenProgram("other", "/other", "/other").given_to(own) == own
+    tagged = load_jobfile(calibration(kind, version="v2"))
+    assert NgenProgram(image="noaa/ngen:1").given_to(tagged).image == "noaa/ngen:v2"
+    with pytest.raises(InvalidSpec) as wrong:
+        NgenProgram(executable="/opt/ngen").given_to(tagged)
+    assert wrong.value.path == "settings.model.settings.version"
+
+
+def calibration(kind: str, **run: Any) -> dict[str, Any]:
+    """A job file that calibrates ngen, of either kind."""
+    init = {"name": "maxsmc", "min": 0.2, "max": 1.0, "init": 0.4}
+    told: dict[str, Any] = {"parameters": {"maxsmc": {**init, "key": "/m", "file": "*.json"}}}
+    del told["parameters"]["maxsmc"]["name"]
+    told["parameters"]["maxsmc"]["input"] = "config"
+    if kind == "ngen-cal":
+        model = {"type": "ngen", "params": {"CFE": [init]}}
+        general = {"strategy": {"type": "estimation"}, "iterations": 4}
+        told = {"config": {"general": general, "model": model}}
+    told |= {
+        "model": {"kind": "ngen", "settings": {"time": TIME, **run}},
+        "train": TIME,
+        "locations": [{"name": "02146562", "simulated": "nex-26"}],
+    }
+    return {"headrace": 1, "kind": kind, "settings": told}
+
+
+def planned(spec: JobSpec) -> list[str]:
+    """The command of the model, as the worker of a calibration is told it."""
+    (plan,) = (each for each in spec.files if each.name == "calibration.json")
+    found: list[str] = json.loads(plan.content)["model"]["command"]
+    return found
 
 
 def test_a_version_is_the_tag_of_the_image_that_is_configured() -> None:

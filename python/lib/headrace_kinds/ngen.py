@@ -186,7 +186,7 @@ class NgenKind(CommandKind):
         ranks = _ranks(spec)
         if ranks > 1 and spec.parallel is None:
             spec = replace(spec, parallel=Parallel.MPI)
-        spec = replace(spec, inputs=tuple(e for e in spec.inputs if not _is_made(e)))
+        spec = replace(spec, inputs=tuple(e for e in spec.inputs if not is_made(e)))
         run = run_of(spec)
         asked = [run.requirement(CONFIG), _fabric(spec, run), run.asked_of(FORCING)]
         if ranks > 1:
@@ -295,7 +295,7 @@ def _ranks(spec: JobSpec) -> int:
     return max(1, spec.resources.amount.millicpus // _CPU)
 
 
-def _is_made(each: Requirement | PathInput) -> bool:
+def is_made(each: Requirement | PathInput) -> bool:
     """Tell whether an input is the config that this kind asks for: it follows from the rest."""
     return (
         isinstance(each, Requirement)
