@@ -182,6 +182,23 @@ def test_what_can_not_be_scored_is_said(tmp_path: Path, more: dict[str, Any], sa
         run(tmp_path, spec(**more), simulated)
 
 
+def test_a_gauge_that_can_not_be_aligned_leaves_the_others_their_scores(tmp_path: Path) -> None:
+    columns = {"01000001": FLOW, "01000002": FLOW}
+    table(tmp_path / "observed", {**columns, "01000004": FLOW})
+    months = [f"{year}-{month:02}-01,5" for year in (1978, 1979) for month in range(1, 13)]
+    monthly = "\n".join(["time,{id}", *months, ""])
+    (tmp_path / "observed" / "monthly.csv").write_text(monthly.format(id="01000003"))
+    one = table(tmp_path / "one", {**columns, "01000003": FLOW})
+    two = table(tmp_path / "two", {"01000001": FLOW, "01000003": FLOW})
+    (two / "monthly.csv").write_text(monthly.format(id="01000002"))
+    good, half, bad = (each["runs"] for each in run(tmp_path, spec(), one, two)["locations"])
+    said = "the steps of the coarser series differ in length; set step_hours"
+    assert good["two"]["scores"]["nse"] == half["one"]["scores"]["nse"] == 1
+    assert half["two"]["note"] == f"01000002: {said}"
+    assert bad["one"]["note"] == bad["two"]["note"] == f"01000003: {said}"
+    assert (tmp_path / "out" / "report.html").read_text().count("<svg") == 6
+
+
 def test_a_wrong_word_in_a_spec_is_told_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text(json.dumps(spec(metrics=["nsee"])))
     with pytest.raises(HeadraceError, match="nse"):

@@ -52,8 +52,10 @@ def write_report(path: Path, result: Result, evaluation: Evaluation, most_plots:
         wanted = [each for each in evaluation.locations if each.id in set(ids)]
         drawn = {}
         for location, observed, simulated in evaluation.series(wanted):
-            pairs = {name: evaluation.align(s, observed) for name, s in simulated.items()}
-            drawn[location.id] = _plots(by_id[location.id], pairs, result)
+            each = by_id[location.id]
+            scored = [name for name in simulated if each.runs[name].scores]
+            pairs = {name: evaluation.align(simulated[name], observed) for name in scored}
+            drawn[location.id] = _plots(each, pairs, result)
         file.writelines(drawn[id_] for id_ in ids)
         file.write(_table(result))
         file.write("</main></body></html>\n")

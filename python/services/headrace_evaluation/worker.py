@@ -125,13 +125,16 @@ class Evaluation:
             place.lon,
             place.lat,
             location.weight,
-            {name: self._score(simulated.get(name), observed) for name in self._runs},
+            {name: self._score(location.id, simulated.get(name), observed) for name in self._runs},
         )
 
-    def _score(self, simulated: Series | None, observed: Series) -> RunScore:
+    def _score(self, location: str, simulated: Series | None, observed: Series) -> RunScore:
         if simulated is None:
             return RunScore(0, None, None, {}, "it is not in the simulation")
-        found = self.align(simulated, observed)
+        try:
+            found = self.align(simulated, observed)
+        except EvaluationFailed as error:  # one bad series must not end the others' scores
+            return RunScore(0, None, None, {}, _note(location, error))
         n = int(found.times.size)
         if n < self._said.least_values:
             return RunScore(n, None, None, {}, f"{n:,} pairs, fewer than least_values")
@@ -171,6 +174,11 @@ class Evaluation:
             run_of = f" {name}" if len(found.runs) > 1 else ""
             self._say(f"SCORE {found.id}{run_of} n={run.n} {values or run.note}")
         self._say(f"HEADRACE_PROGRESS {done}/{len(self.locations)}")
+
+
+def _note(location: str, error: EvaluationFailed) -> str:
+    hint = f"; {error.hint}" if error.hint else ""
+    return f"{location[:60]}: {error.message}{hint}"
 
 
 def _members(location: Location) -> list[str]:
