@@ -25,6 +25,10 @@ _SAID = {
     "cli.md": {"hello you", "exit code 137"},
     "data.md": {"more v1 is deleted for good"},
     "first-hour.md": {"hello", "step 3", "exit code 7", "1.6", "exit code 3", "still here"},
+    "hydrology.md": {
+        "catchments  3 of 4",
+        "partition_2.json fits: 4 catchments in 2 partitions",
+    },
     "operate.md": {"refused, exit code 5", "Headrace takes new work."},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},
     "your-own-model.md": {
