@@ -28,6 +28,9 @@ _SAID = {
     "hydrology.md": {
         "catchments  3 of 4",
         "balance     the largest has 1.111 of the mean of area (naive: 1.111)",
+        "1",
+        "the share is found",
+        "better in both years",
     },
     "operate.md": {"refused, exit code 5", "Headrace takes new work."},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},
