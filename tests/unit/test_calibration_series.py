@@ -189,7 +189,7 @@ class TestPairing:
             paired(five, days, Span(0, 4 * _DAY))
         uneven = (np.array([0, 24, 48, 77, 101, 136]) * _HOUR, np.arange(6.0))
         hours = (np.arange(150) * _HOUR, np.arange(150.0))
-        with pytest.raises(InvalidInput, match="is 1 h, the one observed 24 h: .* differ in len"):
+        with pytest.raises(InvalidInput, match=r"is 1 h, the one observed 24 h: .* differ in len"):
             paired(hours, uneven, Span(0, 9 * _DAY))
 
 
