@@ -55,16 +55,15 @@ class Scorer:
         }
 
     def score(self, simulated: Mapping[str, Series], span: Span) -> float:
-        """The objective in a period: the weighted mean over the locations that have one."""
+        """The objective in a period: of all locations together; raises `InvalidInput`."""
         name = self._plan.objective
-        total = weights = 0.0
+        scores: list[tuple[float, float]] = []
         for each in self.locations:
             value, reason = computed((name,), self._pairs(each, simulated, span))[name]
             if reason:
                 raise InvalidInput(f"{each.observed} has no {name}: {reason}")
-            total += each.weight * value
-            weights += each.weight
-        return total / weights
+            scores.append((value, each.weight))
+        return self.objective.together(scores)
 
     def scores(
         self, simulated: Mapping[str, Series], span: Span
