@@ -19,19 +19,31 @@ class Record:
         self._lock = threading.Lock()
         content = self._path.read_bytes() if self._path.exists() else b""
         self.found = read_record(content, digest)
-        whole = whole_lines(content)
-        if whole < len(content):
-            os.truncate(self._path, whole)
-        if not whole:
+        self._whole = whole_lines(content)
+        if self._whole < len(content):
+            os.truncate(self._path, self._whole)
+        if not self._whole:
             self._append(first_line(digest))
 
     def add(self, iteration: Iteration) -> None:
-        """Add one, from any thread; it is on the disk when this returns."""
+        """Add one, from any thread; it is on the disk when this returns.
+
+        Raises `OSError` where the disk takes no more: then the record is as it was.
+        """
         with self._lock:
             self._append(line_of(iteration))
 
     def _append(self, line: bytes) -> None:
-        with self._path.open("ab") as file:
-            file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
+        # Without a buffer: closing one writes once more what could not be written.
+        with self._path.open("ab", buffering=0) as file:
+            if file.seek(0, os.SEEK_END) > self._whole:  # of a line that could not be taken back
+                file.truncate(self._whole)
+            try:
+                left = memoryview(line)
+                while left:
+                    left = left[file.write(left) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(self._whole)
+                raise
+        self._whole += len(line)
