@@ -1,18 +1,62 @@
 """Calibration: a record that the disk takes no more of, and models that end as the worker does."""
 
+import os
 import resource
-import sys
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from headrace_calibration.core.course import Iteration
-from headrace_calibration.core.plan import Model
+from headrace_calibration.core.plan import Model, Plan
+from headrace_calibration.folders import RunFolder
 from headrace_calibration.model import Running, run_model
 from headrace_calibration.recording import FILE, Record
+
+
+class _StoppedAfter(Running):
+    """A worker that is told to stop just after its model is, as a whole node is shut down."""
+
+    def forget(self, process: "subprocess.Popen[bytes]") -> None:
+        super().forget(process)
+        threading.Timer(0.05, self.stop).start()
+
+
+class _StoppedMeanwhile(Running):
+    """A worker that is told to stop while its model runs on."""
+
+    def start(self, *args: Any) -> "subprocess.Popen[bytes]":
+        process = super().start(*args)
+        self.stopped.set()
+        return process
+
+
+def _run(command: list[str], root: Path, running: Running, limit_s: float | None = None) -> str:
+    model = Model(tuple(command), {}, (), (), "", limit_s)
+    plan = SimpleNamespace(model=model, targets=())
+    folder = RunFolder(root, cast(Plan, plan), root, {})
+    folder.make({})
+    return run_model(model, folder, os.environ, running)
+
+
+@pytest.mark.parametrize("code", [143, 130, 1])
+def test_a_model_behind_a_shell_that_ends_with_the_worker_has_not_failed(
+    tmp_path: Path, code: int
+) -> None:
+    with pytest.raises(InterruptedError):
+        _run(["sh", "-c", f"exit {code}"], tmp_path / "run", _StoppedAfter())
+
+
+def test_a_model_that_runs_too_long_while_the_worker_stops_has_not_failed(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(InterruptedError):
+        _run(["sleep", "60"], tmp_path / "run", _StoppedMeanwhile(), limit_s=0.05)
 
 
 def _iteration(number: int) -> Iteration:

@@ -38,18 +38,27 @@ class Calibration:
         shutil.rmtree(self._runs, ignore_errors=True)
 
     def evaluate(self, number: int, values: Mapping[str, float]) -> tuple[float | None, str]:
-        """Run an iteration, in any thread: its score in the train period, or why there is none."""
+        """Run an iteration, in any thread: its score in the train period, or why there is none.
+
+        Raises `InterruptedError` when the calibration is being stopped: then it is no failure.
+        """
         train = self._plan.periods.train
         folder, failure = self._run(str(number), values, train.end, self.searching)
         try:
-            if failure:
-                return None, failure
-            simulated = self._scorer.read(folder.output / self._plan.model.output)
-            return self._scorer.score(simulated, self._plan.periods.counted(train)), ""
-        except HeadraceError as error:
-            return None, error.message
+            found = (None, failure) if failure else self._scored(folder)
         finally:
             folder.remove()
+        if self.searching.stopped.is_set():
+            raise InterruptedError("the calibration is being stopped")
+        return found
+
+    def _scored(self, folder: RunFolder) -> tuple[float | None, str]:
+        counted = self._plan.periods.counted(self._plan.periods.train)
+        try:
+            simulated = self._scorer.read(folder.output / self._plan.model.output)
+            return self._scorer.score(simulated, counted), ""
+        except HeadraceError as error:
+            return None, error.message
 
     def again(self, name: str, values: Mapping[str, float]) -> tuple[RunFolder, str]:
         """Run parameters over both periods, and leave the folder."""

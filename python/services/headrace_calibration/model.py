@@ -84,24 +84,30 @@ def run_model(model: Model, folder: RunFolder, env: Mapping[str, str], running: 
     except InterruptedError:
         raise
     except OSError as error:
+        _forgive(running, 0.0)
         return f"{command[0]} can't be started: {error.strerror}"
     try:
         code = process.wait(model.limit_s)
     except subprocess.TimeoutExpired:
         _end(process.pid)
         process.wait()
+        _forgive(running, 0.0)
         return f"it ran longer than {model.limit_s:g} s, the model's limits.time"
     finally:
         running.forget(process)
-    if code < 0:
-        running.stopped.wait(_FORGIVEN_S)
-    if running.stopped.is_set():
-        raise InterruptedError("the calibration is being stopped")
+    # A shell tells the signal that ended its child as 128 and more; a model may catch it.
+    _forgive(running, 0.0 if code == 0 else _FORGIVEN_S)
     if code == 0:
         return ""
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     last = last_lines(folder.said)
     return f"{how} after {time.monotonic() - began:.1f} s" + (f"\n{last}" if last else "")
+
+
+def _forgive(running: Running, wait_s: float) -> None:
+    """However a model ends while the calibration is stopped, or within a time: not its fault."""
+    if running.stopped.wait(wait_s):
+        raise InterruptedError("the calibration is being stopped")
 
 
 def last_lines(file: Path) -> str:
