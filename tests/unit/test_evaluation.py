@@ -101,6 +101,16 @@ def test_months_need_a_step() -> None:
         aligned(series, series, 0, 2**60, None, Aggregate.MEAN, 1.0)
 
 
+def test_a_step_finer_than_the_coarser_series_is_refused() -> None:
+    hourly = Series(np.arange(96) * HOUR_MS, np.arange(96.0), "")
+    daily = Series(np.arange(4) * DAY_MS, np.arange(4.0), "")
+    for pair in ((hourly, daily), (daily, hourly)):
+        with pytest.raises(EvaluationFailed, match="a step of 6 h is finer than the 24 h of"):
+            aligned(*pair, 0, 2**60, 6 * HOUR_MS, Aggregate.MEAN, 0.0)
+    found = aligned(hourly, daily, 0, 2**60, DAY_MS, Aggregate.MEAN, 1.0)
+    assert found.times.size == 4
+
+
 def test_depths_of_catchments_add_up_to_a_flow() -> None:
     times = np.arange(2) * DAY_MS
     parts = {

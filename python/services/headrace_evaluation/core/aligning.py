@@ -14,6 +14,7 @@ from headrace_kinds.evaluation import Aggregate
 from headrace_model.errors import InvalidInput
 
 MOST_STEPS: Final = 5_000_000
+_HOUR_MS: Final = 3_600_000
 
 
 class EvaluationFailed(InvalidInput):
@@ -143,7 +144,11 @@ def aligned(
     how: Aggregate,
     least_share: float,
 ) -> Aligned:
-    """Bring both, of one unit, to the coarser step and the times in [begin, end) of both."""
+    """Bring both, of one unit, to the coarser step and the times in [begin, end) of both.
+
+    Raises `EvaluationFailed` where no step can be told, or `step_ms` is finer than the coarser
+    series: its values would be compared with a part of what they stand for.
+    """
     if not simulated.times.size or not observed.times.size:
         return Aligned(np.empty(0, np.int64), np.empty(0), np.empty(0), step_ms or 0)
     coarser = max((simulated, observed), key=lambda each: each.step_ms)
@@ -153,6 +158,12 @@ def aligned(
     if step_ms is None and np.mean((coarser.times - coarser.times[0]) % step != 0) > 0.1:
         raise EvaluationFailed(
             "the steps of the coarser series differ in length", hint="set step_hours"
+        )
+    if step < coarser.step_ms:
+        raise EvaluationFailed(
+            f"a step of {step / _HOUR_MS:g} h is finer than the {coarser.step_ms / _HOUR_MS:g} h "
+            "of the coarser series",
+            hint=f"set step_hours to {coarser.step_ms / _HOUR_MS:g} or more, or leave it out",
         )
     phase = 0 if step_ms is not None else int(coarser.times[0]) % step
     s = in_steps(simulated, step, phase, how, least_share)
