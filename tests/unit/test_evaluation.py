@@ -76,8 +76,13 @@ def test_steps_are_aggregated_as_a_loop_does(
     wanted = {}
     for begin in range(0, len(values), hours):
         there = [each for each in values[begin : begin + hours] if each == each]
-        if there and len(there) * step / (hours * HOUR_MS) >= share - 1e-9:
-            total = {"mean": sum(there) / len(there), "sum": sum(there), "max": max(there)}
+        covered = len(there) * step / (hours * HOUR_MS)
+        if there and covered >= share - 1e-9:
+            total = {
+                "mean": sum(there) / len(there),
+                "sum": sum(there) / covered,
+                "max": max(there),
+            }
             wanted[begin * HOUR_MS] = total[str(how)]
     assert found.times.tolist() == list(wanted)
     assert found.values.tolist() == pytest.approx(list(wanted.values()))
@@ -99,6 +104,12 @@ def test_months_need_a_step() -> None:
     series = Series(months.astype(np.int64), np.arange(12.0), "")
     with pytest.raises(EvaluationFailed, match="differ in length"):
         aligned(series, series, 0, 2**60, None, Aggregate.MEAN, 1.0)
+
+
+def test_a_sum_is_of_the_whole_step_where_some_is_missing() -> None:
+    hourly = Series(np.arange(20) * HOUR_MS, np.ones(20), "mm")
+    found = in_steps(hourly, DAY_MS, 0, Aggregate.SUM, 0.8)
+    assert found.values.tolist() == pytest.approx([24.0])
 
 
 def test_a_step_finer_than_the_coarser_series_is_refused() -> None:

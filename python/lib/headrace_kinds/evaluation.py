@@ -140,7 +140,11 @@ class EvaluationSettings:
         low=1 / 60,
         high=8784,
     )
-    aggregate: Aggregate = told("What becomes of finer values.", "mean", default=Aggregate.MEAN)
+    aggregate: Aggregate = told(
+        "What becomes of finer values; a sum is divided by the share of the step that is there.",
+        "mean",
+        default=Aggregate.MEAN,
+    )
     least_share: float = told(
         "So much of a coarser step must be there.", "0.8", default=0.8, high=1
     )

@@ -107,6 +107,7 @@ def in_steps(
     """Aggregate to steps that begin at `phase_ms` plus multiples of `step_ms`.
 
     A step has a value where values cover at least `least_share` of it. Infinite ones are missing.
+    A sum is divided by the share that is covered: what is missing counts as the mean of the rest.
     """
     there = np.isfinite(series.values)
     times, values = series.times[there], series.values[there]
@@ -121,6 +122,8 @@ def in_steps(
         made = np.bincount(which, weights=values)
         made = made / counts if how is Aggregate.MEAN else made
     share = counts * min(series.step_ms or step_ms, step_ms) / step_ms
+    if how is Aggregate.SUM:
+        made = made / np.minimum(share, 1)
     kept = share >= least_share - 1e-9
     return Series(begins[kept] * step_ms + phase_ms, made[kept], series.unit)
 
