@@ -60,6 +60,13 @@ def test_units_of_another_kind_are_refused(unit: str) -> None:
         factor(unit, "m3 s-1")
 
 
+@pytest.mark.parametrize(("unit", "wanted"), [("degC", "K"), ("K", "degC"), ("degF", "degC")])
+def test_units_with_a_zero_of_their_own_are_not_multiplied(unit: str, wanted: str) -> None:
+    with pytest.raises(EvaluationFailed, match="their zeros differ"):
+        factor(unit, wanted)
+    assert factor(unit, unit) == 1
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.one_of(st.floats(0, 100), st.just(float("nan"))), min_size=1, max_size=80),

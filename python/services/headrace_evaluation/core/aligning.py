@@ -54,7 +54,7 @@ def factor(unit: str, wanted: str, area_km2: float | None = None) -> float:
     """What a number in `unit` is multiplied with to be in `wanted`.
 
     With an area a depth of water over time becomes a flow; 1 kg/m2 of water is 1 mm. Raises
-    `EvaluationFailed` for units that are none or of another kind.
+    `EvaluationFailed` for units that are none, of another kind, or of another zero (degC, K).
     """
     units = _units()
     found, target = _quantity(unit), _quantity(wanted)
@@ -64,12 +64,19 @@ def factor(unit: str, wanted: str, area_km2: float | None = None) -> float:
         if area_km2 is not None:
             found = found * units.Quantity(area_km2, "km**2")
         number = float(found.to(target.units).magnitude / target.magnitude)
+        zero = float(units.Quantity(0.0, found.units).to(target.units).magnitude)
     except Exception as error:
         way = " over an area" if area_km2 is not None else ""
         raise EvaluationFailed(
             f"values in {unit!r}{way} can't be compared in {wanted!r}: {error}",
             hint="set observed_unit, simulated_unit or unit; a depth needs areas_km2",
         ) from None
+    if zero != 0:
+        raise EvaluationFailed(
+            f"values in {unit!r} can't be compared in {wanted!r}: their zeros differ, so "
+            "no factor converts them",
+            hint=f"set unit to {unit!r} if both series have it",
+        )
     if not isfinite(number) or number <= 0:
         raise EvaluationFailed(f"{unit!r} is no unit that {wanted!r} is a multiple of")
     return number
