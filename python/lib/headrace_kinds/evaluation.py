@@ -5,6 +5,7 @@ file in its working folder by the same dataclasses.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from headrace_model.times import format_instant
 SPEC_FILE: Final = "evaluation.json"
 OBSERVATIONS: Final = "observations"
 RESULT_FORMAT: Final = "EVALUATION_RESULT"
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 class MetricName(StrEnum):
@@ -97,13 +99,20 @@ class Location:
 class Threshold:
     """A value whose exceedances are events: exactly one of value, quantile, years."""
 
-    name: str = told("Its name.", "high")
+    name: str = told("Its name: letters, digits, '_' and '-', a letter first.", "high", most=64)
     value: float | None = told("The value, in `unit`.", "120", default=None, low=-1e15, high=1e15)
     quantile: float | None = told("That quantile of observations.", "0.9", default=None, high=1)
     years: float | None = told("Its return period in years.", "2", default=None, low=1, high=1e4)
     fit: ThresholdFit = told("How years become a value.", "gumbel", default=ThresholdFit.GEV)
 
     def __post_init__(self) -> None:
+        # It names variables of scores.nc and columns of scores.csv, behind an @.
+        if not _NAME.fullmatch(self.name):
+            raise InvalidSpec(
+                f"{self.name[:80]!r} can't be the name of a threshold: use 1 to 64 letters, "
+                "digits, '_' and '-', a letter first",
+                path="name",
+            )
         said = [each for each in (self.value, self.quantile, self.years) if each is not None]
         if len(said) != 1:
             raise InvalidSpec("it needs exactly one of value, quantile and years", path="value")
