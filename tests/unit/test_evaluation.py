@@ -21,6 +21,9 @@ from headrace_evaluation.core.aligning import (
     summed,
 )
 from headrace_evaluation.core.scoring import METRICS
+from headrace_evaluation.datasets import open_dataset
+from headrace_evaluation.reading import Place
+from headrace_evaluation.worker import Evaluation
 from headrace_formats.detect import detect_folder
 from headrace_kinds.evaluation import Aggregate, MetricName
 from headrace_model.domain import Index
@@ -230,6 +233,20 @@ def test_a_wrong_word_in_a_spec_is_told_with_the_nearest(tmp_path: Path) -> None
     (tmp_path / "spec.json").write_text(json.dumps(spec(metrics=["nsee"])))
     with pytest.raises(HeadraceError, match="nse"):
         read_spec(tmp_path / "spec.json")
+
+
+def test_a_named_gauge_without_coordinates_takes_those_of_a_run(tmp_path: Path) -> None:
+    columns = {"01000001": FLOW}
+    folders = [table(tmp_path / name, columns) for name in ("observed", "none", "one", "two")]
+    observed, *runs = (open_dataset(each.name, each, None, "m3 s-1", "m3 s-1") for each in folders)
+    observed.places["01000001"] = Place("Sugar Creek")
+    runs[1].places["01000001"] = Place("other", -80.8, 35.0)
+    runs[2].places["01000001"] = Place("", 1.0, 2.0)
+    (tmp_path / "spec.json").write_text(json.dumps(spec(runs=["none", "one", "two"])))
+    said = read_spec(tmp_path / "spec.json")
+    by_name = {each.name: each for each in runs}
+    (found,) = Evaluation(said, observed, by_name, lambda line: None).run().locations
+    assert (found.name, found.lon, found.lat) == ("Sugar Creek", -80.8, 35.0)
 
 
 @pytest.mark.parametrize("name", ["a@b", "a\n", "a/b", "", "<b>", "1a", "a" * 65])

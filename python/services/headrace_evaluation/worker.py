@@ -118,7 +118,9 @@ class Evaluation:
         if place.lon is None:
             for run in self._runs.values():
                 other = run.places.get(location.simulated or location.id)
-                place = other if other and other.lon is not None and not place.name else place
+                if other and other.lon is not None:
+                    place = Place(place.name or other.name, other.lon, other.lat)
+                    break
         return LocationScore(
             location.id,
             place.name,
