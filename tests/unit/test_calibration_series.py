@@ -119,6 +119,11 @@ class TestReading:
         with pytest.raises(InvalidInput, match=f"it: {unit} can't be brought into m3 s-1"):
             factor_between(unit, "m3 s-1", "it")
 
+    def test_a_unit_is_short(self) -> None:
+        for pair in (("m" * 65, "m"), ("m", "9**" * 30 + "9")):
+            with pytest.raises(InvalidInput, match="it: a unit has at most 64 characters"):
+                factor_between(*pair, "it")
+
 
 class TestPeriods:
     """Which steps count."""

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -310,6 +310,36 @@ def test_patterns_that_take_the_wrong_file(
     with pytest.raises(DerivationFailed, match=said):
         file_pattern(pattern, files)
     assert file_pattern(None, files) == ".*{{id}}[^0-9].*csv"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("(a|a)*{{id}}.csv", "repeats a group"),
+        (r"([^x]\)+){9}{{id}}.csv", "repeats a group"),
+        ("(?x)(.* ) *{{id}}.csv", "special kind"),
+        (".*.*.*.*{{id}}.csv", "more than 3 repeats"),
+        (f"{'.' * 200}{{{{id}}}}.csv", "more than 200 characters"),
+    ],
+)
+def test_a_pattern_that_may_search_for_ever_is_refused(pattern: str, why: str) -> None:
+    with pytest.raises(DerivationFailed, match=why):
+        file_pattern(pattern, {"cat-27": PurePosixPath("a" * 200 + "cat-27.csv")})
+
+
+@pytest.mark.parametrize("pattern", [".*?{{id}}(_[0-9]+)?[.]csv", r"\(?cat-27[(*+].*{{ID}}.*csv"])
+def test_a_bounded_pattern_is_tried(pattern: str) -> None:
+    files = {"cat-27": PurePosixPath("cat-27(cat-27.csv")}
+    assert file_pattern(pattern, files) == pattern
+
+
+def test_configs_of_the_name_of_the_realization_config_stay_in_their_folders(
+    sugar: Inputs,
+) -> None:
+    (sugar.config / "tables").mkdir()
+    (sugar.config / "tables" / "realization.json").write_text("{}")
+    sugar.derive()
+    assert (sugar.run / "tables" / "realization.json").read_text() == "{}"
 
 
 # ---- formulations, libraries, init configs

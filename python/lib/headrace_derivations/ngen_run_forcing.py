@@ -28,6 +28,12 @@ _SAID: Final = 5
 USUAL_PATTERN: Final = ".*{{id}}[^0-9].*csv"
 """It takes `cat-27.csv` and `cat-27_2015.csv` for cat-27, and not `cat-270.csv`."""
 _ID: Final = re.compile(r"\{\{id\}\}", re.IGNORECASE)
+_MOST_PATTERN: Final = 200
+_MOST_REPEATS: Final = 3
+_ESCAPED: Final = re.compile(r"\\.", re.DOTALL)
+_CLASS: Final = re.compile(r"\[\^?\]?[^\]]*\]")
+_REPEAT: Final = re.compile(r"(?:[*+?]|\{[0-9,]*\})[?+]?")
+_REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
 _IN_NAME: Final = re.compile(r"[A-Za-z]+-\d{1,15}")
 
 
@@ -173,6 +179,7 @@ def file_pattern(given: str | None, files: dict[str, PurePosixPath]) -> str:
     fit exactly that file; without one, what does. Raises `DerivationFailed`.
     """
     pattern = given if given is not None else USUAL_PATTERN
+    _check_bounded(pattern)
     owners = {path.name: id_ for id_, path in files.items()}
     parts = _ID.split(pattern)
     taken: dict[str, str] = {}
@@ -195,6 +202,27 @@ def file_pattern(given: str | None, files: dict[str, PurePosixPath]) -> str:
             hint=f"write {USUAL_PATTERN} into the realization config, or name the files so",
         )
     return pattern
+
+
+def _check_bounded(pattern: str) -> None:
+    """Refuse a pattern that may search for long: repeats inside of a group multiply.
+
+    With no group and few repeats that vary, a file's name costs at most its length to the power
+    of these. Raises `DerivationFailed`.
+    """
+    plain = _CLASS.sub("x", _ESCAPED.sub("x", _ID.sub("x", pattern)))
+    for wrong in (
+        len(pattern) > _MOST_PATTERN and f"it has more than {_MOST_PATTERN} characters",
+        "(?" in plain and "it has a group of a special kind, (?, which ngen need not know",
+        _REPEATED_GROUP.search(plain) and "it repeats a group, which can search for ever",
+        len(_REPEAT.findall(plain)) > _MOST_REPEATS
+        and f"it has more than {_MOST_REPEATS} repeats, which can search for ever",
+    ):
+        if wrong:
+            raise DerivationFailed(
+                f"forcing.file_pattern {pattern[:80]}: {wrong}",
+                hint=f"write {USUAL_PATTERN} into the realization config",
+            )
 
 
 def _ids_in(name: str) -> set[str]:

@@ -91,11 +91,13 @@ def _realization(folder: Path) -> Path:
 
 def _beside(folder: Path, realization: Path) -> dict[str, Path]:
     """All other configs, by their paths in the dataset."""
-    return {
+    found = {
         each.relative_to(folder).as_posix(): each
         for each in files_below(folder)
-        if each != realization and each.name != NAME
+        if each != realization
     }
+    found.pop(NAME, None)  # the realization config that is written has this place
+    return found
 
 
 def _catchments(work: Work) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Series = tuple[Milliseconds, npt.NDArray[np.float64]]
 _SHOWN: Final = 5
+_MOST_UNIT: Final = 64
 _POWER: Final = re.compile(r"(?<=[A-Za-z])\^?(-?[0-9]+)")
 
 
@@ -87,6 +88,8 @@ def factor_between(unit: str, wanted: str, where: str) -> float:
     """What numbers in `unit` are multiplied with; raises `InvalidInput`."""
     import pint
 
+    if max(len(unit), len(wanted)) > _MOST_UNIT:
+        raise InvalidInput(f"{where}: a unit has at most {_MOST_UNIT} characters")
     registry = _registry()
     try:
         have, want = (registry(_POWER.sub(r"**\1", each)) for each in (unit, wanted))
