@@ -222,6 +222,50 @@ def test_a_plan_says_what_is_missing_and_what_will_be_made(
     assert "ngen-run" in config["why"]
 
 
+NGEN_CAL = """
+general:
+  strategy: {type: estimation, algorithm: dds}
+  iterations: 3
+  random_seed: 7
+model:
+  type: ngen
+  realization: ./elsewhere/realization.json
+  params:
+    bmi_c_cfe: [{name: maxsmc, min: 0.2, max: 1.0, init: 0.439}]
+  eval_params: {objective: kling_gupta, evaluation_start: 2015-12-02, evaluation_stop: 2015-12-04}
+"""
+
+
+def test_a_config_of_ngen_cal_calibrates_the_ngen_that_is_configured(
+    headrace: Headrace, place: Path
+) -> None:
+    upload(headrace, place)
+    hours = [(day, hour) for day in range(1, 8) for hour in range(24)]
+    rows = [f"2015-12-{day:02} {hour:02}:00:00,{1 + hour / 24:g}" for day, hour in hours]
+    (place / "seen.csv").write_text("\n".join(["time,02146562 [m3 s-1]", *rows, ""]))
+    done = headrace.cli(
+        *("dataset", "create", "seen", "--category", "OBSERVATION"),
+        *("--upload", str(place / "seen.csv"), "--domain", '{"GAUGE_ID": "02146562"}'),
+    )
+    assert done.returncode == 0, done.stderr
+    (place / "cal.yaml").write_text(NGEN_CAL)
+    run = BY_DOMAIN.replace("[2015-12-05, 2015-12-06]", "[2015-12-01, 2015-12-04]")
+    (place / "ngen.yaml").write_text(run)
+    done = headrace.cli(
+        *("exec", "ngen_cal", str(place / "cal.yaml"), str(place / "ngen.yaml")),
+        *("--location", "02146562=nex-26", "--follow"),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "model.realization" in done.stderr, "it is told that this key counts nothing"
+    job = next(each["id"] for each in headrace.get("/jobs")["jobs"] if each["kind"] == "ngen-cal")
+    folder = place / "calibrated"
+    assert headrace.cli("jobs", "outputs", job, "--download", str(folder)).returncode == 0
+    (best,) = folder.rglob("best.json")
+    assert 0.2 <= json.loads(best.read_text())["best"]["parameters"]["maxsmc"] <= 1
+    (table,) = folder.rglob("iterations.csv")
+    assert len(table.read_text().splitlines()) == 1 + 3
+
+
 def refused(headrace: Headrace, place: Path, text: str = BY_DOMAIN) -> str:
     """What the user is told of a run that holds nothing and ends as DATA_FAILURE."""
     upload(headrace, place)
