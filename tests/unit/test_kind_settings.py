@@ -143,6 +143,7 @@ def test_a_command_or_a_file_of_the_kind_can_not_be_replaced() -> None:
     with pytest.raises(InvalidJobFile) as caught:
         load_jobfile(plain, read_file=lambda _: b"mine")
     assert "choose another name" in str(caught.value)
+    assert "leave out command, files and inputs that the kind made" in str(caught.value)
     for name in ("rain", "rain/x.csv", "rain.csv"):
         with pytest.raises(InvalidJobFile, match=r"lays rain.* beside the worker itself"):
             load_jobfile(_job(files=[name]), read_file=lambda _: b"mine")

@@ -168,6 +168,35 @@ def test_local_files_and_unchecked_configs_are_refused() -> None:
     assert "makes its own" in problems(command=["ngen", "all"])["command"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "at"),
+    [
+        ({}, {"time": ["2015-12-01", "2015-12-03"]}, "inputs.forcing.domain.TIME"),
+        ({"forcing_data_id": "a"}, {"forcing_data_id": "b"}, "inputs.forcing.domain.DATA_ID"),
+        (
+            {"hydrofabric_data_id": "a"},
+            {"hydrofabric_data_id": "b"},
+            "inputs.fabric.domain.HYDROFABRIC_DATA_ID",
+        ),
+        (
+            {"hydrofabric_uid": "a"},
+            {"hydrofabric_uid": "b"},
+            "inputs.fabric.domain.HYDROFABRIC_ID",
+        ),
+    ],
+)
+def test_settings_that_were_changed_in_a_job_that_is_filled_in_are_refused(
+    before: dict[str, Any], after: dict[str, Any], at: str
+) -> None:
+    plain = dump(job(before))
+    plain["settings"] |= after
+    with pytest.raises(InvalidJobFile) as raised:
+        load_jobfile(plain)
+    (said,) = (each.message for each in raised.value.problems if each.path == at)
+    assert f"settings.{next(iter(after))}" in said
+    assert "leave out command, files and inputs that the kind made" in said
+
+
 def test_steps_are_progress() -> None:
     patterns = kind_named("ngen").progress(job())
     assert read_line(patterns, "Running timestep 300") == Reading(step=300)

@@ -16,6 +16,10 @@ from headrace_model.spec import FileSpec, JobSpec, OutputSpec
 
 # Names that mean something themselves, so no input, output or matrix axis may bear them.
 RESERVED_NAMES = frozenset({"output", "index", "item", "environment", "secrets"})
+CHANGED = (
+    "If the settings were changed since this job was filled in: leave out command, files and "
+    "inputs that the kind made"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +132,16 @@ def filled(
     """
     if spec.command not in ((), command):
         raise InvalidSpec(
-            f"the kind {spec.kind} makes its own: leave it out, or write `kind: command`",
+            f"the kind {spec.kind} makes its own, and this is not what the settings come to. "
+            f"{CHANGED}; for a command of your own write `kind: command`",
             path="command",
         )
     made = {name: FileSpec(name, sha256(content).hexdigest(), content) for name, content in files}
     for at, each in enumerate(spec.files):
         if made.setdefault(each.name, each) != each:
             raise InvalidSpec(
-                f"the kind {spec.kind} makes a file {each.name} itself: choose another name",
+                f"the kind {spec.kind} makes a file {each.name} itself, with another content. "
+                f"{CHANGED}; for a file of your own choose another name",
                 path=f"files[{at}]",
             )
     asked: dict[str, Requirement | PathInput] = {each.name: each for each in inputs}

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from headrace_kinds.base import Link, Wrong, filled
 from headrace_kinds.command import CommandKind
+from headrace_kinds.ngen_inputs import PARTITIONS, contradictions
 from headrace_kinds.ngen_run import (
     COMPOSITE_CONFIG,
     CONFIG,
@@ -32,7 +33,6 @@ from headrace_model.spec import JobSpec, OutputSpec, Parallel
 
 NAME: Final = "ngen"
 MOST_SOURCES: Final = 4  # as the derivation `composite` takes them
-PARTITIONS: Final = "partitions"
 MODEL, ROUTING = "model", "routing"  # the outputs
 PARTITION_FORMAT: Final = "NGEN_PARTITION_CONFIG"
 _STEP: Final = re.compile(r"Running timestep (?P<step>[0-9]{1,15})\b")
@@ -228,6 +228,7 @@ class NgenKind(CommandKind):
             if each.name in (CONFIG, FABRIC, FORCING, PARTITIONS)
         ]
         for each in spec.requirements:
+            wrong += contradictions(spec.settings, each)
             if each.name == CONFIG and each.format == COMPOSITE_CONFIG:
                 wrong.append(
                     Wrong(

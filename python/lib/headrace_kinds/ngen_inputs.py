@@ -1,0 +1,36 @@
+"""Whether the inputs of a run of ngen ask for what its settings say.
+
+A job that is filled in holds both; who changes a setting there would run the inputs of before.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from headrace_kinds.base import CHANGED, Wrong
+from headrace_kinds.ngen_run import FABRIC, FORCING
+from headrace_model.domain import Discrete, Index
+from headrace_model.requirement import Requirement
+
+PARTITIONS: Final = "partitions"
+
+
+def contradictions(settings: Any, own: Requirement) -> Iterator[Wrong]:
+    """What an input asks for otherwise than the settings: it was filled in from others."""
+    time = own.domain.time if own.name == FORCING else None
+    if time is not None and not settings.time.time.subtract(time).is_empty:
+        yield Wrong(
+            f"inputs.{own.name}.domain.TIME",
+            f"it does not cover settings.time. {CHANGED}",
+        )
+    for part, key, index in (
+        (FABRIC, "hydrofabric_data_id", Index.HYDROFABRIC_DATA_ID),
+        (FABRIC, "hydrofabric_uid", Index.HYDROFABRIC_ID),
+        (FORCING, "forcing_data_id", Index.DATA_ID),
+        (PARTITIONS, "partition_config_data_id", Index.DATA_ID),
+    ):
+        said, asked = getattr(settings, key), own.domain.get(index)
+        if part == own.name and said and asked not in (None, Discrete(frozenset((said,)))):
+            yield Wrong(
+                f"inputs.{part}.domain.{index}",
+                f"it is another one than settings.{key}, {said[:60]}. {CHANGED}",
+            )
