@@ -114,7 +114,7 @@ class TestReading:
     def test_units_are_brought_into_one(self, unit: str, wanted: str, factor: float) -> None:
         assert factor_between(unit, wanted, "it") == pytest.approx(factor)
 
-    @pytest.mark.parametrize("unit", ["mm d-1", "wishes"])
+    @pytest.mark.parametrize("unit", ["mm d-1", "wishes", "-2 m3 s-1"])
     def test_units_without_a_way_are_refused(self, unit: str) -> None:
         with pytest.raises(InvalidInput, match=f"it: {unit} can't be brought into m3 s-1"):
             factor_between(unit, "m3 s-1", "it")
@@ -123,6 +123,12 @@ class TestReading:
         for pair in (("m" * 65, "m"), ("m", "9**" * 30 + "9")):
             with pytest.raises(InvalidInput, match="it: a unit has at most 64 characters"):
                 factor_between(*pair, "it")
+    @pytest.mark.parametrize(("unit", "wanted"), [("degC", "K"), ("K", "degF"), ("degC", "degF")])
+    def test_units_that_no_factor_leads_to_are_refused(self, unit: str, wanted: str) -> None:
+        with pytest.raises(
+            InvalidInput, match=f"it: {unit} can't be brought into {wanted}: .*zero"
+        ):
+            factor_between(unit, wanted, "it")
 
 
 class TestPeriods:

@@ -1,15 +1,14 @@
 """Series of the model and of observations, location by location, in one unit."""
 
-import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from headrace_calibration.core.periods import Milliseconds
+from headrace_evaluation.core.aligning import EvaluationFailed, factor
 from headrace_evaluation.reading import begins, rising
 from headrace_formats.delimited import name_and_unit, opened_rows, timed_rows
 from headrace_formats.file_names import catchment_in, nexus_in
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 Series = tuple[Milliseconds, npt.NDArray[np.float64]]
 _SHOWN: Final = 5
 _MOST_UNIT: Final = 64
-_POWER: Final = re.compile(r"(?<=[A-Za-z])\^?(-?[0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +74,16 @@ def pick(columns: dict[str, Column], name: str, unit: str | None, whose: str) ->
     return times, values * factor_between(column.unit, unit, f"{whose}, {name}")
 
 
-@cache
-def _registry() -> Any:
-    import pint
-
-    return pint.UnitRegistry()
-
-
-@cache
 def factor_between(unit: str, wanted: str, where: str) -> float:
     """What numbers in `unit` are multiplied with; raises `InvalidInput`."""
-    import pint
-
     if max(len(unit), len(wanted)) > _MOST_UNIT:
         raise InvalidInput(f"{where}: a unit has at most {_MOST_UNIT} characters")
-    registry = _registry()
     try:
-        have, want = (registry(_POWER.sub(r"**\1", each)) for each in (unit, wanted))
-        return float(have.to(want.units).magnitude) / float(want.magnitude)
-    except (pint.errors.PintError, AttributeError, ValueError, TypeError) as error:
-        raise InvalidInput(f"{where}: {unit} can't be brought into {wanted}: {error}") from None
+        return factor(unit, wanted)
+    except EvaluationFailed as error:
+        raise InvalidInput(
+            f"{where}: {unit} can't be brought into {wanted}: {error.message}"
+        ) from None
 
 
 def _read(path: Path, variable: str | None) -> dict[str, Column]:
