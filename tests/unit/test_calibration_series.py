@@ -123,6 +123,7 @@ class TestReading:
         for pair in (("m" * 65, "m"), ("m", "9**" * 30 + "9")):
             with pytest.raises(InvalidInput, match="it: a unit has at most 64 characters"):
                 factor_between(*pair, "it")
+
     @pytest.mark.parametrize(("unit", "wanted"), [("degC", "K"), ("K", "degF"), ("degC", "degF")])
     def test_units_that_no_factor_leads_to_are_refused(self, unit: str, wanted: str) -> None:
         with pytest.raises(
