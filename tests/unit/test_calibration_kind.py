@@ -152,6 +152,10 @@ class TestWhatItRefuses:
             ({"warm_up": "180"}, "'180' has no unit"),
             ({"parameters": {}}, "settings.parameters"),
             ({"locations": []}, "settings.locations"),
+            (
+                {"locations": [{"name": "a"}, {"name": "b"}, {"name": "a", "simulated": "c"}]},
+                "settings.locations: 'a' stands there twice",
+            ),
             ({"output": "flow"}, "settings.output: the model has no such output; it has none"),
             ({"stop": {"failures": 0}}, "settings.stop.failures"),
         ],

@@ -196,11 +196,22 @@ class CalibrationSettings:
             raise InvalidSpec("there is nothing to tune", path="parameters")
         if not self.locations:
             raise InvalidSpec("there is nothing to compare", path="locations")
+        self._check_locations()
         if self.objective not in OBJECTIVES:
             near = did_you_mean(self.objective, OBJECTIVES)
             raise InvalidSpec(f"{self.objective!r} is no metric; {near}", path="objective")
         self._check_periods()
         self._check_options()
+
+    def _check_locations(self) -> None:
+        names = set[str]()
+        for each in self.locations:
+            if each.name in names:
+                raise InvalidSpec(
+                    f"{each.name!r} stands there twice; to count it more, give it a weight",
+                    path="locations",
+                )
+            names.add(each.name)
 
     def _check_periods(self) -> None:
         other = self.validate
