@@ -96,7 +96,7 @@ def test_a_job_file_calibrates_and_its_result_is_a_described_dataset(
     assert dataset["format"] == "CALIBRATION_RESULT"
     assert dataset["domain"]["GAUGE_ID"] == "01000001"
     assert sorted(name.rpartition("/")[2] for name in files) == [
-        "best.json", "iterations.csv", "report.html", "reservoir.json",
+        "best.json", "iterations.csv", "parameters.zip", "report.html",
     ]  # fmt: skip
 
 
