@@ -27,6 +27,7 @@ _SAID = {
     "first-hour.md": {"hello", "step 3", "exit code 7", "1.6", "exit code 3", "still here"},
     "hydrology.md": {
         "catchments  3 of 4",
+        "partition_2.json fits: 4 catchments in 2 partitions",
         "balance     the largest has 1.111 of the mean of area (naive: 1.111)",
         "1",
         "the share is found",

@@ -307,7 +307,7 @@ def test_tables_for_people_say_the_same(
     assert run_cli(["partition", "make", str(fabric), "-n", "2", "--to", str(config)]) == exits.OK
     assert "cut edges   1 of 3" in capsys.readouterr().out
     assert run_cli(["partition", "check", str(config), str(fabric)]) == exits.OK
-    assert "fits: 3 catchments in 2 partitions" in capsys.readouterr().err
+    assert "fits: 3 catchments in 2 partitions" in capsys.readouterr().out
     explain = ["partition", "explain", str(config), str(fabric), "--balance", "area"]
     assert run_cli(explain) == exits.OK
     assert "AREA KM2" in capsys.readouterr().out

@@ -127,9 +127,16 @@ def check(config: Path, fabric: tuple[Path, ...], form: str) -> None:
         "partitions": len(found),
         "findings": [{"partition": each.rank, "message": each.message} for each in findings],
     }
-    none = f"{config} fits: {len(drainage.ids):,} catchments in {len(found):,} partitions"
+    fits = f"{config} fits: {len(drainage.ids):,} catchments in {len(found):,} partitions"
     lines = [(each.rank, each.message) for each in findings]
-    show(form, answer, lambda: rows(("PARTITION", "WHAT IS WRONG"), lines, none))
+
+    def table() -> None:
+        if lines:
+            rows(("PARTITION", "WHAT IS WRONG"), lines, "")
+        else:
+            write(fits)
+
+    show(form, answer, table)
     if findings:
         raise InvalidInput(
             f"{config.name} does not fit the hydrofabric",
@@ -146,7 +153,8 @@ def explain(config: Path, fabric: tuple[Path, ...], balance: str, form: str) -> 
     """Show how even a partition config is, and how many edges it cuts.
 
     Beside it stands a naive split: blocks of the same number of catchments, as the file has
-    them. SENDS and RECEIVES are messages a time step.
+    them. SENDS and RECEIVES are messages a time step: edges that are cut and meet at one nexus on
+    their way to one partition are one message.
 
     \b
     Example: headrace partition explain partition_2.json gauge_01073000.gpkg --balance area
