@@ -375,6 +375,15 @@ def test_two_ranks_write_what_one_writes(headrace: Headrace, place: Path) -> Non
         assert one == two
 
 
+@pytest.mark.skipif(not shutil.which("mpirun"), reason="mpirun is not on this machine")
+def test_two_ranks_run_partitions_that_are_made_for_them(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    done = run_file(headrace, place, BY_DOMAIN.replace("100m", "2"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    outputs(headrace, last_job(headrace), place / "made")
+    assert names_in(place / "made") == [*ALL, *NEXUSES]
+
+
 @pytest.mark.skipif(
     not os.environ.get("NGEN_EXECUTABLE"), reason="NGEN_EXECUTABLE names no real ngen"
 )
