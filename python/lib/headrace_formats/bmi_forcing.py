@@ -6,14 +6,15 @@ catchment, since HBV takes a file for a single series. Each step and number must
 steps over a gap without a word, and carries a NaN on to its end.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from headrace_formats.base import Field, FileDomain, Format, checked_names, series_domain
+from headrace_formats.delimited import Numbers
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import catchment_in
 from headrace_formats.netcdf import is_netcdf, opened, sized, text_of, time_coverage
+from headrace_formats.ngen_forcing import Quantity, check_range
 from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Index
@@ -26,23 +27,12 @@ ID: Final = "catchment_id"
 TIME: Final = "time"
 
 
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A variable, its unit, and between which numbers there is weather on Earth."""
-
-    name: str
-    unit: str
-    about: str
-    least: float
-    most: float
-    hint: str
-
-
 QUANTITIES: Final = (
-    Quantity("pr", "mm d-1", "precipitation, snow too", 0, 2000, "kg m-2 s-1: times 86,400"),
-    Quantity("tas", "degC", "mean air temperature at 2 m", -90, 60, "K: minus 273.15"),
-    Quantity("evspsblpot", "mm d-1", "potential evaporation", 0, 50, "kg m-2 s-1: times 86,400"),
+    Quantity("pr", "mm d-1", "precipitation, snow too", 0, 2000),
+    Quantity("tas", "degC", "mean air temperature at 2 m", -90, 60),
+    Quantity("evspsblpot", "mm d-1", "potential evaporation", 0, 50),
 )
+_CONVERTED: Final = {"mm d-1": "kg m-2 s-1: times 86,400", "degC": "K: minus 273.15"}
 
 
 def _read(path: Path, report: Report) -> FileDomain:
@@ -87,7 +77,7 @@ def _check(dataset: "Dataset", quantity: Quantity, report: Report) -> None:
         report.error(
             where,
             f"its units are {unit[:40]!r}, not {quantity.unit!r}",
-            f"convert it ({quantity.hint}): models take the numbers as they are",
+            f"convert it ({_CONVERTED[quantity.unit]}): models take the numbers as they are",
         )
     values = np.ma.asarray(sized(variable, where)[:], dtype=np.float64)
     numbers = np.ma.filled(values, np.nan)
@@ -99,12 +89,9 @@ def _check(dataset: "Dataset", quantity: Quantity, report: Report) -> None:
             "fill them, or shorten the series",
         )
     there = numbers[~gone]
-    if there.size and not (quantity.least <= there.min() and there.max() <= quantity.most):
-        report.warn(
-            where,
-            f"{quantity.about} from {there.min():.4g} to {there.max():.4g} {quantity.unit}: "
-            f"possible is {quantity.least:,g} to {quantity.most:,g}",
-        )
+    if there.size:
+        spans = Numbers(there.size, least=float(there.min()), most=float(there.max()))
+        check_range(where, quantity, spans, report)
 
 
 FORMAT: Final = Format(

@@ -5,14 +5,15 @@ third parties name theirs by an entry point of the group `headrace.kinds`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
+from headrace_model.domain import Discrete, Index, Restriction
 from headrace_model.errors import InvalidSpec
 from headrace_model.requirement import PathInput, Requirement
-from headrace_model.spec import FileSpec, JobSpec, OutputSpec
+from headrace_model.spec import FileSpec, JobSpec, OutputSpec, Parallel
 
 # Names that mean something themselves, so no input, output or matrix axis may bear them.
 RESERVED_NAMES = frozenset({"output", "index", "item", "environment", "secrets"})
@@ -115,6 +116,18 @@ class Kind(Protocol):
 
     def progress(self, spec: JobSpec) -> tuple[re.Pattern[str], ...]:
         """What tells how far a worker is, looked for in each line that it writes (`read_line`)."""
+
+
+def in_ranks(spec: JobSpec) -> JobSpec:
+    """Let a job of several whole CPUs run in ranks that work together, where it says nothing."""
+    several = spec.resources.amount.ranks > 1 and spec.parallel is None
+    return replace(spec, parallel=Parallel.MPI) if several else spec
+
+
+def naming(names: Mapping[Index, Iterable[str | None]]) -> dict[Index, Restriction]:
+    """The restrictions of a domain that name something; an index with no name is left out."""
+    said = {index: frozenset(name for name in some if name) for index, some in names.items()}
+    return {index: Discrete(values) for index, values in said.items() if values}
 
 
 def filled(

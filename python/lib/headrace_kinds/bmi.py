@@ -7,15 +7,15 @@ It asks for the forcing of the catchments (a derivation makes HBV's from that of
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from headrace_kinds.base import Wrong, filled
+from headrace_kinds.base import Wrong, filled, in_ranks, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
-from headrace_model.domain import Discrete, Domain, Index, Restriction, check_format
+from headrace_model.domain import Domain, Index, check_format
 from headrace_model.errors import InvalidSpec
 from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec, OutputSpec, Parallel
@@ -32,7 +32,6 @@ OUTPUT_FORMAT: Final = "NGEN_CSV_OUTPUT"
 # What the worker takes (`headrace_bmi.config`), so that a job is refused before it waits.
 MOST_STEPS: Final = 5_000_000
 MOST_STEP_S: Final = 366 * 86_400
-_CPU: Final = 1000
 _MODEL: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _CATCHMENT: Final = re.compile(r"cat-\d{1,15}", re.ASCII)
@@ -151,8 +150,7 @@ class BmiKind(CommandKind):
 
     def complete(self, spec: JobSpec) -> JobSpec:
         """Ask for the forcing, and run the model over it."""
-        if _ranks(spec) > 1 and spec.parallel is None:
-            spec = replace(spec, parallel=Parallel.MPI)
+        spec = in_ranks(spec)
         settings: BmiSettings = spec.settings
         return filled(
             spec,
@@ -184,29 +182,23 @@ def _check_names(key: str, names: Mapping[str, Any], least: int) -> None:
                 )
 
 
-def _ranks(spec: JobSpec) -> int:
-    return max(1, spec.resources.amount.millicpus // _CPU)
-
-
 def _command(spec: JobSpec) -> Iterator[str]:
     if spec.parallel is Parallel.MPI:
-        yield from ("mpirun", "-n", str(_ranks(spec)))
+        yield from ("mpirun", "-n", str(max(1, spec.resources.amount.ranks)))
     yield from ("python3", "-m", PROGRAM, CONFIG, f"{{{FORCING}}}", "{output}")
     if any(each.name == PARTITIONS for each in spec.inputs):
         yield from ("--partitions", f"{{{PARTITIONS}}}")
 
 
 def _domain(settings: BmiSettings) -> Domain:
-    named = {
-        Index.CATCHMENT_ID: settings.catchments,
-        Index.HYDROFABRIC_DATA_ID: (settings.hydrofabric_data_id,),
-        Index.DATA_ID: (settings.forcing_data_id,),
-    }
-    found: dict[Index, Restriction] = {Index.TIME: settings.time.time}
-    for index, names in named.items():
-        if some := frozenset(each for each in names if each):
-            found[index] = Discrete(some)
-    return Domain.of(found)
+    named = naming(
+        {
+            Index.CATCHMENT_ID: settings.catchments,
+            Index.HYDROFABRIC_DATA_ID: (settings.hydrofabric_data_id,),
+            Index.DATA_ID: (settings.forcing_data_id,),
+        }
+    )
+    return Domain.of({**named, Index.TIME: settings.time.time})
 
 
 def _config(settings: BmiSettings) -> bytes:

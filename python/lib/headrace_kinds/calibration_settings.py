@@ -6,6 +6,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, Final
 
+from headrace_kinds.evaluation import MetricName
 from headrace_kinds.settings import Period, told
 from headrace_model.errors import InvalidSpec
 from headrace_model.nearest import did_you_mean
@@ -17,11 +18,7 @@ MOST_ITERATIONS: Final = 100_000
 MOST_PARAMETERS: Final = 200
 _ANY: Final = 1e300
 
-OBJECTIVES: Final = (
-    "nse", "log_nse", "kge", "kge_2012", "r", "kge_alpha", "kge_beta", "kge_gamma", "pbias",
-    "rmse", "mae", "r2", "volume_error", "peak_error", "peak_timing",
-)  # fmt: skip
-"""The metrics of the evaluation service."""
+OBJECTIVES: Final = tuple(each.value for each in MetricName)
 
 
 class Algorithm(StrEnum):

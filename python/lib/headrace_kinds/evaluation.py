@@ -11,11 +11,11 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from headrace_kinds.base import filled
+from headrace_kinds.base import filled, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
-from headrace_model.domain import Discrete, Domain, Index, Restriction
+from headrace_model.domain import Domain, Index
 from headrace_model.errors import InvalidSpec
 from headrace_model.ids import check_name
 from headrace_model.requirement import Requirement
@@ -214,11 +214,8 @@ class EvaluationKind(CommandKind):
     def complete(self, spec: JobSpec) -> JobSpec:
         """Ask for the data by the period and the hydrofabric, and promise the result."""
         said: EvaluationSettings = spec.settings
-        asked: dict[Index, Restriction] = {Index.TIME: said.period.time}
-        if said.hydrofabric is not None:
-            asked[Index.HYDROFABRIC_DATA_ID] = Discrete(frozenset((said.hydrofabric,)))
-        domain = Domain.of(asked)
-        made = Domain.of({index: each for index, each in asked.items() if index != Index.TIME})
+        fabric = naming({Index.HYDROFABRIC_DATA_ID: (said.hydrofabric,)})
+        domain = Domain.of({**fabric, Index.TIME: said.period.time})
         content = json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False)
         return filled(
             spec,
@@ -235,7 +232,7 @@ class EvaluationKind(CommandKind):
                 Requirement(OBSERVATIONS, Category.OBSERVATION, None, domain),
                 *(Requirement(name, Category.OUTPUT, None, domain) for name in said.runs),
             ),
-            outputs=(OutputSpec("scores", Category.OUTPUT, RESULT_FORMAT, made),),
+            outputs=(OutputSpec("scores", Category.OUTPUT, RESULT_FORMAT, Domain.of(fabric)),),
             files=((SPEC_FILE, content.encode()),),
         )
 

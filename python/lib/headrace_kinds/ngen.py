@@ -6,12 +6,12 @@ against both; lays links to them into the working folder; and runs, as NOAA-OWP/
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from headrace_kinds.base import Link, Wrong, filled
+from headrace_kinds.base import Link, Wrong, filled, in_ranks, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.ngen_inputs import PARTITIONS, contradictions
 from headrace_kinds.ngen_run import (
@@ -29,7 +29,7 @@ from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index, Restriction
 from headrace_model.errors import InvalidSpec
 from headrace_model.requirement import PathInput, Requirement, Shape
-from headrace_model.spec import JobSpec, OutputSpec, Parallel
+from headrace_model.spec import JobSpec, OutputSpec
 
 NAME: Final = "ngen"
 MOST_SOURCES: Final = 4  # as the derivation `composite` takes them
@@ -38,7 +38,6 @@ PARTITION_FORMAT: Final = "NGEN_PARTITION_CONFIG"
 _STEP: Final = re.compile(r"Running timestep (?P<step>[0-9]{1,15})\b")
 _END: Final = re.compile(r"Finished (?=(?P<of>[0-9]{1,15}) )(?P<step>[0-9]{1,15}) timesteps")
 _RUN_INDEXES: Final = (Index.TIME, Index.CATCHMENT_ID)
-_CPU: Final = 1000
 _ARCHIVED_FROM: Final = "ngen"  # the folder of what is archived
 _IN_A_FOLDER: Final = 'mkdir -p "$1" && shift && exec "$@"'
 _THEN_ARCHIVE: Final = (
@@ -183,9 +182,8 @@ class NgenKind(CommandKind):
 
     def complete(self, spec: JobSpec) -> JobSpec:
         """Ask for what ngen reads, and run it."""
-        ranks = _ranks(spec)
-        if ranks > 1 and spec.parallel is None:
-            spec = replace(spec, parallel=Parallel.MPI)
+        spec = in_ranks(spec)
+        ranks = spec.resources.amount.ranks
         spec = replace(spec, inputs=tuple(e for e in spec.inputs if not is_made(e)))
         run = run_of(spec)
         asked = [run.requirement(CONFIG), _fabric(spec, run), run.asked_of(FORCING)]
@@ -211,7 +209,7 @@ class NgenKind(CommandKind):
             found.append(Link("forcing.nc", FORCING, ("*.nc", "*.nc4")))
         else:
             found.append(Link("forcing", FORCING))
-        if _ranks(spec) > 1:
+        if spec.resources.amount.ranks > 1:
             found.append(Link("partitions.json", PARTITIONS, ("*.json",)))
         return tuple(found)
 
@@ -264,24 +262,30 @@ def run_of(spec: JobSpec) -> NgenRun:
         {
             CONFIG: Part(
                 COMPOSITE_CONFIG,
-                _named(
-                    (Index.DATA_ID, settings.config_data_id),
-                    (Index.REALIZATION_CONFIG_DATA_ID, settings.realization_config),
-                    (Index.COMPOSITE_SOURCE_ID, *settings.config_sources),
+                Domain.of(
+                    naming(
+                        {
+                            Index.DATA_ID: (settings.config_data_id,),
+                            Index.REALIZATION_CONFIG_DATA_ID: (settings.realization_config,),
+                            Index.COMPOSITE_SOURCE_ID: settings.config_sources,
+                        }
+                    )
                 ),
             ),
             FABRIC: _part(
                 spec,
                 FABRIC,
                 _FABRICS[settings.fabric],
-                (Index.HYDROFABRIC_DATA_ID, settings.hydrofabric_data_id),
-                (Index.HYDROFABRIC_ID, settings.hydrofabric_uid),
+                {
+                    Index.HYDROFABRIC_DATA_ID: (settings.hydrofabric_data_id,),
+                    Index.HYDROFABRIC_ID: (settings.hydrofabric_uid,),
+                },
             ),
             FORCING: _part(
                 spec,
                 FORCING,
                 _FORCINGS[settings.forcing],
-                (Index.DATA_ID, settings.forcing_data_id),
+                {Index.DATA_ID: (settings.forcing_data_id,)},
             ),
         },
         netcdf=settings.output is Output.NETCDF,
@@ -290,10 +294,6 @@ def run_of(spec: JobSpec) -> NgenRun:
         library_root=settings.library_root,
         output=_model_folder(spec),
     )
-
-
-def _ranks(spec: JobSpec) -> int:
-    return max(1, spec.resources.amount.millicpus // _CPU)
 
 
 def is_made(each: Requirement | PathInput) -> bool:
@@ -305,15 +305,11 @@ def is_made(each: Requirement | PathInput) -> bool:
     )
 
 
-def _named(*asked: tuple[Any, ...]) -> Domain:
-    """A domain of names; an index with none is left out."""
-    names = {index: frozenset(each for each in values if each) for index, *values in asked}
-    return Domain.of({index: Discrete(values) for index, values in names.items() if values})
-
-
-def _part(spec: JobSpec, name: str, format_: str, *asked: tuple[Any, ...]) -> Part:
+def _part(
+    spec: JobSpec, name: str, format_: str, names: Mapping[Index, Iterable[str | None]]
+) -> Part:
     """A part by the settings and by the user's own input of that name."""
-    domain = dict(_named(*asked).restrictions)
+    domain = naming(names)
     for each in spec.requirements:
         if each.name == name:
             own = each.domain.restrictions
@@ -340,7 +336,7 @@ def _partitions(spec: JobSpec, run: NgenRun, ranks: int) -> Requirement:
     """A partition config of exactly the catchments: ngen finds no other ones."""
     settings: NgenSettings = spec.settings
     if settings.partition_config_data_id:
-        domain = _named((Index.DATA_ID, settings.partition_config_data_id))
+        domain = Domain.of(naming({Index.DATA_ID: (settings.partition_config_data_id,)}))
         return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.ONE)
     asked = dict(_fabric(spec, run).domain.restrictions)
     asked.pop(Index.DATA_ID, None)  # is what people call the fabric, not what is made of it

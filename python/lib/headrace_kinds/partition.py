@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from headrace_kinds.base import filled
+from headrace_kinds.base import filled, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import told
 from headrace_model.dataset import Category
-from headrace_model.domain import Discrete, Domain, Index, Restriction
+from headrace_model.domain import Domain, Index, Restriction
 from headrace_model.requirement import Requirement, Shape
 from headrace_model.spec import JobSpec, OutputSpec
 
@@ -95,9 +95,7 @@ class PartitionKind(CommandKind):
         fabric = told.fabric
         if fabric is None and told.elements:  # what is cut out is made in a form that is named
             fabric = Fabric.GEOPACKAGE
-        length: dict[Index, Restriction] = {
-            Index.LENGTH: Discrete(frozenset((str(told.partitions),)))
-        }
+        length = naming({Index.LENGTH: (str(told.partitions),)})
         plan = {
             "headrace_partition": 1,
             "partitions": told.partitions,
@@ -122,11 +120,11 @@ class PartitionKind(CommandKind):
 
 
 def _fabric_domain(told: PartitionSettings) -> dict[Index, Restriction]:
-    said = {
-        Index.CATCHMENT_ID: told.catchments,
-        Index.ELEMENT_ID: told.elements,
-        Index.HYDROFABRIC_DATA_ID: (told.hydrofabric_data_id,),
-        Index.HYDROFABRIC_ID: (told.hydrofabric_id,),
-    }
-    named = {index: frozenset(name for name in names if name) for index, names in said.items()}
-    return {index: Discrete(names) for index, names in named.items() if names}
+    return naming(
+        {
+            Index.CATCHMENT_ID: told.catchments,
+            Index.ELEMENT_ID: told.elements,
+            Index.HYDROFABRIC_DATA_ID: (told.hydrofabric_data_id,),
+            Index.HYDROFABRIC_ID: (told.hydrofabric_id,),
+        }
+    )

@@ -79,6 +79,11 @@ class Resources:
         )
 
     @property
+    def ranks(self) -> int:
+        """How many ranks that work together they hold: one a whole CPU."""
+        return self.millicpus // 1000
+
+    @property
     def gpus(self) -> int:
         """How many GPUs."""
         return dict(self.generic).get(GPUS, 0)

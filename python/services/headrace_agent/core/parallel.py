@@ -17,7 +17,6 @@ LOST_CODE: Final = 75
 """The exit code (EX_TEMPFAIL) by which the first worker says that another one is away."""
 _KEY: Final = "/run/secrets/headrace-parallel"
 _HOSTS: Final = "/tmp/headrace/hosts"  # noqa: S108 - inside a container, by start.sh
-_CPU: Final = 1000
 
 
 def is_spread(work: Work, spec: JobSpec) -> bool:
@@ -69,4 +68,4 @@ def environment(
 
 
 def _slots(work: Work, spec: JobSpec) -> int:
-    return (work.resources or spec.resources.amount).millicpus // _CPU
+    return (work.resources or spec.resources.amount).ranks
