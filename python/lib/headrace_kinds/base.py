@@ -7,11 +7,12 @@ third parties name theirs by an entry point of the group `headrace.kinds`.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
 from headrace_model.domain import Discrete, Index, Restriction
-from headrace_model.errors import InvalidSpec
+from headrace_model.errors import InvalidInput, InvalidSpec
 from headrace_model.requirement import PathInput, Requirement
 from headrace_model.spec import FileSpec, JobSpec, OutputSpec, Parallel
 
@@ -73,6 +74,28 @@ class Link:
     name: str
     input: str
     patterns: tuple[str, ...] = ()
+
+    def choose(self, files: Iterable[str]) -> str:
+        """Choose among the paths of the input's files; raises `InvalidInput` for none or several.
+
+        A pattern is of the file's name, whatever folder it is in.
+        """
+        there = sorted(files)
+        for pattern in self.patterns:
+            fit = [each for each in there if fnmatchcase(each.rpartition("/")[2], pattern)]
+            if len(fit) == 1:
+                return fit[0]
+            if fit:
+                raise InvalidInput(
+                    f"the input {self.input} has {len(fit):,} files like {pattern} ({fit[0]}, "
+                    f"{fit[1]}, ...), and one is wanted as {self.name}",
+                    hint="make a dataset of the right one alone",
+                )
+        raise InvalidInput(
+            f"the input {self.input} has no file like {' or '.join(self.patterns)}, "
+            f"which is wanted as {self.name}",
+            hint="name the files of the dataset so, or ask for another one",
+        )
 
 
 @runtime_checkable

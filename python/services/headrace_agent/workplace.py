@@ -1,7 +1,6 @@
 """What a job's kind wants in the working folder of its worker. Blocking: call it in a thread."""
 
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from hashlib import sha256
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -10,7 +9,7 @@ from pathlib import Path
 from headrace_agent.folders import AttemptFolder
 from headrace_kinds.base import Link
 from headrace_kinds.registry import kind_named
-from headrace_model.errors import HeadraceError
+from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.spec import FileSpec, JobSpec
 
 
@@ -52,23 +51,11 @@ def link_targets(datasets: Path, spec: JobSpec) -> dict[str, str]:
 
 def _target(datasets: Path, link: Link) -> str:
     folder = datasets / link.input
+    there = f"../{datasets.name}/{link.input}"
     if not link.patterns:
-        return f"../{datasets.name}/{link.input}"
-    files = sorted(
-        each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()
-    )
-    for pattern in link.patterns:
-        fit = [each for each in files if fnmatchcase(each.rpartition("/")[2], pattern)]
-        if len(fit) == 1:
-            return f"../{datasets.name}/{link.input}/{fit[0]}"
-        if fit:
-            raise InputUnfit(
-                f"the input {link.input} has {len(fit):,} files like {pattern} ({fit[0]}, "
-                f"{fit[1]}, ...), and one is wanted as {link.name}",
-                hint="make a dataset of the right one alone",
-            )
-    raise InputUnfit(
-        f"the input {link.input} has no file like {' or '.join(link.patterns)}, "
-        f"which is wanted as {link.name}",
-        hint="name the files of the dataset so, or ask for another one",
-    )
+        return there
+    files = (each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
+    try:
+        return f"{there}/{link.choose(files)}"
+    except InvalidInput as error:
+        raise InputUnfit(error.message, hint=error.hint) from None

@@ -12,8 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
-from headrace_calibration.core.plan import Link, Plan, Target
+from headrace_calibration.core.plan import Plan, Target
 from headrace_calibration.core.texts import filled_in
+from headrace_kinds.base import Link
 from headrace_model.errors import InvalidInput
 
 _MOST_BYTES: Final = 64 << 20  # of a file that parameters go into
@@ -89,18 +90,9 @@ class RunFolder:
         folder = self.root / "datasets" / link.input
         place = self.work / link.name
         place.parent.mkdir(parents=True, exist_ok=True)
-        to = _only(link, folder) if link.patterns else folder
+        files = (e.relative_to(folder).as_posix() for e in folder.rglob("*") if e.is_file())
+        to = folder / link.choose(files) if link.patterns else folder
         place.symlink_to(os.path.relpath(to, place.parent))
-
-
-def _only(link: Link, folder: Path) -> Path:
-    for pattern in link.patterns:
-        found = sorted(each for each in folder.rglob(pattern) if each.is_file())
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise InvalidInput(f"{len(found)} files of {link.input} fit {pattern}; one is needed")
-    raise InvalidInput(f"no file of {link.input} fits {' or '.join(link.patterns)}")
 
 
 def _mirror(folder: Path, place: Path) -> None:

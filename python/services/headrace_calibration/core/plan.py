@@ -15,6 +15,7 @@ from headrace_calibration.core.periods import Periods, Span
 from headrace_calibration.core.sampler import Search
 from headrace_calibration.core.space import Parameter, first_point
 from headrace_calibration.core.texts import Place
+from headrace_kinds.base import Link
 from headrace_kinds.calibration_settings import Algorithm, Scale
 from headrace_model.errors import InvalidInput
 
@@ -29,15 +30,6 @@ class Target:
     input: str | None
     file: str
     places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A name in the model's working folder for a file of an input, as kinds ask for them."""
-
-    name: str
-    input: str
-    patterns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
