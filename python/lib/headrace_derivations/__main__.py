@@ -14,13 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace_derivations.base import DerivationFailed, Work
+from headrace_derivations.program import run_program, say
 from headrace_derivations.registry import derivation_named
-from headrace_model.errors import HeadraceError
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def read_plan(content: bytes) -> dict[str, Any]:
@@ -44,25 +39,20 @@ def run_plan(plan: dict[str, Any], output: Path, inputs: Sequence[Path], scratch
             role: folders[source["step"]] if "step" in source else inputs[source["input"]]
             for role, source in step["roles"].items()
         }
-        _say(f"step {place + 1} of {len(steps)}: {step['derivation']}")
-        work = Work(roles, folder, step["parameters"], _say)
+        say(f"step {place + 1} of {len(steps)}: {step['derivation']}")
+        work = Work(roles, folder, step["parameters"], say)
         derivation_named(step["derivation"]).run(work)
 
 
 def main() -> None:
     """Read the arguments and run."""
     plan, output, *inputs = (Path(each) for each in sys.argv[1:])
-    try:
+
+    def work() -> None:
         with tempfile.TemporaryDirectory(dir=".", prefix="steps-") as scratch:
             run_plan(read_plan(plan.read_bytes()), output, inputs, Path(scratch))
-    except HeadraceError as error:
-        hint = f"\n{error.hint}" if error.hint else ""
-        raise SystemExit(f"{error.message}{hint}") from None
-    except ImportError as error:
-        raise SystemExit(
-            f"this derivation needs the package {error.name}, which these workers have not\n"
-            "pip install 'headrace[netcdf]' beside the agent, or use a worker image that has it"
-        ) from None
+
+    run_program(work, "this derivation", "netcdf")
 
 
 if __name__ == "__main__":

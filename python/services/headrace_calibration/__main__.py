@@ -22,6 +22,7 @@ from headrace_calibration.model import Running, run_model
 from headrace_calibration.recording import Record
 from headrace_calibration.scoring import Scorer
 from headrace_calibration.search import Searcher
+from headrace_derivations.program import run_program, say
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_model.times import Instant, format_instant
 
@@ -78,11 +79,6 @@ class Calibration:
         return folder, run_model(self._plan.model, folder, env, running)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
 def calibrate(words: Sequence[str], home: Path) -> None:
     """Do what the command line says; raises `HeadraceError`."""
     file, out, kept, seen, *named = words
@@ -102,21 +98,17 @@ def calibrate(words: Sequence[str], home: Path) -> None:
     signal.signal(signal.SIGTERM, stop)
     course = Course(scorer.objective, plan.rules)
     abandon = calibration.searching.stop
-    Searcher(plan, record, calibration.evaluate, abandon, _say).run(course)
+    Searcher(plan, record, calibration.evaluate, abandon, say).run(course)
     if course.best is None:
         last = course.iterations[-1]
         raise InvalidInput(f"{course.over or 'no run of the model went well'}: {last.failure}")
-    _say(course.over or "all iterations are done")
-    _say(finish(plan, course, scorer, calibration.again, Path(out)))
+    say(course.over or "all iterations are done")
+    say(finish(plan, course, scorer, calibration.again, Path(out)))
 
 
 def main() -> None:
     """Read the arguments and run."""
-    try:
-        calibrate(sys.argv[1:], Path.cwd())
-    except HeadraceError as error:
-        hint = f"\n{error.hint}" if error.hint else ""
-        raise SystemExit(f"{error.message}{hint}") from None
+    run_program(lambda: calibrate(sys.argv[1:], Path.cwd()), "a calibration", "hydrology")
 
 
 if __name__ == "__main__":

@@ -9,18 +9,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from headrace_derivations.program import run_program, say
 from headrace_evaluation.datasets import open_dataset
 from headrace_evaluation.report import write_report
 from headrace_evaluation.worker import Evaluation
 from headrace_evaluation.writing import write_csv, write_json, write_netcdf
 from headrace_kinds.evaluation import EvaluationSettings
-from headrace_model.errors import HeadraceError, InvalidInput
+from headrace_model.errors import InvalidInput
 from headrace_wire.kindsettings import schema_of
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def read_spec(path: Path) -> EvaluationSettings:
@@ -52,15 +48,15 @@ def evaluate(
         simulated[name] = open_dataset(
             name, Path(folder), said.simulated_variable, said.simulated_unit, said.unit
         )
-    evaluation = Evaluation(said, observed, simulated, _say)
-    _say(f"{len(evaluation.locations):,} locations")
+    evaluation = Evaluation(said, observed, simulated, say)
+    say(f"{len(evaluation.locations):,} locations")
     result = evaluation.run()
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / "scores.json", result)
     write_csv(output / "scores.csv", result)
     write_netcdf(output / "scores.nc", result)
     write_report(output / "report.html", result, evaluation, said.plots)
-    _say(f"{len(result.scored):,} of {len(result.locations):,} locations scored")
+    say(f"{len(result.scored):,} of {len(result.locations):,} locations scored")
 
 
 def main() -> None:
@@ -68,16 +64,11 @@ def main() -> None:
     if len(sys.argv) < 5:
         raise SystemExit(__doc__)
     spec, observations, output, *runs = sys.argv[1:]
-    try:
+
+    def work() -> None:
         evaluate(read_spec(Path(spec)), Path(observations), Path(output), runs)
-    except HeadraceError as error:
-        hint = f"\n{error.hint}" if error.hint else ""
-        raise SystemExit(f"{error.message}{hint}") from None
-    except ImportError as error:
-        raise SystemExit(
-            f"an evaluation needs the package {error.name}, which these workers have not\n"
-            "pip install 'headrace[hydrology]' beside the agent, or use a worker image that has it"
-        ) from None
+
+    run_program(work, "an evaluation", "hydrology")
 
 
 if __name__ == "__main__":

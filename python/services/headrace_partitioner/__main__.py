@@ -10,15 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from headrace_derivations.hydrofabric_read import files_at
+from headrace_derivations.program import run_program, say
 from headrace_kinds.partition import Balance
-from headrace_model.errors import HeadraceError
 from headrace_partitioner.errors import PartitioningFailed
 from headrace_partitioner.work import write_config
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def run(plan: dict[str, Any], output: Path, fabric: Path) -> None:
@@ -31,18 +26,14 @@ def run(plan: dict[str, Any], output: Path, fabric: Path) -> None:
         plan["partitions"],
         Balance(plan["balance"]),
         plan["catchments"],
-        _say,
+        say,
     )
 
 
 def main() -> None:
     """Read the arguments and run."""
     plan, output, fabric = (Path(each) for each in sys.argv[1:])
-    try:
-        run(json.loads(plan.read_bytes()), output, fabric)
-    except HeadraceError as error:
-        hint = f"\n{error.hint}" if error.hint else ""
-        raise SystemExit(f"{error.message}{hint}") from None
+    run_program(lambda: run(json.loads(plan.read_bytes()), output, fabric), "a split", "netcdf")
 
 
 if __name__ == "__main__":
