@@ -110,3 +110,13 @@ def test_a_dash_writes_to_standard_output(capsys: pytest.CaptureFixture[str]) ->
 def test_an_unknown_kind_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_cli(["init", "-", "--kind", "comand"]) == exits.REFUSED
     assert "did you mean command?" in capsys.readouterr().err
+
+
+def test_who_writes_a_kind_with_settings_is_not_told_that_it_runs_as_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.yaml"
+    assert run_cli(["init", str(file), "--kind", "ngen"]) == exits.OK
+    said = capsys.readouterr().err
+    assert f"headrace exec plan {file}" in said
+    assert "as it stands" not in said

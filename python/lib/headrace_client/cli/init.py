@@ -57,7 +57,8 @@ def _settings(kind: Kind) -> list[str]:
     shell_complete=complete.one_of(all_kinds),
 )
 def init(file: str, kind: str) -> None:
-    """Write a job file to begin with: every key with a line about it, and it runs as it stands.
+    """Write a job file to begin with: every key with a line about it. That of a command
+    runs as it stands; other kinds need data of yours.
 
     FILE is job.yaml, or what you say (`-`: standard output). A file that is there is left alone.
 
@@ -78,4 +79,7 @@ def init(file: str, kind: str) -> None:
             hint="name another file: `headrace init other.yaml`",
         ) from None
     note(f"headrace: {file} is written")
-    note(f"  next: `headrace exec from_file {named} --follow` runs it as it stands")
+    if kind_named(kind).settings is None:
+        note(f"  next: `headrace exec from_file {named} --follow` runs it as it stands")
+    else:
+        note(f"  next: fill it in; `headrace exec plan {named}` tells what would come of it")
