@@ -1,14 +1,16 @@
 """Calibration: the series that are compared, their units, and the steps that count."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headrace_calibration.core.periods import Periods, Span
-from headrace_calibration.core.svg import Chart, Line, draw, ticks
+from headrace_calibration.core.svg import Chart, Line, draw
 from headrace_calibration.metrics import paired
 from headrace_calibration.series import factor_between, pick, read_columns
+from headrace_evaluation.core.marks import round_numbers, thinned
 from headrace_model.errors import InvalidInput
 
 netCDF4 = pytest.importorskip("netCDF4", reason="series in NetCDF need netCDF4: not installed")
@@ -210,13 +212,29 @@ class TestCharts:
 
     @pytest.mark.parametrize(("low", "high"), [(0, 1), (-3, 1e6), (0.1, 0.1000001), (5, 5.5)])
     def test_ticks_are_round_and_inside(self, low: float, high: float) -> None:
-        found = ticks(low, high, 5)
+        found = round_numbers(low, high, 5)
         assert 3 <= len(found) <= 11
         assert all(low - 1e-9 <= each <= high + 1e-9 for each in found)
+
+    def test_a_long_line_keeps_its_peaks(self) -> None:
+        flow = np.ones(50_000)
+        flow[[7_777, 31_111]] = 99.0, -5.0
+        x, y = thinned(np.arange(50_000.0), flow, 100)
+        assert len(x) <= 200
+        assert {(7_777.0, 99.0), (31_111.0, -5.0)} <= set(zip(x.tolist(), y.tolist(), strict=True))
+
+    def test_a_gap_in_a_long_line_stays_one_and_hides_no_peak(self) -> None:
+        flow = np.ones(5_000)
+        flow[[510, 520]] = np.nan, 99.0
+        _, y = thinned(np.arange(5_000.0), flow, 100)
+        assert np.isnan(y).sum() == 1
+        assert np.nanmax(y) == 99
 
     def test_gaps_break_the_line_and_constants_can_be_drawn(self) -> None:
         line = Line("a<b", [0, 1, 2, 3], [1.0, float("nan"), 1.0, 1.0], 'stroke="red"')
         drawn = draw(Chart("t", "x", "y", (line, line)))
         assert drawn.count("M") >= 2
+        paths = re.findall(r' d="([^"]*)" fill="none"', drawn)
+        assert [path.count("M") for path in paths][:2] == [2, 2]
         assert "a&lt;b" in drawn
         assert "nan" not in drawn

@@ -4,14 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
-from math import ceil, floor, isfinite, log10
+from math import ceil, isfinite
 from typing import Final
+
+import numpy as np
+
+from headrace_evaluation.core.marks import path_of, round_numbers, thinned
 
 _LEFT: Final = 62
 _RIGHT: Final = 12
 _TOP: Final = 14
 _BOTTOM: Final = 34
-_MOST_POINTS: Final = 4_000  # of a line: a screen shows no more
+_MOST_DOTS: Final = 4_000  # a screen shows no more
+_COLUMNS: Final = 2_000  # of a longer line the least and the most of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +113,13 @@ def _band(band: Band, frame: _Frame) -> str:
 
 
 def _grid(chart: Chart, frame: _Frame) -> Iterator[str]:
-    for y in ticks(frame.y_low, frame.y_high, 5):
+    for y in round_numbers(frame.y_low, frame.y_high, 5):
         at = frame.y(y)
         yield (
             f'<path d="M{_LEFT} {at:.1f}H{frame.right}" class="grid"/>'
             f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.6g}</text>'
         )
-    for x in ticks(frame.x_low, frame.x_high, 7):
+    for x in round_numbers(frame.x_low, frame.x_high, 7):
         word = _date(x) if chart.dates else f"{x:.6g}"
         yield f'<text x="{frame.x(x):.1f}" y="{frame.low + 16}" text-anchor="middle">{word}</text>'
 
@@ -134,28 +139,17 @@ def _key(line: Line) -> str:
 
 
 def _line(line: Line, frame: _Frame) -> str:
-    step = max(1, ceil(len(line.x) / _MOST_POINTS))
-    points = list(zip(line.x[::step], line.y[::step], strict=True))
     if line.dots:
+        step = max(1, ceil(len(line.x) / _MOST_DOTS))
         return "".join(
             f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2" {line.style}/>'
-            for x, y in points
+            for x, y in zip(line.x[::step], line.y[::step], strict=True)
             if isfinite(y)
         )
-    path, pen = [], "M"
-    for x, y in points:
-        if isfinite(y):
-            path.append(f"{pen}{frame.x(x):.1f} {frame.y(y):.1f}")
-        pen = "L" if isfinite(y) else "M"
-    return f'<path d="{"".join(path)}" fill="none" {line.style}/>'
-
-
-def ticks(low: float, high: float, about: int) -> list[float]:
-    """Round numbers from `low` to `high`, about so many."""
-    rough = (high - low) / about
-    size: float = 10.0 ** floor(log10(rough))
-    size *= next(each for each in (1, 2, 5, 10) if each * size >= rough * 0.999)
-    return [number * size for number in range(ceil(low / size), floor(high / size) + 1)]
+    xs, ys = thinned(np.asarray(line.x, float), np.asarray(line.y, float), _COLUMNS)
+    heights = [frame.y(y) if isfinite(y) else y for y in ys]
+    places = np.array([frame.x(x) for x in xs]), np.array(heights)
+    return f'<path d="{path_of(*places)}" fill="none" {line.style}/>'
 
 
 def _apart(low: float, high: float) -> tuple[float, float]:

@@ -7,11 +7,12 @@ they follow light and dark. Every text of a stranger is escaped.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import ceil, cos, floor, isfinite, log10, radians
+from math import ceil, cos, floor, log10, radians
 from typing import Final
 
 import numpy as np
 
+from headrace_evaluation.core.marks import path_of, round_numbers, thinned
 from headrace_evaluation.core.metrics import Array
 from headrace_model.times import instant_text
 
@@ -59,11 +60,7 @@ class _Scale:
             if len(powers) >= 2:
                 return powers
             return [10**self.low, 10 ** ((self.low + self.high) / 2), 10**self.high]
-        raw = (self.high - self.low) / 5
-        base = 10 ** floor(log10(raw))
-        step = next(base * each for each in (1, 2, 5, 10) if base * each >= raw)
-        first = ceil(self.low / step)
-        return [each * step for each in range(first, floor(self.high / step + 1e-9) + 1)]
+        return round_numbers(self.low, self.high, 5)
 
 
 def _svg(title: str, about: str, width: int, height: int, body: str) -> str:
@@ -79,14 +76,7 @@ def _number(value: float) -> str:
 
 def _path(x: Array, y: Array, style: str) -> str:
     """A line that breaks where a value is missing."""
-    parts, is_open = [], False
-    for px, py in zip(x.tolist(), y.tolist(), strict=True):
-        if not (isfinite(px) and isfinite(py)):
-            is_open = False
-            continue
-        parts.append(f"{'L' if is_open else 'M'}{px:.1f} {py:.1f}")
-        is_open = True
-    return f'<path class="line {style}" d="{"".join(parts)}"/>'
+    return f'<path class="line {style}" d="{path_of(x, y)}"/>'
 
 
 def _axes(
@@ -129,16 +119,6 @@ def _bounds(values: Sequence[Array], is_log: bool = False) -> tuple[float, float
     return float(whole.min()), float(whole.max())
 
 
-def _thinned(line: Line) -> Line:
-    """The least and the most of each column of a long series."""
-    n = line.x.size
-    if n <= 2 * _COLUMNS:
-        return line
-    groups = np.array_split(np.arange(n), _COLUMNS)
-    kept = sorted({int(g[pick(line.y[g])]) for g in groups for pick in (np.argmin, np.argmax)})
-    return Line(line.style, line.x[kept], line.y[kept])
-
-
 def hydrograph(title: str, lines: Sequence[Line], unit: str) -> str:
     """Values over time; x in ms since 1970."""
     width, height = 760, 230
@@ -148,8 +128,9 @@ def hydrograph(title: str, lines: Sequence[Line], unit: str) -> str:
     y = _Scale(min(0.0, low), high, height - _BOTTOM, _TOP, False)
     ticks = np.linspace(first, last, 6)[:-1].tolist()
     body = _axes(x, y, width, height, lambda at: instant_text(int(at))[:10], ticks, ("", unit))
-    for each in map(_thinned, lines):
-        body += _path(x(each.x.astype(float)), y(each.y), each.style)
+    for each in lines:
+        times, values = thinned(each.x, each.y, _COLUMNS)
+        body += _path(x(times.astype(float)), y(values), each.style)
     return _svg(title, f"Observed and simulated values over time, in {unit}", width, height, body)
 
 
