@@ -12,14 +12,21 @@ DAYS = np.datetime64("1979-01-01") + np.arange(90)
 FLOW = 10 + np.arange(90) % 7
 
 
-def put(headrace: Headrace, folder: Path, name: str, category: str, factor: float) -> None:
+def put(
+    headrace: Headrace,
+    folder: Path,
+    name: str,
+    category: str,
+    factor: float,
+    domain: str = "{HYDROFABRIC_DATA_ID: small}",
+) -> None:
     folder.mkdir()
     rows = [f"{day},{factor * flow:g},{factor * (flow + 1):g}" for day, flow in
             zip(DAYS, FLOW, strict=True)]  # fmt: skip
     (folder / "flow.csv").write_text("\n".join(["time,01000001,01000002", *rows]) + "\n")
     headrace.said(
         "dataset", "create", name, "--category", category, "--upload", str(folder),
-        "--domain", "{HYDROFABRIC_DATA_ID: small}",
+        "--domain", domain,
     )  # fmt: skip
 
 
@@ -53,3 +60,38 @@ def test_a_job_of_a_period_scores_what_it_finds(headrace: Headrace, tmp_path: Pa
     assert found["counts"] == {"locations": 2, "scored": 2}
     assert abs(found["aggregated"]["simulation"]["pbias"]["median"] - 10) < 1e-6
     assert len(list((tmp_path / "out").rglob("report.html"))) == 1
+
+
+def test_the_command_puts_named_runs_side_by_side_and_shows_scores_as_they_come(
+    headrace: Headrace, tmp_path: Path
+) -> None:
+    for name, category, factor in (
+        ("seen", "OBSERVATION", 1.0), ("low", "OUTPUT", 0.9), ("high", "OUTPUT", 1.2),
+    ):  # fmt: skip
+        put(headrace, tmp_path / name, name, category, factor, f"{{DATA_ID: {name}}}")
+    done = headrace.cli(
+        "exec", "evaluation", "1979-01-01/1979-04-01", "--observations", "seen",
+        "--simulation", "low=low", "--simulation", "high=high", "--warm-up-days", "10",
+        "--observed-unit", "m3 s-1", "--simulated-unit", "m3 s-1", "--metrics", "nse,pbias",
+        "--memory", "512MiB", "--follow",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()  # --follow reads them from the WebSocket
+    assert [line.split()[1:3] for line in lines if line.startswith("SCORE")] == [
+        ["01000001", "low"], ["01000001", "high"], ["01000002", "low"], ["01000002", "high"],
+    ]  # fmt: skip
+    first = lines.index("HEADRACE_PROGRESS 1/2")
+    assert first < lines.index("HEADRACE_PROGRESS 2/2")
+    id_ = done.stderr.split("headrace: job ")[1].split()[0]
+    headrace.cli("jobs", "outputs", id_, "--download", str(tmp_path / "out"))
+    (path,) = (tmp_path / "out").rglob("scores.json")
+    found = json.loads(path.read_text())["aggregated"]
+    assert found["low"]["pbias"]["median"] < 0 < found["high"]["pbias"]["median"]
+
+
+def test_several_runs_want_names(headrace: Headrace) -> None:
+    done = headrace.cli(
+        "exec", "evaluation", "1979-01-01/1979-04-01", "--simulation", "a", "--simulation", "b"
+    )
+    assert done.returncode == 2
+    assert "write NAME=DATA_ID" in done.stderr

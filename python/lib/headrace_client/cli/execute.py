@@ -41,6 +41,9 @@ set_option = click.option(
 
 _KINDS: Final = {
     "calibration": Late("headrace_client.cli.calibration:calibration", "Calibrate a model."),
+    "evaluation": Late(
+        "headrace_client.cli.evaluate:evaluation", "Score simulations against observations."
+    ),
     "ngen_cal": Late(
         "headrace_client.cli.calibration:ngen_cal", "Calibrate ngen as ngen-cal's YAML says."
     ),

@@ -1,6 +1,5 @@
 """`headrace exec ngen`: a run of ngen, said as DMOD's users know it."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +7,8 @@ import click
 
 from headrace_client.cli.base import output_option
 from headrace_client.cli.execute import follow_option, submit
+from headrace_client.cli.ranges import period, texts
 from headrace_wire.jobfile import load_jobfile
-
-_RANGE = re.compile(r"\s+to\s+|/|,")
-_CLOCK = re.compile(r"(\d{4}-\d\d-\d\d)[ _](\d\d:\d\d(:\d\d)?)")
-
-
-def _texts(_ctx: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> list[str]:
-    """All members of comma lists, each once."""
-    found = (each.strip() for text in given for each in re.split(r"[,\s]+", text))
-    return list(dict.fromkeys(each for each in found if each))
-
-
-def _period(_ctx: click.Context, _parameter: click.Parameter, given: str) -> list[str]:
-    ends = [_CLOCK.sub(r"\1T\2Z", each.strip()) for each in _RANGE.split(given.strip())]
-    if len(ends) != 2 or not all(ends):
-        raise click.BadParameter(
-            f"{given!r} is no range of times: write '2015-12-01 00:00:00 to 2015-12-31 00:00:00', "
-            "or 2015-12-01/2015-12-31; the end is not part of it"
-        )
-    return ends
 
 
 def _paradigm(_ctx: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:
@@ -35,7 +16,7 @@ def _paradigm(_ctx: click.Context, _parameter: click.Parameter, given: str | Non
 
 
 @click.command(name="ngen")
-@click.argument("time_range", metavar="TIME_RANGE", callback=_period)
+@click.argument("time_range", metavar="TIME_RANGE", callback=period)
 @click.argument("hydrofabric_data_id", metavar="HYDROFABRIC_DATA_ID")
 @click.argument("hydrofabric_uid", metavar="HYDROFABRIC_UID")
 @click.argument("composite_config_data_id", metavar="COMPOSITE_CONFIG_DATA_ID")
@@ -45,7 +26,7 @@ def _paradigm(_ctx: click.Context, _parameter: click.Parameter, given: str | Non
     *("--catchment-ids", "--catchment_ids", "--cat-ids", "catchments"),
     multiple=True,
     metavar="ID,…",
-    callback=_texts,
+    callback=texts,
     help="Only these catchments: cat-27,cat-52. May be repeated.",
 )
 @click.option(
