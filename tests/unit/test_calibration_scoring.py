@@ -18,7 +18,7 @@ _SPAN = Span(0, 4 * _DAY)
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _scorer(root: Path, objective: str, *weights: float) -> Scorer:
+def _scorer(root: Path, objective: str, *weights: float, unit: str | None = None) -> Scorer:
     """Observations in `root`/seen; the locations are a, b, c …"""
     locations = [
         {"observed": name, "simulated": name, "weight": weight}
@@ -31,7 +31,7 @@ def _scorer(root: Path, objective: str, *weights: float) -> Scorer:
         "iterations": 1, "parallel": 1, "seed": 1, "objective": objective,
         "train": [_SPAN.begin, _SPAN.end], "validate": None, "warm_up_ms": 0, "stop": {},
         "model": model,
-        "evaluation": {"unit": None, "variable": None, "locations": locations},
+        "evaluation": {"unit": unit, "variable": None, "locations": locations},
     }  # fmt: skip
     return Scorer(read_plan(json.dumps(plan).encode()), root / "seen")
 
@@ -91,3 +91,31 @@ def test_a_metric_with_a_highest_value_is_the_weighted_mean(tmp_path: Path) -> N
     _write(tmp_path / "seen", _DAY, a=seen, b=seen)
     run = _write(tmp_path / "run", _DAY, a=seen, b=np.full(4, 2.5))
     assert _score(_scorer(tmp_path, "nse", 3, 1), run) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("unit", [None, "l/s"])
+def test_both_are_brought_into_one_unit_whether_one_is_asked_for_or_not(
+    tmp_path: Path, unit: str | None
+) -> None:
+    seen = np.array([1.0, 4.0, 2.0, 3.0])
+    _write(tmp_path / "seen", _DAY, **{"a [m3 s-1]": seen})
+    run = _write(tmp_path / "run", _DAY, **{"a [ft3 s-1]": seen / 0.3048**3})
+    scorer = _scorer(tmp_path, "rmse", 1, unit=unit)
+    assert _score(scorer, run) == pytest.approx(0, abs=1e-9)
+    untold = _write(tmp_path / "untold", _DAY, a=seen + 1)
+    apart = 1 if unit is None else np.sqrt(np.mean((seen + 1 - 1000 * seen) ** 2))
+    assert _score(scorer, untold) == pytest.approx(apart)
+
+
+def test_what_is_not_there_or_can_not_be_compared_is_told(tmp_path: Path) -> None:
+    _write(tmp_path / "seen", _DAY, **{"a [m3 s-1]": [1, 2, 3, 4]})
+    scorer = _scorer(tmp_path, "rmse", 1)
+    other = _write(tmp_path / "other", _DAY, outlet=[1, 2, 3, 4])
+    with pytest.raises(InvalidInput, match="output tells nothing of a; known are outlet"):
+        scorer.read(other)
+    depth = _write(tmp_path / "depth", _DAY, **{"a [mm d-1]": [1, 2, 3, 4]})
+    with pytest.raises(InvalidInput, match="a: values in 'mm d-1' can't be compared in 'm3 s-1'"):
+        scorer.read(depth)
+    (other / "a.csv").write_text("time,a\nnever,1\n")
+    with pytest.raises(InvalidInput, match=r"the model's output: a\.csv: line 2, column time"):
+        scorer.read(other)

@@ -198,7 +198,10 @@ def test_two_runs_are_scored_side_by_side_and_reported(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"locations": [{"id": "a", "observed": "01000001", "simulated": "01000009"}]}, "no 01"),
+        (
+            {"locations": [{"id": "a", "observed": "01000001", "simulated": "01000009"}]},
+            "run tells nothing of 01000009; did you mean 01000001",
+        ),
         ({"least_values": 61}, "60 pairs, fewer than least_values"),
         ({"unit": "mm"}, "can't be compared"),
         ({"simulated_unit": None}, "no unit"),
@@ -238,7 +241,7 @@ def test_a_wrong_word_in_a_spec_is_told_with_the_nearest(tmp_path: Path) -> None
 def test_a_named_gauge_without_coordinates_takes_those_of_a_run(tmp_path: Path) -> None:
     columns = {"01000001": FLOW}
     folders = [table(tmp_path / name, columns) for name in ("observed", "none", "one", "two")]
-    observed, *runs = (open_dataset(each.name, each, None, "m3 s-1", "m3 s-1") for each in folders)
+    observed, *runs = (open_dataset(each.name, each, None, "m3 s-1") for each in folders)
     observed.places["01000001"] = Place("Sugar Creek")
     runs[1].places["01000001"] = Place("other", -80.8, 35.0)
     runs[2].places["01000001"] = Place("", 1.0, 2.0)

@@ -22,7 +22,7 @@ from headrace_formats.report import Report
 from headrace_model.dataset import Category
 from headrace_model.domain import Index
 
-_TITLE: Final = "OUTPUT FROM T-ROUTE"
+TITLE: Final = "OUTPUT FROM T-ROUTE"
 _FIELDS: Final = (
     Field("flow", "m3 s-1", "flow"),
     Field("velocity", "m/s", "velocity"),
@@ -33,8 +33,8 @@ _FIELDS: Final = (
 
 def _read(path: Path, report: Report) -> FileDomain:
     with opened(path) as dataset:
-        if text_of(dataset, "TITLE") != _TITLE:
-            raise FormatError(f"its attribute TITLE is not {_TITLE!r}")
+        if text_of(dataset, "TITLE") != TITLE:
+            raise FormatError(f"its attribute TITLE is not {TITLE!r}")
         time = time_name(dataset)
         for name in ("feature_id", "flow"):
             if name not in dataset.variables:

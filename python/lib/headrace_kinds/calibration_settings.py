@@ -182,7 +182,8 @@ class CalibrationSettings:
         most=128,
     )
     unit: str | None = told(
-        "The unit in which both are compared; what tells no unit is taken to be in it.",
+        "The unit in which both are compared; what tells no unit is taken to be in it. That of "
+        "the observations.",
         "m3 s-1",
         default=None,
         most=64,

@@ -139,8 +139,8 @@ class EvaluationSettings:
     simulated_variable: str | None = told(
         "The variable of the simulations, if there are several.", "streamflow", default=None
     )
-    observed_unit: str | None = told("Its unit, where files tell none.", "ft3 s-1", default=None)
-    simulated_unit: str | None = told("Its unit, where files tell none.", "mm/d", default=None)
+    observed_unit: str | None = told("Its unit, whatever files tell.", "ft3 s-1", default=None)
+    simulated_unit: str | None = told("Its unit, whatever files tell.", "mm/d", default=None)
     unit: str = told("The unit in which both are compared.", "m3 s-1", default="m3 s-1", most=60)
     step_hours: float | None = told(
         "The step in which both are compared. The coarser one of both.",

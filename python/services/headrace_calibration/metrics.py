@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from headrace_calibration.core.objective import Objective
-from headrace_calibration.core.periods import Milliseconds, Span
+from headrace_calibration.core.periods import Span
 from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Series, aligned
-from headrace_evaluation.core.metrics import Array, Better
+from headrace_evaluation.core.metrics import Better
 from headrace_evaluation.core.scoring import METRICS, Pairs, score
 from headrace_kinds.evaluation import Aggregate
 from headrace_model.errors import InvalidInput
@@ -27,23 +27,21 @@ def objective_named(name: str) -> Objective:
     return Objective(name, metric.best, metric.better is Better.HIGHER)
 
 
-def paired(
-    simulated: tuple[Milliseconds, Array], observed: tuple[Milliseconds, Array], span: Span
-) -> Aligned:
+def paired(simulated: Series, observed: Series, span: Span) -> Aligned:
     """Bring both to the coarser of their steps, and to the times of a period that both have.
 
     A coarser step has the mean of what is finer, where that fills enough of it. Raises
     `InvalidInput` that names both steps where one does not fit into the other.
     """
-    ours, theirs = Series(*simulated, ""), Series(*observed, "")
-    finer, coarser = sorted((ours.step_ms, theirs.step_ms))
-    steps = (
-        f"the step simulated is {_hours(ours.step_ms)}, the one observed {_hours(theirs.step_ms)}"
-    )
+    ours, theirs = simulated.step_ms, observed.step_ms
+    finer, coarser = sorted((ours, theirs))
+    steps = f"the step simulated is {_hours(ours)}, the one observed {_hours(theirs)}"
     if finer and coarser % finer:
         raise InvalidInput(f"{steps}: whole steps of one do not fill a step of the other")
     try:
-        return aligned(ours, theirs, span.begin, span.end, None, Aggregate.MEAN, _LEAST_SHARE)
+        return aligned(
+            simulated, observed, span.begin, span.end, None, Aggregate.MEAN, _LEAST_SHARE
+        )
     except EvaluationFailed as error:
         raise InvalidInput(f"{steps}: {error.message}") from None
 

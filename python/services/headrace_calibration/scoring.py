@@ -1,8 +1,10 @@
 """How well a run of the model fits what was observed."""
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -10,9 +12,11 @@ from headrace_calibration.core.objective import Objective
 from headrace_calibration.core.periods import Span, told
 from headrace_calibration.core.plan import Plan
 from headrace_calibration.metrics import REPORTED, computed, objective_named, paired
-from headrace_calibration.series import Series, pick, read_columns
-from headrace_evaluation.core.aligning import Aligned
+from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Series, factor
+from headrace_evaluation.datasets import open_dataset
 from headrace_model.errors import InvalidInput
+
+_FLOW: Final = "m3 s-1"  # what is compared where several variables are and nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,14 @@ class Scorer:
         self.objective: Objective = objective_named(plan.objective)
         self._unit: str | None = plan.evaluation["unit"]
         self._variable: str | None = plan.evaluation["variable"]
-        columns = read_columns(observations, None)
-        self.observed: dict[str, Series] = {
-            each.observed: pick(columns, each.observed, self._unit, "the dataset of observations")
-            for each in self.locations
-        }
-        for name, (times, values) in self.observed.items():
+        # netCDF's library must not be in two threads at once.
+        self._reading = threading.Lock()
+        names = {each.observed: each.observed for each in self.locations}
+        seen = self._read("the dataset of observations", observations, None, names)
+        self.observed = {name: _brought(each, self._unit, name) for name, each in seen.items()}
+        for name, each in self.observed.items():
             counted = plan.periods.counted(plan.periods.train)
-            if np.count_nonzero(counted.holds(times) & np.isfinite(values)) < 2:
+            if np.count_nonzero(counted.holds(each.times) & np.isfinite(each.values)) < 2:
                 raise InvalidInput(
                     f"{name} has fewer than two observations in {told(counted)}, the train period "
                     "without the warm-up: nothing can be calibrated against them"
@@ -48,11 +52,23 @@ class Scorer:
 
     def read(self, output: Path) -> dict[str, Series]:
         """What the model says of each location; raises `InvalidInput`."""
-        columns = read_columns(output, self._variable)
+        names = {each.observed: each.simulated for each in self.locations}
+        found = self._read("the model's output", output, self._variable, names)
         return {
-            each.observed: pick(columns, each.simulated, self._unit, "the model's output")
-            for each in self.locations
+            name: _brought(each, self._unit or self.observed[name].unit, name)
+            for name, each in found.items()
         }
+
+    def _read(
+        self, whose: str, folder: Path, variable: str | None, names: Mapping[str, str]
+    ) -> dict[str, Series]:
+        """The series of locations, which files call by `names`; raises `InvalidInput`."""
+        with self._reading:
+            data = open_dataset(whose, folder, variable, self._unit or _FLOW)
+            found, reasons = data.read(sorted(set(names.values())))
+        for name, why in reasons.items():
+            raise InvalidInput(f"{why}; {data.near(name)}" if name not in data.ids else why)
+        return {location: found[name] for location, name in names.items()}
 
     def score(self, simulated: Mapping[str, Series], span: Span) -> float:
         """The objective in a period: of all locations together; raises `InvalidInput`."""
@@ -89,3 +105,13 @@ class Scorer:
                 f"{name}: simulated and observed share fewer than two steps in {told(span)}"
             )
         return pairs
+
+
+def _brought(series: Series, unit: str | None, name: str) -> Series:
+    """In a unit; what tells no unit is taken to be in it. Raises `InvalidInput`."""
+    if not unit or not series.unit:
+        return Series(series.times, series.values, unit or series.unit)
+    try:
+        return Series(series.times, series.values * factor(series.unit, unit), unit)
+    except EvaluationFailed as error:
+        raise InvalidInput(f"{name}: {error.message}") from None

@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from headrace_derivations.program import run_program, say
 from headrace_evaluation.datasets import open_dataset
@@ -17,6 +18,8 @@ from headrace_evaluation.writing import write_csv, write_json, write_netcdf
 from headrace_kinds.evaluation import EvaluationSettings
 from headrace_model.errors import InvalidInput
 from headrace_wire.kindsettings import schema_of
+
+_MOST_SAID: Final = 20  # of the locations without scores; scores.json tells all
 
 
 def read_spec(path: Path) -> EvaluationSettings:
@@ -38,16 +41,12 @@ def evaluate(
     said: EvaluationSettings, observations: Path, output: Path, runs: Sequence[str]
 ) -> None:
     """Score, and write the files of the result; raises `HeadraceError`."""
-    observed = open_dataset(
-        "observations", observations, said.observed_variable, said.observed_unit, said.unit
-    )
+    observed = open_dataset("observations", observations, said.observed_variable, said.unit)
     simulated = {}
     for each in runs:
         name, _, folder = each.rpartition("=")
         name = name or Path(folder).name
-        simulated[name] = open_dataset(
-            name, Path(folder), said.simulated_variable, said.simulated_unit, said.unit
-        )
+        simulated[name] = open_dataset(name, Path(folder), said.simulated_variable, said.unit)
     evaluation = Evaluation(said, observed, simulated, say)
     say(f"{len(evaluation.locations):,} locations")
     result = evaluation.run()
@@ -56,6 +55,8 @@ def evaluate(
     write_csv(output / "scores.csv", result)
     write_netcdf(output / "scores.nc", result)
     write_report(output / "report.html", result, evaluation, said.plots)
+    for id_, why in list(result.unscored.items())[:_MOST_SAID]:
+        say(f"not scored: {id_}: {why}")
     say(f"{len(result.scored):,} of {len(result.locations):,} locations scored")
 
 

@@ -1,9 +1,11 @@
-"""Values of series in the files of a dataset, some locations at a time.
+"""Values of series in the files of a dataset, some locations at a time; those in NetCDF.
 
 What a file is, its ids and times, are read by the pieces of `headrace_formats`; here are values.
+Evaluations and calibrations read by it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,6 +25,7 @@ from headrace_formats.netcdf import (
     texts_of,
     time_name,
 )
+from headrace_formats.t_route_netcdf import TITLE as T_ROUTE_TITLE
 from headrace_model.nearest import did_you_mean
 
 _IDS: Final = ("poi_id", "feature_id")
@@ -55,16 +58,20 @@ class Readable(Protocol):
 
 
 class NetcdfFile:
-    """CF series over time and stations: OBSERVATION_, TIMESERIES_ and T_ROUTE_NETCDF."""
+    """Series over time and stations: OBSERVATION_, TIMESERIES_ and T_ROUTE_NETCDF.
+
+    Ids are marked by `cf_role`, else called `poi_id` or `feature_id`, else the texts that run over
+    a dimension of their own name, or the only texts over stations.
+    """
 
     def __init__(self, path: Path, variable: str | None, wanted: str) -> None:
         self._path = path
-        with opened(path) as dataset:
+        with _read(path) as dataset:
             time = time_name(dataset)
             if time is None:
                 raise FormatError("it has no time: no variable with units '... since ...'")
             self._time = time
-            named = _ids_name(dataset)
+            named = _ids_name(dataset, time)
             over = id_dimensions(dataset.variables[named])
             if len(over) > 1:
                 raise FormatError(f"variable {named}: ids must run over one dimension")
@@ -77,6 +84,9 @@ class NetcdfFile:
                 if each not in (time, named)
             ]
             units = {each: text_of(dataset.variables[each], "units") for each in names}
+            if text_of(dataset, "TITLE") == T_ROUTE_TITLE and "flow" in units:
+                units["flow"] = units["flow"] or "m3 s-1"
+                variable = variable or "flow"  # nudge has its unit
             self._variable = chosen(units, variable, wanted)
             self._unit = units[self._variable]
             self._times = begins(dataset, time)
@@ -94,7 +104,7 @@ class NetcdfFile:
         return self._slice(ids, low, high)
 
     def _slice(self, ids: Sequence[str], low: int, high: int) -> dict[str, Series]:
-        with opened(self._path) as dataset:
+        with _read(self._path) as dataset:
             variable = dataset.variables[self._variable]
             if self._station is None:
                 values = _numbers(variable[...])[None, :]
@@ -105,17 +115,33 @@ class NetcdfFile:
         return {id_: Series(self._times, values[self._at[id_] - low], self._unit) for id_ in ids}
 
 
+@contextmanager
+def _read(path: Path) -> Iterator[Any]:
+    with opened(path) as dataset:
+        try:
+            yield dataset
+        except (OSError, RuntimeError, IndexError) as error:  # a chunk that is damaged
+            raise FormatError(f"it can't be read: {error}", hint="is it complete?") from None
+
+
 def _numbers(values: Any) -> Any:
     return np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan)
 
 
-def _ids_name(dataset: Any) -> str:
+def _ids_name(dataset: Any, time: str) -> str:
+    variables = dataset.variables
     marked: list[str] = [
-        name
-        for name, each in dataset.variables.items()
-        if text_of(each, "cf_role") == "timeseries_id"
+        n for n, each in variables.items() if text_of(each, "cf_role") == "timeseries_id"
     ]
-    found = marked or [name for name in _IDS if name in dataset.variables]
+    texts = [
+        name
+        for name, each in variables.items()
+        if len(over := id_dimensions(each)) == 1
+        and over != (time,)
+        and getattr(each.dtype, "kind", "") not in tuple("iuf")
+    ]
+    own = [name for name in texts if id_dimensions(variables[name]) == (name,)]
+    found = marked or [name for name in _IDS if name in variables] or own or texts
     if len(found) != 1:
         raise FormatError(
             f"{len(found) or 'no'} variables hold ids", hint="mark one by cf_role = timeseries_id"
@@ -195,7 +221,7 @@ def chosen(units: Mapping[str, str], variable: str | None, wanted: str) -> str:
         said = ", ".join(sorted(units)[:10])
         raise FormatError(
             f"which variable is compared? It has {said or 'none'}",
-            hint="set observed_variable or simulated_variable",
+            hint="say which: variable, in an evaluation observed_variable or simulated_variable",
         )
     return fitting[0]
 

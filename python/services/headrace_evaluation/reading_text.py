@@ -1,4 +1,4 @@
-"""Values of series in text: TIMESERIES_CSV, ngen's CSV, t-route's rows, the JSON of the USGS."""
+"""Values of series in text: TIMESERIES_CSV, ngen's CSV, the JSON of the USGS."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import numpy as np
 
 from headrace_evaluation.core.aligning import Series
 from headrace_evaluation.reading import Place, Readable, chosen, rising
+from headrace_evaluation.reading_routed import is_routed, routed
 from headrace_formats.delimited import first_line, name_and_unit, opened_rows, timed_rows
 from headrace_formats.errors import FormatError
 from headrace_formats.file_names import catchment_in, nexus_in
@@ -21,6 +22,7 @@ from headrace_model.times import parse_instant
 _MOST_BYTES: Final = 256 << 20
 _DISCHARGE: Final = "00060"
 _TIME: Final = re.compile(r"time|date", re.IGNORECASE)
+_TIME_ALONE: Final = frozenset(("time", "date", "datetime"))
 _NEXUS_ROW: Final = re.compile(
     r"\s*\d{1,9}\s*,\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\s*,[^,]*", re.ASCII
 )
@@ -42,8 +44,8 @@ class Held:
 class NgenFile:
     """The file of one catchment or nexus, read when it is wanted."""
 
-    def __init__(self, path: Path, id_: str, variable: str | None) -> None:
-        self._path, self._variable = path, variable
+    def __init__(self, path: Path, id_: str, variable: str | None, wanted: str) -> None:
+        self._path, self._variable, self._wanted = path, variable, wanted
         self.ids: Sequence[str] = [id_]
         self.places: Mapping[str, Place] = {}
 
@@ -63,12 +65,12 @@ class NgenFile:
             times, columns = _columns(everything(), header, 1, first=begin)
         names = header[2:]
         units = {name: "m3 s-1" if is_nexus else name_and_unit(name)[1] for name in names}
-        name = names[0] if is_nexus else chosen(units, self._variable, "m3 s-1")
+        name = names[0] if is_nexus else chosen(units, self._variable, self._wanted)
         series = Series(times, columns[1 + names.index(name)], units[name])
         return dict.fromkeys(ids, series)
 
 
-def open_text(path: Path, head: bytes, variable: str | None) -> Readable | None:
+def open_text(path: Path, head: bytes, variable: str | None, wanted: str) -> Readable | None:
     """Open what is text; None for what holds no series."""
     line = first_line(head)
     if begins_as_json(head):
@@ -79,13 +81,20 @@ def open_text(path: Path, head: bytes, variable: str | None) -> Readable | None:
         id_ = catchment_in(path.name)
     elif _NEXUS_ROW.fullmatch(line):
         id_ = nexus_in(path.name)
-    elif line.startswith(",,current_time,flow"):
-        return _routed(path)
+    elif is_routed(line):
+        return Held(routed(path), {})
+    elif "," in line and _TIME.search(line):
+        return Held(_table(path, variable, wanted), {})
     else:
-        return _table(path, variable) if "," in line and _TIME.search(line) else None
+        return None
     if id_ is None:
         raise FormatError("its name holds no cat-<number> or nex-<number>")
-    return NgenFile(path, id_, variable)
+    return NgenFile(path, id_, variable, wanted)
+
+
+def id_in(path: Path) -> str:
+    """The id that the name of a file tells, where the file itself does not."""
+    return catchment_in(path.name) or nexus_in(path.name) or path.stem
 
 
 def _columns(
@@ -101,42 +110,28 @@ def _columns(
     return rising(times, f"column {header[time]}"), [np.array(each) for each in numbers]
 
 
-def _table(path: Path, variable: str | None) -> Readable:
-    """A column a location; where `variable` names one, that is the series of the file."""
+def _table(path: Path, variable: str | None, wanted: str) -> dict[str, Series]:
+    """A column a location. Where `variable` names a column, or the file is called after a
+    catchment or nexus, that column is the series of the location that the name tells."""
     with opened_rows(path) as rows:
         header = [cell.strip() for cell in next(rows, [])]
-        at = next(place for place, name in enumerate(header) if _TIME.search(name))
         if len(set(header)) < len(header) or len(header) < 2:
             raise FormatError("line 1: the columns need names, each its own")
+        named = [place for place, name in enumerate(header) if name.lower() in _TIME_ALONE]
+        at = (named or [place for place, name in enumerate(header) if _TIME.search(name)])[0]
         times, columns = _columns(rows, header, at)
-    found = {}
-    for name, column in zip((n for n in header if n != header[at]), columns, strict=True):
-        id_, unit = name_and_unit(name)
-        if variable in (None, id_):
-            found[id_ if variable is None else path.stem] = Series(times, column, unit)
-    return Held(found, {})
-
-
-def _routed(path: Path) -> Readable:
-    """t-route's rows: id, type, time, flow, …"""
-    held: dict[str, tuple[list[int], list[float]]] = {}
-    with opened_rows(path) as rows:
-        header = [cell.strip() for cell in next(rows, [])]
-        for some in timed_rows(rows, header, 2, Report(), text=(0, 1)):
-            for id_, kind, time, flow in zip(
-                *some.texts, some.times, some.numbers[0], strict=True
-            ):
-                times, flows = held.setdefault(f"{kind}-{id_}" if kind else id_, ([], []))
-                times.append(time)
-                flows.append(flow)
-    where = "column current_time"
-    return Held(
-        {
-            id_: Series(rising(times, where), np.array(flows), "m3 s-1")
-            for id_, (times, flows) in held.items()
-        },
-        {},
-    )
+    names = (name_and_unit(name) for name in header if name != header[at])
+    found = {
+        id_: Series(times, column, unit)
+        for (id_, unit), column in zip(names, columns, strict=True)
+    }
+    if variable not in found and not (catchment_in(path.name) or nexus_in(path.name)):
+        return found
+    return {
+        id_in(path): found[
+            chosen({name: each.unit for name, each in found.items()}, variable, wanted)
+        ]
+    }
 
 
 def _waterml(path: Path, variable: str | None) -> Readable:

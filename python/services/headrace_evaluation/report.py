@@ -51,13 +51,14 @@ def write_report(path: Path, result: Result, evaluation: Evaluation, most_plots:
         by_id = {each.id: each for each in result.scored}
         wanted = [each for each in evaluation.locations if each.id in set(ids)]
         drawn = {}
-        for location, observed, simulated in evaluation.series(wanted):
-            each = by_id[location.id]
-            scored = [name for name in simulated if each.runs[name].scores]
-            pairs = {name: evaluation.align(simulated[name], observed) for name in scored}
-            drawn[location.id] = _plots(each, pairs, result)
+        for some in evaluation.series(wanted):
+            each = by_id[some.location.id]
+            scored = [name for name in some.simulated if each.runs[name].scores]
+            pairs = {n: evaluation.align(some.simulated[n], some.observed) for n in scored}
+            drawn[each.id] = _plots(each, pairs, result)
         file.writelines(drawn[id_] for id_ in ids)
         file.write(_table(result))
+        file.write(_unscored(result))
         file.write("</main></body></html>\n")
 
 
@@ -241,4 +242,25 @@ def _table(result: Result) -> str:
         '<th scope="col" class="t">location</th><th scope="col" class="t">name</th>'
         f'<th scope="col" class="t">run</th><th scope="col">pairs</th>{heads}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>\n"
+    )
+
+
+def _unscored(result: Result) -> str:
+    """Why locations have no scores, and which files were passed over."""
+    said = [
+        *(("Not scored", *each) for each in result.unscored.items()),
+        *(("Can't be read", "", each) for each in result.unreadable),
+    ]
+    if not said:
+        return ""
+    rows = "".join(
+        f'<tr><td class="t">{what}</td><th scope="row">{escape(id_)}</th>'
+        f'<td class="t">{escape(why)}</td></tr>'
+        for what, id_, why in said[:_MOST_ROWS]
+    )
+    more = f"The first {_MOST_ROWS:,}; scores.json holds all." if len(said) > _MOST_ROWS else ""
+    return (
+        f'<h2>Not scored</h2><div class="wide"><table><caption>{more}</caption><thead><tr>'
+        '<th scope="col" class="t"></th><th scope="col" class="t">location</th>'
+        f'<th scope="col" class="t">why</th></tr></thead><tbody>{rows}</tbody></table></div>\n'
     )

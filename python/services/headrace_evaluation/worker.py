@@ -1,6 +1,7 @@
 """The run of an evaluation: location by location, some held at a time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,14 +22,23 @@ from headrace_evaluation.core.scoring import Pairs, described, score
 from headrace_evaluation.datasets import Dataset
 from headrace_evaluation.reading import Place
 from headrace_kinds.evaluation import EvaluationSettings, Location, Threshold, plain
-from headrace_model.nearest import did_you_mean
 
 _AT_ONCE: Final = 32  # locations whose series are held
 _DAY_MS: Final = 86_400_000
 _FIRST_MONTH: Final = 10  # of the years of the U.S. Geological Survey
 _WHOLE_YEAR: Final = 0.9
+_NOTHING: Final = Series(np.empty(0, np.int64), np.empty(0), "")
 
-Series_ = tuple[Location, Series, dict[str, Series]]
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The series of a location in the unit of the comparison: those of runs by name, and of each
+    run that has none the reason."""
+
+    location: Location
+    observed: Series
+    simulated: Mapping[str, Series]
+    reasons: Mapping[str, str]
 
 
 class Evaluation:
@@ -51,15 +61,17 @@ class Evaluation:
         thresholds = [each.name for each in self._said.thresholds]
         names = [str(each) for each in self._said.metrics]
         found = []
-        for location, observed, simulated in self.series(self.locations):
-            found.append(self._location(location, observed, simulated))
+        for each in self.series(self.locations):
+            found.append(self._location(each))
             self._tell(found[-1], len(found))
+        data = (self._observations, *self._runs.values())
         result = Result(
             plain(self._said),
             self._said.unit,
             tuple(self._runs),
             described(names, thresholds),
             tuple(found),
+            tuple(dict.fromkeys(why for each in data for why in each.unreadable.values())),
         )
         if not result.scored:
             notes = [run.note for each in found for run in each.runs.values() if run.note]
@@ -69,20 +81,22 @@ class Evaluation:
             )
         return result
 
-    def series(self, locations: Sequence[Location]) -> Iterator[Series_]:
+    def series(self, locations: Sequence[Location]) -> Iterator[Compared]:
         """Iterate over locations with their series in the unit of the comparison."""
         for begin in range(0, len(locations), _AT_ONCE):
             some = locations[begin : begin + _AT_ONCE]
-            observed = self._observations.read([each.observed or each.id for each in some])
-            by_run = {
-                name: _simulated(data, some, self._said.unit) for name, data in self._runs.items()
-            }
+            observed, failed = self._observed(some)
+            by_run = {name: self._simulated(data, some) for name, data in self._runs.items()}
             for each in some:
-                yield (
-                    each,
-                    _in_unit(observed[each.observed or each.id], self._said.unit),
-                    {name: of[each.id] for name, of in by_run.items() if each.id in of},
-                )
+                reasons = {
+                    name: failed.get(each.id) or run[1][each.id]
+                    for name, run in by_run.items()
+                    if each.id in failed or each.id in run[1]
+                }
+                simulated = {
+                    name: run[0][each.id] for name, run in by_run.items() if name not in reasons
+                }
+                yield Compared(each, observed.get(each.id, _NOTHING), simulated, reasons)
 
     def align(self, simulated: Series, observed: Series) -> Aligned:
         """Pairs of the period behind the warm-up."""
@@ -92,13 +106,44 @@ class Evaluation:
             simulated, observed, self._begin, end, self._step, said.aggregate, said.least_share
         )
 
+    def _observed(self, some: Sequence[Location]) -> tuple[dict[str, Series], dict[str, str]]:
+        """The observed series of locations by the locations' ids, and why others have none."""
+        said = self._said
+        read, failed = self._observations.read([each.observed or each.id for each in some])
+        return _each(
+            some,
+            failed,
+            lambda each: [each.observed or each.id],
+            lambda each: _in_unit(read[each.observed or each.id], said.observed_unit, said.unit),
+        )
+
+    def _simulated(
+        self, data: Dataset, some: Sequence[Location]
+    ) -> tuple[dict[str, Series], dict[str, str]]:
+        """Those of a run, as above."""
+        said = self._said
+        read, failed = data.read(sorted({id_ for each in some for id_ in _members(each)}))
+
+        def made(each: Location) -> Series:
+            if each.areas_km2 is None:
+                return _in_unit(read[each.simulated or each.id], said.simulated_unit, said.unit)
+            parts = {id_: read[id_] for id_ in each.areas_km2}
+            if said.simulated_unit is not None:
+                parts = {
+                    id_: Series(part.times, part.values, said.simulated_unit)
+                    for id_, part in parts.items()
+                }
+            return summed(parts, each.areas_km2, said.unit)
+
+        return _each(some, failed, _members, made)
+
     def _locate(self) -> list[Location]:
         told = list(self._said.locations)
         if not told:
-            there = set(self._observations.files)
-            common = there & {id_ for run in self._runs.values() for id_ in run.files}
+            there = self._observations.ids
+            simulated = {id_ for run in self._runs.values() for id_ in run.ids}
+            common = there & simulated
             if not common:
-                simulated = {id_ for run in self._runs.values() for id_ in run.files}
                 raise EvaluationFailed(
                     "observations and simulations have no id in common: "
                     f"{_some(there)}; {_some(simulated)}",
@@ -106,14 +151,13 @@ class Evaluation:
                 )
             return [Location(id_) for id_ in sorted(common)]
         for each in told:
-            _check("observations", each.id, [each.observed or each.id], self._observations)
-            for name, run in self._runs.items():
-                _check(name, each.id, _members(each), run)
+            _check(each, [each.observed or each.id], self._observations)
+            for run in self._runs.values():
+                _check(each, _members(each), run)
         return told
 
-    def _location(
-        self, location: Location, observed: Series, simulated: Mapping[str, Series]
-    ) -> LocationScore:
+    def _location(self, compared: Compared) -> LocationScore:
+        location = compared.location
         place = self._observations.places.get(location.observed or location.id, Place())
         if place.lon is None:
             for run in self._runs.values():
@@ -127,14 +171,16 @@ class Evaluation:
             place.lon,
             place.lat,
             location.weight,
-            {name: self._score(location.id, simulated.get(name), observed) for name in self._runs},
+            {name: self._score(compared, name) for name in self._runs},
+            location.areas_km2,
         )
 
-    def _score(self, location: str, simulated: Series | None, observed: Series) -> RunScore:
-        if simulated is None:
-            return RunScore(0, None, None, {}, "it is not in the simulation")
+    def _score(self, compared: Compared, run: str) -> RunScore:
+        if run in compared.reasons:
+            return RunScore(0, None, None, {}, compared.reasons[run])
+        location, observed = compared.location.id, compared.observed
         try:
-            found = self.align(simulated, observed)
+            found = self.align(compared.simulated[run], observed)
         except EvaluationFailed as error:  # one bad series must not end the others' scores
             return RunScore(0, None, None, {}, _note(location, error))
         n = int(found.times.size)
@@ -183,34 +229,42 @@ def _note(location: str, error: EvaluationFailed) -> str:
     return f"{location[:60]}: {error.message}{hint}"
 
 
+def _each(
+    some: Sequence[Location],
+    failed: Mapping[str, str],
+    members: Callable[[Location], Sequence[str]],
+    made: Callable[[Location], Series],
+) -> tuple[dict[str, Series], dict[str, str]]:
+    """What is made of each location; the reason where a member failed, or it can't be made."""
+    found: dict[str, Series] = {}
+    reasons: dict[str, str] = {}
+    for each in some:
+        wrong = [failed[id_] for id_ in members(each) if id_ in failed]
+        try:
+            if wrong:
+                reasons[each.id] = wrong[0]
+            else:
+                found[each.id] = made(each)
+        except EvaluationFailed as error:
+            reasons[each.id] = _note(each.id, error)
+    return found, reasons
+
+
 def _members(location: Location) -> list[str]:
     return list(location.areas_km2 or (location.simulated or location.id,))
 
 
-def _check(what: str, location: str, ids: Sequence[str], data: Dataset) -> None:
+def _check(location: Location, ids: Sequence[str], data: Dataset) -> None:
+    """Refuse an id that is nowhere: a wrong word. What can't be read may hold it."""
     missing = [id_ for id_ in ids if id_ not in data.files]
-    if missing:
-        near = did_you_mean(missing[0], list(data.files)[:20_000])
-        raise EvaluationFailed(f"location {location}: {what} has no {missing[0][:60]}; {near}")
+    if missing and not data.unreadable:
+        why = f"{data.lack(missing[0])}; {data.near(missing[0])}"
+        raise EvaluationFailed(f"location {location.id}: {why}")
 
 
 def _some(ids: set[str]) -> str:
     return ", ".join(sorted(ids)[:3]) + (" …" if len(ids) > 3 else "")
 
 
-def _in_unit(series: Series, unit: str) -> Series:
-    return Series(series.times, series.values * factor(series.unit, unit), unit)
-
-
-def _simulated(data: Dataset, some: Sequence[Location], unit: str) -> dict[str, Series]:
-    """The series of locations of one run, by the locations' ids."""
-    wanted = {id_ for each in some for id_ in _members(each) if id_ in data.files}
-    read = data.read(sorted(wanted))
-    found = {}
-    for each in some:
-        if each.areas_km2 is not None:
-            parts = {id_: read[id_] for id_ in each.areas_km2}
-            found[each.id] = summed(parts, each.areas_km2, unit)
-        elif (each.simulated or each.id) in read:
-            found[each.id] = _in_unit(read[each.simulated or each.id], unit)
-    return found
+def _in_unit(series: Series, told: str | None, unit: str) -> Series:
+    return Series(series.times, series.values * factor(told or series.unit, unit), unit)

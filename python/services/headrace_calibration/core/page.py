@@ -9,8 +9,9 @@ import numpy as np
 
 from headrace_calibration.core.course import Course
 from headrace_calibration.core.plan import Plan
-from headrace_calibration.core.result import Series, Tried, named_values
+from headrace_calibration.core.result import Tried, named_values
 from headrace_calibration.core.svg import Band, Chart, Line, draw
+from headrace_evaluation.core.aligning import Series
 from headrace_model.times import Instant, format_instant
 
 _STYLE: Final = """
@@ -201,7 +202,7 @@ def _hydrographs(
 
 
 def _series(name: str, series: Series, plan: Plan, style: str) -> Line:
-    times, values = series
+    times, values = series.times, series.values
     inside = (plan.periods.begin <= times) & (times < plan.periods.end)
     return Line(
         name, [float(each) for each in times[inside]], [float(v) for v in values[inside]], style

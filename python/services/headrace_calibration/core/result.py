@@ -5,18 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from headrace_calibration.core.course import Course, Iteration
-from headrace_calibration.core.periods import Milliseconds, Span
+from headrace_calibration.core.periods import Span
 from headrace_calibration.core.plan import Plan
 from headrace_calibration.core.space import Parameter
+from headrace_evaluation.core.aligning import Series
 from headrace_model.times import Instant, format_instant
 
 VERSION: Final = 1
 
-Series = tuple[Milliseconds, npt.NDArray[np.float64]]
 Scores = Mapping[str, Mapping[str, float | None]]
 """By location, by metric."""
 

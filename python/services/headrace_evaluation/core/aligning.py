@@ -50,18 +50,23 @@ def _units() -> Any:
 
 
 @cache
-def factor(unit: str, wanted: str, area_km2: float | None = None) -> float:
+def factor(
+    unit: str, wanted: str, area_km2: float | None = None, step_ms: int | None = None
+) -> float:
     """What a number in `unit` is multiplied with to be in `wanted`.
 
-    With an area a depth of water over time becomes a flow; 1 kg/m2 of water is 1 mm. Raises
-    `EvaluationFailed` for units that are none, of another kind, or of another zero (degC, K).
+    With an area a depth of water over time becomes a flow; 1 kg/m2 of water is 1 mm. A depth
+    without time is that of a step, `step_ms`. Raises `EvaluationFailed` for units that are none,
+    of another kind, or of another zero (degC, K).
     """
     units = _units()
     found, target = _quantity(unit), _quantity(wanted)
     try:
-        if found.check("[mass] / [length] ** 2 / [time]"):
+        if found.check("[mass] / [length] ** 2 / [time]") or found.check("[mass] / [length] ** 2"):
             found = found / units.Quantity(1000.0, "kg/m**3")
         if area_km2 is not None:
+            if step_ms and found.check("[length]"):
+                found = found / units.Quantity(step_ms, "ms")
             found = found * units.Quantity(area_km2, "km**2")
         number = float(found.to(target.units).magnitude / target.magnitude)
         zero = float(units.Quantity(0.0, found.units).to(target.units).magnitude)
@@ -104,7 +109,7 @@ def summed(parts: Mapping[str, Series], areas_km2: Mapping[str, float], unit: st
     for name, part in parts.items():
         if not np.array_equal(part.times, first.times):
             raise EvaluationFailed(f"the catchment {name[:60]} has other times than the others")
-        total = total + part.values * factor(part.unit, unit, float(areas_km2[name]))
+        total += part.values * factor(part.unit, unit, float(areas_km2[name]), part.step_ms)
     return Series(first.times, total, unit)
 
 

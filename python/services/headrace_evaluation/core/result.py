@@ -24,7 +24,8 @@ class RunScore:
 
 @dataclass(frozen=True, slots=True)
 class LocationScore:
-    """A location with its runs, by name; degrees, or None."""
+    """A location with its runs, by name; degrees, or None. `areas_km2` are the catchments whose
+    runoff is summed for it."""
 
     id: str
     name: str
@@ -32,6 +33,7 @@ class LocationScore:
     lat: float | None
     weight: float
     runs: Mapping[str, RunScore]
+    areas_km2: Mapping[str, float] | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -41,13 +43,26 @@ class LocationScore:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All of it; `metrics` by name as `scoring.described` gives them."""
+    """All of it; `metrics` by name as `scoring.described` gives them, `unreadable` the files that
+    were passed over, each with the reason."""
 
     settings: Mapping[str, Any]
     unit: str
     runs: tuple[str, ...]
     metrics: Mapping[str, Metric | EventMetric]
     locations: tuple[LocationScore, ...]
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def unscored(self) -> dict[str, str]:
+        """Why a location or one of its runs (`id, run`) has no scores."""
+        several = len(self.runs) > 1
+        return {
+            f"{each.id}, {name}" if several else each.id: run.note
+            for each in self.locations
+            for name, run in each.runs.items()
+            if not run.scores
+        }
 
     @property
     def scored(self) -> list[LocationScore]:
@@ -140,6 +155,7 @@ def to_plain(result: Result) -> dict[str, Any]:
             run: {name: aggregated(result, run, name) for name in result.metrics}
             for run in result.runs
         },
+        "unreadable": list(result.unreadable),
         "locations": [_location(each) for each in result.locations],
     }
 
@@ -150,7 +166,7 @@ def unit_of(metric: Metric | EventMetric, unit: str) -> str:
 
 
 def _location(each: LocationScore) -> dict[str, Any]:
-    return {
+    found: dict[str, Any] = {
         "id": each.id,
         "name": each.name,
         "lon": each.lon,
@@ -158,6 +174,10 @@ def _location(each: LocationScore) -> dict[str, Any]:
         "weight": each.weight,
         "runs": {run: _run(score) for run, score in each.runs.items()},
     }
+    if each.areas_km2 is not None:
+        areas = each.areas_km2.values()
+        found["catchments"] = {"count": len(areas), "area_km2": round(sum(areas), 6)}
+    return found
 
 
 def _run(score: RunScore) -> dict[str, Any]:
