@@ -218,7 +218,8 @@ def test_a_parameter_without_a_place_ends_it_before_anything_is_tried(tmp_path: 
     worker = _Worker(tmp_path)
     worker.plan["parameters"][0]["key"] = "/soil/fast"
     _, err = worker.run(code=1)
-    assert err == "reservoir.json has nothing at /soil/fast, where fast goes\n"
+    where = "reservoir.json has nothing at /soil/fast, where fast goes"
+    assert err == f"{where}; known are fast, slow, split\n"
     assert worker.recorded() == 0
     worker = _Worker(tmp_path / "other")
     worker.plan["parameters"][0]["file"] = "tank.json"

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from headrace_calibration.core.plan import read_plan
-from headrace_calibration.core.texts import Place, filled_in
 from headrace_calibration.metrics import objective_named
 from headrace_client.cli.calibration import _config
 from headrace_evaluation.core.scoring import METRICS
 from headrace_formats.detect import detect_folder
 from headrace_kinds.calibration_settings import OBJECTIVES
+from headrace_kinds.filling import Place, filled_in
 from headrace_kinds.ngen_cal import ignored_keys
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import InvalidInput, InvalidSpec
@@ -56,8 +56,12 @@ def _job(settings: dict[str, Any] | None = None, **other: Any) -> dict[str, Any]
     }
 
 
+def _file(name: str) -> bytes:
+    return b'{"fast": 0, "slow": 0}' if name == "reservoir.json" else b"pass"
+
+
 def _load(*args: Any, **how: Any) -> JobSpec:
-    return load_jobfile(_job(*args, **how), read_file=lambda name: b"{}")
+    return load_jobfile(_job(*args, **how), read_file=_file)
 
 
 class TestWhatItMakes:
@@ -107,7 +111,7 @@ class TestWhatItMakes:
             "observations": {"category": "OBSERVATION", "domain": {"DATA_ID": "seen"}},
         }
         job |= {"resources": {"cpus": 4}, "outputs": {"mine": {"format": "CALIBRATION_RESULT"}}}
-        spec = load_jobfile(job, read_file=lambda name: b"{}")
+        spec = load_jobfile(job, read_file=_file)
         assert [each.name for each in spec.inputs] == ["observations", "rain"]
         assert spec.requirements[0].domain.to_plain() == {"DATA_ID": "seen"}
         assert [each.name for each in spec.outputs] == ["mine"]
@@ -118,14 +122,14 @@ class TestWhatItMakes:
         job = _job({"output": "flow"})
         outputs = {name: {"format": "TIMESERIES_CSV"} for name in ("stores", "flow")}
         job["settings"]["model"]["outputs"] = outputs
-        spec = load_jobfile(job, read_file=lambda name: b"{}")
+        spec = load_jobfile(job, read_file=_file)
         (text,) = (each.content for each in spec.files if each.name == "calibration.json")
         assert read_plan(text).model.output == "flow"
 
     def test_settings_are_changed_on_the_command_line(self) -> None:
         spec = load_jobfile(
             _job(),
-            read_file=lambda name: b"{}",
+            read_file=_file,
             changes=[parse_change("settings.iterations=7"), parse_change("settings.seed=9")],
         )
         assert (spec.settings.iterations, spec.settings.seed) == (7, 9)
@@ -173,13 +177,25 @@ class TestWhatItRefuses:
             ({"min": 0.0, "scale": "log"}, "on a log scale it is above 0, not 0"),
             ({"file": "../reservoir.json"}, "no / at its begin and no .."),
             ({"input": "config"}, "the model has no input config; it has rain"),
+            (
+                {"key": "/fats"},
+                "settings.parameters: reservoir.json has nothing at /fats, where fast goes; "
+                "did you mean fast?",
+            ),
+            ({"file": "reservior.json"}, "no file of the job fits reservior.json; did you mean r"),
+            ({"key": ""}, "reservoir.json holds no {{fast}}, so the model would never see"),
+            (
+                {"key": "CFE:satdkk"},
+                "parameters.fast.key: CFE has no parameter satdkk; did you mean satdk? It has max",
+            ),
+            ({"key": "CFE:satdk"}, "reservoir.json has nothing at CFE:satdk"),
         ],
     )
     def test_parameters_that_are_none(self, parameter: dict[str, Any], why: str) -> None:
         job = _job()
         job["settings"]["parameters"]["fast"] |= parameter
         with pytest.raises(InvalidSpec) as raised:
-            load_jobfile(job, read_file=lambda name: b"{}")
+            load_jobfile(job, read_file=_file)
         assert why in str(raised.value)
 
     @pytest.mark.parametrize(
@@ -206,7 +222,7 @@ class TestWhatItRefuses:
         if model.get("kind") == "calibration":
             job["settings"]["model"] = {"kind": "calibration", "settings": _job()["settings"]}
         with pytest.raises(InvalidSpec) as raised:
-            load_jobfile(job, read_file=lambda name: b"{}")
+            load_jobfile(job, read_file=_file)
         assert why in str(raised.value)
 
     def test_an_environment_of_the_whole_job(self) -> None:
@@ -245,10 +261,15 @@ class TestPlacesInFiles:
         [
             ("nothing", "", "f holds no {{k}}, so the model would never see the parameter k"),
             ("{{k}} {{q}}", "", "f: {{q}} is no parameter"),
-            ("q=1", "k", "f has no line `k=…`; one is needed"),
+            ("nothing but {{kk}}", "", "f holds no {{k}}, so the model would never see"),
+            ("q=1", "k", "f has no line `k=…`; one is needed; known are q"),
+            (" soil.satdk = 1", "soil.satdkk", "one is needed; did you mean soil.satdk?"),
             ("k=1\nk=2", "k", "f has 2 lines `k=…`; one is needed"),
-            ("{}", "/a/k", "f has nothing at /a/k, where k goes"),
-            ('{"a": {"k": [1]}}', "/a/k", "f has nothing at /a/k"),
+            ("{}", "/a/k", "f has nothing at /a/k, where k goes; nothing is known here"),
+            ('{"a": {"k": [1]}}', "/a/k", "at /a/k, where k goes; what stands there is no single"),
+            ('{"a": [{"kf": 1}]}', "/a/*/kff", "where k goes; did you mean kf?"),
+            ('{"a": 3}', "/a/k", "where k goes; a single value stands before k"),
+            ('{"model_type_name": "PET"}', "PETT:x", "where k goes; did you mean PET?"),
             ("k=1", "/k", "f is no JSON, which the key /k needs"),
         ],
     )
@@ -373,6 +394,10 @@ class TestNgenCal:
             ("model", "eval_params", {}, "evaluation_start: it is not given"),
             ("model", "params", {"CFE": [{"name": "a", "min": 2, "max": 1, "init": 1}]},
              "model.params.CFE[0].min: 2 is not below max, 1"),
+            ("model", "params", {"CFE": [{"name": "maxsm", "min": 0, "max": 1, "init": 1}]},
+             "model.params.CFE[0].name: CFE has no parameter maxsm; did you mean maxsmc?"),
+            ("model", "params", {"bmi_c_topmodel": [{"name": "q", "min": 0, "max": 1, "init": 1}]},
+             "bmi_c_topmodel has no parameter q; it has t0, szm"),
         ],
     )  # fmt: skip
     def test_what_can_not_be_mapped_is_told_by_its_key(

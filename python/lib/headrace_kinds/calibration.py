@@ -5,16 +5,19 @@ folder that looks as that job's own would.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from headrace_kinds.base import Kind, Wrong, filled, output_folder
 from headrace_kinds.calibration_settings import CalibrationSettings, Tuned
 from headrace_kinds.command import CommandKind
+from headrace_kinds.filling import Place, filled_in
 from headrace_model.dataset import Category
 from headrace_model.domain import Continuous, Discrete, Domain, Index
-from headrace_model.errors import InvalidSpec
+from headrace_model.errors import InvalidInput, InvalidSpec
+from headrace_model.nearest import did_you_mean
 from headrace_model.requirement import PathInput, Requirement
 from headrace_model.resources import Resources
 from headrace_model.spec import Checkpoint, JobSpec, OutputSpec, ResourceSpec
@@ -76,6 +79,7 @@ class CalibrationKind(CommandKind):
         return (
             *(Wrong(f"settings.model.{each.path}", each.reason) for each in inner),
             *_places(told, model),
+            *_files(told, model, {each.name for each in self._find(model.kind).links(model)}),
         )
 
     def told(self, spec: JobSpec) -> CalibrationSettings:
@@ -172,6 +176,32 @@ def _places(told: CalibrationSettings, model: JobSpec) -> Iterator[Wrong]:
         yield Wrong(
             "settings.output", f"the model has no such output; it has {', '.join(names) or 'none'}"
         )
+
+
+def _files(told: CalibrationSettings, model: JobSpec, links: Set[str]) -> Iterator[Wrong]:
+    """What of the parameters has no place in the files that travel with the job."""
+    by_file: dict[str, list[Tuned]] = {}
+    for each in told.parameters:
+        if each.input is None:
+            by_file.setdefault(each.file, []).append(each)
+    for pattern, tuned in by_file.items():
+        fit = [each for each in model.files if fnmatchcase(each.name, pattern)]
+        if not fit and not any(fnmatchcase(each, pattern) for each in links):
+            near = did_you_mean(pattern, {each.name for each in model.files})
+            why = f"no file of the job fits {pattern[:80]}; {near}"
+            yield Wrong(f"settings.parameters.{tuned[0].name}.file", why)
+        for file in fit:
+            places = [Place(each.name, each.key) for each in tuned]
+            try:
+                filled_in(
+                    file.content.decode(), places, {e.name: e.init for e in tuned}, file.name
+                )
+            except UnicodeDecodeError:
+                why = f"{file.name} is no text (UTF-8), so no parameter fits in"
+                yield Wrong(f"settings.parameters.{tuned[0].name}.file", why)
+            except InvalidInput as error:
+                hint = f" ({error.hint})" if error.hint else ""
+                yield Wrong("settings.parameters", f"{error.message}{hint}")
 
 
 def _plan_text(told: CalibrationSettings, model: JobSpec, kind: Kind) -> bytes:

@@ -189,7 +189,8 @@ def _parameters(by_module: Mapping[str, Any]) -> tuple[Tuned, ...]:
             try:
                 found.append(Tuned(name, low, high, init, REALIZATION, key, _CONFIG_INPUT))
             except InvalidSpec as error:
-                raise _wrong(f"{at}.{error.path}", error.reason) from None
+                path = "name" if error.path == "key" else error.path
+                raise _wrong(f"{at}.{path}", error.reason) from None
     return tuple(sorted(found, key=lambda each: each.name))
 
 

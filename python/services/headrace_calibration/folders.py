@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from headrace_calibration.core.plan import Plan, Target
-from headrace_calibration.core.texts import filled_in
 from headrace_kinds.base import Link
+from headrace_kinds.filling import filled_in
 from headrace_model.errors import InvalidInput
 
 _MOST_BYTES: Final = 64 << 20  # of a file that parameters go into

@@ -14,9 +14,9 @@ from headrace_calibration.core.course import StopRules
 from headrace_calibration.core.periods import Periods, Span
 from headrace_calibration.core.sampler import Search
 from headrace_calibration.core.space import Parameter, first_point
-from headrace_calibration.core.texts import Place
 from headrace_kinds.base import Link
 from headrace_kinds.calibration_settings import Algorithm, Scale
+from headrace_kinds.filling import Place
 from headrace_model.errors import InvalidInput
 
 VERSION = 1

@@ -16,7 +16,8 @@ from typing import Any, Final
 from headrace_model.errors import InvalidInput
 from headrace_model.nearest import did_you_mean
 
-_MODULE: Final = re.compile(r"([^/:=]+):([^/:=]+)")
+MODULE: Final = re.compile(r"([^/:=]+):([^/:=]+)")
+_LINE: Final = re.compile(r"^[ \t]*([^\s=]+)[ \t]*=", re.MULTILINE)
 _HOLE: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_-]*)\s*\}\}")
 
 
@@ -30,7 +31,7 @@ class Place:
     @property
     def is_json(self) -> bool:
         """Tell whether the file is read as JSON."""
-        return self.key.startswith("/") or bool(_MODULE.fullmatch(self.key))
+        return self.key.startswith("/") or bool(MODULE.fullmatch(self.key))
 
 
 def filled_in(text: str, places: Sequence[Place], values: Mapping[str, float], file: str) -> str:
@@ -53,7 +54,8 @@ def _template(text: str, names: set[str], values: Mapping[str, float], file: str
     held = set(_HOLE.findall(text))
     for name in sorted(names - held):
         raise InvalidInput(
-            f"{file} holds no {{{{{name}}}}}, so the model would never see the parameter {name}",
+            f"{file} holds no {{{{{name}}}}}, so the model would never see the parameter {name}; "
+            f"{did_you_mean(name, held)}",
             hint="write it where its value belongs, or give the parameter a `key`",
         )
     for name in sorted(held - set(values)):
@@ -66,10 +68,11 @@ def _line(text: str, key: str, value: str, file: str) -> str:
         rf"^(?P<before>[ \t]*{re.escape(key)}[ \t]*=[ \t]*)(?P<value>[^\s,\[!#;]+)", re.MULTILINE
     )
     changed, count = line.subn(lambda found: found["before"] + value, text)
-    if count != 1:
-        raise InvalidInput(
-            f"{file} has {count or 'no'} line{'s' if count else ''} `{key}=…`; one is needed"
-        )
+    if not count:
+        near = did_you_mean(key, set(_LINE.findall(text)))
+        raise InvalidInput(f"{file} has no line `{key}=…`; one is needed; {near}")
+    if count > 1:
+        raise InvalidInput(f"{file} has {count} lines `{key}=…`; one is needed")
     return changed
 
 
@@ -81,14 +84,18 @@ def _pointed(text: str, places: Sequence[Place], values: Mapping[str, float], fi
             f"{file} is no JSON, which the key {places[0].key} needs: {error}"
         ) from None
     for each in places:
-        if module := _MODULE.fullmatch(each.key):
+        if module := MODULE.fullmatch(each.key):
             holders: list[tuple[Any, Any]] = list(_of_modules(document, module[1], module[2]))
+            near = did_you_mean(module[1], _modules(document))
         else:
             parts = each.key[1:].split("/")
             parts = [part.replace("~1", "/").replace("~0", "~") for part in parts]
             holders = list(_holders(document, parts))
+            near = "" if holders else _near(document, parts)
         if not holders:
-            raise InvalidInput(f"{file} has nothing at {each.key}, where {each.parameter} goes")
+            raise InvalidInput(
+                f"{file} has nothing at {each.key}, where {each.parameter} goes; {near}"
+            )
         for holder, key in holders:
             holder[key] = values[each.parameter]
     return json.dumps(document, indent=2) + "\n"
@@ -101,6 +108,29 @@ def _of_modules(node: Any, module: str, name: str) -> Iterator[tuple[Any, Any]]:
     members = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     for each in list(members):
         yield from _of_modules(each, module, name)
+
+
+def _modules(node: Any) -> set[str]:
+    """The names of all modules of a realization config."""
+    members = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    found = {name for each in members for name in _modules(each)}
+    name = node.get("model_type_name") if isinstance(node, dict) else None
+    return found | ({name} if isinstance(name, str) else set())
+
+
+def _near(node: Any, parts: Sequence[str]) -> str:
+    """What there is instead, where `parts` lead to nothing."""
+    first, rest = parts[0], parts[1:]
+    if isinstance(node, list):
+        members = dict(zip(map(str, range(len(node))), node, strict=True))
+    elif isinstance(node, dict):
+        members = node
+    else:
+        return f"a single value stands before {first}"
+    there = members.values() if first == "*" else [members[first]] if first in members else []
+    if rest and there:
+        return _near(next(iter(there)), rest)
+    return "what stands there is no single value" if there else did_you_mean(first, members)
 
 
 def _holders(node: Any, parts: Sequence[str]) -> Iterator[tuple[Any, Any]]:
