@@ -140,12 +140,13 @@ class CalibrationSettings:
 
     model: JobSpec = told(
         "The job that runs the model once, of any other kind, as its job file has it.",
-        "{kind: command, command: [python3, model.py, '{output}'], "
+        "{kind: command, command: [python3, '{code}/model.py', '{output}'], "
+        "inputs: {code: {path: ./model}}, "
         "outputs: {flow: {format: TIMESERIES_CSV}}}",
     )
     parameters: tuple[Tuned, ...] = told(
         "What is tuned.",
-        "{fast: {min: 0.05, max: 1, init: 0.2, file: model.json, key: /fast}}",
+        "{fast: {min: 0.05, max: 1, init: 0.2, input: code, file: model.json, key: /fast}}",
         by_name=True,
         most=MOST_PARAMETERS,
     )
