@@ -103,11 +103,12 @@ def people_page(page: str) -> str:
 
 def data_page(page: str) -> str:
     """docs/data.md with the table of derivations between its marks."""
-    lines = ["| derivation | what it makes | formats |", "|---|---|---|"]
+    lines = ["| derivation | what it makes | formats | settings |", "|---|---|---|---|"]
     for each in all_derivations():
         recipe = each.recipe
         formats = ", ".join(sorted({format_ for _, format_ in recipe.makes}))
-        lines.append(f"| {recipe.name} | {recipe.summary} | {formats} |")
+        told = ", ".join(f"`{each}`" for each in sorted(recipe.settings))
+        lines.append(f"| {recipe.name} | {recipe.summary} | {formats} | {told} |")
     return _between(page, "data.md", "derivations", "\n".join(lines))
 
 

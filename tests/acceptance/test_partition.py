@@ -101,3 +101,44 @@ def test_a_job_of_the_kind_makes_a_config_by_area_that_runs_are_given(
     run = headrace.submit("sh", "-c", "cat {config}/*.json", inputs=asked)
     assert headrace.until(run, "COMPLETED")["children"] == []
     assert problems(RIVER, json.loads(headrace.log(run))) == []
+
+
+def by_area(parts: int, **domain: Any) -> dict[str, Any]:
+    asked = wants(parts, **domain)
+    asked["config"]["derived"] = {"by": "partition", "settings": {"balance": "area"}}
+    return asked
+
+
+@pytest.mark.usefixtures("there")
+def test_a_job_gets_partitions_of_the_same_area_where_it_asks_for_these(
+    headrace: Headrace, tmp_path: Path
+) -> None:
+    chain = [catchment(1, 1, areasqkm=40000), nexus(1, 2), catchment(2, 2, areasqkm=10000)]
+    chain += [nexus(2, 3), catchment(3, 3, areasqkm=10000), nexus(3, 4)]
+    chain += [catchment(4, 4, areasqkm=10000), nexus(4, 0)]
+    put(headrace, tmp_path / "in", chain, "chain")
+    look = ("sh", "-c", "cat {config}/*.json")
+    even = headrace.submit(*look, inputs=wants(2, HYDROFABRIC_DATA_ID="chain"))
+    headrace.until(even, "COMPLETED")
+    file = tmp_path / "job.json"
+    asked = by_area(2, HYDROFABRIC_DATA_ID="chain")
+    file.write_text(
+        json.dumps({"headrace": 1, "kind": "command", "command": list(look), "inputs": asked})
+    )
+    (told,) = json.loads(headrace.cli("exec", "plan", str(file), "-o", "json").stdout)["data"]
+    assert told["result"] == "derivable"
+    assert "partition (balance: area) from NGEN_GEOJSON_HYDROFABRIC" in told["why"]
+    job = headrace.submit(*look, inputs=asked)
+    assert len(headrace.until(job, "COMPLETED")["children"]) == 1
+    config = tmp_path / "made.json"
+    config.write_text(headrace.log(job))
+    made = [each["cat-ids"] for each in json.loads(config.read_text())["partitions"]]
+    assert made == [["cat-1"], ["cat-2", "cat-3", "cat-4"]]
+    explain = ("partition", "explain", str(config), str(tmp_path / "in"), "--balance", "area")
+    figures = headrace.said(*explain)
+    assert [each["area_km2"] for each in figures["partitions"]] == [40000, 30000]
+    assert figures["imbalance"] == pytest.approx(8 / 7, abs=1e-6)
+    again = headrace.said("dataset", "match", str(file))["config"]
+    assert again["result"] == "fulfilled"
+    assert "by partition (balance: area), from the same data" in again["why"]
+    assert json.loads(headrace.log(even)) != json.loads(config.read_text())

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from headrace_derivations.base import DerivationFailed
 from headrace_derivations.registry import all_derivations
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Index
-from headrace_model.requirement import Shape
+from headrace_model.requirement import Derived, Shape
 from headrace_partitioner.derivation import CONFIG, DERIVATION
 from headrace_partitioner.errors import PartitioningFailed
 from headrace_wire.jobfile import dump, load_jobfile
@@ -61,6 +62,32 @@ def test_some_catchments_of_a_fabric_are_split_and_no_others(tmp_path: Path) -> 
         DERIVATION, step_from(DERIVATION, of, GEOJSON), tmp_path / "out", hydrofabric=folder
     )
     assert found.domain.to_plain() == of.domain.to_plain()
+
+
+def _balanced(balance: object) -> Any:
+    of = _wanted(LENGTH="2", CATCHMENT_ID=[*ALL, "cat-4"])
+    return replace(of, derived=Derived("partition", {"balance": balance}))
+
+
+@pytest.mark.parametrize(
+    ("balance", "first"), [("area", ["cat-1"]), ("count", ["cat-1", "cat-2"])]
+)
+def test_partitions_are_about_even_in_what_is_asked(
+    tmp_path: Path, balance: str, first: list[str]
+) -> None:
+    chain = [catchment(1, 1, areasqkm=30), nexus(1, 2), catchment(2, 2, areasqkm=10)]
+    chain += [nexus(2, 3), catchment(3, 3, areasqkm=10), nexus(3, 4)]
+    chain += [catchment(4, 4, areasqkm=10), nexus(4, 0)]
+    folder = _folder(tmp_path / "in", chain)
+    step = step_from(DERIVATION, _balanced(balance), GEOJSON)
+    run(DERIVATION, step, tmp_path / "out", hydrofabric=folder)
+    made = json.loads((tmp_path / "out" / "partitions.json").read_text())
+    assert made["partitions"][0]["cat-ids"] == first
+
+
+@pytest.mark.parametrize("balance", ["areas", "", None, 1, ["area"]])
+def test_a_balance_that_is_not_known_leads_nowhere(balance: object) -> None:
+    assert steps(DERIVATION, _balanced(balance)) == []
 
 
 def test_twice_the_same_fabric_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -451,13 +451,15 @@ def test_a_miss_says_what_is_missing_and_what_is_nearest() -> None:
     found = held.match(wanting(wanted, None), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.sentence == (
-        f"no OUTPUT dataset covers it: missing {lack}; nearest: delaware-run v1 (lacks {lack})"
+        f"no OUTPUT dataset covers it: missing {lack}; nearest: delaware-run v1 (lacks {lack}); "
+        "upload what has these too, or leave them out"
     )
     found = held.match(wanting({"GAUGE_ID": "01434000"}, "NETCDF"), NOW, ADA)
     assert isinstance(found, Miss)
     assert found.sentence == (
         "no OUTPUT dataset of format NETCDF covers it; "
-        "nearest: delaware-run v1 (its format is CSV)"
+        "nearest: delaware-run v1 (its format is CSV); ask for the format CSV, or upload it in "
+        "the one asked"
     )
 
 

@@ -10,6 +10,7 @@ from headrace_kinds.ngen_run import NgenRun
 from headrace_kinds.progress import Reading, read_line
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import InvalidSpec, NeverFits
+from headrace_model.requirement import Derived
 from headrace_model.spec import JobSpec, Parallel
 from headrace_wire.errors import InvalidJobFile
 from headrace_wire.jobfile import dump, load_jobfile
@@ -69,6 +70,20 @@ def test_cpus_are_ranks_and_need_a_partition_config() -> None:
     assert domains(named)["partitions"] == {"DATA_ID": "p"}
     said = problems(resources={"cpus": 2})
     assert "name the catchments" in said["settings.catchments"]
+
+
+def test_ranks_may_have_about_the_same_area() -> None:
+    by_area = {"catchments": ["cat-27", "cat-52"], "balance": "area"}
+    spec = job(by_area, resources={"cpus": 2})
+    partitions = next(each for each in spec.requirements if each.name == "partitions")
+    assert partitions.derived == Derived("partition", {"balance": "area"})
+    assert (
+        partitions.domain
+        == job({"catchments": ["cat-27", "cat-52"]}, resources={"cpus": 2}).requirements[-1].domain
+    )
+    named = {**by_area, "partition_config_data_id": "p"}
+    said = problems(named, resources={"cpus": 2})
+    assert "leave one of them out" in said["settings.balance"]
 
 
 def test_less_than_two_cpus_are_one_rank() -> None:

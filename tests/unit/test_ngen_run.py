@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from headrace_derivations.ngen_run_forcing import file_pattern
 from headrace_formats.detect import detect_folder
 from headrace_kinds.ngen_run import COMPOSITE_CONFIG, NgenRun, Part
 from headrace_model.domain import Domain
+from headrace_model.requirement import Derived
 from tests.support.deriving import contents, steps
 from tests.support.ngen_runs import (
     GAUGE_CATCHMENTS,
@@ -471,10 +473,22 @@ def test_what_a_run_is_made_of_can_be_read_back_from_its_requirement() -> None:
     assert step.parameters["routing"] is True
 
 
-def test_a_requirement_of_another_kind_is_not_derived() -> None:
-    from headrace_model.dataset import Category
-    from tests.support.deriving import wanted
-
-    for words in (["x"], ["config/format/A", "run/routing/true"], ["a/b/c"]):
-        of = wanted(Category.CONFIG, "NGEN_RUN_CONFIG", TIME=DAY, COMPOSITE_SOURCE_ID=words)
-        assert steps(DERIVATION, of) == []
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"routing": "yes"},
+        {"forcing": "AORC_CSV"},
+        {"forcing": {}},
+        {"forcing": {"format": "AORC_CSV", "NO_INDEX": "x"}},
+        {"library_root": 1},
+    ],
+)
+def test_settings_that_say_no_run_are_not_derived(change: dict[str, Any]) -> None:
+    parts = {"config": Part(COMPOSITE_CONFIG), "fabric": Part(GEOJSON), "forcing": Part("X")}
+    of = NgenRun(Domain.from_plain({"TIME": DAY}), parts).requirement("config")
+    assert of.derived is not None
+    assert len(steps(DERIVATION, of)) == 1
+    settings = {**of.derived.settings, **change}
+    assert steps(DERIVATION, replace(of, derived=Derived("ngen-run", settings))) == []
+    assert steps(DERIVATION, replace(of, derived=None)) == []
+    assert steps(DERIVATION, replace(of, domain=Domain.from_plain({"DATA_ID": "x"}))) == []

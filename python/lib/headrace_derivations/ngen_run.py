@@ -10,12 +10,10 @@ from typing import Final
 
 from headrace_derivations.base import Derivation, Work
 from headrace_kinds.derivation import Recipe, Step
-from headrace_kinds.ngen_run import CONFIG, FABRIC, FORCING, RUN_CONFIG, NgenRun
+from headrace_kinds.ngen_run import CONFIG, FABRIC, FORCING, NAME, RUN_CONFIG, SETTINGS, NgenRun
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import Requirement
-
-NAME: Final = "ngen-run"
 
 
 def _steps(wanted: Requirement) -> Iterator[Step]:
@@ -56,6 +54,7 @@ DERIVATION: Final = Derivation(
         ),
         makes=((Category.CONFIG, RUN_CONFIG),),
         steps=_steps,
+        settings=SETTINGS,
     ),
     _run,
 )

@@ -46,15 +46,24 @@ class Step:
 class Recipe:
     """What a derivation can make: datasets of a category and format in `makes`.
 
-    `steps(wanted)` gives the ways to make a dataset that meets `wanted`, whose format is one of
-    those, the best first; none where it can't. It is pure and cheap, and trusts that each input
-    covers what it asks of it.
+    `settings` are the names of what a requirement may tell it. `steps(wanted)` gives the ways to
+    make a dataset that meets `wanted`, whose format is one of those, the best first; none where it
+    can't. It is pure and cheap, and trusts that each input covers what it asks of it.
     """
 
     name: str
     summary: str
     makes: tuple[tuple[Category, str], ...]
     steps: Callable[[Requirement], Iterable[Step]]
+    settings: frozenset[str] = frozenset()
+
+    def fits(self, wanted: Requirement) -> bool:
+        """Tell whether it is worth asking for steps."""
+        derived = wanted.derived
+        return (wanted.category, wanted.format) in self.makes and (
+            derived is None
+            or (derived.by == self.name and derived.settings.keys() <= self.settings)
+        )
 
 
 @dataclass(frozen=True)
@@ -112,12 +121,13 @@ class Plan:
 
     @property
     def why(self) -> str:
-        """Say what is done, in order: `forcing (from NETCDF_FORCING_CANONICAL)`."""
+        """Say what is done, in order: `forcing from NETCDF_FORCING_CANONICAL`."""
         said = []
         for each in self.in_order():
             formats = " and ".join(str(need.format) for need in each.step.inputs)
-            said.append(f"{each.step.derivation} from {formats}")
-        return f"no dataset covers it, but it can be derived: {', then '.join(said)}"
+            said.append(f"{each.wanted.derived or each.step.derivation} from {formats}")
+        can = "it can" if self.wanted.derived else "no dataset covers it, but it can"
+        return f"{can} be derived: {', then '.join(said)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +170,14 @@ def asked_by(key: str) -> str:
 
 def asked_of(requirement: Requirement) -> str:
     """What names a question: the first part of `content`, whatever answers it."""
+    derived = requirement.derived
     return _digest(
         [
             requirement.category,
             requirement.format,
             requirement.domain.to_plain(),
             requirement.shape,
+            *([derived.by, derived.settings] if derived else []),
         ]
     )
 

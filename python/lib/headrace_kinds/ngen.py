@@ -23,6 +23,8 @@ from headrace_kinds.ngen_run import (
     NgenRun,
     Part,
 )
+from headrace_kinds.partition import FORMAT as PARTITION_FORMAT
+from headrace_kinds.partition import Balance, balanced
 from headrace_kinds.progress import PLAIN
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
@@ -34,7 +36,6 @@ from headrace_model.spec import JobSpec, OutputSpec
 NAME: Final = "ngen"
 MOST_SOURCES: Final = 4  # as the derivation `composite` takes them
 MODEL, ROUTING = "model", "routing"  # the outputs
-PARTITION_FORMAT: Final = "NGEN_PARTITION_CONFIG"
 _STEP: Final = re.compile(r"Running timestep (?P<step>[0-9]{1,15})\b")
 _END: Final = re.compile(r"Finished (?=(?P<of>[0-9]{1,15}) )(?P<step>[0-9]{1,15}) timesteps")
 _RUN_INDEXES: Final = (Index.TIME, Index.CATCHMENT_ID)
@@ -131,6 +132,11 @@ class NgenSettings:
         "sugar-creek-2",
         default=None,
         most=1000,
+    )
+    balance: Balance = told(
+        "What each rank has about as much of, `count`: catchments, or `area`.",
+        "area",
+        default=Balance.COUNT,
     )
     executable: str | None = told(
         "The program; without it `ngen`, or what this Headrace has.", "/ngen/ngen", default=None
@@ -341,7 +347,8 @@ def _partitions(spec: JobSpec, run: NgenRun, ranks: int) -> Requirement:
     asked = dict(_fabric(spec, run).domain.restrictions)
     asked.pop(Index.DATA_ID, None)  # is what people call the fabric, not what is made of it
     domain = Domain.of(asked | {Index.LENGTH: Discrete(frozenset((str(ranks),)))})
-    return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.EXACT)
+    made = balanced(settings.balance)
+    return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.EXACT, made)
 
 
 def _says_which(domain: Domain) -> bool:

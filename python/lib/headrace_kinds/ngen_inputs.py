@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from headrace_kinds.base import CHANGED, Wrong
 from headrace_kinds.ngen_run import FABRIC, FORCING
+from headrace_kinds.partition import balanced
 from headrace_model.domain import Discrete, Index
 from headrace_model.requirement import Requirement
 
@@ -21,6 +22,12 @@ def contradictions(settings: Any, own: Requirement) -> Iterator[Wrong]:
         yield Wrong(
             f"inputs.{own.name}.domain.TIME",
             f"it does not cover settings.time. {CHANGED}",
+        )
+    if own.name == PARTITIONS and balanced(settings.balance) not in (None, own.derived):
+        yield Wrong(
+            "settings.balance",
+            f"the partition config that inputs.{PARTITIONS} asks for is not made by it: leave one "
+            f"of them out. {CHANGED}",
         )
     for part, key, index in (
         (FABRIC, "hydrofabric_data_id", Index.HYDROFABRIC_DATA_ID),

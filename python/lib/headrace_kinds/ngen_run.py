@@ -1,20 +1,20 @@
 """What a run of ngen is made from, as the requirement for its checked config says it.
 
 The kind `ngen` asks for an NGEN_RUN_CONFIG, and the derivation `ngen-run` makes it from three
-datasets: the composite config, the hydrofabric, and the forcing. A requirement has nothing but a
-domain to say which: TIME and CATCHMENT_ID say what is run, and COMPOSITE_SOURCE_ID holds a word
-for everything else, `<part>/<index or key>/<value>`, such as `forcing/DATA_ID/aorc-2015`.
+datasets: the composite config, the hydrofabric, and the forcing. TIME and CATCHMENT_ID say what is
+run; the settings of the derivation say of which datasets, and how.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from headrace_model.dataset import Category
-from headrace_model.domain import ALL, Discrete, Domain, Index, Restriction
+from headrace_model.domain import Domain, Index, Restriction, check_format
 from headrace_model.errors import InvalidInput
-from headrace_model.requirement import Requirement, Shape
+from headrace_model.requirement import Derived, Requirement, Shape
 
+NAME: Final = "ngen-run"  # the derivation
 RUN_CONFIG: Final = "NGEN_RUN_CONFIG"
 COMPOSITE_CONFIG: Final = "NGEN_JOB_COMPOSITE_CONFIG"
 CONFIG, FABRIC, FORCING = "config", "fabric", "forcing"  # the parts
@@ -23,8 +23,16 @@ CATEGORIES: Final = {
     FABRIC: Category.HYDROFABRIC,
     FORCING: Category.FORCING,
 }
-_FORMAT, _RUN = "format", "run"
-_OWN: Final = (Index.TIME, Index.CATCHMENT_ID)
+_FORMAT: Final = "format"
+_OWN: Final = frozenset((Index.TIME, Index.CATCHMENT_ID))
+_TYPES: Final = {
+    "netcdf": bool,
+    "routing": bool,
+    "doubtful": bool,
+    "library_root": str,
+    "output": str,
+}
+SETTINGS: Final = frozenset((*CATEGORIES, *_TYPES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,60 +63,34 @@ class NgenRun:
 
     def requirement(self, name: str) -> Requirement:
         """The requirement that an input has for the config of this run."""
-        words = set()
-        for part, of in self.parts.items():
-            words.add(f"{part}/{_FORMAT}/{of.format}")
-            for index, restriction in of.domain.restrictions:
-                words.update(f"{part}/{index}/{each}" for each in _values(restriction))
-        for key, is_on in (
+        settings: dict[str, Any] = {
+            part: {_FORMAT: of.format, **of.domain.to_plain()} for part, of in self.parts.items()
+        }
+        for key, value in (
             ("netcdf", self.netcdf),
             ("routing", self.routing),
             ("doubtful", self.doubtful),
+            ("library_root", self.library_root),
+            ("output", self.output),
         ):
-            if is_on:
-                words.add(f"{_RUN}/{key}/true")
-        for key, value in (("library_root", self.library_root), ("output", self.output)):
             if value:
-                words.add(f"{_RUN}/{key}/{value}")
-        told = {Index.COMPOSITE_SOURCE_ID: Discrete(frozenset(words))}
-        return Requirement(
-            name,
-            Category.CONFIG,
-            RUN_CONFIG,
-            Domain.of(dict(self.domain.restrictions) | told),
-            Shape.ONE,
-        )
+                settings[key] = value
+        derived = Derived(NAME, settings)
+        return Requirement(name, Category.CONFIG, RUN_CONFIG, self.domain, Shape.ONE, derived)
 
     @classmethod
     def of(cls, wanted: Requirement) -> "NgenRun | None":
-        """Read back what `requirement` wrote; None for a domain that is none of these."""
-        words = wanted.domain.get(Index.COMPOSITE_SOURCE_ID)
-        if not isinstance(words, Discrete):
+        """Read back what `requirement` wrote; None for one that asks for none of these."""
+        own = {index for index, _ in wanted.domain.restrictions}
+        if wanted.derived is None or wanted.derived.by != NAME or not own <= _OWN:
             return None
-        told: dict[str, dict[str, set[str]]] = {}
-        for word in words.values:
-            part, _, rest = word.partition("/")
-            key, _, value = rest.partition("/")
-            told.setdefault(part, {}).setdefault(key, set()).add(value)
-        run = told.pop(_RUN, {})
-        if set(told) != set(CATEGORIES):
-            return None
+        told = dict(wanted.derived.settings)
         try:
-            parts = {part: _part(keys) for part, keys in told.items()}
-        except (InvalidInput, KeyError, ValueError):
+            parts = {part: _part(told.pop(part)) for part in CATEGORIES}
+        except (InvalidInput, KeyError, TypeError, ValueError):
             return None
-        own: dict[Index, Restriction] = {
-            index: of for index, of in wanted.domain.restrictions if index in _OWN
-        }
-        return cls(
-            Domain.of(own),
-            parts,
-            netcdf="netcdf" in run,
-            routing="routing" in run,
-            doubtful="doubtful" in run,
-            library_root=next(iter(run.get("library_root", ())), None),
-            output=next(iter(run.get("output", ())), ""),
-        )
+        fits = all(isinstance(each, _TYPES.get(key, ())) for key, each in told.items())
+        return cls(wanted.domain, parts, **told) if fits else None
 
     def asked_of(self, part: str, *, of_run: bool = True) -> Requirement:
         """The requirement for a part; `of_run`: it must cover the run too.
@@ -128,19 +110,6 @@ def _tells(part: str, index: Index) -> bool:
     return part != FABRIC or index is not Index.TIME
 
 
-def _values(restriction: Restriction) -> Iterable[str]:
-    if restriction is ALL:
-        return (ALL.value,)
-    if isinstance(restriction, Discrete):
-        return restriction.values
-    raise InvalidInput("TIME is the run's own, not that of one of its parts")
-
-
-def _part(keys: Mapping[str, set[str]]) -> Part:
-    (name,) = keys[_FORMAT]
-    restrictions: dict[Index, Restriction] = {
-        Index(key): ALL if values == {ALL.value} else Discrete(frozenset(values))
-        for key, values in keys.items()
-        if key != _FORMAT
-    }
-    return Part(name, Domain.of(restrictions))
+def _part(plain: Mapping[str, Any]) -> Part:
+    domain = dict(plain)
+    return Part(check_format(domain.pop(_FORMAT)), Domain.from_plain(domain))

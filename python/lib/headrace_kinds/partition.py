@@ -1,7 +1,6 @@
 """The kind `partition`: a partition config of ngen from a hydrofabric, as a dataset of its own.
 
-A run that asks for one gets it by itself, as a derivation. This kind makes one beforehand, or one
-that is balanced by area.
+A run that asks for one gets it by itself, as a derivation. This kind makes one beforehand.
 """
 
 import json
@@ -14,13 +13,15 @@ from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import told
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index, Restriction
-from headrace_model.requirement import Requirement, Shape
+from headrace_model.requirement import Derived, Requirement, Shape
 from headrace_model.spec import JobSpec, OutputSpec
 
 FABRIC: Final = "hydrofabric"
 OUTPUT: Final = "partitions"
 PLAN: Final = "partition.json"
 FORMAT: Final = "NGEN_PARTITION_CONFIG"
+DERIVATION: Final = "partition"
+BALANCE: Final = "balance"  # its setting
 _ELEMENTS: Final = 1_000
 
 
@@ -36,6 +37,11 @@ class Balance(StrEnum):
 
     COUNT = "count"
     AREA = "area"
+
+
+def balanced(by: Balance) -> Derived | None:
+    """How a partition config that is asked for has to be made; by count, any that is there."""
+    return Derived(DERIVATION, {BALANCE: by.value}) if by is not Balance.COUNT else None
 
 
 _FORMATS: Final = {

@@ -1,13 +1,18 @@
 """What a job needs, and how the need is met or missed."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Final
 
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index, Restriction, check_format, describe_all
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.people import Shares
+
+_SAID_CHARACTERS: Final = 400
 
 
 class Shape(StrEnum):
@@ -18,11 +23,58 @@ class Shape(StrEnum):
     EXACT = "EXACT"  # one dataset that covers it and, on the indexes that it names, no more
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Derived:
+    """How data has to be made: by which derivation, and the settings that it is told.
+
+    Equal settings are the same JSON. Raises `InvalidName`, and `InvalidInput` for settings that
+    are no JSON.
+    """
+
+    by: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_name(self.by, "derivation")
+        try:
+            _ = self.text
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidInput(f"the settings of {self.by} are no JSON: {error}") from None
+
+    @property
+    def text(self) -> str:
+        """The settings as JSON, the one way: `true` is not `1`."""
+        return json.dumps(self.settings, sort_keys=True, allow_nan=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Derived) and (self.by, self.text) == (other.by, other.text)
+
+    def __hash__(self) -> int:
+        return hash((self.by, self.text))
+
+    def __str__(self) -> str:
+        """Say it for people: `partition (balance: area)`."""
+        said = ", ".join(f"{key}: {_said(each)}" for key, each in sorted(self.settings.items()))
+        if len(said) > _SAID_CHARACTERS:
+            said = f"{said[:_SAID_CHARACTERS]}…"
+        return f"{self.by} ({said})" if said else self.by
+
+
+def _said(value: object) -> str:
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}: {_said(each)}" for key, each in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_said, value))}]"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Requirement:
     """Data that a job needs, or will make; `format` None takes any format.
 
-    Raises `InvalidName` or `InvalidDomain`.
+    With `derived`, only what that derivation made, told the same, of the data that it would be
+    made of now. Raises `InvalidName` or `InvalidDomain`.
     """
 
     name: str
@@ -30,6 +82,7 @@ class Requirement:
     format: str | None
     domain: Domain
     shape: Shape = Shape.ANY
+    derived: Derived | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "requirement")
@@ -117,17 +170,21 @@ class Near:
 class Miss:
     """Nothing meets the requirement: what is missing per index, and the nearest, best first.
 
-    What is missing is counted against the union or the dataset that comes closest.
+    What is missing is counted against the union or the dataset that comes closest. `causes`: of
+    what has to be derived, what is missing of the data that it would be made from.
     """
 
     requirement: Requirement
     missing: tuple[tuple[Index, Restriction], ...]
     nearest: tuple[Near, ...]
+    causes: "tuple[Miss, ...]" = ()
 
     @property
     def sentence(self) -> str:
-        """Say it for people, short however large the sets are."""
+        """Say it for people, with what to do, short however large the sets are."""
         wanted = self.requirement
+        if wanted.derived is not None:
+            return self._not_derived(wanted.derived)
         text = f"no {wanted.category} dataset "
         if wanted.format:
             text += f"of format {wanted.format} "
@@ -138,4 +195,26 @@ class Miss:
             text += "; name a format to have it made from several or from a larger one"
         if self.nearest:
             text += "; nearest: " + ", ".join(near.sentence for near in self.nearest)
-        return text
+        return text + self._fix
+
+    def _not_derived(self, derived: Derived) -> str:
+        text = f"it has to be derived by {derived}"
+        if not self.causes:
+            return f"{text}, which nothing here does: see the name, format, domain and settings"
+        lacks = (
+            f"its {each.requirement.name} is missing ({each.sentence})" for each in self.causes
+        )
+        return f"{text}, and {', and '.join(lacks)}"
+
+    @property
+    def _fix(self) -> str:
+        """What to do about what is missing."""
+        lacks = {index for index, _ in self.missing}
+        if not lacks:
+            other = self.nearest and self.nearest[0].format
+            return f"; ask for the format {other}, or upload it in the one asked" if other else ""
+        if not self.nearest:
+            return "; upload such a dataset (`headrace dataset create`)"
+        if lacks == {Index.TIME}:
+            return "; upload what has that time too, or ask for a time without it"
+        return "; upload what has these too, or leave them out"

@@ -13,7 +13,7 @@ from headrace_model.dataset import Category, Dataset, Item, check_tags
 from headrace_model.domain import Domain
 from headrace_model.errors import InvalidInput
 from headrace_model.ids import NAME, DatasetId
-from headrace_model.requirement import Fulfilment, Miss, Promised, Requirement, Shape
+from headrace_model.requirement import Derived, Fulfilment, Miss, Promised, Requirement, Shape
 from headrace_model.times import instant_text
 from headrace_model.units import parse_duration
 from headrace_wire.dataschema import says
@@ -81,12 +81,27 @@ class MatchRequest:
     format: str | None = None
     domain: Domain = field(default_factory=Domain)
     shape: Shape = Shape.ANY
+    derived: Derived | None = None
     name: str = "input"
 
     @property
     def requirement(self) -> Requirement:
         """What is to be met; raises `InvalidName`, `InvalidDomain`."""
-        return Requirement(self.name, self.category, self.format, self.domain, self.shape)
+        return Requirement(
+            self.name, self.category, self.format, self.domain, self.shape, self.derived
+        )
+
+    @classmethod
+    def of(cls, wanted: Requirement) -> "MatchRequest":
+        """The request that asks how a requirement would be met."""
+        return cls(
+            wanted.category,
+            wanted.format,
+            wanted.domain,
+            wanted.shape,
+            wanted.derived,
+            wanted.name,
+        )
 
 
 @dataclass(frozen=True, slots=True)

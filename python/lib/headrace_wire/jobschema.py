@@ -12,11 +12,9 @@ from marshmallow import ValidationError
 from headrace_kinds.patterns import MOST_PATTERN, check_pattern
 from headrace_kinds.registry import all_kinds, kind_named
 from headrace_model.cause import RETRIED_BY_DEFAULT, RETRYABLE, Cause
-from headrace_model.dataset import Category
-from headrace_model.domain import Domain, check_format
 from headrace_model.ids import check_name, parse_job_id
 from headrace_model.priority import CLASSES, MOST_PRIORITY
-from headrace_model.requirement import PathInput, Requirement, Shape
+from headrace_model.requirement import PathInput, Requirement
 from headrace_model.spec import (
     DEFAULT_RETRY_LIMIT,
     ArraySpec,
@@ -35,9 +33,9 @@ from headrace_model.times import Instant, format_instant, parse_instant
 from headrace_wire.amounts import ResourcesSchema, duration, memory_size
 from headrace_wire.containers import Named, Part, StrictSchema, Words
 from headrace_wire.fields import Flag, Graded, Parsed, Text, Whole, WireField, Word, expected
+from headrace_wire.jobdata import InputSchema, OutputSchema, build_input, build_output
 from headrace_wire.jobvalues import (
     Content,
-    Covers,
     check_env_name,
     check_image,
     check_member_name,
@@ -146,56 +144,6 @@ class ProgressSchema(StrictSchema):
 
     def make(self, read: dict[str, Any]) -> ProgressSpec:
         return ProgressSpec(**read)
-
-
-class InputSchema(StrictSchema):
-    """One of `inputs`; gives the keys, `build_input` joins them with the name."""
-
-    path = Text("./mine", about="A file or folder to upload and use; on the client only.")
-    category = Word(Category)
-    format = Text("PRMS_NETCDF", limit=64, check=check_format, about="Without it, any format.")
-    domain = Covers(about="What the data must cover.")
-    shape = Word(
-        Shape,
-        about="ANY: one dataset or several, each in a folder of its own; ONE: one dataset; EXACT: "
-        "one that covers no more than the domain. Default ANY.",
-    )
-
-    def make(self, read: dict[str, Any]) -> dict[str, Any]:
-        if "path" in read:
-            if len(read) > 1:
-                message = "a path stands alone: no category, format, domain or shape with it"
-                raise ValidationError(message)
-        elif missing := sorted({"category", "domain"} - set(read)):
-            message = "this key is missing; an input has category and domain, or a path alone"
-            raise ValidationError({key: [message] for key in missing})
-        return read
-
-    def short(self, plain: dict[str, Any]) -> dict[str, Any]:
-        return {key: each for key, each in plain.items() if (key, each) != ("shape", Shape.ANY)}
-
-
-def build_input(name: str, keys: dict[str, Any]) -> Requirement | PathInput:
-    """Join an input's name and keys; raises `InvalidName`, `InvalidInput`."""
-    if "path" in keys:
-        return PathInput(name, keys["path"])
-    shape = keys.get("shape", Shape.ANY)
-    return Requirement(name, keys["category"], keys.get("format"), keys["domain"], shape)
-
-
-class OutputSchema(StrictSchema):
-    """One of `outputs`."""
-
-    category = Word(Category, about="Default OUTPUT.")
-    format = Text("TIMESERIES_NETCDF", limit=64, check=check_format, required=True)
-    domain = Covers(about="What can't be detected from the files; TIME and ids are.")
-
-
-def build_output(name: str, keys: dict[str, Any]) -> OutputSpec:
-    """Join an output's name and keys; raises `InvalidName`, `InvalidDomain`."""
-    return OutputSpec(
-        name, keys.get("category", Category.OUTPUT), keys["format"], keys.get("domain", Domain())
-    )
 
 
 class ArraySchema(StrictSchema):

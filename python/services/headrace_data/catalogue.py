@@ -144,7 +144,7 @@ class Catalogue:
             if not await self.hidden(made.datasets, readers):
                 return made
         later = self._matcher.plan_later(wanted, now_ms, readers, self.recipes, for_job)
-        return later or missed
+        return later or self._matcher.explained(missed, now_ms, readers, self.recipes)
 
     async def _plan(self, wanted: Requirement, now_ms: int, readers: Readers) -> Plan | None:
         plan = self._matcher.plan(wanted, now_ms, readers, self.recipes)

@@ -1,8 +1,8 @@
 """`partition`: the partition config for a parallel run of ngen, from a hydrofabric.
 
 How many partitions is said by LENGTH, which catchments by CATCHMENT_ID, or by what names the
-fabric: then it is for all. Partitions have about the same number of catchments: one costs a run
-about as much as another. By area a job of the kind `partition` splits (docs/decisions/0053).
+fabric: then it is for all. Partitions have about the same number of catchments, or the same area
+where a requirement tells `balance: area` (docs/decisions/0053).
 """
 
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from typing import Final
 
 from headrace_derivations.base import Derivation, Work
 from headrace_kinds.derivation import Recipe, Step
+from headrace_kinds.partition import BALANCE, Balance
+from headrace_kinds.partition import DERIVATION as NAME
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import Requirement, Shape
 
-NAME: Final = "partition"
 CONFIG: Final = "NGEN_PARTITION_CONFIG"
 _SOURCES: Final = (
     "NGEN_GEOJSON_HYDROFABRIC",
@@ -45,6 +46,9 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
     catchments = wanted.domain.get(Index.CATCHMENT_ID)
     if catchments is not None and not isinstance(catchments, Discrete):
         return  # nobody can tell from files that they hold all
+    told = wanted.derived.settings if wanted.derived else {}
+    if told.get(BALANCE, Balance.COUNT) not in tuple(Balance):
+        return
     for source in _SOURCES:
         yield Step(
             NAME,
@@ -53,6 +57,7 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
                 "source": source,
                 "partitions": parts,
                 "catchments": sorted(catchments.values) if catchments is not None else [],
+                **told,
             },
         )
 
@@ -81,6 +86,7 @@ DERIVATION: Final = Derivation(
         ),
         makes=((Category.CONFIG, CONFIG),),
         steps=_steps,
+        settings=frozenset((BALANCE,)),
     ),
     _run,
 )

@@ -9,7 +9,7 @@ from headrace_derivations.base import Work
 from headrace_derivations.hydrofabric_network import Network
 from headrace_derivations.hydrofabric_read import files_of
 from headrace_formats.json_text import load_json
-from headrace_kinds.partition import Balance
+from headrace_kinds.partition import BALANCE, Balance
 from headrace_partitioner.core.config import Config, config_of, read_plain, to_text
 from headrace_partitioner.core.drainage import Drainage
 from headrace_partitioner.core.explain import Figures, figures_of, naive_figures
@@ -68,9 +68,8 @@ def derive(work: Work) -> None:
     (folder,) = work.inputs.values()
     told = work.parameters
     network = files_of(folder, told["source"]).network()
-    write_config(
-        network, work.output, told["partitions"], Balance.COUNT, told["catchments"], work.say
-    )
+    balance = Balance(told.get(BALANCE, Balance.COUNT))
+    write_config(network, work.output, told["partitions"], balance, told["catchments"], work.say)
 
 
 def write_config(

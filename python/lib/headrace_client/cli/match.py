@@ -12,7 +12,9 @@ from headrace_client.cli.covers import category_option, domain_option, plain_dom
 from headrace_client.cli.execute import load_file, set_option
 from headrace_client.cli.show import pairs, show
 from headrace_model.dataset import Category
-from headrace_model.requirement import Requirement, Shape
+from headrace_model.requirement import Shape
+from headrace_wire.datasets import MatchRequest
+from headrace_wire.schema import to_plain
 
 
 @click.command()
@@ -63,7 +65,7 @@ def match(
 
 def _match_file(file: str, changes: tuple[str, ...], form: str) -> None:
     spec, _ = load_file(file, changes)
-    wanted = {each.name: _plain(each) for each in spec.requirements}
+    wanted = {each.name: to_plain(MatchRequest.of(each)) for each in spec.requirements}
     uploads = [each.name for each in spec.path_inputs]
 
     async def ask(client: AsyncClient) -> dict[str, Any]:
@@ -82,17 +84,6 @@ def _match_file(file: str, changes: tuple[str, ...], form: str) -> None:
         pairs(lines or [("result", "the job has no inputs")])
 
     show(form, views, table)
-
-
-def _plain(wanted: Requirement) -> dict[str, Any]:
-    plain = {
-        "name": wanted.name,
-        "category": wanted.category.value,
-        "format": wanted.format,
-        "domain": wanted.domain.to_plain(),
-        "shape": wanted.shape.value,
-    }
-    return {key: each for key, each in plain.items() if each is not None}
 
 
 def _lines(view: Mapping[str, Any]) -> list[tuple[str, object]]:

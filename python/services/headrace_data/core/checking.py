@@ -93,5 +93,16 @@ def shortened(text: str) -> str:
 
 
 def _said(misses: Sequence[Miss]) -> str:
-    sentences = (f"input {each.requirement.name}: {each.sentence}" for each in misses)
+    """Name each; what has to be derived not beside all that it would be made from."""
+    said = [_lack(each) for each in misses]
+    told = [
+        each
+        for each in misses
+        if not each.causes or any(_lack(cause) not in said for cause in each.causes)
+    ]
+    sentences = (f"input {each.requirement.name}: {each.sentence}" for each in told)
     return shortened("; ".join(sentences))
+
+
+def _lack(miss: Miss) -> tuple[object, ...]:
+    return miss.requirement.category, miss.requirement.format, miss.missing

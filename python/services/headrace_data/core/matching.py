@@ -31,7 +31,7 @@ from headrace_data.core.entry import (
     promise_entry,
 )
 from headrace_data.core.fabrics import KnownFabrics
-from headrace_data.core.planning import Have, planned
+from headrace_data.core.planning import MOST_STEPS, Have, planned, steps_for
 from headrace_data.core.shelf import Shelf, Shelves
 from headrace_kinds.derivation import Plan, Recipe, content_of
 from headrace_model.dataset import Category, Dataset, DatasetState
@@ -188,7 +188,8 @@ class Matcher:
         best = min(there, key=lambda entry: entry.rank, default=None)
         if best is None:
             return None
-        return _alone(wanted, best, f"{best.title} was derived for it, from the same data")
+        by = f" by {wanted.derived}" if wanted.derived else ""
+        return _alone(wanted, best, f"{best.title} was derived for it{by}, from the same data")
 
     def plan_later(
         self,
@@ -216,11 +217,38 @@ class Matcher:
                 return Promised(wanted.name, promised.promise, why)
         return None
 
+    def explained(
+        self,
+        missed: Miss,
+        now_ms: int,
+        readers: Readers,
+        recipes: Sequence[Recipe],
+        deep: int = MOST_STEPS,
+    ) -> Miss:
+        """Add to a miss of what has to be derived which of the data to read is missing."""
+        wanted = missed.requirement
+        if wanted.derived is None or not deep:
+            return missed
+
+        def lacks(need: Requirement) -> Iterator[Miss]:
+            if self.plan(need, now_ms, readers, recipes) is None:
+                found = self.match(need, now_ms, readers, here=True)
+                if isinstance(found, Miss):
+                    yield self.explained(found, now_ms, readers, recipes, deep - 1)
+
+        ways = (
+            tuple(each for need in step.inputs for each in lacks(need))
+            for step in steps_for(self._expanded(wanted, readers), recipes)
+        )
+        return replace(missed, causes=min(ways, key=len, default=()))
+
     def _planned(
         self, wanted: Requirement, readers: Readers, recipes: Sequence[Recipe], have: Have
     ) -> Plan | None:
-        want = expanded(wanted.domain, self._fabrics.seen_by(readers))
-        return planned(replace(wanted, domain=want), recipes, have)
+        return planned(self._expanded(wanted, readers), recipes, have)
+
+    def _expanded(self, wanted: Requirement, readers: Readers) -> Requirement:
+        return replace(wanted, domain=expanded(wanted.domain, self._fabrics.seen_by(readers)))
 
     def _promised_for(self, asked: "_Asked", for_job: JobId | None) -> Promised | None:
         declared = asked.searches(self._promises)
@@ -291,7 +319,12 @@ class _Asked:
     def shelves(
         self, places: _Places, *, or_format: str | None = None, any_format: bool = False
     ) -> Iterator[Shelves]:
-        """Yield what the asker may see of the category and format; those of `or_format` too."""
+        """Yield what the asker may see of the category and format; those of `or_format` too.
+
+        What has to be derived stands on no shelf: `made` finds it.
+        """
+        if self.wanted.derived is not None:
+            return
         for category, format_ in sorted(places):
             fits = any_format or self.wanted.format in (None, format_) or format_ == or_format
             if category is not self.wanted.category or not fits:

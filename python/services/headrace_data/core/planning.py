@@ -12,11 +12,11 @@ from typing import Final
 from headrace_kinds.derivation import Plan, Recipe, Step
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain
-from headrace_model.requirement import Fulfilment, Requirement, Shape
+from headrace_model.requirement import Derived, Fulfilment, Requirement, Shape
 
 Have = Callable[[Requirement], Fulfilment | None]
 Source = tuple[Category, str | None]
-_Question = tuple[Category, str | None, Domain, Shape]
+_Question = tuple[Category, str | None, Domain, Shape, Derived | None]
 
 MOST_STEPS: Final = 3  # from any dataset to what is wanted
 _MOST_LOOKED_AT: Final = 200  # requirements in one search: a plug-in may name many
@@ -32,15 +32,17 @@ def sources_of(wanted: Requirement, recipes: Sequence[Recipe]) -> frozenset[Sour
     found: set[Source] = set()
     level = [wanted]
     for _ in range(MOST_STEPS):
-        needs = [need for each in level for step in _steps(each, recipes) for need in step.inputs]
+        steps = [step for each in level for step in steps_for(each, recipes)]
+        needs = [need for step in steps for need in step.inputs]
         level = [each for each in needs if (each.category, each.format) not in found]
         found.update((each.category, each.format) for each in level[:_MOST_LOOKED_AT])
     return frozenset(found)
 
 
-def _steps(wanted: Requirement, recipes: Sequence[Recipe]) -> Iterator[Step]:
+def steps_for(wanted: Requirement, recipes: Sequence[Recipe]) -> Iterator[Step]:
+    """Every way to make what is wanted, whether or not what it reads is there."""
     for recipe in recipes:
-        if (wanted.category, wanted.format) in recipe.makes:
+        if recipe.fits(wanted):
             yield from recipe.steps(wanted)
 
 
@@ -53,7 +55,7 @@ class _Search:
 
     def plan(self, wanted: Requirement, depth: int, path: tuple[Requirement, ...]) -> Plan | None:
         best: Plan | None = None
-        for step in _steps(wanted, self._recipes):
+        for step in steps_for(wanted, self._recipes):
             sources = self._sources(step, depth, (*path, wanted))
             if sources is None:
                 continue
@@ -87,4 +89,4 @@ class _Search:
 
 
 def _question(need: Requirement) -> _Question:
-    return need.category, need.format, need.domain, need.shape
+    return need.category, need.format, need.domain, need.shape, need.derived

@@ -25,6 +25,7 @@ from headrace_request.service.jobs import JobDesk
 from headrace_request.service.peers import Peer
 from headrace_request.service.triage import Triager
 from headrace_wire.api import ResourcesView
+from headrace_wire.datasets import MatchRequest
 from headrace_wire.jobfile import dump, load_jobtext
 from headrace_wire.schema import from_plain, to_plain
 from headrace_wire.triage import view_of
@@ -265,14 +266,7 @@ class AnswerDesk:
 
     async def match(self, wanted: Requirement, user: User) -> Wanted:
         """Ask how an input would be met; raises `Unavailable`, and `InvalidInput`."""
-        plain: dict[str, Any] = {
-            "name": wanted.name,
-            "category": wanted.category.value,
-            "format": wanted.format,
-            "domain": wanted.domain.to_plain(),
-            "shape": wanted.shape.value,
-        }
-        body = {key: value for key, value in plain.items() if value is not None}
+        body = to_plain(MatchRequest.of(wanted))
         said = await self._data.ask("/api/v1/datasets:match", body, user)
         met = said.get("datasets", ())
         return Wanted(
