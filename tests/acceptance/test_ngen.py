@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,11 @@ def upload(headrace: Headrace, place: Path) -> None:
         ("realization", "CONFIG"),
         ("init", "CONFIG"),
     ):
+        index = "HYDROFABRIC_DATA_ID" if name == "fabric" else "DATA_ID"
         done = headrace.cli(
             *("dataset", "create", f"sugar-{name}", "--category", category),
             *("--upload", str(place / name)),
-            *("--domain", json.dumps({"DATA_ID": f"sugar-{name}"})),
+            *("--domain", json.dumps({index: f"sugar-{name}"})),
         )
         assert done.returncode == 0, done.stderr
 
@@ -266,18 +268,34 @@ def test_a_config_of_ngen_cal_calibrates_the_ngen_that_is_configured(
     assert len(table.read_text().splitlines()) == 1 + 3
 
 
-def refused(headrace: Headrace, place: Path, text: str = BY_DOMAIN) -> str:
-    """What the user is told of a run that holds nothing and ends as DATA_FAILURE."""
+BY_IDS = BY_DOMAIN.replace(
+    "settings:\n",
+    """settings:
+  hydrofabric_data_id: sugar-fabric
+  forcing_data_id: sugar-forcing
+  config_sources: [sugar-init, sugar-realization]
+""",
+)
+WAYS = {"by ids": BY_IDS, "by domain": BY_DOMAIN}
+
+
+def refused(headrace: Headrace, place: Path) -> dict[str, str]:
+    """What the user is told of a run that holds nothing, whichever way the data is asked for."""
     upload(headrace, place)
+    return {way: _refused(headrace, place, text) for way, text in WAYS.items()}
+
+
+def _refused(headrace: Headrace, place: Path, text: str) -> str:
     done = run_file(headrace, place, text)
     assert done.returncode != 0
     view = headrace.job(last_job(headrace))
-    assert view["status"].startswith("CLOSED:"), view
+    assert view["status"] in ("CLOSED:DATA_FAILURE", "CLOSED:DATA_UNPROVIDEABLE"), view
     assert not view.get("allocation")
     events = [str(each.get("event")) for each in headrace.history(view["id"])]
     assert not {"ALLOCATED", "PLACED", "STARTED"} & set(events), events
-    told = headrace.cli("jobs", "info", view["id"]).stdout
-    return done.stdout + done.stderr + told
+    told = headrace.cli("jobs", "why", view["id"])
+    assert told.returncode == 0, told.stderr
+    return " ".join(told.stdout.split())
 
 
 def test_an_empty_map_of_names_is_refused_through_the_door(
@@ -288,52 +306,71 @@ def test_an_empty_map_of_names_is_refused_through_the_door(
     modules = config["global"]["formulations"][0]["params"]["modules"]
     modules[2]["params"]["variables_names_map"] = {}
     path.write_text(json.dumps(config))
-    said = refused(headrace, place)
-    assert "variables_names_map is empty" in said
-    assert "sloth_ice_fraction_schaake" in said
+    for way, said in refused(headrace, place).items():
+        assert "variables_names_map is empty" in said, way
+        assert "sloth_ice_fraction_schaake" in said, way
 
 
 def test_a_loop_in_the_fabric_is_refused_through_the_door(headrace: Headrace, place: Path) -> None:
     path = place / "fabric" / "nexus_data.geojson"
     path.write_text(path.read_text().replace('"cat-26"', '"cat-27"'))
-    said = refused(headrace, place)
-    assert "the hydrofabric has a loop: cat-27 → nex-26 → cat-27" in said
+    for way, said in refused(headrace, place).items():
+        assert "the hydrofabric has a loop: cat-27 → nex-26 → cat-27" in said, way
 
 
 def test_wrong_units_are_refused_through_the_door(headrace: Headrace, place: Path) -> None:
     shutil.rmtree(place / "forcing")
     put_week(sample(f"{SUGAR_CREEK}/forcing"), place / "forcing")
-    said = refused(headrace, place)
-    assert "it looks like m s^-1" in said
-    assert "multiply it by 1,000" in said
+    for way, said in refused(headrace, place).items():
+        assert "it looks like m s^-1" in said, way
+        assert "multiply it by 1,000" in said, way
 
 
-@pytest.mark.parametrize("by_id", [False, True])
-def test_an_hour_is_missing_through_the_door(headrace: Headrace, place: Path, by_id: bool) -> None:
+def test_a_missing_hour_is_refused_through_the_door(headrace: Headrace, place: Path) -> None:
     path = next((place / "forcing").glob("cat-52*"))
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*lines[:101], *lines[102:]]))
-    text = BY_DOMAIN.replace(
-        "settings:\n", "settings:\n  forcing_data_id: sugar-forcing\n" if by_id else "settings:\n"
-    )
-    said = refused(headrace, place, text)
-    assert "2015-12-05T04:00Z" in said
-    if by_id:
-        assert "fill the missing rows in" in said
+    said = refused(headrace, place)
+    assert "cat-52" in said["by ids"]
+    assert "2015-12-05T04:00Z" in said["by ids"]
+    assert "fill the missing rows in" in said["by ids"]
+    hour = "2015-12-05T04:00Z to 2015-12-05T05:00Z"
+    assert said["by domain"].count(f"AORC_CSV covers it: missing TIME {hour}; nearest:") == 1
+    fix = "upload what has that time too, or ask for a time without it"
+    assert fix in said["by domain"]
+    done = headrace.cli("exec", "plan", str(place / "job.yaml"))
+    plan = " ".join(done.stdout.split())
+    assert "derived by ngen-run (config: {format: NGEN_JOB_COMPOSITE_CONFIG}" in plan
+    assert "its forcing is missing (no FORCING dataset of format AORC_CSV" in plan
+    assert fix in plan
+    assert "config/format" not in plan
 
 
-@pytest.mark.parametrize("by_id", [False, True])
-def test_a_catchment_without_forcing_through_the_door(
-    headrace: Headrace, place: Path, by_id: bool
+def test_a_catchment_without_forcing_is_refused_through_the_door(
+    headrace: Headrace, place: Path
 ) -> None:
     next((place / "forcing").glob("cat-52*")).unlink()
-    text = BY_DOMAIN.replace(
-        "settings:\n", "settings:\n  forcing_data_id: sugar-forcing\n" if by_id else "settings:\n"
-    )
-    said = refused(headrace, place, text)
-    assert "cat-52" in said
-    if by_id:
-        assert "leave the catchment out of the run" in said
+    said = refused(headrace, place)
+    assert "cat-52" in said["by ids"]
+    assert "leave the catchment out of the run" in said["by ids"]
+    assert "AORC_CSV covers it: missing CATCHMENT_ID cat-52; nearest:" in said["by domain"]
+    assert "upload what has these too, or leave them out" in said["by domain"]
+
+
+def test_an_archive_holds_the_output(headrace: Headrace, place: Path) -> None:
+    upload(headrace, place)
+    text = BY_DOMAIN.replace("settings:\n", "settings:\n  archive: true\n")
+    done = run_file(headrace, place, text)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = outputs(headrace, last_job(headrace), place / "got")
+    assert found["format"] == "ARCHIVED_NGEN_CSV_OUTPUT"
+    assert found["domain"]["TIME"] == DAY
+    assert found["domain"]["CATCHMENT_ID"] == ["cat-27", "cat-52", "cat-67"]
+    assert found["item_count"] == 1
+    (path,) = (place / "got").rglob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        held = sorted(Path(each.name).name for each in archive.getmembers() if each.isfile())
+    assert held == [*ALL, *NEXUSES]
 
 
 def test_the_example_of_sugar_creek_runs(headrace: Headrace, place: Path) -> None:
