@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.acceptance.conftest import Headrace
+from tests.support.format_samples import collection, features
 
 DAYS = np.datetime64("1979-01-01") + np.arange(90)
 FLOW = 10 + np.arange(90) % 7
@@ -95,3 +96,37 @@ def test_several_runs_want_names(headrace: Headrace) -> None:
     )
     assert done.returncode == 2
     assert "write NAME=DATA_ID" in done.stderr
+
+
+def test_the_runoff_upstream_of_the_gauges_of_a_fabric_is_summed(
+    headrace: Headrace, tmp_path: Path
+) -> None:
+    fabric, seen, run = (tmp_path / name for name in ("fabric", "seen", "run"))
+    for each in (fabric, seen, run):
+        each.mkdir()
+    (fabric / "fabric.geojson").write_bytes(collection(features()))
+    sites = {f"cat-{n}": {"site_no": f"0100000{n}"} for n in (1, 3)}
+    (fabric / "crosswalk.json").write_text(json.dumps(sites))
+    for folder, names in ((seen, "01000001,01000003"), (run, "cat-1,cat-2,cat-3")):
+        width = names.count(",") + 1
+        rows = [",".join([str(day), *[str(flow)] * width]) for day, flow in
+                zip(DAYS, FLOW, strict=True)]  # fmt: skip
+        (folder / "flow.csv").write_text("\n".join([f"time,{names}", *rows]) + "\n")
+    domain = "{HYDROFABRIC_DATA_ID: forked}"
+    for name, category, folder in (
+        ("forked", "HYDROFABRIC", fabric), ("forked-run", "OUTPUT", run),
+        ("forked-seen", "OBSERVATION", seen),
+    ):  # fmt: skip
+        headrace.said("dataset", "create", name, "--category", category, "--upload", str(folder),
+                      "--domain", domain)  # fmt: skip
+    done = headrace.cli(
+        "exec", "evaluation", "1979-01-01/1979-04-01", "--hydrofabric", "forked", "--upstream",
+        "--observed-unit", "m3 s-1", "--simulated-unit", "mm/d", "--memory", "512MiB", "--follow",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 locations scored" in done.stdout
+    id_ = done.stderr.split("headrace: job ")[1].split()[0]
+    headrace.cli("jobs", "outputs", id_, "--download", str(tmp_path / "out"))
+    (path,) = (tmp_path / "out").rglob("scores.json")
+    found = json.loads(path.read_text())["locations"]
+    assert [each["catchments"]["count"] for each in found] == [1, 3]

@@ -18,7 +18,6 @@ from headrace_evaluation.core.aligning import (
     aligned,
     factor,
     in_steps,
-    summed,
 )
 from headrace_evaluation.core.scoring import METRICS
 from headrace_evaluation.datasets import open_dataset
@@ -130,17 +129,6 @@ def test_a_step_finer_than_the_coarser_series_is_refused() -> None:
             aligned(*pair, 0, 2**60, 6 * HOUR_MS, Aggregate.MEAN, 0.0)
     found = aligned(hourly, daily, 0, 2**60, DAY_MS, Aggregate.MEAN, 1.0)
     assert found.times.size == 4
-
-
-def test_depths_of_catchments_add_up_to_a_flow() -> None:
-    times = np.arange(2) * DAY_MS
-    parts = {
-        "cat-1": Series(times, np.array([1.0, 2.0]), "mm/d"),
-        "cat-2": Series(times, np.array([2.0, np.nan]), "mm/d"),
-    }
-    found = summed(parts, {"cat-1": 86.4, "cat-2": 43.2}, "m3 s-1")
-    assert found.values[0] == pytest.approx(2.0)
-    assert np.isnan(found.values[1])
 
 
 def spec(**more: Any) -> dict[str, Any]:

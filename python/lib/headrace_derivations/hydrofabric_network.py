@@ -12,13 +12,11 @@ from typing import Final
 
 from headrace_derivations.base import DerivationFailed
 from headrace_derivations.hydrofabric_loop import check_loops
-from headrace_model.drainage import as_catchment
+from headrace_model.drainage import ELEMENT_PATTERN, as_catchment
 from headrace_model.nearest import did_you_mean
 
 ELEMENT: Final = re.compile(
-    r"(?P<way>upstream|downstream)/"
-    r"((?:cat|wb|fp)-(?P<catchment>\w+)|(?:nex|tnx|cnx|inx)-\w+|gages-(?P<gauge>\d{8,15}))",
-    re.IGNORECASE | re.ASCII,
+    rf"(?P<way>upstream|downstream)/{ELEMENT_PATTERN}", re.IGNORECASE | re.ASCII
 )
 """An element up or down from which a part is wanted, as ELEMENT_ID says it."""
 
@@ -84,14 +82,30 @@ class Network:
         for element in sorted(elements):
             way, _, name = element.partition("/")
             starts[way.lower()].append(self._place(element, name))
-        down = self.catchments | {id_: as_catchment(to) for id_, to in self.nexuses.items()}
+        down = self._down()
         found = _reached(starts["downstream"], lambda id_: [down[id_]] if id_ in down else [])
         if starts["upstream"]:
-            up: dict[str, list[str]] = {}
-            for id_, to in down.items():
-                up.setdefault(to, []).append(id_)
-            found |= _reached(starts["upstream"], lambda id_: up.get(id_, []))
+            found |= _reached(starts["upstream"], self._up())
         return found & self.catchments.keys()
+
+    def upstream(self) -> Callable[[str], set[str]]:
+        """Give what finds the catchments upstream of an element, as `part` does, by its name.
+
+        It raises `DerivationFailed` for one that is not there, and checks no loops.
+        """
+        up = self._up()
+        return lambda name: (
+            _reached([self._place(f"upstream/{name}", name)], up) & self.catchments.keys()
+        )
+
+    def _down(self) -> dict[str, str]:
+        return self.catchments | {id_: as_catchment(to) for id_, to in self.nexuses.items()}
+
+    def _up(self) -> Callable[[str], list[str]]:
+        up: dict[str, list[str]] = {}
+        for id_, to in self._down().items():
+            up.setdefault(to, []).append(id_)
+        return lambda id_: up.get(id_, [])
 
     def _place(self, element: str, name: str) -> str:
         """The catchment or nexus that an element is, or at which it stands."""

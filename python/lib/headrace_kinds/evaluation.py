@@ -16,6 +16,7 @@ from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
 from headrace_model.domain import Domain, Index
+from headrace_model.drainage import ELEMENT_PATTERN
 from headrace_model.errors import InvalidSpec
 from headrace_model.ids import check_name
 from headrace_model.requirement import Requirement
@@ -24,7 +25,9 @@ from headrace_model.times import format_instant
 
 SPEC_FILE: Final = "evaluation.json"
 OBSERVATIONS: Final = "observations"
+HYDROFABRIC: Final = "hydrofabric"
 RESULT_FORMAT: Final = "EVALUATION_RESULT"
+_ELEMENT: Final = re.compile(ELEMENT_PATTERN, re.IGNORECASE | re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -77,15 +80,31 @@ class Location:
         "{cat-27: 12.5, cat-52: 3.1}",
         default=None,
     )
+    upstream: str | None = told(
+        "A catchment, flowpath, nexus or gauge of the input hydrofabric: the depths of runoff of "
+        "all catchments upstream add up to a flow.",
+        "gages-01073000",
+        default=None,
+        most=1024,
+    )
     weight: float = told("How much it counts in weighted means.", "1", default=1.0)
 
     def __post_init__(self) -> None:
+        said = [
+            name
+            for name in ("simulated", "areas_km2", "upstream")
+            if getattr(self, name) is not None
+        ]
+        if len(said) > 1:
+            raise InvalidSpec(f"say {' or '.join(said)}, not both", path=said[0])
+        if self.upstream is not None and not _ELEMENT.fullmatch(self.upstream):
+            raise InvalidSpec(
+                f"{self.upstream[:60]!r} is no element: write cat-27, wb-27, nex-26 or "
+                "gages-01073000",
+                path="upstream",
+            )
         if self.areas_km2 is None:
             return
-        if self.simulated is not None:
-            raise InvalidSpec(
-                "with areas_km2 there is no id to simulate: leave it out", path="simulated"
-            )
         for name, area in self.areas_km2.items():
             if isinstance(area, bool) or not isinstance(area, int | float) or not 0 < area < 1e9:
                 raise InvalidSpec(
@@ -178,6 +197,13 @@ class EvaluationSettings:
         default=(),
         most=100_000,
     )
+    upstream: bool = told(
+        "The depths of runoff of all catchments upstream of each location add up to its flow, "
+        "where it says no other: of the gauge of its id in the input hydrofabric. Without "
+        "locations, of all gauges that are observed.",
+        "false",
+        default=False,
+    )
     peak_window_days: float = told(
         "How far from an observed peak the simulated one may be.", "7", default=7.0, high=366
     )
@@ -194,14 +220,27 @@ class EvaluationSettings:
         ):
             if len(set(names)) < len(names):
                 raise InvalidSpec("two of them are the same", path=key)
-        if not self.runs or OBSERVATIONS in self.runs:
-            raise InvalidSpec(f"name inputs with simulations, not {OBSERVATIONS}", path="runs")
+        if not self.runs or {OBSERVATIONS, HYDROFABRIC} & set(self.runs):
+            raise InvalidSpec(
+                f"name inputs with simulations, not {OBSERVATIONS} or {HYDROFABRIC}", path="runs"
+            )
         if not self.metrics:
             raise InvalidSpec("name at least one metric", path="metrics")
         if self.warm_up_days * 86_400_000 >= self.period.end - self.period.begin:
             raise InvalidSpec(
                 "nothing of the period is left after the warm-up", path="warm_up_days"
             )
+
+    def element(self, location: Location) -> str | None:
+        """Where in the fabric a location stands, upstream of which runoff is summed; or None."""
+        if self.upstream and location.simulated is None and location.areas_km2 is None:
+            return location.upstream or f"gages-{location.observed or location.id}"
+        return location.upstream
+
+    @property
+    def needs_hydrofabric(self) -> bool:
+        """Whether any location is summed by it."""
+        return self.upstream or any(each.upstream for each in self.locations)
 
 
 class EvaluationKind(CommandKind):
@@ -216,6 +255,15 @@ class EvaluationKind(CommandKind):
         said: EvaluationSettings = spec.settings
         fabric = naming({Index.HYDROFABRIC_DATA_ID: (said.hydrofabric,)})
         domain = Domain.of({**fabric, Index.TIME: said.period.time})
+        more: tuple[Requirement, ...] = ()
+        if said.needs_hydrofabric:
+            own = any(each.name == HYDROFABRIC for each in spec.inputs)
+            if not fabric and not own:
+                raise InvalidSpec(
+                    f"say by which the runoff is summed: its name here, or an input {HYDROFABRIC}",
+                    path="settings.hydrofabric",
+                )
+            more = (Requirement(HYDROFABRIC, Category.HYDROFABRIC, None, Domain.of(fabric)),)
         content = json.dumps(plain(said), sort_keys=True, indent=1, ensure_ascii=False)
         return filled(
             spec,
@@ -226,11 +274,12 @@ class EvaluationKind(CommandKind):
                 SPEC_FILE,
                 "{observations}",
                 "{output}",
-                *(f"{name}={{{name}}}" for name in said.runs),
+                *(f"{name}={{{name}}}" for name in (*said.runs, *(each.name for each in more))),
             ),
             inputs=(
                 Requirement(OBSERVATIONS, Category.OBSERVATION, None, domain),
                 *(Requirement(name, Category.OUTPUT, None, domain) for name in said.runs),
+                *more,
             ),
             outputs=(OutputSpec("scores", Category.OUTPUT, RESULT_FORMAT, Domain.of(fabric)),),
             files=((SPEC_FILE, content.encode()),),

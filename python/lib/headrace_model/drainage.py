@@ -3,6 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+ELEMENT_PATTERN: Final = (
+    r"((?:cat|wb|fp)-(?P<catchment>\w+)|(?:nex|tnx|cnx|inx)-\w+|gages-(?P<gauge>\d{8,15}))"
+)
+"""A catchment, flowpath or nexus, or where a gauge stands; in ASCII, whatever the case."""
 _MOST_SAID: Final = 8
 
 Loop = tuple[str, ...]

@@ -1,7 +1,7 @@
 """`python3 -m headrace_evaluation SPEC.json OBSERVATIONS OUTPUT SIMULATION...`
 
-A SIMULATION is a folder, or NAME=FOLDER. Exit code 1 with a sentence on stderr where the data
-can't be scored.
+A SIMULATION is a folder, or NAME=FOLDER; `hydrofabric=FOLDER` is the fabric. Exit code
+1 with a sentence on stderr where the data can't be scored.
 """
 
 import json
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from headrace_derivations.program import run_program, say
+from headrace_evaluation.crosswalk import Crosswalk
 from headrace_evaluation.datasets import open_dataset
 from headrace_evaluation.report import write_report
 from headrace_evaluation.worker import Evaluation
 from headrace_evaluation.writing import write_csv, write_json, write_netcdf
-from headrace_kinds.evaluation import EvaluationSettings
+from headrace_kinds.evaluation import HYDROFABRIC, EvaluationSettings
 from headrace_model.errors import InvalidInput
 from headrace_wire.kindsettings import schema_of
 
@@ -43,11 +44,15 @@ def evaluate(
     """Score, and write the files of the result; raises `HeadraceError`."""
     observed = open_dataset("observations", observations, said.observed_variable, said.unit)
     simulated = {}
+    crosswalk = None
     for each in runs:
         name, _, folder = each.rpartition("=")
         name = name or Path(folder).name
+        if name == HYDROFABRIC:
+            crosswalk = Crosswalk(Path(folder))
+            continue
         simulated[name] = open_dataset(name, Path(folder), said.simulated_variable, said.unit)
-    evaluation = Evaluation(said, observed, simulated, say)
+    evaluation = Evaluation(said, observed, simulated, say, crosswalk)
     say(f"{len(evaluation.locations):,} locations")
     result = evaluation.run()
     output.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The run of an evaluation: location by location, some held at a time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,14 +12,14 @@ from headrace_evaluation.core.aligning import (
     EvaluationFailed,
     Series,
     aligned,
-    factor,
     in_steps,
-    summed,
 )
 from headrace_evaluation.core.metrics import Value
 from headrace_evaluation.core.result import LocationScore, Result, RunScore
 from headrace_evaluation.core.scoring import Pairs, described, score
+from headrace_evaluation.crosswalk import Crosswalk
 from headrace_evaluation.datasets import Dataset
+from headrace_evaluation.gathering import Units, gathered, note, simulated
 from headrace_evaluation.reading import Place
 from headrace_kinds.evaluation import EvaluationSettings, Location, Threshold, plain
 
@@ -50,11 +50,13 @@ class Evaluation:
         observations: Dataset,
         runs: Mapping[str, Dataset],
         say: Callable[[str], None],
+        crosswalk: Crosswalk | None = None,
     ) -> None:
         self._said, self._observations, self._runs, self._say = said, observations, runs, say
         self._begin = said.period.begin + round(said.warm_up_days * _DAY_MS)
         self._step = None if said.step_hours is None else round(said.step_hours * 3_600_000)
-        self.locations = self._locate()
+        self._astray: dict[str, str] = {}  # locations that stand nowhere, with the reason
+        self.locations = self._locate(crosswalk)
 
     def run(self) -> Result:
         """Score every location; raises `EvaluationFailed` where none can be."""
@@ -83,20 +85,26 @@ class Evaluation:
 
     def series(self, locations: Sequence[Location]) -> Iterator[Compared]:
         """Iterate over locations with their series in the unit of the comparison."""
+        said = self._said
         for begin in range(0, len(locations), _AT_ONCE):
             some = locations[begin : begin + _AT_ONCE]
-            observed, failed = self._observed(some)
-            by_run = {name: self._simulated(data, some) for name, data in self._runs.items()}
+            there = [each for each in some if each.id not in self._astray]
+            seen, failed = gathered(
+                self._observations, there, _observed, Units(said.unit, said.observed_unit)
+            )
+            failed |= self._astray
+            units = Units(said.unit, said.simulated_unit)
+            by_run = {name: simulated(data, there, units) for name, data in self._runs.items()}
             for each in some:
                 reasons = {
                     name: failed.get(each.id) or run[1][each.id]
                     for name, run in by_run.items()
                     if each.id in failed or each.id in run[1]
                 }
-                simulated = {
+                series = {
                     name: run[0][each.id] for name, run in by_run.items() if name not in reasons
                 }
-                yield Compared(each, observed.get(each.id, _NOTHING), simulated, reasons)
+                yield Compared(each, seen.get(each.id, _NOTHING), series, reasons)
 
     def align(self, simulated: Series, observed: Series) -> Aligned:
         """Pairs of the period behind the warm-up."""
@@ -106,59 +114,49 @@ class Evaluation:
             simulated, observed, self._begin, end, self._step, said.aggregate, said.least_share
         )
 
-    def _observed(self, some: Sequence[Location]) -> tuple[dict[str, Series], dict[str, str]]:
-        """The observed series of locations by the locations' ids, and why others have none."""
-        said = self._said
-        read, failed = self._observations.read([each.observed or each.id for each in some])
-        return _each(
-            some,
-            failed,
-            lambda each: [each.observed or each.id],
-            lambda each: _in_unit(read[each.observed or each.id], said.observed_unit, said.unit),
-        )
-
-    def _simulated(
-        self, data: Dataset, some: Sequence[Location]
-    ) -> tuple[dict[str, Series], dict[str, str]]:
-        """Those of a run, as above."""
-        said = self._said
-        read, failed = data.read(sorted({id_ for each in some for id_ in _members(each)}))
-
-        def made(each: Location) -> Series:
-            if each.areas_km2 is None:
-                return _in_unit(read[each.simulated or each.id], said.simulated_unit, said.unit)
-            parts = {id_: read[id_] for id_ in each.areas_km2}
-            if said.simulated_unit is not None:
-                parts = {
-                    id_: Series(part.times, part.values, said.simulated_unit)
-                    for id_, part in parts.items()
-                }
-            return summed(parts, each.areas_km2, said.unit)
-
-        return _each(some, failed, _members, made)
-
-    def _locate(self) -> list[Location]:
+    def _locate(self, crosswalk: Crosswalk | None) -> list[Location]:
+        """All locations, those upstream of which runoff is summed with their catchments."""
         told = list(self._said.locations)
         if not told:
-            there = self._observations.ids
-            simulated = {id_ for run in self._runs.values() for id_ in run.ids}
-            common = there & simulated
-            if not common:
-                raise EvaluationFailed(
-                    "observations and simulations have no id in common: "
-                    f"{_some(there)}; {_some(simulated)}",
-                    hint="set locations: [{id: …, simulated: …}]",
-                )
-            return [Location(id_) for id_ in sorted(common)]
+            told = [Location(id_) for id_ in sorted(self._common(crosswalk))]
+        elements = {each.id: at for each in told if (at := self._said.element(each))}
         for each in told:
-            _check(each, [each.observed or each.id], self._observations)
-            for run in self._runs.values():
-                _check(each, _members(each), run)
-        return told
+            _check(each, [_observed(each)], self._observations)
+            if each.id not in elements:
+                for run in self._runs.values():
+                    _check(each, list(each.areas_km2 or (each.simulated or each.id,)), run)
+        if not elements:
+            return told
+        if crosswalk is None:
+            raise EvaluationFailed("it was given no hydrofabric", hint="hydrofabric=FOLDER")
+        areas, reasons = crosswalk.areas_km2(dict.fromkeys(elements.values()))
+        self._astray = {id_: reasons[at] for id_, at in elements.items() if at in reasons}
+        return [
+            replace(each, upstream=None, areas_km2=areas[elements[each.id]])
+            if elements.get(each.id) in areas
+            else each
+            for each in told
+        ]
+
+    def _common(self, crosswalk: Crosswalk | None) -> set[str]:
+        """The ids of both sides: of the gauges of the fabric where runoff is summed."""
+        there = self._observations.ids
+        if self._said.upstream and crosswalk is not None:
+            other, whose = crosswalk.gauges, "the gauges of the hydrofabric"
+            hint = "set locations: [{id: …, upstream: nex-26}]"
+        else:
+            other = {id_ for run in self._runs.values() for id_ in run.ids}
+            whose, hint = "simulations", "set locations: [{id: …, simulated: …}]"
+        if not there & other:
+            raise EvaluationFailed(
+                f"observations and {whose} have no id in common: {_some(there)}; {_some(other)}",
+                hint=hint,
+            )
+        return there & other
 
     def _location(self, compared: Compared) -> LocationScore:
         location = compared.location
-        place = self._observations.places.get(location.observed or location.id, Place())
+        place = self._observations.places.get(_observed(location), Place())
         if place.lon is None:
             for run in self._runs.values():
                 other = run.places.get(location.simulated or location.id)
@@ -182,7 +180,7 @@ class Evaluation:
         try:
             found = self.align(compared.simulated[run], observed)
         except EvaluationFailed as error:  # one bad series must not end the others' scores
-            return RunScore(0, None, None, {}, _note(location, error))
+            return RunScore(0, None, None, {}, note(location, error))
         n = int(found.times.size)
         if n < self._said.least_values:
             return RunScore(n, None, None, {}, f"{n:,} pairs, fewer than least_values")
@@ -224,34 +222,8 @@ class Evaluation:
         self._say(f"HEADRACE_PROGRESS {done}/{len(self.locations)}")
 
 
-def _note(location: str, error: EvaluationFailed) -> str:
-    hint = f"; {error.hint}" if error.hint else ""
-    return f"{location[:60]}: {error.message}{hint}"
-
-
-def _each(
-    some: Sequence[Location],
-    failed: Mapping[str, str],
-    members: Callable[[Location], Sequence[str]],
-    made: Callable[[Location], Series],
-) -> tuple[dict[str, Series], dict[str, str]]:
-    """What is made of each location; the reason where a member failed, or it can't be made."""
-    found: dict[str, Series] = {}
-    reasons: dict[str, str] = {}
-    for each in some:
-        wrong = [failed[id_] for id_ in members(each) if id_ in failed]
-        try:
-            if wrong:
-                reasons[each.id] = wrong[0]
-            else:
-                found[each.id] = made(each)
-        except EvaluationFailed as error:
-            reasons[each.id] = _note(each.id, error)
-    return found, reasons
-
-
-def _members(location: Location) -> list[str]:
-    return list(location.areas_km2 or (location.simulated or location.id,))
+def _observed(location: Location) -> str:
+    return location.observed or location.id
 
 
 def _check(location: Location, ids: Sequence[str], data: Dataset) -> None:
@@ -264,7 +236,3 @@ def _check(location: Location, ids: Sequence[str], data: Dataset) -> None:
 
 def _some(ids: set[str]) -> str:
     return ", ".join(sorted(ids)[:3]) + (" …" if len(ids) > 3 else "")
-
-
-def _in_unit(series: Series, told: str | None, unit: str) -> Series:
-    return Series(series.times, series.values * factor(told or series.unit, unit), unit)

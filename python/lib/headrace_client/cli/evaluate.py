@@ -34,13 +34,18 @@ def _runs(
     callback=_runs,
     help="Else what covers the period. May be repeated: runs are put side by side.",
 )
+@click.option(
+    "--upstream",
+    is_flag=True,
+    help="Sum the runoff of all catchments upstream of each gauge of the hydrofabric.",
+)
 @click.option("--warm-up-days", metavar="N", type=float, help="How long nothing counts.")
 @click.option(
     "--metrics", multiple=True, metavar="NAME,…", callback=texts, help="nse,kge,pbias and others."
 )
 @click.option("--unit", metavar="UNIT", help="In which both are compared. [default: m3 s-1]")
-@click.option("--observed-unit", metavar="UNIT", help="Where the files tell none.")
-@click.option("--simulated-unit", metavar="UNIT", help="Where the files tell none.")
+@click.option("--observed-unit", metavar="UNIT", help="Whatever the files tell.")
+@click.option("--simulated-unit", metavar="UNIT", help="Whatever the files tell.")
 @click.option("--cpus", default="1", show_default=True, metavar="N", help="CPUs.")
 @click.option("--memory", default="1GiB", show_default=True, metavar="SIZE", help="Memory.")
 @click.option("--name", default="evaluation", show_default=True, help="A name for people.")
@@ -51,6 +56,7 @@ def evaluation(
     hydrofabric: str | None,
     observations: str | None,
     runs: dict[str, str],
+    upstream: bool,
     warm_up_days: float | None,
     metrics: list[str],
     unit: str | None,
@@ -75,6 +81,7 @@ def evaluation(
         "period": period,
         "hydrofabric": hydrofabric,
         "runs": list(runs) or None,
+        "upstream": upstream or None,
         "warm_up_days": warm_up_days,
         "metrics": metrics or None,
         "unit": unit,

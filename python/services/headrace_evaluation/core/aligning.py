@@ -1,6 +1,5 @@
 """Series of one location brought to one unit, one step and the same times. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from math import isfinite
@@ -102,15 +101,30 @@ def _quantity(unit: str) -> Any:
         ) from None
 
 
-def summed(parts: Mapping[str, Series], areas_km2: Mapping[str, float], unit: str) -> Series:
+@dataclass(slots=True)
+class Flow:
     """The flow of catchments together: their depths, each over its area; missing where one is."""
-    first = next(iter(parts.values()))
-    total = np.zeros(first.values.size)
-    for name, part in parts.items():
-        if not np.array_equal(part.times, first.times):
+
+    unit: str
+    _times: Array | None = None
+    _values: Array | None = None
+
+    def add(self, name: str, depth: Series, area_km2: float) -> None:
+        """Add the depth of one; raises `EvaluationFailed` for another unit, or other times."""
+        values = depth.values * factor(depth.unit, self.unit, area_km2, depth.step_ms)
+        if self._times is None or self._values is None:
+            self._times, self._values = depth.times, values
+        elif np.array_equal(depth.times, self._times):
+            self._values = self._values + values
+        else:
             raise EvaluationFailed(f"the catchment {name[:60]} has other times than the others")
-        total += part.values * factor(part.unit, unit, float(areas_km2[name]), part.step_ms)
-    return Series(first.times, total, unit)
+
+    @property
+    def series(self) -> Series:
+        """The sum of what was added."""
+        if self._times is None or self._values is None:
+            return Series(np.empty(0, np.int64), np.empty(0), self.unit)
+        return Series(self._times, self._values, self.unit)
 
 
 def in_steps(
