@@ -357,3 +357,17 @@ def people(headrace: Headrace) -> People:
 def stranger(headrace: Headrace) -> Person:
     """Somebody whom only one test knows."""
     return _made(headrace, f"s{token_hex(4)}", "user")
+
+
+PACKAGE = "six==1.16.0"
+
+
+@pytest.fixture(scope="module")
+def index(run_root: Path) -> None:
+    """A package index that pip reaches, with `PACKAGE`."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", PACKAGE]
+    done = subprocess.run(
+        [*command, "-d", str(run_root / "index")], capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        pytest.skip("pip reaches no package index from here")

@@ -6,13 +6,14 @@ import re
 import signal
 from datetime import date
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 import yaml
 
 from headrace_local import processes
-from tests.acceptance.conftest import Headrace, pids_with, until
+from tests.acceptance.conftest import PACKAGE, Headrace, pids_with, until
 from tests.support import linear_reservoir as reservoir
 
 _DAYS = 500
@@ -171,3 +172,27 @@ def test_a_model_that_never_runs_fails_the_job_with_its_last_lines(
     assert done.returncode == 1
     assert "the first 3 runs of the model all failed: exit code 2" in done.stderr
     assert "can't open file" in done.stderr
+
+
+_HAS = """
+import importlib.util, six
+assert "/environments/" in six.__file__, six.__file__
+assert importlib.util.find_spec("headrace_model") is None
+"""
+
+
+@pytest.mark.usefixtures("index")
+def test_a_model_finds_its_environment_and_the_worker_headrace(
+    headrace: Headrace, folder: Path, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine"
+    copytree(folder, mine)
+    (mine / "model.py").write_text((folder / "model.py").read_text() + _HAS)
+    job = f"environment: {{pip: ['{PACKAGE}']}}\n" + _JOB.replace(
+        "iterations: 24", "iterations: 3"
+    )
+    (mine / "job.yaml").write_text(job)
+    done = headrace.cli("exec", "from_file", str(mine / "job.yaml"), "--follow")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "HEADRACE_PROGRESS 3/3" in done.stdout
+    assert "failed" not in done.stdout

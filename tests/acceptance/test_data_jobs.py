@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -14,10 +12,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.conftest import WITHIN_S, Headrace, until, waits_for
+from tests.acceptance.conftest import PACKAGE, WITHIN_S, Headrace, until, waits_for
 
 _MIB = 1 << 20
-_PACKAGE = "six==1.16.0"
 
 
 def _days(first: int, last: int) -> str:
@@ -228,17 +225,6 @@ class TestInputs:
         assert (got / "flow.csv").read_text() == _days(1, 9)
 
 
-@pytest.fixture(scope="module")
-def index(run_root: Path) -> None:
-    """A package index that pip reaches."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", _PACKAGE]
-    done = subprocess.run(
-        [*command, "-d", str(run_root / "index")], capture_output=True, check=False
-    )
-    if done.returncode != 0:
-        pytest.skip("pip reaches no package index from here")
-
-
 class TestEnvironments:
     """Software that jobs name, resolved by a job of Headrace's own."""
 
@@ -246,8 +232,7 @@ class TestEnvironments:
     def test_a_package_is_imported_in_the_worker(self, headrace: Headrace) -> None:
         says = "import six; print(six.__version__, six.__file__)"
         jobs = [
-            headrace.submit("python", "-c", says, environment={"pip": [_PACKAGE]})
-            for _ in range(2)
+            headrace.submit("python", "-c", says, environment={"pip": [PACKAGE]}) for _ in range(2)
         ]
         children = set()
         for job in jobs:

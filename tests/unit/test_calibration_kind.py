@@ -11,6 +11,7 @@ from headrace_calibration.metrics import objective_named
 from headrace_client.cli.calibration import _config
 from headrace_evaluation.core.scoring import METRICS
 from headrace_formats.detect import detect_folder
+from headrace_kinds.base import Target
 from headrace_kinds.calibration_settings import OBJECTIVES
 from headrace_kinds.filling import Place, filled_in
 from headrace_kinds.ngen_cal import ignored_keys
@@ -92,6 +93,19 @@ class TestWhatItMakes:
         assert kind_named("calibration").complete(spec) == spec
         assert load_jobtext(dump_text(spec), sent=True) == spec
         assert dump(spec)["settings"]["model"]["kind"] == "command"
+
+    def test_in_an_environment_the_worker_is_a_program_beside_the_agent(self) -> None:
+        spec = _load(environment={"pip": ["numpy"]})
+        assert spec.command[:2] == ("headrace-calibration", "calibration.json")
+        assert kind_named("calibration").complete(spec) == spec
+        (asked,) = (
+            each
+            for each in kind_named("calibration")
+            .expand(spec, Target("3.11", "linux"))
+            .requirements
+            if each.name == "environment"
+        )
+        assert asked.format == "PIP_LOCK"
 
     def test_its_worker_reads_what_it_writes(self) -> None:
         spec = _load({"stop": {"time": "2h", "target": 0.9}, "options": {"batch": 2}})
@@ -224,10 +238,6 @@ class TestWhatItRefuses:
         with pytest.raises(InvalidSpec) as raised:
             load_jobfile(job, read_file=_file)
         assert why in str(raised.value)
-
-    def test_an_environment_of_the_whole_job(self) -> None:
-        with pytest.raises(InvalidSpec, match="runs as the agent does, or in an image"):
-            _load(environment={"pip": ["numpy"]})
 
 
 class TestPlacesInFiles:

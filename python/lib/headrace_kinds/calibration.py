@@ -27,6 +27,9 @@ from headrace_model.units import parse_duration
 PLAN_FILE: Final = "calibration.json"
 PLAN_VERSION: Final = 1
 OBSERVATIONS: Final = "observations"
+_WORKER: Final = ("python3", "-m", "headrace_calibration")
+# The worker's own Python, whose models find the programs of the environment first on their PATH.
+_IN_ENVIRONMENT: Final = ("headrace-calibration",)
 _WORKER_BYTES: Final = 256 << 20  # of the worker itself, beside the models
 
 
@@ -50,7 +53,8 @@ class CalibrationKind(CommandKind):
         made = filled(
             replace(spec, inputs=(*spec.inputs, *inputs)),
             command=(
-                *("python3", "-m", "headrace_calibration", PLAN_FILE),
+                *(_IN_ENVIRONMENT if spec.environment else _WORKER),
+                PLAN_FILE,
                 *("{output}", "{checkpoint}", f"{{{OBSERVATIONS}}}"),
                 *(f"{name}={{{name}}}" for name in names),
             ),
@@ -140,7 +144,7 @@ def _unfit(spec: JobSpec, model: JobSpec) -> Iterator[Wrong]:
         (
             "environment",
             model.environment,
-            f"{alone}: install it beside the agent, or use an image",
+            f"{alone}: give the environment to the whole job",
         ),
         ("image", model.image, f"{alone}: give the image to the whole job"),
         ("array", model.array.is_array, "a run of the model is one task"),
@@ -150,12 +154,6 @@ def _unfit(spec: JobSpec, model: JobSpec) -> Iterator[Wrong]:
     ):
         if given:
             yield Wrong(f"settings.model.{name}", f"{why}; leave it out here")
-    if spec.environment:
-        yield Wrong(
-            "environment",
-            "the worker of a calibration runs as the agent does, or in an image that has "
-            "Headrace: install what the model needs there, and leave it out",
-        )
     if spec.array.is_array or spec.parallel:
         yield Wrong("array" if spec.array.is_array else "parallel", "a calibration is one task")
     if len(spec.outputs) > 1:
