@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Headrace
+from tests.acceptance.conftest import Headrace, waits_for
 from tests.support.format_samples import catchment, collection, features, nexus
 from tests.support.partition_configs import problems
 
@@ -128,7 +128,16 @@ def test_a_job_gets_partitions_of_the_same_area_where_it_asks_for_these(
     (told,) = json.loads(headrace.cli("exec", "plan", str(file), "-o", "json").stdout)["data"]
     assert told["result"] == "derivable"
     assert "partition (balance: area) from NGEN_GEOJSON_HYDROFABRIC" in told["why"]
+    gate = headrace.gate()
+    busy = headrace.submit(*waits_for(gate), resources={"cpus": 2, "memory": "64MiB"})
+    headrace.until(busy, "RUNNING")
     job = headrace.submit(*look, inputs=asked)
+    headrace.until(job, "AWAITING_DERIVATION")
+    causes = {
+        each["cause"]: each["sentence"] for each in headrace.said("jobs", "why", job)["causes"]
+    }
+    assert "derived: partition (balance: area) from NGEN_GEOJSON" in causes["DATA"]
+    gate.touch()
     assert len(headrace.until(job, "COMPLETED")["children"]) == 1
     config = tmp_path / "made.json"
     config.write_text(headrace.log(job))

@@ -87,6 +87,7 @@ def test_what_was_derived_meets_the_same_settings_and_no_others(
     )
     assert isinstance(found, Fulfilment) == same
     assert (asked_of(wanting(settings)) == asked_of(wanted)) == same
+    assert (wanting(settings).derived == wanted.derived) == same
 
 
 @given(told)

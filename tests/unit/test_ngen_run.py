@@ -491,4 +491,6 @@ def test_settings_that_say_no_run_are_not_derived(change: dict[str, Any]) -> Non
     settings = {**of.derived.settings, **change}
     assert steps(DERIVATION, replace(of, derived=Derived("ngen-run", settings))) == []
     assert steps(DERIVATION, replace(of, derived=None)) == []
-    assert steps(DERIVATION, replace(of, domain=Domain.from_plain({"DATA_ID": "x"}))) == []
+    assert steps(DERIVATION, replace(of, domain=Domain())) == []
+    other = Domain.from_plain({"TIME": DAY, "DATA_ID": "x"})
+    assert steps(DERIVATION, replace(of, domain=other)) == []

@@ -103,6 +103,7 @@ def _awaited(
     """What a live job waits for, in a sentence and one by one."""
     sentence = _STEPS.get(job.status, f"The job is in {job.status}.")
     open_ones = [other for other in others if other.status is not Status.COMPLETED]
+    data = tuple(("DATA", _of_input(each)) for each in wanted if each.result != "fulfilled")
     match job.status:
         case Status.AWAITING_PREREQUISITES:
             ids = [other.id for other in open_ones] or job.after
@@ -111,13 +112,11 @@ def _awaited(
         case Status.AWAITING_DERIVATION if job.children:
             ids = [other.id for other in open_ones] or job.children
             causes = tuple(("DERIVATION", _now(other)) for other in open_ones)
-            return f"Data that it needs is made by {_jobs(ids)}.", causes
+            return f"Data that it needs is made by {_jobs(ids)}.", (*causes, *data)
         case Status.AWAITING_DATA_CHECK:
-            missed = [each for each in wanted if each.result != "fulfilled"]
-            causes = tuple(("DATA", _of_input(each)) for each in missed)
             if job.detail:
-                return f"It waits for data: {job.detail}", causes
-            return (causes[0][1] if causes else sentence), causes
+                return f"It waits for data: {job.detail}", data
+            return (data[0][1] if data else sentence), data
         case _ if job.allocation:
             return f"{sentence[:-1]} on {_nodes(job)}.", ()
         case _:

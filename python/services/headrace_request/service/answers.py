@@ -256,7 +256,7 @@ class AnswerDesk:
 
     async def _data_of(self, job: Job, user: User) -> list[Wanted]:
         """What the data service says of the inputs of a job that waits for data."""
-        if job.status is not Status.AWAITING_DATA_CHECK:
+        if job.status not in (Status.AWAITING_DATA_CHECK, Status.AWAITING_DERIVATION):
             return []
         needs = load_jobtext(job.spec).requirements
         try:
