@@ -12,6 +12,7 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import settings
 
+from tests.support import preloaded
 from tests.support import run_root as roots
 from tests.support.cluster import SwarmEngine
 from tests.support.docker_engine import DockerEngine, why_no_engine
@@ -52,6 +53,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run when a process that it started is still there, and end that process."""
     root = session.config.stash[_ROOT]
+    preloaded.end()
     asyncio.run(_settle(root))
     leaked = roots.end_leftovers(root)
     if leaked:

@@ -26,6 +26,7 @@ from headrace_model.ids import NodeId
 from headrace_model.node import NodeState
 from headrace_model.resources import Resources
 from tests.support.person import People, Person
+from tests.support.preloaded import Done, Preloaded, run
 from tests.support.wait import T, wait_until
 
 WITHIN_S = 120.0
@@ -34,8 +35,6 @@ _LOCAL = "from headrace_local.cli import local; local(prog_name='headrace local'
 _CPUS = "2"
 PLACE = Path(__file__).parents[2] / "examples" / "mpi"  # what may be imported from
 _MEMORY = "1GiB"
-
-Done = subprocess.CompletedProcess[str]
 
 
 def until(condition: Callable[[], T | Awaitable[T]], what: str, within_s: float = WITHIN_S) -> T:
@@ -113,7 +112,7 @@ class Headrace:
     @contextlib.contextmanager
     def started(self, *words: str) -> Iterator["subprocess.Popen[str]"]:
         """`headrace …` while it runs."""
-        command = subprocess.Popen(
+        command = Preloaded(
             [sys.executable, "-c", _CLI, *words],
             env=self.environ,
             stdout=subprocess.PIPE,
@@ -128,16 +127,7 @@ class Headrace:
                     command.send_signal(signal.SIGKILL)
 
     def _run(self, command: list[str], typed: str, folder: Path | None) -> Done:
-        return subprocess.run(
-            command,
-            env=self.environ,
-            cwd=folder,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=2 * WITHIN_S,
-            check=False,
-        )
+        return run(command, typed=typed, timeout=2 * WITHIN_S, env=self.environ, cwd=folder)
 
     # ---- REST
 

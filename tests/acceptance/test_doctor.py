@@ -28,6 +28,7 @@ from headrace_local.layout import Home
 from headrace_local.redis_users import connect
 from tests.acceptance.conftest import Headrace, until
 from tests.support.certificates import Authority
+from tests.support.preloaded import run
 from tests.support.said_server import SaidServer, said_server
 
 _CLI = "from headrace_client.cli import main; main()"
@@ -61,14 +62,9 @@ class Diagnosis:
 
 def examined(home: Path, *words: str, **environ: str) -> Diagnosis:
     """Run the doctor for a state folder; no secret of the folder may be in what it says."""
-    done = subprocess.run(
-        [sys.executable, "-c", _CLI, *words, "doctor", "-o", "json"],
-        env={**os.environ, "HEADRACE_HOME": str(home), **environ},
-        capture_output=True,
-        text=True,
-        timeout=_WITHIN_S,
-        check=False,
-    )
+    command = [sys.executable, "-c", _CLI, *words, "doctor", "-o", "json"]
+    told = {**os.environ, "HEADRACE_HOME": str(home), **environ}
+    done = run(command, timeout=_WITHIN_S, env=told)
     assert "Traceback" not in done.stderr, done.stderr
     for secret in _secrets(home):
         assert secret not in done.stdout + done.stderr

@@ -26,6 +26,7 @@ from headrace_local.redis_users import connect
 from headrace_model.ids import JobId
 from headrace_model.people import UserRole
 from headrace_model.worker import WorkerKey, WorkerLaunch
+from tests.support.preloaded import run
 from tests.support.wait import T, wait_until
 
 _CLI = "from headrace_local.cli import local; local(prog_name='headrace local')"
@@ -40,15 +41,7 @@ class Local:
         self.home: Home = find_home(root)
 
     def __call__(self, *words: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*words),
-            env=self.environ,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=_WITHIN_S,
-            check=False,
-        )
+        return run(self.command(*words), typed=typed, timeout=_WITHIN_S, env=self.environ)
 
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-c", _CLI, *words]

@@ -3,7 +3,6 @@
 import filecmp
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from headrace_local.health import any_free_port
 from tests.acceptance.conftest import WITHIN_S, Done, Headrace, until, waits_for
 from tests.conftest import new_s3_server
 from tests.support.held_relay import HeldRelay
+from tests.support.preloaded import run
 from tests.support.s3_servers import BUCKET, SECRET_KEY, S3Server, write_credentials
 
 _SECRETS = (b"X-Amz-Signature", SECRET_KEY.encode())
@@ -64,10 +64,8 @@ def _words(server: S3Server, **other: str) -> list[str]:
 def _up(headrace: Headrace, *words: str) -> Done:
     """`headrace local up …` that may be refused."""
     code = "from headrace_local.cli import local; local(prog_name='headrace local')"
-    return subprocess.run(
-        [sys.executable, "-c", code, "up", *words],
-        env=headrace.environ, capture_output=True, text=True, timeout=WITHIN_S, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-c", code, "up", *words]
+    return run(command, timeout=WITHIN_S, env=headrace.environ)
 
 
 def _objects(server: S3Server, prefix: str = "here/") -> dict[str, int]:

@@ -30,6 +30,7 @@ from headrace_monitor.core.decide import Seen, decide
 from headrace_scheduler.core.launch import launch, place
 from headrace_service.settings import to_environ
 from headrace_wire.jobfile import dump_text, load_jobfile
+from tests.support.preloaded import Preloaded
 from tests.support.script_scenes import N1, Stage
 from tests.support.wait import wait_until
 
@@ -126,7 +127,7 @@ class AgentProcess:
     def __init__(self, settings: Settings, log: Path) -> None:
         self._log = log
         with log.open("ab") as out:
-            self._process = subprocess.Popen(
+            self._process = Preloaded(
                 [sys.executable, "-m", "headrace_agent.main"],
                 env={**os.environ, **to_environ(settings)},
                 stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from typing import Any
 from headrace_cluster.settings import Settings
 from headrace_service.settings import to_environ
 from tests.support.docker_engine import DockerEngine
+from tests.support.preloaded import Preloaded
 
 _WAIT_S = 90.0
 
@@ -56,7 +57,7 @@ class ClusterProcess:
     def start(self) -> None:
         """Start a run."""
         with self._log.open("ab") as out:
-            self._process = subprocess.Popen(
+            self._process = Preloaded(
                 [sys.executable, "-m", "headrace_cluster.main"],
                 env={**os.environ, **to_environ(self.settings)},
                 stdin=subprocess.DEVNULL,

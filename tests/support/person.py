@@ -2,17 +2,16 @@
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.preloaded import Done, run
+
 SMALL = ("--cpus", "100m", "--memory", "64MiB")
 _CLI = "from headrace_client.cli import main; main()"
 _WITHIN_S = 120.0
-
-Done = subprocess.CompletedProcess[str]
 
 
 @dataclass(slots=True)
@@ -33,16 +32,8 @@ class Person:
             "HEADRACE_URL": self.url,
             **({"HEADRACE_TOKEN": token} if token else {}),
         }
-        return subprocess.run(
-            [sys.executable, "-c", _CLI, *words],
-            env=environ,
-            cwd=self.folder,
-            input=typed,
-            capture_output=True,
-            text=True,
-            timeout=_WITHIN_S,
-            check=False,
-        )
+        command = [sys.executable, "-c", _CLI, *words]
+        return run(command, typed=typed, timeout=_WITHIN_S, env=environ, cwd=self.folder)
 
     def code(self, *words: str, **how: Any) -> int:
         """How `headrace …` ends; an error has to be a sentence."""

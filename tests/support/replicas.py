@@ -18,6 +18,7 @@ from headrace_model.ids import JobId, NodeId
 from headrace_model.resources import Resources
 from headrace_model.work import Fact, FactKind, Verb
 from headrace_wire.records import decode_work
+from tests.support.preloaded import Preloaded
 
 _TOKEN = "0123456789abcdef" * 4
 _RENEW_S = 2.0
@@ -50,7 +51,7 @@ class Replica:
     def start(self) -> None:
         """Start it."""
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = Preloaded(
                 [sys.executable, "-m", f"headrace_{self.service}.main"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -30,6 +30,7 @@ from headrace_local.environ import environ_for, redis_url
 from headrace_local.layout import SERVICES, Home, named
 from headrace_model.ids import JobId
 from tests.support import crash_points
+from tests.support.preloaded import Preloaded
 from tests.support.wait import wait_until
 
 _PROJECT = Path(__file__).parents[2]
@@ -302,7 +303,8 @@ class Stack:
         # The mark names the home and no process: the nest inherits it.
         environ = {**os.environ, **settings, processes.HOME_ID: self.home.id}
         with self.home.log(name).open("ab") as log:
-            self._running[name] = subprocess.Popen(
+            start = subprocess.Popen[bytes] if name == "redis" else Preloaded
+            self._running[name] = start(
                 command,
                 env=environ,
                 cwd=_PROJECT,

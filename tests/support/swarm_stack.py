@@ -16,6 +16,7 @@ from headrace_adapters.redis.nodes import NodeStore
 from headrace_local.environ import environ_for, redis_url
 from headrace_model.node import NodeState
 from tests.support.dev_swarm import Swarm, mounts_below
+from tests.support.preloaded import Preloaded
 from tests.support.stack import Stack
 from tests.support.wait import wait_until
 
@@ -79,7 +80,7 @@ class SwarmStack:
                 "HEADRACE_CPUS": str(self._cpus),
             }
         with self._log(name).open("ab") as out:
-            self._running[name] = subprocess.Popen(
+            self._running[name] = Preloaded(
                 [sys.executable, "-m", f"headrace_{service}.main"],
                 env={**os.environ, **given}, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
             )  # fmt: skip

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from headrace_model.status import Status
 from headrace_wire.api import JobView
 from tests.support.dev_swarm import PROJECT, Swarm
 from tests.support.docker_engine import why_no_engine
+from tests.support.preloaded import run
 from tests.support.swarm_stack import SwarmStack
 from tests.support.wait import wait_until
 from tests.swarm.conftest import MPI_IMAGE
@@ -60,10 +60,8 @@ def job(*command: str, **more: Any) -> dict[str, Any]:
 async def cli(stack: SwarmStack, *words: str) -> str:
     """What `headrace …` says, which must go well."""
     environ = {**os.environ, "HEADRACE_URL": stack.stack.url, "HEADRACE_TOKEN": stack.stack.token}
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", _CLI, *words],
-        env=environ, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    command = [sys.executable, "-c", _CLI, *words]
+    done = await asyncio.to_thread(run, command, timeout=300, env=environ)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
