@@ -26,15 +26,16 @@ def is_ready(home: Home, config: Config, timeout_s: float = 2.0) -> bool:
 
     That of another home may have taken the port first: it must not be shown our token.
     """
-    ours = processes.find(home.id, "services")
-    if not any(processes.listens(each.pid, config.port) for each in ours):
-        return False
     try:
         with _opener(config).open(f"{config.url}/health/ready", timeout=timeout_s) as answer:
             said = json.load(answer)
     except _GONE:
         return False
-    return isinstance(said, dict) and said.get("service") == "request"
+    if not isinstance(said, dict) or said.get("service") != "request":
+        return False
+    # Last, since it looks at all processes of the machine: who waits asks many times.
+    ours = processes.find(home.id, "services")
+    return any(processes.listens(each.pid, config.port) for each in ours)
 
 
 def _opener(config: Config) -> urllib.request.OpenerDirector:

@@ -20,7 +20,7 @@ from headrace_model.errors import Conflict, InvalidInput, Unavailable
 from headrace_service.sockets import tls_of
 
 READY_WITHIN_S: Final = 60.0
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.05
 _TAIL_LINES: Final = 15
 _MANY_RESTARTS: Final = 3
 _DISTRIBUTION_FOLDER: Final = Path(__file__).parent.parent
@@ -195,12 +195,11 @@ def _restarts(home: Home) -> dict[str, int] | None:
 
     What is left of a killed supervisor may still answer, and its state file say anything.
     """
-    supervisor = running(home)
     try:
         state = json.loads(home.state.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    if supervisor is None or state["supervisor"]["pid"] != supervisor.pid:
+    if not processes.is_living(state["supervisor"]["pid"], home.id, "supervisor"):
         return None
     return {name: state[name]["restarts"] for name in ("redis", "services")}
 

@@ -66,6 +66,15 @@ def find(home_id: str, *names: str) -> list[Found]:
     return sorted(found, key=lambda each: (each.start_time, each.pid))
 
 
+def is_living(pid: int, home_id: str, name: str) -> bool:
+    """Tell whether this is the living process of a home with this name, as `find` would.
+
+    `find` looks at all processes of the machine, which costs more than who waits should take.
+    """
+    found = _environment(pid)
+    return found is not None and (found[1].get(HOME_ID), found[1].get(PROCESS)) == (home_id, name)
+
+
 def find_workers(attempts: Path) -> list[Found]:
     """The living processes of workers whose attempt lies in this folder; `name` is the worker's.
 
@@ -146,22 +155,27 @@ def wait_gone(processes: Iterable[Found], within_s: float) -> list[Found]:
 def _environments() -> Iterator[tuple[int, int, dict[str, str]]]:
     """Pid, start time and HEADRACE_ variables of each living process of this user."""
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            if os.stat(f"/proc/{name}").st_uid != os.geteuid():
-                continue
-            text = Path(f"/proc/{name}/environ").read_bytes()
-        except OSError:
-            continue  # gone meanwhile, or not ours to read
-        if b"HEADRACE_" not in text:
-            continue
-        stat = read_stat(int(name))
-        if stat is None or stat.dead:
-            continue
-        entries = (each.partition("=") for each in os.fsdecode(text).split("\0"))
-        headrace = {key: value for key, _, value in entries if key.startswith("HEADRACE_")}
-        yield int(name), stat.start_time, headrace
+        if name.isdigit() and int(name) != os.getpid() and (found := _environment(int(name))):
+            yield int(name), *found
+
+
+def _environment(pid: int) -> tuple[int, dict[str, str]] | None:
+    """Start time and HEADRACE_ variables of a process; None where it has none or is not ours."""
+    try:
+        if os.stat(f"/proc/{pid}").st_uid != os.geteuid():
+            return None
+        text = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return None  # gone meanwhile, or not ours to read
+    if b"HEADRACE_" not in text:
+        return None
+    stat = read_stat(pid)
+    if stat is None or stat.dead:
+        return None
+    entries = (each.partition("=") for each in os.fsdecode(text).split("\0"))
+    return stat.start_time, {
+        key: value for key, _, value in entries if key.startswith("HEADRACE_")
+    }
 
 
 def _is_nest(pid: int) -> bool:
