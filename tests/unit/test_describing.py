@@ -79,7 +79,7 @@ def test_ten_thousands_of_parts_are_united_at_once(monkeypatch: pytest.MonkeyPat
     """Each union copies the whole: one for all parts, not one a part."""
     parts = [
         Domain.from_plain({"TIME": ["1979-01-01", "1980-01-01"], "CATCHMENT_ID": f"cat-{number}"})
-        for number in range(40_000)
+        for number in range(15_000)
     ]
     longer = Domain.from_plain({"TIME": ["1979-01-01", "1981-01-01"], "CATCHMENT_ID": "cat-1"})
     made: list[Index] = []
@@ -90,7 +90,7 @@ def test_ten_thousands_of_parts_are_united_at_once(monkeypatch: pytest.MonkeyPat
     whole = united_domain(parts)
     ids = whole.get(Index.CATCHMENT_ID)
     assert isinstance(ids, Discrete)
-    assert len(ids.values) == 40_000
+    assert len(ids.values) == 15_000
     assert united_domain([*parts, longer]) == Domain()
     assert made == [Index.CATCHMENT_ID] * 2
 

@@ -142,7 +142,7 @@ users = st.sampled_from(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(worlds(), users, st.data())
 async def test_it_holds_what_is_reached_through_what_one_may_see(
     world: World, user: User, data: st.DataObject
@@ -169,7 +169,7 @@ async def test_it_holds_what_is_reached_through_what_one_may_see(
     assert list(lines_of(view)), "it can be written"
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(worlds(), st.sampled_from([1, 2, 4, 50]), st.integers(1, 3))
 async def test_it_stays_within_its_bounds_and_says_where_it_was_cut(
     world: World, most: int, depth: int

@@ -140,7 +140,7 @@ def union_exists(catalogue: list[Dataset], wanted: Requirement) -> bool:
     return False
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(
     catalogues,
     domains,
@@ -516,7 +516,7 @@ def test_a_part_that_later_parts_make_idle_is_dropped() -> None:
     assert ids(held.match(every, NOW, ADA)) == ["left", "right"]
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.lists(st.tuples(st.integers(-40, 40), st.integers(1, 40)), max_size=12),
     st.integers(-45, 85),

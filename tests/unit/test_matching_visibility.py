@@ -107,7 +107,7 @@ def sees(user: User, owner: str, shared: tuple[Share, ...]) -> bool:
     return user.standing(owner, shared) is not Standing.STRANGER
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(datasets, promises, requirements, users, st.randoms(use_true_random=False))
 def test_a_match_is_the_match_over_what_the_asker_may_see(
     all_: list[Dataset],

@@ -53,7 +53,7 @@ def fewest(
     return min(found, default=None)
 
 
-@settings(max_examples=250)
+@settings(max_examples=100)
 @given(rules, st.frozensets(st.sampled_from(FORMATS[1:])))
 def test_a_plan_is_found_wherever_there_is_a_way_and_has_the_fewest_steps(
     rules: list[tuple[str, tuple[str, ...]]], there: frozenset[str]

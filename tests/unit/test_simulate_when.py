@@ -63,8 +63,8 @@ def test_the_range_of_when_holds_the_real_start_of_three_of_four_jobs_those_that
 ):
     """Most start as they come, which is easily told; so those that wait are also looked at alone:
     as the draws are, most of them start before the range."""
-    answers = [answer for seed in (1, 2) for answer in _told(seed)]
+    answers = _told(1)
     waited = [answer for answer in answers if answer.waited]
-    assert len(waited) > 50
+    assert len(waited) > 25
     assert _held(answers) >= 0.75
     assert _held(waited) >= 0.75

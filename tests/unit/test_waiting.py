@@ -89,7 +89,7 @@ def in_lines(jobs: list[WaitingJob], shifts: Mapping[str, int] | None = None) ->
     return waiting
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     some_nodes, loads, queued, st.randoms(), st.integers(0, 14), st.integers(0, 25), some_shifts,
     some_quotas,
