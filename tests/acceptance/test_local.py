@@ -19,7 +19,8 @@ from headrace_adapters.backends.process import ProcessBackend
 from headrace_adapters.redis.users import UserStore
 from headrace_local import processes
 from headrace_local.admin import user_name
-from headrace_local.folders import find_home
+from headrace_local.config import Config, save
+from headrace_local.folders import find_home, prepare
 from headrace_local.health import any_free_port
 from headrace_local.layout import Home
 from headrace_local.redis_users import connect
@@ -76,6 +77,25 @@ def local(state_dir: Path) -> Iterator[Local]:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="module")
+def running(run_root: Path) -> Iterator[Local]:
+    """One that is up, with one CPU, for the tests that leave it so."""
+    found = Local(run_root / "running" / "home")
+    found.home.root.parent.mkdir()
+    found.up("--cpus", "1")
+    yield found
+    done = found("reset", "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def made(local: Local) -> Local:
+    """One that is down, as after an `up` and a `down`."""
+    prepare(local.home)
+    save(local.home, Config(port=any_free_port()))
+    return local
+
+
 def test_before_the_first_up_status_says_so_with_code_3(local: Local) -> None:
     done = local("status")
     assert done.returncode == 3
@@ -100,26 +120,19 @@ def test_up_starts_what_status_shows_and_down_stops_it(local: Local) -> None:
     stopped = local("status")
     assert stopped.returncode == 3
     assert "redis      stopped" in stopped.stdout
-
-
-def test_down_twice_is_no_error(local: Local) -> None:
-    local.up()
-    local("down")
     again = local("down")
     assert again.returncode == 0
     assert "was not up" in again.stdout
 
 
-def test_a_second_up_changes_nothing(local: Local) -> None:
-    local.up()
-    before = local.pids()
-    assert "already up" in local.up()
-    assert local.pids() == before
+def test_a_second_up_changes_nothing(running: Local) -> None:
+    before = running.pids()
+    assert "already up" in running.up()
+    assert running.pids() == before
 
 
-def test_an_up_with_other_options_than_what_runs_is_refused(local: Local) -> None:
-    local.up("--cpus", "1")
-    done = local("up", "--cpus", "2")
+def test_an_up_with_other_options_than_what_runs_is_refused(running: Local) -> None:
+    done = running("up", "--cpus", "2")
     assert done.returncode == 1
     assert "another --cpus" in done.stderr
 
@@ -132,14 +145,13 @@ def test_two_ups_at_the_same_time_start_one_headrace(local: Local) -> None:
 
 
 @pytest.mark.parametrize("name", ["redis", "services"])
-def test_what_is_killed_comes_back_by_itself(local: Local, name: str) -> None:
-    local.up()
-    before = local.pids()
+def test_what_is_killed_comes_back_by_itself(running: Local, name: str) -> None:
+    before = running.pids()
     os.kill(before[name], signal.SIGKILL)
-    until(lambda: local.pids().get(name) not in (None, before[name]), f"another {name}")
-    until(lambda: local("status").returncode == 0, "Headrace to be ready")
-    others = set(_PARTS) - {name}
-    assert {each: local.pids()[each] for each in others} == {each: before[each] for each in others}
+    until(lambda: running.pids().get(name) not in (None, before[name]), f"another {name}")
+    until(lambda: running("status").returncode == 0, "Headrace to be ready")
+    after, others = running.pids(), set(_PARTS) - {name}
+    assert {each: after[each] for each in others} == {each: before[each] for each in others}
 
 
 def test_up_takes_over_from_a_killed_supervisor(local: Local) -> None:
@@ -198,8 +210,8 @@ def _admin_of(local: Local) -> str | None:
     return asyncio.run(lookup())
 
 
-def test_who_lost_the_admin_is_made_one_again_on_the_machine(local: Local) -> None:
-    local.up()
+def test_who_lost_the_admin_is_made_one_again_on_the_machine(running: Local) -> None:
+    local = running
     lost = local.home.admin_token.read_text()
 
     async def lose() -> None:
@@ -256,8 +268,8 @@ def test_a_remembered_port_that_is_taken_is_replaced(local: Local) -> None:
     assert json.loads(local.home.client.read_text())["url"] == shown["url"]
 
 
-def test_nothing_secret_is_in_arguments_environments_and_logs(local: Local) -> None:
-    local.up()
+def test_nothing_secret_is_in_arguments_environments_and_logs(running: Local) -> None:
+    local = running
     secrets = [
         path.read_text().strip().encode()
         for path in (
@@ -310,12 +322,11 @@ def test_reset_asks_first_and_then_removes_everything(local: Local) -> None:
     assert local.pids() == {}
 
 
-def test_reset_leaves_what_is_not_ours(local: Local) -> None:
-    local.up()
-    mine = local.home.root / "mine.txt"
+def test_reset_leaves_what_is_not_ours(made: Local) -> None:
+    mine = made.home.root / "mine.txt"
     mine.write_text("precious")
-    local("reset", "--yes")
-    assert [path.name for path in local.home.root.iterdir()] == ["mine.txt"]
+    made("reset", "--yes")
+    assert [path.name for path in made.home.root.iterdir()] == ["mine.txt"]
 
 
 def test_a_folder_with_other_things_in_it_is_refused(local: Local) -> None:
@@ -387,14 +398,12 @@ class TestWorkers:
     """Of a home that is down: the nest and its workers live on their own."""
 
     @pytest.fixture
-    def worker(self, local: Local, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def worker(self, made: Local, monkeypatch: pytest.MonkeyPatch) -> Path:
         """A worker that runs until it is stopped, as the agent would start it."""
-        local.up()
-        local("down")
-        folder = local.home.attempts / "0123456789abcdef.1"
+        folder = made.home.attempts / "0123456789abcdef.1"
         folder.mkdir(parents=True)
-        monkeypatch.setenv(processes.HOME_ID, local.home.id)  # the agent's nest inherits it
-        asyncio.run(_start_worker(local.home.nest, folder))
+        monkeypatch.setenv(processes.HOME_ID, made.home.id)  # the agent's nest inherits it
+        asyncio.run(_start_worker(made.home.nest, folder))
         return folder
 
     def test_down_counts_them_and_lets_them_live(self, local: Local, worker: Path) -> None:

@@ -15,7 +15,7 @@ from tests.support.simulation.seeds import run_seeds
 
 _FIRST = int(os.environ.get("HEADRACE_SIMULATION_FIRST_SEED", "1"))
 _NUMBER = int(os.environ.get("HEADRACE_SIMULATION_SEEDS", "0"))
-_SECONDS = 90.0
+_SECONDS = 45.0
 _LEAST = 10  # however slow the machine is
 
 

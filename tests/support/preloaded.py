@@ -50,6 +50,7 @@ class Preloaded(subprocess.Popen[Any]):
             "words": [os.fspath(word) for word in asked["args"]][1:],
             "environ": {name: os.fspath(value) for name, value in environ.items()},
             "folder": os.fspath(asked["cwd"] or os.getcwd()),
+            "umask": _umask(),
         }
         self._told, theirs = socket.socketpair()
         with theirs:
@@ -75,6 +76,12 @@ class Preloaded(subprocess.Popen[Any]):
             if pid:
                 self._handle_exitstatus(status)
         return self.returncode
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def run(command: Sequence[str], *, typed: str = "", timeout: float, **how: Any) -> Done:
@@ -205,6 +212,7 @@ def _become(request: dict[str, Any]) -> None:
     """Run the program as if it had been started by itself."""
     way, what, *words = request["words"]
     os.chdir(request["folder"])
+    os.umask(request["umask"])
     before = os.environ.get("PYTHONPATH", "")
     os.environ.clear()
     os.environ.update(request["environ"])

@@ -26,7 +26,7 @@ def prepare(home: Home) -> None:
     something else than a state folder of ours.
     """
     try:
-        if home.root.is_dir() and any(home.root.iterdir()) and not home.config.exists():
+        if home.root.is_dir() and _holds_others(home) and not home.config.exists():
             raise InvalidInput(
                 f"{home.root} is not empty and no state folder of Headrace",
                 hint="set HEADRACE_HOME to a folder that is new or empty",
@@ -39,6 +39,16 @@ def prepare(home: Home) -> None:
             f"the state folder {home.root} can't be made: {error.strerror} ({error.filename})",
             hint="set HEADRACE_HOME to a folder that you may write",
         ) from error
+
+
+def _holds_others(home: Home) -> bool:
+    """Tell whether the root holds more than what another `up` makes before it has a config."""
+    return any(
+        not entry.name.startswith(f"{home.config.name}.")
+        if entry not in home.folders
+        else any(not each.is_dir() for each in entry.rglob("*"))
+        for entry in home.root.iterdir()
+    )
 
 
 def _make_private(folder: Path) -> None:
