@@ -10,8 +10,8 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 groups_known=(unit contract integration acceptance faults simulation swarm hydrology browser soak)
 # The longest first, so that those that run side by side end at about the same time.
-groups_of_ci=(acceptance swarm integration faults hydrology simulation unit contract)
-lanes_of_ci=2
+groups_of_ci=(swarm acceptance integration faults hydrology unit simulation contract)
+lanes_of_ci=3
 
 usage() {
   cat <<EOF
@@ -29,7 +29,7 @@ tests; this is what CI runs.
                (HEADRACE_SOAK_MINUTES for its tests; 10 without)
   --seeds N    how many seeds soak tries (HEADRACE_SOAK_SEEDS; 4 without), the kills of
                faults and swarm (HEADRACE_FAULT_SEEDS; 1 without), and the simulation
-               (HEADRACE_SIMULATION_SEEDS; without, as many as fit into 90 s, and
+               (HEADRACE_SIMULATION_SEEDS; without, as many as fit into 45 s, and
                10,000 in soak). HEADRACE_SIMULATION_FIRST_SEED is the simulation's first
 
 Under CI=true a skipped test fails the run unless tests/skips.txt names it. Some tests read
