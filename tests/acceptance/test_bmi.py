@@ -112,8 +112,8 @@ class TestHbv:
         view, both = run(headrace, tmp_path, JOB.replace("cpus: 100m", "cpus: 2"))
         assert both == alone
         log = headrace.log(view["id"])
-        assert "rank 0 of 2: 2 of 3 catchments" in log
-        assert "rank 1 of 2: 1 of 3 catchments" in log
+        assert "rank 0 of 2 on local: 2 of 3 catchments" in log
+        assert "rank 1 of 2 on local: 1 of 3 catchments" in log
 
     def test_a_model_that_is_not_there_is_told(self, headrace: Headrace, tmp_path: Path) -> None:
         file = tmp_path / "none.yaml"

@@ -106,6 +106,9 @@ def test_the_places_of_a_template_are_those_of_the_worker() -> None:
     [
         ("model", "HBV", "module:Class"),
         ("config", "{{forcin}}", "known are id"),
+        ("parameters", {"Imax": 2}, "config says no {{Imax}}, so the model would never see it"),
+        ("parameters", {"steps": 2}, "can't be a parameter's name"),
+        ("parameters", {"d": [2]}, "must be a number or text"),
         ("variables", {}, "one at least"),
         ("variables", {"Q": 3}, "can't be a name"),
         ("variables", {"Q,R": "Q"}, "can't be a name"),
@@ -124,6 +127,14 @@ def test_what_is_wrong_names_its_key(key: str, value: Any, said: str) -> None:
     found = problems({key: value})
     assert list(found) == [f"settings.{key}"]
     assert said in found[f"settings.{key}"]
+
+
+def test_parameters_are_values_for_the_template(tmp_path: Path) -> None:
+    spec = job({"config": "{{forcing}} {{K_0}}", "parameters": {"K_0": 0.25}})
+    (tmp_path / "bmi.json").write_bytes(spec.files[0].content)
+    assert read_config(tmp_path / "bmi.json").parameters == {"K_0": "0.25"}
+    with pytest.raises(InvalidJobFile, match=r"known are id, .*, K_0"):
+        job({"config": "{{K_0}} {{K_1}}", "parameters": {"K_0": 0.25}})
 
 
 def test_too_many_steps_are_refused() -> None:

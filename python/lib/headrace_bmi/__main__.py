@@ -23,7 +23,7 @@ def _say(line: str) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Run this process's share; raises `BmiFailed`."""
-    config = read_config(arguments.config)
+    config = read_config(arguments.config).until(os.environ.get("HEADRACE_END"))
     rank, size = rank_of(os.environ)
     forcing = forcing_files(arguments.forcing)
     catchments = chosen(config.catchments, forcing)
@@ -36,7 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
             config, make, mine, forcing, arguments.output, Path(scratch),
             _say if rank == 0 else lambda _line: None,
         )  # fmt: skip
-    _say(f"rank {rank} of {size}: {len(mine):,} of {len(catchments):,} catchments")
+    node = os.environ.get("HEADRACE_NODE")
+    where = f" on {node}" if node else ""
+    _say(f"rank {rank} of {size}{where}: {len(mine):,} of {len(catchments):,} catchments")
 
 
 def main() -> None:

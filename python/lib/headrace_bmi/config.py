@@ -3,8 +3,8 @@
 ```json
 {"headrace_bmi": 1, "model": "HBV:HBV", "begin": "1979-01-01 00:00:00",
  "end": "1981-01-01 00:00:00", "step_s": 86400, "catchments": ["cat-1"],
- "config_name": "hbv.json", "config": "…{{forcing}}…", "variables": {"Q_OUT": "Q"},
- "inputs": {}}
+ "config_name": "hbv.json", "config": "…{{forcing}}…{{Imax}}…", "parameters": {"Imax": 2.0},
+ "variables": {"Q_OUT": "Q"}, "inputs": {}}
 ```
 Times are UTC; the run has the steps that begin in [begin, end).
 """
@@ -12,7 +12,7 @@ Times are UTC; the run has the steps that begin in [begin, end).
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,7 @@ _KEYS: Final = frozenset(
         "catchments",
         "config_name",
         "config",
+        "parameters",
         "variables",
         "inputs",
     )
@@ -47,7 +48,7 @@ class RunConfig:
     of each BMI name that is set before a step the variable of the forcing.
 
     `catchments` None: all that the forcing has. `config` is the template of the file that the
-    model's `initialize` gets, called `config_name`.
+    model's `initialize` gets, called `config_name`; `parameters` are further values for it.
     """
 
     model: str
@@ -57,6 +58,7 @@ class RunConfig:
     catchments: tuple[str, ...] | None
     config_name: str
     config: str
+    parameters: Mapping[str, str]
     variables: tuple[tuple[str, str], ...]
     inputs: tuple[tuple[str, str], ...]
 
@@ -68,6 +70,16 @@ class RunConfig:
     def time(self, step: int) -> datetime:
         """Where a step begins."""
         return self.begin + step * self.step
+
+    def until(self, end: str | None) -> "RunConfig":
+        """The run up to its last step that begins before `end`, ISO 8601 in UTC; None: all of it.
+
+        A calibration asks for no more than it scores.
+        """
+        if not end:
+            return self
+        last = datetime.fromisoformat(end.removesuffix("Z")).replace(tzinfo=UTC)
+        return replace(self, steps=max(1, min(self.steps, -((self.begin - last) // self.step))))
 
 
 def read_config(path: Path) -> RunConfig:
@@ -92,6 +104,7 @@ def read_config(path: Path) -> RunConfig:
         catchments=_catchments(plain.get("catchments")),
         config_name=_matching(plain, "config_name", _NAME, "the name of a file"),
         config=_text(plain, "config"),
+        parameters=_parameters(plain.get("parameters", {})),
         variables=_names(plain, "variables", least=1),
         inputs=_names(plain, "inputs", least=0),
     )
@@ -151,6 +164,16 @@ def _catchments(value: Any) -> tuple[str, ...] | None:
         twice = next(each for place, each in enumerate(value) if each in value[:place])
         raise BmiFailed(f"catchments: {twice} stands there twice")
     return tuple(value)
+
+
+def _parameters(value: Any) -> dict[str, str]:
+    """A number as Python writes it, so that none of its digits is lost; text as it is."""
+    if not isinstance(value, dict):
+        raise BmiFailed("parameters must be an object of names, each with a number or text")
+    for name, each in value.items():
+        if isinstance(each, bool) or not isinstance(each, int | float | str):
+            raise BmiFailed(f"parameters: {name} must be a number or text, not {str(each)[:60]!r}")
+    return {name: str(each) for name, each in value.items()}
 
 
 def _names(plain: Mapping[str, Any], key: str, *, least: int) -> tuple[tuple[str, str], ...]:

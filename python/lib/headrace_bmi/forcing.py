@@ -19,6 +19,7 @@ from headrace_bmi.errors import BmiFailed
 if TYPE_CHECKING:
     from netCDF4 import Dataset, Variable
 
+Stored = np.ndarray[Any, np.dtype[Any]]
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 Seconds = np.ndarray[Any, np.dtype[np.int64]]
 _MOST_VALUES: Final = 50_000_000
@@ -37,13 +38,13 @@ def cut_to_run(config: RunConfig, catchment: str, path: Path, scratch: Path) -> 
     where = f"catchment {catchment}: its forcing, {path.name},"
     try:
         with Dataset(str(path.absolute()), "r") as source:
-            steps = _steps_of_run(config, _times(source, where), where)
+            steps = _steps_of_run(config, times_of(source, where), where)
             _check_numbers(config, source, steps, where)
             if len(steps) == len(source.dimensions["time"]):
                 return path.absolute()
             target = scratch.absolute() / f"{catchment}.nc"
             with Dataset(str(target), "w", format=source.data_model) as copy:
-                _copy(source, copy, steps)
+                copy_of(source, copy, len(steps), _at(source, steps))
             return target
     except (OSError, RuntimeError) as error:
         raise BmiFailed(f"{where} can't be read as NetCDF: {error}") from None
@@ -72,7 +73,7 @@ def series(config: RunConfig, catchment: str, path: Path) -> Mapping[str, Number
     return found
 
 
-def _times(source: "Dataset", where: str) -> Seconds:
+def times_of(source: "Dataset", where: str) -> Seconds:
     """Seconds since 1970 of each step, shape (time,)."""
     variable = source.variables.get("time")
     if variable is None or variable.dimensions != ("time",):
@@ -133,10 +134,23 @@ def _check_finite(config: RunConfig, numbers: Numbers, name: str, where: str) ->
         )
 
 
-def _copy(source: "Dataset", copy: "Dataset", steps: Seconds) -> None:
+def _at(source: "Dataset", steps: Seconds) -> dict[str, Stored]:
+    """What is stored of these steps, by variable."""
+    found = {}
+    for name, variable in source.variables.items():
+        if "time" in variable.dimensions:
+            variable.set_auto_maskandscale(False)
+            found[name] = np.take(variable[...], steps, axis=variable.dimensions.index("time"))
+    return found
+
+
+def copy_of(
+    source: "Dataset", copy: "Dataset", length: int, over_time: Mapping[str, Stored]
+) -> None:
+    """Make a copy of another length in time, with what is stored of the variables over time."""
     copy.setncatts({name: source.getncattr(name) for name in source.ncattrs()})
     for name, dimension in source.dimensions.items():
-        copy.createDimension(name, len(steps) if name == "time" else len(dimension))
+        copy.createDimension(name, length if name == "time" else len(dimension))
     for name, variable in source.variables.items():
         variable.set_auto_maskandscale(False)
         attributes = {each: variable.getncattr(each) for each in variable.ncattrs()}
@@ -146,10 +160,7 @@ def _copy(source: "Dataset", copy: "Dataset", steps: Seconds) -> None:
         )
         made.set_auto_maskandscale(False)
         made.setncatts(attributes)
-        values = variable[...]
-        if "time" in variable.dimensions:
-            values = np.take(values, steps, axis=variable.dimensions.index("time"))
-        made[...] = values
+        made[...] = over_time[name] if name in over_time else variable[...]
 
 
 def _netcdf_series(
@@ -166,7 +177,7 @@ def _netcdf_series(
                     f"{where} has no {name} over time; it has {_few(source.variables)}"
                 )
             columns[name] = np.ma.filled(np.ma.asarray(variable[:], dtype=np.float64), np.nan)
-        return _times(source, where), columns
+        return times_of(source, where), columns
 
 
 def _csv_series(

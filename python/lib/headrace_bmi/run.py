@@ -12,6 +12,7 @@ from typing import Any, Final
 from headrace_bmi.config import TIME_FORMAT, RunConfig
 from headrace_bmi.errors import BmiFailed
 from headrace_bmi.forcing import cut_to_run, series
+from headrace_bmi.joining import one_file
 from headrace_bmi.model import Model
 from headrace_bmi.template import filled
 
@@ -22,7 +23,7 @@ def run_catchments(
     config: RunConfig,
     make: Callable[[], Any],
     catchments: Sequence[str],
-    forcing: Mapping[str, Path],
+    forcing: Mapping[str, Sequence[Path]],
     output: Path,
     scratch: Path,
     say: Callable[[str], None],
@@ -40,10 +41,15 @@ def run_catchments(
 
 
 def run_catchment(
-    config: RunConfig, make: Callable[[], Any], catchment: str, forcing: Path, scratch: Path
+    config: RunConfig,
+    make: Callable[[], Any],
+    catchment: str,
+    forcing: Sequence[Path],
+    scratch: Path,
 ) -> str:
     """Run one catchment; returns the text of its file. Raises `BmiFailed`."""
-    given = cut_to_run(config, catchment, forcing, scratch)
+    joined = one_file(catchment, forcing, scratch)
+    given = cut_to_run(config, catchment, joined, scratch)
     inputs = series(config, catchment, given)
     init = scratch.absolute() / f"{catchment}_{config.config_name}"
     init.write_text(filled(config, catchment, str(given.absolute())), encoding="utf-8", newline="")
@@ -61,9 +67,9 @@ def run_catchment(
         model.drop()
         raise
     model.finalize()
-    init.unlink()
-    if given.parent == scratch.absolute():
-        given.unlink()
+    for each in {init, joined, given}:
+        if each.parent == scratch.absolute():
+            each.unlink()
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -37,22 +37,17 @@ def in_order(catchments: Sequence[str] | frozenset[str]) -> list[str]:
     return sorted(catchments, key=lambda each: (len(each), each))
 
 
-def forcing_files(folder: Path) -> dict[str, Path]:
-    """Of each catchment the file with its id in the name (`cat-27.nc`, `cat-27_2015.csv`).
+def forcing_files(folder: Path) -> dict[str, list[Path]]:
+    """Of each catchment the files with its id in the name (`cat-27.nc`, `cat-27_2015.csv`).
 
-    Raises `BmiFailed` where two files have one id, or none has any.
+    A union of datasets brings several of one. Raises `BmiFailed` where there are none of any.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         name = _IN_NAME.search(path.name)
         if name is None or path.suffix not in _SUFFIXES or not path.is_file():
             continue
-        if name[1] in found:
-            raise BmiFailed(
-                f"the forcing has two files of {name[1]}: {found[name[1]].name} and {path.name}; "
-                "leave one of them out"
-            )
-        found[name[1]] = path
+        found.setdefault(name[1], []).append(path)
     if not found:
         raise BmiFailed(
             f"the forcing in {folder} has no file named as a catchment, such as cat-27.nc"
@@ -60,7 +55,7 @@ def forcing_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def chosen(asked: Sequence[str] | None, forcing: Mapping[str, Path]) -> list[str]:
+def chosen(asked: Sequence[str] | None, forcing: Mapping[str, Sequence[Path]]) -> list[str]:
     """The catchments of a run, in order; raises `BmiFailed` where one has no forcing."""
     if asked is None:
         return in_order(frozenset(forcing))

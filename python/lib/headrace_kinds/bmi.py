@@ -35,7 +35,8 @@ MOST_STEP_S: Final = 366 * 86_400
 _MODEL: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _CATCHMENT: Final = re.compile(r"cat-\d{1,15}", re.ASCII)
-_PLACE: Final = re.compile(r"\{\{\s*([A-Za-z_]+)(?::[^{}]*)?\s*\}\}")
+_PLACE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)(?::[^{}]*)?\s*\}\}", re.ASCII)
+_PARAMETER: Final = re.compile(r"[A-Za-z_]\w{0,99}", re.ASCII)
 _PLACES: Final = ("id", "number", "forcing", "start", "end", "steps", "step_s")
 
 
@@ -58,13 +59,6 @@ def _step(text: str) -> str:
     return text
 
 
-def _template(text: str) -> str:
-    for found in _PLACE.finditer(text):
-        if found[1] not in _PLACES:
-            raise InvalidSpec(f"{found[0][:60]} is unknown; known are {', '.join(_PLACES)}")
-    return text
-
-
 def _format(text: str) -> str:
     check_format(text)
     return text
@@ -81,10 +75,15 @@ class BmiSettings:
         "{{id}}, {{number}}, {{forcing}}, {{start}}, {{end}}, {{steps}}, {{step_s}} are put in.",
         '\'{"forcing": "{{forcing}}"}\'',
         most=100_000,
-        check=_template,
     )
     variables: Mapping[str, Any] = told(
         "Of each column of the output the BMI name of what it holds.", "{Q_OUT: Q}"
+    )
+    parameters: Mapping[str, Any] | None = told(
+        "Values of your own for the template: {{Imax}}. A calibration tunes them in bmi.json at "
+        "/parameters/Imax.",
+        "{Imax: 2.0}",
+        default=None,
     )
     inputs: Mapping[str, Any] | None = told(
         "Of each BMI name that is set before a step the variable of the forcing; without it the "
@@ -116,6 +115,7 @@ class BmiSettings:
     )
 
     def __post_init__(self) -> None:
+        _check_parameters(self.config, self.parameters or {})
         _check_names("variables", self.variables, 1)
         _check_names("inputs", self.inputs or {}, 0)
         for each in self.catchments:
@@ -157,7 +157,7 @@ class BmiKind(CommandKind):
             command=tuple(_command(spec)),
             inputs=(Requirement(FORCING, Category.FORCING, settings.forcing, _domain(settings)),),
             outputs=(OutputSpec(OUTPUT, Category.OUTPUT, OUTPUT_FORMAT, Domain()),),
-            files=((CONFIG, _config(settings)),),
+            files=((CONFIG, _config(spec)),),
         )
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
@@ -169,6 +169,21 @@ class BmiKind(CommandKind):
             if each.name != OUTPUT
         ]
         return tuple(wrong)
+
+
+def _check_parameters(template: str, parameters: Mapping[str, Any]) -> None:
+    for name, value in parameters.items():
+        if not _PARAMETER.fullmatch(name) or name in _PLACES:
+            raise InvalidSpec(f"{name[:60]!r} can't be a parameter's name", path="parameters")
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise InvalidSpec(f"{name} must be a number or text", path="parameters")
+    held = set(_PLACE.findall(template))
+    for name in sorted(parameters.keys() - held):
+        why = f"config says no {{{{{name}}}}}, so the model would never see it"
+        raise InvalidSpec(why, path="parameters")
+    for name in sorted(held - parameters.keys() - set(_PLACES)):
+        known = ", ".join((*_PLACES, *parameters))
+        raise InvalidSpec(f"{{{{{name[:60]}}}}} is unknown; known are {known}", path="config")
 
 
 def _check_names(key: str, names: Mapping[str, Any], least: int) -> None:
@@ -201,7 +216,10 @@ def _domain(settings: BmiSettings) -> Domain:
     return Domain.of({**named, Index.TIME: settings.time.time})
 
 
-def _config(settings: BmiSettings) -> bytes:
+def _config(spec: JobSpec) -> bytes:
+    """The worker's file. One that is there and says the same stays: a stored job has its settings
+    sorted, and columns stand in the order in which they were written."""
+    settings: BmiSettings = spec.settings
     plain = {
         "headrace_bmi": 1,
         "model": settings.model,
@@ -211,10 +229,21 @@ def _config(settings: BmiSettings) -> bytes:
         "catchments": list(settings.catchments) or None,
         "config_name": settings.config_name,
         "config": settings.config,
+        "parameters": dict(settings.parameters or {}),
         "variables": dict(settings.variables),
         "inputs": dict(settings.inputs or {}),
     }
+    for each in spec.files:
+        if each.name == CONFIG and _read(each.content) == plain:
+            return each.content
     return json.dumps(plain, indent=1).encode()
+
+
+def _read(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 def _time(instant: Instant) -> str:
