@@ -6,16 +6,18 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=scripts/lib/docker.sh
 . "$project_root/scripts/lib/docker.sh"
 
-# Each with the folder of its Dockerfile; the base comes first of itself.
+# Each with the folder of its Dockerfile; the base, and what one stands on, come first of themselves.
 declare -A folders=(
   [service]=docker/main
   [worker-python]=docker/workers/python
   [worker-mpi]=docker/workers/mpi
+  [worker-bmi]=docker/workers/bmi
   [redis]=docker/redis
   [object-store]=docker/object_store
   [dev-registry]=docker/dev_registry
 )
-images_known=(service worker-python worker-mpi redis object-store dev-registry)
+images_known=(service worker-python worker-mpi worker-bmi redis object-store dev-registry)
+declare -A stands_on=([worker-bmi]="worker-python worker-mpi")
 
 usage() {
   cat <<EOF
@@ -25,7 +27,8 @@ IMAGE: ${images_known[*]}; all of them without.
 Builds headrace/IMAGE:TAG, and headrace/base:TAG below them, on the Docker Engine at DOCKER_HOST.
 
   --tag TAG        without: the version in pyproject.toml
-  --build-arg A=B  for the Dockerfiles, such as HTTP_PROXY=http://proxy:3128
+  --build-arg A=B  for the Dockerfiles, such as HTTP_PROXY=http://proxy:3128, or the models of
+                   worker-bmi: "PACKAGES=HBV==1.5.2"
 
 The base begins with $docker_python_image where scripts/build-base-image.sh has made it, else with
 python:3.11-slim-bookworm of the hub. CA certificates in docker/base/ca/ and in this machine's
@@ -106,8 +109,20 @@ if docker image inspect "$docker_python_image" >/dev/null 2>&1; then
   from=(--build-arg "BASE_IMAGE=$docker_python_image")
 fi
 build base "${from[@]}" "$work/base"
-for name in "${asked[@]}"; do
+built=" "
+# Builds image $1 and, before it, what it stands on; each once.
+build_image() {
+  local name=$1 each
+  [[ $built != *" $name "* ]] || return 0
+  built+="$name "
+  for each in ${stands_on[$name]:-}; do
+    build_image "$each"
+  done
   build "$name" --file "${folders[$name]}/Dockerfile" --secret "id=pip,src=$work/pip.conf" \
     --build-arg "BASE=headrace/base:$tag" --build-arg "VERSION=$version" \
-    --build-arg "REVISION=$revision" .
+    --build-arg "WORKER_PYTHON=headrace/worker-python:$tag" \
+    --build-arg "WORKER_MPI=headrace/worker-mpi:$tag" --build-arg "REVISION=$revision" .
+}
+for name in "${asked[@]}"; do
+  build_image "$name"
 done

@@ -18,6 +18,7 @@ from tests.benchmarks import (
     partitions,
     placements,
     planner,
+    ranks,
     recovery,
     staging,
     start,
@@ -55,6 +56,7 @@ _ALL = {
         staging,
         imports,
         partitions,
+        ranks,
     )
 }
 

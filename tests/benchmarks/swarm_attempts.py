@@ -41,7 +41,7 @@ async def measure(bench: Bench) -> Row:
     try:
         up = ["up", "--workers", str(_WORKERS - 1), "--network", f"{swarm.network}.0/24"]
         await asyncio.to_thread(swarm.run, *up)
-        file = await asyncio.to_thread(_image, bench.folder)
+        file = await asyncio.to_thread(image_in, bench.folder, "worker-mpi")
         for node in swarm.nodes:
             await asyncio.to_thread(swarm.docker, node, "load", "--input", str(file))
         made = SwarmStack(bench.folder / "home8", swarm, _IMAGE, node_lost_s=30.0)
@@ -65,11 +65,11 @@ async def measure(bench: Bench) -> Row:
     )
 
 
-def _image(folder: Path) -> Path:
-    """The file with the image, which an engine below `folder` builds if it is not there."""
+def image_in(folder: Path, name: str) -> Path:
+    """The file with an image, which an engine below `folder` builds if it is not there."""
     os.environ.setdefault(VARIABLE, str(folder))
     try:
-        return image_file(folder, "worker-mpi")
+        return image_file(folder, name)
     finally:
         if os.environ[VARIABLE] == str(folder):
             del os.environ[VARIABLE]

@@ -23,6 +23,7 @@ _MADE_OF = {
     "service": (*_BASE, "docker/main", "pyproject.toml", "python"),
     "worker-python": (*_BASE, "docker/workers/python", "pyproject.toml", "python"),
     "worker-mpi": (*_BASE, "docker/workers/mpi"),
+    "worker-bmi": (*_BASE, "docker/workers", "pyproject.toml", "python"),
     "redis": (*_BASE, "docker/redis"),
     "object-store": (*_BASE, "docker/object_store"),
     "dev-registry": (*_BASE, "docker/dev_registry"),

@@ -9,6 +9,7 @@ from tests.support.dev_swarm import Swarm, own_network
 from tests.support.docker_images import TAG, image_file
 
 MPI_IMAGE = f"headrace/worker-mpi:{TAG}"
+BMI_IMAGE = f"headrace/worker-bmi:{TAG}"
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,14 @@ def mpi_swarm(run_root: Path) -> Iterator[Swarm]:
     made = Swarm(run_root / "mpi", network)
     try:
         made.run("up", "--workers", "2", "--network", f"{network}.0/24")
-        file = image_file(run_root, "worker-mpi")
-        for node in made.nodes:
-            made.docker(node, "load", "--input", str(file))
+        load(made, run_root, "worker-mpi")
         yield made
     finally:
         made.run("down")
+
+
+def load(swarm: Swarm, run_root: Path, name: str) -> None:
+    """Have an image on each node."""
+    file = image_file(run_root, name)
+    for node in swarm.nodes:
+        swarm.docker(node, "load", "--input", str(file))

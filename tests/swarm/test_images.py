@@ -20,7 +20,7 @@ from tests.support.wait import wait_until
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
 PROJECT = Path(__file__).parents[2]
-IMAGES = ["service", "worker-python", "worker-mpi"]
+IMAGES = ["service", "worker-python", "worker-mpi", "worker-bmi"]
 # What a hardened worker gets, and has to do with.
 HARDENED = (
     "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL",
@@ -59,8 +59,8 @@ def test_an_image_holds_no_tool_to_build_with_and_no_key(
     docker_engine: DockerEngine, name: str
 ) -> None:
     image = add_image(docker_engine, name)
-    # In the Python worker's, jobs resolve and build their environments.
-    pip = "" if name == "worker-python" else "pip pip3"
+    # In the Python worker's, and in what stands on it, jobs resolve and build their environments.
+    pip = "" if name in ("worker-python", "worker-bmi") else "pip pip3"
     script = (
         f"for tool in gcc cc make {pip}; do command -v $tool; done;"
         "find / -xdev \\( -name 'ssh_host_*' -o -name '*.key' -o -name 'pip.conf' \\) 2>/dev/null;"
@@ -163,6 +163,19 @@ def test_two_ranks_meet_in_the_mpi_worker(docker_engine: DockerEngine) -> None:
         "run", *HARDENED, image, "mpirun", "-n", "2", "--oversubscribe", "python", "-c", script
     )
     assert said.stdout == "2\n2\n"
+
+
+def test_two_ranks_find_a_model_in_the_bmi_worker(docker_engine: DockerEngine) -> None:
+    image = add_image(docker_engine, "worker-bmi")
+    script = (
+        "import headrace_bmi, headrace_calibration, mpi4py.MPI as mpi, netCDF4, numpy;"
+        "from HBV import HBV; print(f'{HBV().get_component_name()}, {numpy.__file__}\\n', end='')"
+    )
+    said = docker_engine.docker(
+        "run", *HARDENED, image, "mpirun", "-n", "2", "--oversubscribe", "python", "-c", script
+    )
+    numpy = "/opt/worker/lib/python3.11/site-packages/numpy/__init__.py"
+    assert said.stdout.splitlines() == [f"HBV, {numpy}"] * 2
 
 
 @pytest.mark.parametrize(

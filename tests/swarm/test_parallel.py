@@ -1,10 +1,11 @@
-"""MPI jobs whose ranks run on the three nodes of a real swarm."""
+"""Jobs whose ranks run on the three nodes of a real swarm, by Open MPI; HBV's among them."""
 
 import asyncio
 import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from headrace_client.api import AsyncClient
 from headrace_model.cause import Cause
 from headrace_model.status import Status
 from headrace_wire.api import JobView
+from tests.support import delaware
 from tests.support.dev_swarm import PROJECT, Swarm
 from tests.support.docker_engine import why_no_engine
+from tests.support.person import Person
 from tests.support.preloaded import run
 from tests.support.swarm_stack import SwarmStack
 from tests.support.wait import wait_until
-from tests.swarm.conftest import MPI_IMAGE
+from tests.swarm.conftest import BMI_IMAGE, MPI_IMAGE, load
 
 pytestmark = pytest.mark.skipif(bool(why_no_engine()), reason=why_no_engine())
 
@@ -30,6 +33,7 @@ from mpi4py import MPI
 os.write(1, b"rank %d\\n" % MPI.COMM_WORLD.rank)  # in one piece: others write there too
 time.sleep(600)
 """
+UNITS, UNTIL = 60, "1979-07-01"
 _CLI = "from headrace_client.cli import main; main()"
 _WITHIN_S = 300.0
 
@@ -186,3 +190,29 @@ async def test_a_cancel_ends_the_ranks_on_all_nodes(stack: SwarmStack) -> None:
         await client.desire(id_, "cancel")
         assert (await ended(client, id_)).status is Status.CANCELED
         assert [container(stack.swarm, id_, rank)[0] for rank in range(3)] == ["", "", ""]
+
+
+async def test_hbv_over_a_part_of_the_delaware_writes_the_same_bytes_in_any_number_of_ranks(
+    mpi_swarm: Swarm, run_root: Path, state_dir: Path, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(load, mpi_swarm, run_root, "worker-bmi")
+    data = await asyncio.to_thread(delaware.fetch, tmp_path)
+    catchments = delaware.units(data, UNITS)
+    items: dict[int, dict[str, str]] = {}
+    nodes: dict[int, list[str]] = {}
+    async with SwarmStack(state_dir, mpi_swarm, BMI_IMAGE, cpus=2) as stack:
+        person = Person("admin", tmp_path, stack.stack.url)
+        said = partial(person.said, token=stack.stack.token)
+        await asyncio.to_thread(delaware.put, said, data, UNITS)
+        async with stack.stack.client() as client, asyncio.timeout(_WITHIN_S):
+            for ranks in (1, 2, 4):
+                wanted = delaware.job(BMI_IMAGE, ranks, catchments, UNTIL)
+                _, output, nodes[ranks] = await delaware.run(client, wanted)
+                listed = await asyncio.to_thread(said, "dataset", "items", output)
+                items[ranks] = {each["path"]: each["sha256"] for each in listed}
+        await stack.nothing_left()
+    assert sorted(items[1]) == sorted(f"{each}.csv" for each in catchments)
+    assert items[2] == items[1]
+    assert items[4] == items[1]
+    assert len({*nodes[2]}) == 2
+    assert {*nodes[4]} == {*mpi_swarm.nodes}
