@@ -32,6 +32,8 @@ _SAID = {
         "1",
         "the share is found",
         "better in both years",
+        "4 catchments ran",
+        "the share of the buckets is found",
     },
     "operate.md": {"refused, exit code 5", "Headrace takes new work."},
     "people.md": {"it has 6 bytes", "usgs_token is deleted"},

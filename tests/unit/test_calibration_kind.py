@@ -140,6 +140,36 @@ class TestWhatItMakes:
         (text,) = (each.content for each in spec.files if each.name == "calibration.json")
         assert read_plan(text).model.output == "flow"
 
+    def test_a_bmi_model_is_calibrated_by_the_parameters_of_its_config(self) -> None:
+        job = _job({"unit": "m3 s-1", "simulated_unit": "mm/d", "variable": "Q_OUT"})
+        del job["files"]
+        job["settings"]["model"] = {
+            "kind": "bmi",
+            "settings": {
+                "model": "HBV:HBV",
+                "time": ["1979-01-01", "1981-01-01"],
+                "catchments": ["cat-1", "cat-2"],
+                "config": "{{forcing}} {{fast}} {{Slow}}",
+                "parameters": {"fast": 0.2, "Slow": 0.1},
+                "variables": {"Q_OUT": "Q", "ET": "Ea"},
+            },
+        }
+        job["settings"]["parameters"]["fast"] |= {"file": "bmi.json", "key": "/parameters/fast"}
+        areas = {"cat-1": 10, "cat-2": 3.5}
+        job["settings"]["locations"] = [{"name": "01434000", "areas_km2": areas}]
+        spec = load_jobfile(job)
+        assert kind_named("calibration").complete(spec) == spec
+        stored = load_jobtext(dump_text(spec), sent=True)
+        assert kind_named("calibration").check(stored) == (), "though its settings are sorted now"
+        assert stored == spec
+        assert [each.name for each in spec.inputs] == ["forcing", "observations"]
+        assert [each.name for each in spec.files] == ["bmi.json", "calibration.json"]
+        plan = read_plan(spec.files[1].content)
+        assert plan.model.command[:3] == ("python3", "-m", "headrace_bmi")
+        assert plan.evaluation["locations"][0]["areas_km2"] == areas
+        text = filled_in(spec.files[0].content.decode(), plan.targets[0].places, {"fast": 0.7}, "")
+        assert json.loads(text)["parameters"] == {"fast": 0.7, "Slow": 0.1}
+
     def test_settings_are_changed_on_the_command_line(self) -> None:
         spec = load_jobfile(
             _job(),
@@ -170,6 +200,10 @@ class TestWhatItRefuses:
             ({"warm_up": "180"}, "'180' has no unit"),
             ({"parameters": {}}, "settings.parameters"),
             ({"locations": []}, "settings.locations"),
+            (
+                {"locations": [{"name": "a", "areas_km2": {"cat-1": 0}}]},
+                "a number of km2 above 0",
+            ),
             (
                 {"locations": [{"name": "a"}, {"name": "b"}, {"name": "a", "simulated": "c"}]},
                 "settings.locations: 'a' stands there twice",

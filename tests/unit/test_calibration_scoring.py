@@ -18,12 +18,13 @@ _SPAN = Span(0, 4 * _DAY)
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _scorer(root: Path, objective: str, *weights: float, unit: str | None = None) -> Scorer:
+def _scorer(root: Path, objective: str, *weights: float, **evaluation: Any) -> Scorer:
     """Observations in `root`/seen; the locations are a, b, c …"""
     locations = [
         {"observed": name, "simulated": name, "weight": weight}
         for name, weight in zip("abc", weights, strict=False)
     ]
+    told = {"unit": None, "variable": None, "locations": locations}
     model = {"command": ["true"], "env": {}, "files": [], "links": [], "output": "",
              "limit_s": None}  # fmt: skip
     plan = {
@@ -31,7 +32,7 @@ def _scorer(root: Path, objective: str, *weights: float, unit: str | None = None
         "iterations": 1, "parallel": 1, "seed": 1, "objective": objective,
         "train": [_SPAN.begin, _SPAN.end], "validate": None, "warm_up_ms": 0, "stop": {},
         "model": model,
-        "evaluation": {"unit": unit, "variable": None, "locations": locations},
+        "evaluation": told | evaluation,
     }  # fmt: skip
     return Scorer(read_plan(json.dumps(plan).encode()), root / "seen")
 
@@ -119,3 +120,36 @@ def test_what_is_not_there_or_can_not_be_compared_is_told(tmp_path: Path) -> Non
     (other / "a.csv").write_text("time,a\nnever,1\n")
     with pytest.raises(InvalidInput, match=r"the model's output: a\.csv: line 2, column time"):
         scorer.read(other)
+
+
+def _catchments(folder: Path, *depths: float) -> Path:
+    """What the kind `bmi` writes: a file a catchment, which tells no unit."""
+    folder.mkdir()
+    for number, depth in enumerate(depths, 1):
+        rows = [f"{n},1970-01-0{n + 1} 00:00:00,{depth * n}" for n in range(4)]
+        (folder / f"cat-{number}.csv").write_text("\n".join(["Time Step,Time,Q", *rows, ""]))
+    return folder
+
+
+def test_the_depths_of_catchments_make_a_flow_by_their_areas(tmp_path: Path) -> None:
+    flow = [n * (2 * 10 + 3 * 30) * 1000 / 86400 for n in range(4)]  # mm/d over km2 to m3/s
+    _write(tmp_path / "seen", _DAY, **{"a [m3 s-1]": flow})
+    run = _catchments(tmp_path / "run", 2, 3, 99)
+    told: dict[str, Any] = {
+        "locations": [
+            {
+                "observed": "a",
+                "simulated": "a",
+                "weight": 1,
+                "areas_km2": {"cat-1": 10, "cat-2": 30},
+            }
+        ],
+        "variable": "Q",
+    }
+    scorer = _scorer(tmp_path, "rmse", 1, **told, simulated_unit="mm/d")
+    assert _score(scorer, run) == pytest.approx(0, abs=1e-12)
+    with pytest.raises(InvalidInput, match="a: the values have no unit"):
+        _scorer(tmp_path, "rmse", 1, **told).read(run)
+    told["locations"][0]["areas_km2"] = {"cat-1": 10, "cat-7": 30}
+    with pytest.raises(InvalidInput, match="output tells nothing of cat-7; did you mean cat-3"):
+        _scorer(tmp_path, "rmse", 1, **told).read(run)

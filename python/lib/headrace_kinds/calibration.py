@@ -241,11 +241,13 @@ def _plan(told: CalibrationSettings, model: JobSpec, kind: Kind) -> dict[str, An
         "evaluation": {
             "unit": told.unit,
             "variable": told.variable,
+            "simulated_unit": told.simulated_unit,
             "locations": [
                 {
                     "observed": each.name,
                     "simulated": each.simulated or each.name,
                     "weight": each.weight,
+                    "areas_km2": dict(each.areas_km2) if each.areas_km2 else None,
                 }
                 for each in told.locations
             ],

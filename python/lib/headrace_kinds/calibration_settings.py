@@ -6,7 +6,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, Final
 
-from headrace_kinds.evaluation import MetricName
+from headrace_kinds.evaluation import MetricName, check_areas
 from headrace_kinds.filling import MODULE
 from headrace_kinds.ngen_parameters import unknown_parameter
 from headrace_kinds.settings import Period, told
@@ -127,9 +127,16 @@ class Location:
         "cat-27",
         default=None,
     )
+    areas_km2: Mapping[str, Any] | None = told(
+        "Catchments by the area in km2 with which each counts: their depths of runoff add up to a "
+        "flow.",
+        "{cat-27: 12.5, cat-52: 3.1}",
+        default=None,
+    )
     weight: float = told("How much it counts in the objective.", "1.0", default=1.0, high=1e6)
 
     def __post_init__(self) -> None:
+        check_areas(self.areas_km2, self.simulated)
         if self.weight <= 0:
             raise InvalidSpec("it is above 0", path="weight")
 
@@ -191,6 +198,12 @@ class CalibrationSettings:
         "The unit in which both are compared; what tells no unit is taken to be in it. That of "
         "the observations.",
         "m3 s-1",
+        default=None,
+        most=64,
+    )
+    simulated_unit: str | None = told(
+        "The unit of the model's output, where its files tell none.",
+        "mm/d",
         default=None,
         most=64,
     )

@@ -103,15 +103,24 @@ class Location:
                 "gages-01073000",
                 path="upstream",
             )
-        if self.areas_km2 is None:
-            return
-        for name, area in self.areas_km2.items():
-            if isinstance(area, bool) or not isinstance(area, int | float) or not 0 < area < 1e9:
-                raise InvalidSpec(
-                    f"the area of {name[:60]} must be a number of km2 above 0", path="areas_km2"
-                )
-        if not self.areas_km2:
-            raise InvalidSpec("name at least one catchment", path="areas_km2")
+        check_areas(self.areas_km2, self.simulated)
+
+
+def check_areas(areas_km2: Mapping[str, Any] | None, simulated: str | None) -> None:
+    """Check the areas of a location; raises `InvalidSpec`."""
+    if areas_km2 is None:
+        return
+    if simulated is not None:
+        raise InvalidSpec(
+            "with areas_km2 there is no id to simulate: leave it out", path="simulated"
+        )
+    for name, area in areas_km2.items():
+        if isinstance(area, bool) or not isinstance(area, int | float) or not 0 < area < 1e9:
+            raise InvalidSpec(
+                f"the area of {name[:60]} must be a number of km2 above 0", path="areas_km2"
+            )
+    if not areas_km2:
+        raise InvalidSpec("name at least one catchment", path="areas_km2")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """How well a run of the model fits what was observed."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from headrace_calibration.core.objective import Objective
 from headrace_calibration.core.periods import Span, told
 from headrace_calibration.core.plan import Plan
 from headrace_calibration.metrics import REPORTED, computed, objective_named, paired
-from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Series, factor
+from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Series, factor, summed
 from headrace_evaluation.datasets import open_dataset
 from headrace_model.errors import InvalidInput
 
@@ -21,11 +21,15 @@ _FLOW: Final = "m3 s-1"  # what is compared where several variables are and noth
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place that is observed, what the model calls it, and how much it counts."""
+    """A place that is observed, what the model calls it, and how much it counts.
+
+    With `areas_km2` it is what runs off these catchments of the model together.
+    """
 
     observed: str
     simulated: str
     weight: float
+    areas_km2: Mapping[str, float] | None = None
 
 
 class Scorer:
@@ -37,10 +41,12 @@ class Scorer:
         self.objective: Objective = objective_named(plan.objective)
         self._unit: str | None = plan.evaluation["unit"]
         self._variable: str | None = plan.evaluation["variable"]
+        self._simulated_unit: str = plan.evaluation.get("simulated_unit") or ""
         # netCDF's library must not be in two threads at once.
         self._reading = threading.Lock()
-        names = {each.observed: each.observed for each in self.locations}
-        seen = self._read("the dataset of observations", observations, None, names)
+        seen = self._read(
+            "the dataset of observations", observations, None, [e.observed for e in self.locations]
+        )
         self.observed = {name: _brought(each, self._unit, name) for name, each in seen.items()}
         for name, each in self.observed.items():
             counted = plan.periods.counted(plan.periods.train)
@@ -52,23 +58,34 @@ class Scorer:
 
     def read(self, output: Path) -> dict[str, Series]:
         """What the model says of each location; raises `InvalidInput`."""
-        names = {each.observed: each.simulated for each in self.locations}
-        found = self._read("the model's output", output, self._variable, names)
-        return {
-            name: _brought(each, self._unit or self.observed[name].unit, name)
-            for name, each in found.items()
+        names = [name for each in self.locations for name in each.areas_km2 or (each.simulated,)]
+        found = {
+            name: Series(each.times, each.values, each.unit or self._simulated_unit)
+            for name, each in self._read(
+                "the model's output", output, self._variable, names
+            ).items()
         }
+        return {each.observed: self._simulated(each, found) for each in self.locations}
+
+    def _simulated(self, where: Location, found: Mapping[str, Series]) -> Series:
+        unit = self._unit or self.observed[where.observed].unit
+        if where.areas_km2 is None:
+            return _brought(found[where.simulated], unit, where.observed)
+        try:
+            return summed({name: found[name] for name in where.areas_km2}, where.areas_km2, unit)
+        except EvaluationFailed as error:
+            raise InvalidInput(f"{where.observed}: {error.message}") from None
 
     def _read(
-        self, whose: str, folder: Path, variable: str | None, names: Mapping[str, str]
-    ) -> dict[str, Series]:
-        """The series of locations, which files call by `names`; raises `InvalidInput`."""
+        self, whose: str, folder: Path, variable: str | None, names: Sequence[str]
+    ) -> Mapping[str, Series]:
+        """The series that files call by `names`; raises `InvalidInput`."""
         with self._reading:
             data = open_dataset(whose, folder, variable, self._unit or _FLOW)
-            found, reasons = data.read(sorted(set(names.values())))
+            found, reasons = data.read(sorted(set(names)))
         for name, why in reasons.items():
             raise InvalidInput(f"{why}; {data.near(name)}" if name not in data.ids else why)
-        return {location: found[name] for location, name in names.items()}
+        return found
 
     def score(self, simulated: Mapping[str, Series], span: Span) -> float:
         """The objective in a period: of all locations together; raises `InvalidInput`."""
