@@ -12,8 +12,10 @@ Runs, over the whole project:
   mypy --strict          the types of python/
   lint-imports           the import contracts of pyproject.toml
   shellcheck -x          the scripts
+  npm run check          the types, lint and format of the GUI's pages, where there is Node.js
+                         (mend: npm run format in python/gui/headrace_gui/web)
 
-All five run even when one fails; the exit code is 0 when all hold. Makes or updates .venv
+All run even when one fails; the exit code is 0 when all hold. Makes or updates .venv
 first (HEADRACE_PYTHON names the interpreter to make it with).
 EOF
 }
@@ -52,6 +54,11 @@ check "mypy" "$bin/mypy"
 check "import contracts" "$bin/lint-imports" --no-logo
 check "shellcheck" "$bin/shellcheck" -x scripts/*.sh scripts/lib/*.sh .ci/run docker/*/start \
   python/services/headrace_agent/parallel/*.sh
+if command -v npm >/dev/null; then
+  web=python/gui/headrace_gui/web
+  [ -d "$web/node_modules" ] || (cd "$web" && npm ci --silent --no-audit --no-fund)
+  check "npm run check" npm run --silent --prefix "$web" check
+fi
 
 if [ ${#failed[@]} -gt 0 ]; then
   printf 'check: FAILED:'

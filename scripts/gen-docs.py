@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes what docs/ takes from the code: settings, formats, tables, pictures, the job's schema.
+"""Writes what docs/ takes from the code: settings, formats, tables, pictures, schemas; and the
+OpenAPI document that the GUI is built with.
 
 Run it with the project's interpreter: .venv/bin/python scripts/gen-docs.py
 """
@@ -25,8 +26,11 @@ from headrace_model.status import as_markdown, as_picture
 from headrace_model.units import size_text
 from headrace_service.settings import PREFIX, CommonSettings
 from headrace_wire.jsonschema import job_json_schema
+from headrace_wire.openapi import document
+from headrace_wire.operations.table import OPERATIONS, TAGS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+_GUI = DOCS.parent / "python" / "gui" / "headrace_gui" / "web"
 _HEAD = f"""# Settings
 
 Written by `python scripts/gen-docs.py`; a test compares. A service reads its settings once, from
@@ -44,9 +48,11 @@ def settings_page() -> str:
     common = dataclasses.fields(CommonSettings)
     parts = [_HEAD, _table("All services", common)]
     shared = {field.name for field in common}
-    for service in sorted((*SERVICES, "cluster")):
+    for service in sorted((*SERVICES, "cluster", "gui")):
         settings = importlib.import_module(f"headrace_{service}.settings").Settings
-        own = tuple(field for field in dataclasses.fields(settings) if field.name not in shared)
+        # The GUI is no service of the inside, and shares nothing.
+        shares = issubclass(settings, CommonSettings)
+        own = tuple(f for f in dataclasses.fields(settings) if not shares or f.name not in shared)
         parts.append(_table(f"headrace_{service}", own))
     return "\n".join(parts)
 
@@ -68,6 +74,11 @@ def _default(field: "dataclasses.Field[object]") -> str:
     if field.name.endswith("_bytes") and field.default:
         return f"{field.default} ({size_text(int(str(field.default)))})"
     return str(field.default)
+
+
+def _openapi() -> str:
+    """What the GUI's types are made of: the API as it is, of no version of the package."""
+    return json.dumps(document(OPERATIONS, TAGS, "0"), ensure_ascii=False, indent=1) + "\n"
 
 
 def design_page(page: str) -> str:
@@ -167,12 +178,13 @@ def main() -> int:
         DOCS / "pictures" / "policies.svg": policies_picture(),
         DOCS / "pictures" / "use.svg": use_picture(),
         DOCS / "job-file.schema.json": json.dumps(job_json_schema(), indent=2) + "\n",
+        _GUI / "openapi.json": _openapi(),
     }
     stale = [path for path, text in pages.items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if not check:
             path.write_text(pages[path])
-        print(f"{'stale' if check else 'written'}: docs/{path.name}")
+        print(f"{'stale' if check else 'written'}: {path.relative_to(DOCS.parent)}")
     return 1 if check and stale else 0
 
 

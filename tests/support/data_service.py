@@ -17,7 +17,6 @@ from headrace_adapters.redis.datasets import DatasetStore
 from headrace_adapters.redis.jobs import JobStore
 from headrace_adapters.redis.leases import LeaseStore
 from headrace_adapters.redis.nodes import NodeStore
-from headrace_data.keyring import new_key
 from headrace_data.main import build
 from headrace_data.settings import Settings
 from headrace_model.domain import Domain
@@ -28,6 +27,7 @@ from headrace_model.people import User, UserRole
 from headrace_model.resources import Allocation, Paradigm, Resources, Share
 from headrace_model.status import Event, Role, Status
 from headrace_model.work import CollectedItem, CollectedOutput, Fact, FactKind, Verb, Work
+from headrace_service.keyring import new_key
 from headrace_wire.jobfile import dump_text, load_jobfile
 from headrace_wire.people import encode_user
 from tests.support.redis_server import RedisServer

@@ -24,7 +24,8 @@ PAGES = sorted(
         *PROJECT.glob("*.md"),
         *DOCS.rglob("*.md"),
         *PROJECT.glob("examples/**/*.md"),
-        *PROJECT.glob("python/**/README.md"),
+        # Not those of npm packages.
+        *PROJECT.glob("python/*/*/README.md"),
     }
 )
 _NAMES = [str(page.relative_to(PROJECT)) for page in PAGES]
@@ -32,7 +33,7 @@ _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _YAML = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _NAMED = re.compile(r"`((?:headrace_\w+|tests|scripts|examples)/[\w./-]*)(?::([A-Za-z_][\w.]*))?`")
-_PLACES = [PROJECT, PROJECT / "python" / "lib", PROJECT / "python" / "services"]
+_PLACES = [PROJECT, *(PROJECT / "python" / each for each in ("lib", "services", "gui"))]
 
 
 def _text(page: Path) -> str:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace_data.keyring import Keyring, new_key
 from headrace_model.errors import InvalidInput
+from headrace_service.keyring import Keyring, new_key
 
 KEYS = {"k2": b"2" * 32, "k1": b"1" * 32}
 

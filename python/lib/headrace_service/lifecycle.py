@@ -18,11 +18,11 @@ from aiohttp import web
 
 from headrace_model.errors import HeadraceError, InvalidInput
 from headrace_service.logs import configure, logger
-from headrace_service.settings import CommonSettings, read
+from headrace_service.settings import AnySettings, read
 from headrace_service.sockets import PublicSite, Sockets
 
 Loop = Callable[[], Awaitable[None]]
-S = TypeVar("S", bound=CommonSettings)
+S = TypeVar("S", bound=AnySettings)
 _RESTART_PAUSE_S = 0.5
 _STOP_GRACE_S = 10.0
 _IDLE_S = 3630.0  # for the services among themselves, as aiohttp has it

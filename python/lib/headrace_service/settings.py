@@ -8,7 +8,7 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from headrace_model.errors import InvalidInput
 
@@ -23,6 +23,14 @@ def setting(about: str, default: Any = _MISSING) -> Any:
     if default is _MISSING:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+class AnySettings(Protocol):
+    """What a program's settings have that is none of Headrace's inner services."""
+
+    @property
+    def log_level(self) -> str:
+        """debug, info, warning or error."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from headrace_data.core.places import read_places
 from headrace_data.direct import Direct
 from headrace_data.importing import Importing
 from headrace_data.internal_api import InternalApi
-from headrace_data.keyring import Keyring
 from headrace_data.known_items import KnownItems
 from headrace_data.library import Bounds, Detect, Detected, Library
 from headrace_data.partials import Partials
@@ -50,6 +49,7 @@ from headrace_model.errors import InvalidInput, Unavailable
 from headrace_model.status import Role
 from headrace_ports.object_store import ObjectStore
 from headrace_service.http import InternalToken, make_app
+from headrace_service.keyring import Keyring
 from headrace_service.leader import Leader
 from headrace_service.lifecycle import Service, main_of
 from headrace_service.logs import logger

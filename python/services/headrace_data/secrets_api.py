@@ -11,7 +11,6 @@ from aiohttp import web
 
 from headrace_data.api import asking
 from headrace_data.collection import check_current
-from headrace_data.keyring import Keyring
 from headrace_model.errors import Conflict, InvalidInput, NotFound, TooLarge, Unavailable
 from headrace_model.ids import NodeId, check_name, parse_job_id
 from headrace_model.job import Job
@@ -19,6 +18,7 @@ from headrace_model.people import Act, User, check_thing
 from headrace_model.status import Desired, Status
 from headrace_model.times import instant_text
 from headrace_service.http import read_bounded
+from headrace_service.keyring import Keyring
 from headrace_wire.datasets import NodeRequest, read_body
 from headrace_wire.jobfile import load_jobtext
 from headrace_wire.people import NewSecret, SecretView

@@ -10,13 +10,13 @@ from typing import Final
 
 from headrace_adapters.redis.connection import Redis
 from headrace_adapters.redis.users import UserStore, new_token
-from headrace_data.keyring import new_key
 from headrace_local.folders import write_private
 from headrace_local.layout import Home
 from headrace_local.redis_users import connect
 from headrace_model.errors import InvalidInput, NotFound
 from headrace_model.ids import check_name
 from headrace_model.people import UserRole
+from headrace_service.keyring import new_key
 
 _TOKEN_BYTES: Final = 32
 _LABEL: Final = "admin.token of this machine"
@@ -24,9 +24,10 @@ _PATIENCE_S: Final = 5.0
 
 
 def ensure_internal_token(home: Home) -> None:
-    """Make `internal.token` and `secrets.key` where they are missing."""
-    if not home.secrets_key.exists():
-        write_private(home.secrets_key, new_key())
+    """Make `internal.token`, `secrets.key` and `session.key` where they are missing."""
+    for key in (home.secrets_key, home.session_key):
+        if not key.exists():
+            write_private(key, new_key())
     if not home.internal_token.exists():
         write_private(home.internal_token, token_hex(_TOKEN_BYTES) + "\n")
 

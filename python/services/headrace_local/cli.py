@@ -14,12 +14,13 @@ from typing import Final, NoReturn
 
 import click
 
-from headrace_client.cli import exits
 from headrace_client.cli.base import Words
 from headrace_local import engine, power
+from headrace_local.browser import gui, sign_in_url
 from headrace_local.config import Config, load, salvage
 from headrace_local.folders import find_home, remove
 from headrace_local.layout import Home
+from headrace_local.saying import HELP, errors_said
 from headrace_local.supervisor import BUSY_STATUS
 from headrace_model.errors import HeadraceError, InvalidInput, Unavailable
 from headrace_model.units import parse_cpus, parse_size, rough_size
@@ -35,12 +36,10 @@ _output = click.option(
     show_default=True,
     help="How the answer is written.",
 )
-_HELP: Final = {"help_option_names": ["-h", "--help"]}
-
 _NGEN: Final = ("NGEN_IMAGE", "NGEN_EXECUTABLE", "NGEN_LIBRARY_ROOT")
 
 
-@click.group(cls=Words, context_settings=_HELP)
+@click.group(cls=Words, context_settings=HELP)
 def local() -> None:
     """Run Headrace on this machine: all services, a private Redis, one state folder.
 
@@ -48,19 +47,7 @@ def local() -> None:
     """
 
 
-@contextmanager
-def _errors_said() -> Iterator[None]:
-    """Say errors as sentences, with exit code 1."""
-    try:
-        yield
-    except HeadraceError as error:
-        exits.say(error)
-        sys.exit(1)
-    except BrokenPipeError:
-        raise  # who read our output has left (`| head`)
-    except OSError as error:  # a TimeoutError is one
-        exits.print_error(str(error), "`headrace doctor` looks at everything")
-        sys.exit(1)
+local.add_command(gui)
 
 
 def _cpus(_: click.Context, __: click.Parameter, text: str | None) -> float | None:
@@ -82,8 +69,11 @@ def _file(_: click.Context, __: click.Parameter, text: str | None) -> str | None
     return str(Path(text).expanduser().absolute()) if text else text
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @click.option("--port", type=click.IntRange(1, 65535), help="Port on 127.0.0.1 (first: 8378).")
+@click.option(
+    "--gui-port", type=click.IntRange(1, 65535), help="Port of the web GUI (first: 8081)."
+)
 @click.option("--cpus", callback=_cpus, help="CPUs for jobs, for example 2 (first: all).")
 @click.option("--memory", callback=_size, help="Memory for jobs, for example 4GiB (first: 9/10).")
 @click.option(
@@ -123,6 +113,7 @@ def _file(_: click.Context, __: click.Parameter, text: str | None) -> str | None
 @click.option("-F", "--foreground", is_flag=True, help="Stay until Ctrl-C, then stop.")
 def up(
     port: int | None,
+    gui_port: int | None,
     cpus: float | None,
     memory: int | None,
     backend: str | None,
@@ -136,7 +127,7 @@ def up(
 ) -> None:
     """Start Headrace and wait until it is ready; nothing to do when it is up.
 
-    Port, CPUs, memory, backend, TLS files and the store are remembered (of the store's keys only
+    Ports, CPUs, memory, backend, TLS files and the store are remembered (of the store's keys only
     where their file is). Workers of an earlier run are adopted. NGEN_EXECUTABLE, NGEN_IMAGE and
     NGEN_LIBRARY_ROOT, where they are set, say which ngen runs, and are remembered too.
     """
@@ -144,16 +135,17 @@ def up(
     given |= engine.settings_from(backend, worker_image, os.environ)
     given |= {name.lower(): os.environ[name] for name in _NGEN if os.environ.get(name)}
     wish = power.Wish(
-        port, cpus, memory, store, store_credentials, given, tls_cert=tls_cert, tls_key=tls_key
+        port, cpus, memory, store, store_credentials, given, tls_cert, tls_key, gui_port
     )
     began = time.monotonic()
-    with _errors_said():
+    with errors_said():
         home = find_home()
         if power.running(home):
             config = load(home)
             power.check_unchanged(config, wish)
             power.wait_ready(home, config, None, _say)
             click.echo(f"Headrace is already up: {config.url}")
+            _say_browser(home, config)
             return
         config = power.configure(home, wish, _say)
         _say(f"starting Headrace in {home.root}")
@@ -166,6 +158,7 @@ def up(
                     power.stop(home)
                 raise
             click.echo(f"Headrace is up: {config.url} ({time.monotonic() - began:.1f} s)")
+            _say_browser(home, config)
             _say_next()
             if foreground:
                 _stay(supervisor)
@@ -203,6 +196,10 @@ def _say(sentence: str) -> None:
     click.echo(f"… {sentence}", err=True)
 
 
+def _say_browser(home: Home, config: Config) -> None:
+    click.echo(f"In a browser (once, within ten minutes): {sign_in_url(home, config)}")
+
+
 def _say_next() -> None:
     click.echo("Next: `headrace exec run --follow -- echo hello` runs a first job,")
     click.echo("      `headrace jobs list` lists jobs,")
@@ -224,7 +221,7 @@ def _say_workers(home: Home) -> None:
         )
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @click.option("--stop-workers", is_flag=True, help="Stop the running jobs first.")
 def down(stop_workers: bool) -> None:
     """Stop the services and Redis; all data stays.
@@ -234,7 +231,7 @@ def down(stop_workers: bool) -> None:
     """
     from headrace_local import workers
 
-    with _errors_said():
+    with errors_said():
         home = find_home()
         config = load(home)
         if stop_workers and power.running(home):
@@ -266,13 +263,13 @@ def _stop_jobs(home: Home, config: Config) -> None:
         _say(f"the jobs can't be stopped in order, their workers are ended instead: {error}")
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @_output
 def status(output: str) -> None:
     """Show processes, workers, jobs, disk; exit code 3 when it is not up."""
     from headrace_local import report
 
-    with _errors_said():
+    with errors_said():
         home = find_home()
         if not home.config.exists():
             click.echo(
@@ -296,7 +293,7 @@ def _many(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @click.argument("file", type=click.Path(path_type=Path, resolve_path=True))
 def backup(file: Path) -> None:
     """Write jobs, datasets' descriptions, users and keys, as of now, to FILE.
@@ -306,7 +303,7 @@ def backup(file: Path) -> None:
     """
     from headrace_local import backup as backups
 
-    with _errors_said():
+    with errors_said():
         home = find_home()
         power.check_home(home)
         if not power.running(home):
@@ -315,7 +312,7 @@ def backup(file: Path) -> None:
     click.echo(f"{file} holds Headrace as of {made.at} ({rough_size(made.size_bytes)} of Redis).")
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @click.argument("file", type=click.Path(path_type=Path, resolve_path=True, exists=True))
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def restore(file: Path, yes: bool) -> None:
@@ -325,7 +322,7 @@ def restore(file: Path, yes: bool) -> None:
     """
     from headrace_local import backup as backups
 
-    with _errors_said():
+    with errors_said():
         home = find_home()
         if not yes:
             click.confirm(f"Forget what {home.root} holds since that backup?", abort=True)
@@ -334,14 +331,14 @@ def restore(file: Path, yes: bool) -> None:
     click.echo("then `headrace nodes list` says what runs that this backup does not know.")
 
 
-@local.command(context_settings=_HELP)
+@local.command(context_settings=HELP)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 def reset(yes: bool) -> None:
     """Stop everything and remove the state folder: jobs, datasets, tokens."""
     from headrace_local import workers
 
     store = ""
-    with _errors_said():
+    with errors_said():
         home = find_home()
         power.check_home(home)
         if not yes:
@@ -365,7 +362,7 @@ def reset(yes: bool) -> None:
             click.echo(f"The objects in {store} are still there.")
 
 
-@local.command(name="reset_admin", context_settings=_HELP)
+@local.command(name="reset_admin", context_settings=HELP)
 @_output
 def reset_admin(output: str) -> None:
     """Make yourself an admin again, with a new token.
@@ -378,7 +375,7 @@ def reset_admin(output: str) -> None:
 
     from headrace_local.admin import reset_admin as reset_it
 
-    with _errors_said():
+    with errors_said():
         home = find_home()
         power.check_home(home)
         if not power.running(home):

@@ -11,6 +11,7 @@ from headrace_model.errors import InvalidInput
 
 VERSION = 1
 DEFAULT_PORT = 8378
+DEFAULT_GUI_PORT = 8081
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Config:
     """One local Headrace. Zeros mean: what the machine has."""
 
     port: int = DEFAULT_PORT
+    gui_port: int = DEFAULT_GUI_PORT
     cpus: float = 0.0
     memory_bytes: int = 0
     redis_memory_bytes: int = 2**30
@@ -35,6 +37,11 @@ class Config:
     def url(self) -> str:
         """Where the request service listens."""
         return f"{'https' if self.tls_cert else 'http'}://127.0.0.1:{self.port}"
+
+    @property
+    def gui_url(self) -> str:
+        """Where browsers find the GUI."""
+        return f"{'https' if self.tls_cert else 'http'}://127.0.0.1:{self.gui_port}"
 
 
 def load(home: Home) -> Config:
@@ -78,9 +85,9 @@ def save(home: Home, config: Config) -> None:
 
 
 def _checked(config: Config) -> Config:
-    numbers = (config.port, config.memory_bytes, config.redis_memory_bytes)
+    numbers = (config.port, config.gui_port, config.memory_bytes, config.redis_memory_bytes)
     if not all(type(number) is int and number >= 0 for number in numbers):
-        raise ValueError("port, memory_bytes and redis_memory_bytes are whole numbers")
+        raise ValueError("port, gui_port, memory_bytes and redis_memory_bytes are whole numbers")
     if not all(isinstance(path, str) for path in (config.tls_cert, config.tls_key)):
         raise ValueError("tls_cert and tls_key are paths")
     if not isinstance(config.cpus, int | float) or config.cpus < 0:

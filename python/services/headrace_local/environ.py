@@ -56,6 +56,21 @@ def _own(home: Home, config: Config, service: str) -> dict[str, str]:
             return {}
 
 
+def gui_environ(home: Home, config: Config) -> dict[str, str]:
+    """The same of the GUI, which is no service: it has no Redis and no internal token."""
+    chosen = {
+        "request_url": config.url,
+        "request_ca_file": config.tls_cert,
+        "session_key_file": str(home.session_key),
+        "codes_dir": str(home.codes),
+        "listen": f"127.0.0.1:{config.gui_port}",
+        "tls_cert_file": config.tls_cert,
+        "tls_key_file": config.tls_key,
+        **config.settings,
+    }
+    return {PREFIX + name.upper(): value for name, value in chosen.items()}
+
+
 def redis_url(home: Home, user: str = ADMIN) -> str:
     """The URL of the home's Redis for a user; blanks and the like in the path are quoted."""
     return f"unix://{user}@{quote(str(home.redis_socket))}"

@@ -3,7 +3,7 @@
 ```
 config.json     port, cpus, memory, … (config.py)     client.json     {url, token_file}
 admin.token     the first admin's token               internal.token  what services show each other
-secrets.key     what secrets are encrypted with
+secrets.key     what secrets are encrypted with   session.key   and sessions of browsers
 redis/          the durable Redis, its ballast        store/          items of datasets
 passwords/      one file for each user of Redis
 data/ agent/    what these two services keep          services/       what the others keep
@@ -67,6 +67,16 @@ class Home:
     def secrets_key(self) -> Path:
         """The key that secrets in Redis are encrypted with: not in the folder that Redis fills."""
         return self.root / "secrets.key"
+
+    @property
+    def session_key(self) -> Path:
+        """The key that browsers' sessions are encrypted with."""
+        return self.root / "session.key"
+
+    @property
+    def codes(self) -> Path:
+        """One-time codes to sign in with in a browser."""
+        return self.run / "codes"
 
     @property
     def redis(self) -> Path:
@@ -170,6 +180,7 @@ class Home:
             *states,
             self.logs,
             self.run,
+            self.codes,
         )
 
     @property
@@ -178,8 +189,9 @@ class Home:
 
         The files by which a home is known come last, so that a reset can be begun again.
         """
-        files = (self.client, self.admin_token, self.internal_token, self.secrets_key, self.config)
-        return (*(folder for folder in self.folders if folder.parent == self.root), *files)
+        keys = (self.internal_token, self.secrets_key, self.session_key)
+        folders = (folder for folder in self.folders if folder.parent == self.root)
+        return (*folders, self.client, self.admin_token, *keys, self.config)
 
 
 def named(service: str, replica: int) -> str:

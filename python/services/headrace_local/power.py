@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from headrace_local import engine, health, processes, redis_server, stores, workers
-from headrace_local.config import DEFAULT_PORT, Config, load, save
+from headrace_local import engine, health, ports, processes, redis_server, stores, workers
+from headrace_local.config import DEFAULT_GUI_PORT, DEFAULT_PORT, Config, load, save
 from headrace_local.folders import prepare
 from headrace_local.layout import Home
 from headrace_local.supervisor import BUSY_STATUS, REDIS_GRACE_S, SERVICES_GRACE_S
@@ -38,6 +38,7 @@ class Wish:
     settings: Mapping[str, str] = field(default_factory=dict)
     tls_cert: str | None = None
     tls_key: str | None = None
+    gui_port: int | None = None
 
 
 def running(home: Home) -> processes.Found | None:
@@ -62,19 +63,19 @@ def configure(home: Home, wish: Wish, say: Callable[[str], None]) -> Config:
     tls_cert = config.tls_cert if wish.tls_cert is None else wish.tls_cert
     tls_key = config.tls_key if wish.tls_key is None else wish.tls_key
     tls_of(tls_cert, tls_key)  # as the service will do, but the sentence comes on the screen
-    port = wish.port or config.port
-    # What a killed supervisor left may hold the port: it is about to be ended.
-    ours = config.port if processes.find(home.id, "services") else None
-    if port != ours and not health.is_free(port):
-        if wish.port:
-            raise Conflict(
-                f"another program listens on port {port}",
-                hint="name another one with --port, or leave it out to have one chosen",
-            )
-        port = DEFAULT_PORT if health.is_free(DEFAULT_PORT) else health.any_free_port()
+    # What a killed supervisor left may hold the ports: it is about to be ended.
+    ours = bool(processes.find(home.id, "services"))
+    port = ports.choose("--port", wish.port, config.port, ours=ours, default=DEFAULT_PORT)
+    # Beside a port of one's own another home may start at this very moment.
+    usual = DEFAULT_GUI_PORT if port == DEFAULT_PORT else None
+    gui_port = config.gui_port
+    if usual is None and gui_port == DEFAULT_GUI_PORT:
+        gui_port = health.any_free_port()
+    gui_port = ports.choose("--gui-port", wish.gui_port, gui_port, ours=ours, default=usual)
     config = dataclasses.replace(
         config,
         port=port,
+        gui_port=gui_port,
         cpus=config.cpus if wish.cpus is None else wish.cpus,
         memory_bytes=config.memory_bytes if wish.memory_bytes is None else wish.memory_bytes,
         tls_cert=tls_cert,
@@ -113,6 +114,7 @@ def check_unchanged(config: Config, wish: Wish) -> None:
     """Raise `Conflict` when the wish is another than what runs."""
     asked = {
         "--port": (wish.port, config.port),
+        "--gui-port": (wish.gui_port, config.gui_port),
         "--cpus": (wish.cpus, config.cpus),
         "--memory": (wish.memory_bytes, config.memory_bytes),
         "--tls-cert": (wish.tls_cert, config.tls_cert),

@@ -34,6 +34,7 @@ class Report:
 
     home: Path
     url: str
+    gui: str
     ready: bool
     processes: tuple[ProcessReport, ...]
     workers: tuple[str, ...] | None
@@ -52,6 +53,7 @@ class Report:
         return {
             "home": str(self.home),
             "url": self.url,
+            "gui": self.gui,
             "ready": self.ready,
             "running": self.running,
             "processes": [
@@ -68,6 +70,7 @@ class Report:
         """The report for people."""
         state = "up" if self.ready else "not ready" if self.running else "down"
         lines = [f"Headrace   {state}  {self.url}"]
+        lines.append(f"browser    {self.gui}  (`headrace local gui` signs you in)")
         if self.maintenance:
             lines.append(f"           {self.maintenance}")
         lines.append(f"folder     {self.home}")
@@ -104,6 +107,7 @@ def make(home: Home, config: Config) -> Report:
     return Report(
         home=home.root,
         url=config.url,
+        gui=config.gui_url,
         ready="services" in found and is_ready(home, config),
         processes=tuple(_process(name, found.get(name)) for name in PROCESSES),
         workers=_workers(home),

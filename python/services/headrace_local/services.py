@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import get_type_hints
 
 from headrace_adapters.redis.events import Events
+from headrace_gui.main import build as build_gui
+from headrace_gui.settings import Settings as GuiSettings
 from headrace_local import processes
 from headrace_local.admin import ensure_admin, ensure_internal_token
 from headrace_local.backup import finish_restore
 from headrace_local.config import Config, load
-from headrace_local.environ import environ_for
+from headrace_local.environ import environ_for, gui_environ
 from headrace_local.folders import find_home
 from headrace_local.layout import SERVICES, Home
 from headrace_local.redis_users import connect
@@ -40,7 +42,10 @@ async def run(home: Home, config: Config) -> None:
     redis = connect(home)
     events = Events(redis)
     try:
-        await lifecycle.run([build(home, config, service, events) for service in SERVICES])
+        services = [build(home, config, service, events) for service in SERVICES]
+        # Before the request service, by which `up` sees that all is ready.
+        gui = build_gui(read(GuiSettings, gui_environ(home, config)))
+        await lifecycle.run([*services[:-1], gui, services[-1]])
     finally:
         await redis.close()
 

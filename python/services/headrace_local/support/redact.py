@@ -56,7 +56,7 @@ def _replaced(found: re.Match[str]) -> str:
 
 def secrets_of(home: Home, config: Config, environ: Iterable[tuple[str, str]]) -> set[str]:
     """Every secret that the home's files and the environment hold, as far as they can be read."""
-    files = [home.admin_token, home.internal_token, home.secrets_key]
+    files = [home.admin_token, home.internal_token, home.secrets_key, home.session_key]
     if home.passwords.is_dir():
         files += home.passwords.iterdir()
     files += [Path(config.store_credentials)] if config.store_credentials else []

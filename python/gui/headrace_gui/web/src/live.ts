@@ -1,0 +1,210 @@
+// What happens, as it happens: one WebSocket a tab (docs/websocket.md) for all that pages follow.
+// A connection that breaks is made again, and each subscription goes on where it was: nothing is
+// lost and nothing comes twice.
+import type { Schemas } from "./api";
+import { loadSession, session } from "./session";
+import { Store } from "./store";
+
+export type Job = Schemas["JobView"];
+
+/** What may be followed. `logs` names its attempt: bytes count in the file of one attempt. */
+export type Ask =
+  | {
+      topic: "jobs";
+      jobs?: string[];
+      status?: string[];
+      kind?: string;
+      owner?: string;
+      q?: string;
+    }
+  | {
+      topic: "logs";
+      job: string;
+      attempt: number;
+      stream?: "out" | "err" | "both";
+      rank?: number;
+    }
+  | { topic: "progress"; job: string }
+  | { topic: "when"; job: string }
+  | { topic: "usage"; job: string; since?: string }
+  | { topic: "cluster"; since?: string }
+  | { topic: "nodes" };
+
+export interface JobEvent {
+  from: string;
+  to: string;
+  version: number;
+  attempt: number;
+}
+
+export type Message =
+  | { type: "snapshot"; at: string; jobs: Job[]; more: boolean }
+  | { type: "following"; at: string }
+  /** Some changes are told no more: a snapshot comes next. */
+  | { type: "resync" }
+  | { type: "job"; at: string; event: JobEvent; job: Job }
+  | {
+      type: "log";
+      attempt: number;
+      stream: "out" | "err";
+      offset: number;
+      end: number;
+      text: string;
+    }
+  | { type: "end" }
+  | { type: "nodes"; nodes: Schemas["NodeView"][] }
+  | { type: "usage"; usage: Schemas["UsageView"] }
+  | { type: "cluster"; series: Schemas["SeriesView"] }
+  | { type: "progress"; progress: Schemas["ProgressView"] }
+  | { type: "when"; when: Schemas["WhenView"] }
+  /** This subscription is over. */
+  | { type: "error"; code: string; detail: string; hint: string | null };
+
+export type LiveState =
+  | { kind: "live" }
+  | { kind: "connecting" }
+  /** What is shown may be old. `since`: when the server was last heard, ms. */
+  | { kind: "stale"; since: number };
+
+interface Followed {
+  ask: Ask;
+  hear: (message: Message) => void;
+  at: string | null;
+  offsets: { out: number; err: number };
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5_000;
+/** The server says something every 10 s; who hears nothing for this long is cut off. */
+const SILENCE_MS = 25_000;
+/** A gap as short as this is not worth a banner. */
+const PATIENCE_MS = 1_500;
+const UNAUTHORIZED = 4001;
+
+export const liveState = new Store<LiveState>({ kind: "connecting" });
+
+class Connection {
+  private socket: WebSocket | null = null;
+  private readonly followed = new Map<string, Followed>();
+  private made = 0;
+  private pauseMs = FIRST_PAUSE_MS;
+  private again: number | undefined;
+  private heardAt = Date.now();
+
+  constructor() {
+    setInterval(() => this.look(), 1_000);
+    addEventListener("online", () => this.connectSoon(0));
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.connectSoon(0);
+    });
+    // Signed in again: go on at once.
+    session.listen((now) => {
+      if (now.me && !now.expired) this.connectSoon(0);
+      if (!now.me) this.socket?.close();
+    });
+  }
+
+  follow(ask: Ask, hear: (message: Message) => void): () => void {
+    const id = `f${++this.made}`;
+    this.followed.set(id, { ask, hear, at: null, offsets: { out: 0, err: 0 } });
+    if (this.isOpen()) this.sendFollow(id);
+    else this.connectSoon(0);
+    return () => {
+      if (this.followed.delete(id) && this.isOpen()) this.send({ op: "unfollow", id });
+    };
+  }
+
+  connectSoon(pauseMs: number): void {
+    const { me, expired } = session.get();
+    if (this.socket || !me || expired) return;
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.connect(), pauseMs);
+  }
+
+  private connect(): void {
+    if (this.socket) return;
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(`${scheme}//${location.host}/api/v1/ws`);
+    this.socket = socket;
+    socket.onmessage = (event) => this.hear(String(event.data));
+    socket.onclose = (event) => this.closed(socket, event.code);
+  }
+
+  private isOpen(): boolean {
+    return this.socket?.readyState === WebSocket.OPEN;
+  }
+
+  private send(message: object): void {
+    this.socket?.send(JSON.stringify(message));
+  }
+
+  private sendFollow(id: string): void {
+    const one = this.followed.get(id);
+    if (!one) return;
+    const resumed =
+      one.ask.topic === "jobs" && one.at
+        ? { after: one.at }
+        : one.ask.topic === "logs"
+          ? { offsets: one.offsets }
+          : {};
+    this.send({ op: "follow", id, ...one.ask, ...resumed });
+  }
+
+  private hear(text: string): void {
+    this.heardAt = Date.now();
+    const message = JSON.parse(text) as Message & { id?: string | null; type: string };
+    if ((message.type as string) === "hello") {
+      this.pauseMs = FIRST_PAUSE_MS;
+      liveState.set({ kind: "live" });
+      for (const id of this.followed.keys()) this.sendFollow(id);
+      return;
+    }
+    const one = message.id ? this.followed.get(message.id) : undefined;
+    if (!one || !message.id) return;
+    if ("at" in message) one.at = message.at;
+    if (message.type === "log") one.offsets[message.stream] = message.end;
+    if (message.type === "end" || message.type === "error") this.followed.delete(message.id);
+    one.hear(message);
+  }
+
+  private closed(socket: WebSocket, code: number): void {
+    if (socket !== this.socket) return;
+    this.socket = null;
+    if (code === UNAUTHORIZED) {
+      // The session may be over, or only this connection's first try: the server knows.
+      void loadSession().catch(() => undefined);
+    }
+    if (this.followed.size) {
+      this.connectSoon(this.pauseMs * (0.5 + Math.random()));
+      this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  /** Say so when nothing was heard for too long. */
+  private look(): void {
+    const silentMs = Date.now() - this.heardAt;
+    if (this.isOpen() && silentMs > SILENCE_MS) {
+      const socket = this.socket;
+      socket?.close();
+      if (socket) this.closed(socket, 0); // a network that is cut lets no close through
+    }
+    if (!this.isOpen() && this.followed.size && session.get().me && silentMs > PATIENCE_MS) {
+      if (liveState.get().kind !== "stale") {
+        liveState.set({ kind: "stale", since: this.heardAt });
+      }
+      this.connectSoon(this.pauseMs);
+    }
+  }
+}
+
+const connection = new Connection();
+
+/** Follow something until the function that is given back is called. */
+export function follow(ask: Ask, hear: (message: Message) => void): () => void {
+  return connection.follow(ask, hear);
+}
+
+/** Try to connect now, not only after the pause. */
+export function reconnect(): void {
+  connection.connectSoon(0);
+}

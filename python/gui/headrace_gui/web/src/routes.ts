@@ -1,0 +1,29 @@
+// Every page: one row. A page's code is loaded when it is first opened.
+import type { ComponentType } from "preact";
+import type { IconName } from "./components/icons";
+
+export interface PageProps {
+  /** What stands in the address for the `:names` of the path. */
+  params: Record<string, string>;
+}
+
+export interface Route {
+  path: string;
+  title: string;
+  /** Where it stands in the navigation; without: nowhere. */
+  nav?: { label: string; icon: IconName };
+  load: () => Promise<{ default: ComponentType<PageProps> }>;
+}
+
+export const ROUTES: readonly Route[] = [
+  {
+    path: "/jobs",
+    title: "Jobs",
+    nav: { label: "Jobs", icon: "jobs" },
+    load: () => import("./pages/jobs"),
+  },
+  { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
+];
+
+/** Where `/` leads to. */
+export const HOME = "/jobs";

@@ -1,0 +1,67 @@
+// Who is signed in. The token itself is in a cookie that no script can read.
+import { errorOf, raw, type Schemas } from "./api";
+import { Store } from "./store";
+
+export type Me = Schemas["MeView"];
+
+export interface SessionState {
+  /** undefined: not known yet. */
+  me: Me | null | undefined;
+  /** Whether one-time codes of `headrace local` are taken. */
+  codes: boolean;
+  /** The session ended while a page was open: it stays as it is until somebody signs in. */
+  expired: boolean;
+}
+
+export type Shown = { user: string; password: string } | { token: string } | { code: string };
+
+export const session = new Store<SessionState>({ me: undefined, codes: false, expired: false });
+
+async function answered(answer: Response): Promise<void> {
+  if (!answer.ok) throw await errorOf(answer);
+  const { me, codes } = (await answer.json()) as { me: Me | null; codes: boolean };
+  const before = session.get();
+  if (before.expired && me && before.me && me.name !== before.me.name) {
+    location.reload(); // the page shows what another user may see
+    return;
+  }
+  // Whose session ended meanwhile keeps the page, and what they typed on it.
+  if (!me && before.me) session.set({ ...before, codes, expired: true });
+  else session.set({ me, codes, expired: false });
+}
+
+export async function loadSession(): Promise<void> {
+  await answered(await raw("/session"));
+}
+
+export async function signIn(shown: Shown): Promise<void> {
+  await answered(
+    await raw("/session", {
+      method: "POST",
+      body: JSON.stringify(shown),
+      headers: { "Content-Type": "application/json" },
+    }),
+  );
+}
+
+/** Throws `ApiError`; what is told after it must be shown: the token may still be good. */
+export async function signOut(): Promise<string | null> {
+  const answer = await raw("/session", { method: "DELETE" });
+  if (!answer.ok) throw await errorOf(answer);
+  const told = answer.status === 204 ? null : ((await answer.json()) as { detail: string }).detail;
+  session.set({ ...session.get(), me: null, expired: false });
+  return told;
+}
+
+export function expire(): void {
+  const now = session.get();
+  if (now.me) session.set({ ...now, expired: true });
+}
+
+/** The code in an address that `headrace local up` printed; it is taken out of the address. */
+export function takeCode(): string | null {
+  const found = /^#code=([\w-]+)$/.exec(location.hash);
+  if (!found) return null;
+  history.replaceState(null, "", location.pathname + location.search);
+  return found[1] ?? null;
+}

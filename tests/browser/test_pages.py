@@ -1,0 +1,79 @@
+"""What holds for every page: accessible, in both schemes, at both widths; quick; no jump aside."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PHONE, WIDE, Gui, NewPage
+from tests.support.browser import axe_findings
+
+
+def _jobs(_: Gui) -> str:
+    return "/jobs"
+
+
+def _job(gui: Gui) -> str:
+    job = gui.headrace.submit("echo", "hello", name="shown")
+    gui.until(job, "COMPLETED")
+    return f"/jobs/{job}"
+
+
+# A row a page: its name, a function that makes what it shows and gives the address, its heading.
+PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
+    ("jobs", _jobs, "Jobs"),
+    ("job", _job, "shown"),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "heading"), [row[1:] for row in PAGES], ids=[r[0] for r in PAGES]
+)
+def test_a_page_is_accessible(
+    make: Callable[[Gui], str], heading: str, gui: Gui, new_page: NewPage
+) -> None:
+    address, page = make(gui), new_page()
+    page.goto(gui.link())
+    page.get_by_role("navigation").wait_for()
+    page.goto(address)
+    for viewport in (WIDE, PHONE):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type] # a dict of its two keys
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+            assert axe_findings(page) == []
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"at {viewport['width']} px the page is {wide} px too wide"
+
+
+def test_the_sign_in_page_is_accessible(page: Page) -> None:
+    page.goto("/")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+        assert axe_findings(page) == []
+
+
+def test_keys_alone_lead_to_the_page(signed_in: Page) -> None:
+    signed_in.keyboard.press("Tab")
+    expect(signed_in.get_by_role("link", name="Skip to the page")).to_be_focused()
+    signed_in.keyboard.press("Enter")
+    expect(signed_in.get_by_role("main")).to_be_focused()
+
+
+def test_the_chosen_colours_are_remembered(signed_in: Page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = signed_in.evaluate(ground)
+    switch = signed_in.get_by_role("button", name="Colours")
+    switch.click()
+    switch.click()
+    dark = signed_in.evaluate(ground)
+    assert dark != light
+    signed_in.reload()
+    expect(signed_in.get_by_role("navigation")).to_be_visible()
+    assert signed_in.evaluate(ground) == dark
+
+
+def test_an_address_that_is_nothing_says_so(signed_in: Page) -> None:
+    signed_in.goto("/nonsense")
+    expect(signed_in.get_by_role("heading", name="There is no such page")).to_be_visible()
