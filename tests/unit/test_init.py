@@ -75,7 +75,7 @@ def test_the_file_has_every_key_with_a_line_about_it() -> None:
 @pytest.mark.parametrize("kind", all_kinds())
 def test_the_file_of_a_kind_has_every_setting_with_its_sentence(kind: str) -> None:
     if kind_named(kind).settings is None:
-        assert "settings:" not in template(kind)
+        assert "\nsettings:" not in template(kind)
         return
     plain = parse_yaml(_with(kind, *_blocks(kind)), what="template").value
     schema = schema_of(kind_named(kind).settings).json_schema()

@@ -80,9 +80,9 @@ class BmiSettings:
         "Of each column of the output the BMI name of what it holds.", "{Q_OUT: Q}"
     )
     parameters: Mapping[str, Any] | None = told(
-        "Values of your own for the template: {{Imax}}. A calibration tunes them in bmi.json at "
-        "/parameters/Imax.",
-        "{Imax: 2.0}",
+        "Values of your own for the template: {Imax: 2.0} for {{Imax}}. A calibration tunes them in "
+        "bmi.json at /parameters/Imax.",
+        "{}",
         default=None,
     )
     inputs: Mapping[str, Any] | None = told(
