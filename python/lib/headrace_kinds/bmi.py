@@ -80,8 +80,8 @@ class BmiSettings:
         "Of each column of the output the BMI name of what it holds.", "{Q_OUT: Q}"
     )
     parameters: Mapping[str, Any] | None = told(
-        "Values of your own for the template: {Imax: 2.0} for {{Imax}}. A calibration tunes them in "
-        "bmi.json at /parameters/Imax.",
+        "Values of your own for the template: {Imax: 2.0} for {{Imax}}. A calibration tunes them "
+        "in bmi.json at /parameters/Imax.",
         "{}",
         default=None,
     )

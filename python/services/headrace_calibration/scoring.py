@@ -12,7 +12,7 @@ from headrace_calibration.core.objective import Objective
 from headrace_calibration.core.periods import Span, told
 from headrace_calibration.core.plan import Plan
 from headrace_calibration.metrics import REPORTED, computed, objective_named, paired
-from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Series, factor, summed
+from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Flow, Series, factor
 from headrace_evaluation.datasets import open_dataset
 from headrace_model.errors import InvalidInput
 
@@ -72,7 +72,10 @@ class Scorer:
         if where.areas_km2 is None:
             return _brought(found[where.simulated], unit, where.observed)
         try:
-            return summed({name: found[name] for name in where.areas_km2}, where.areas_km2, unit)
+            flow = Flow(unit)
+            for name, area in where.areas_km2.items():
+                flow.add(name, found[name], area)
+            return flow.series
         except EvaluationFailed as error:
             raise InvalidInput(f"{where.observed}: {error.message}") from None
 
