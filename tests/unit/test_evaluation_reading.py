@@ -226,9 +226,10 @@ def test_a_step_of_netcdf_begins_where_its_bounds_do(tmp_path: Path) -> None:
 
 
 def test_the_file_of_a_catchment_is_its_column_by_name_or_by_unit(tmp_path: Path) -> None:
-    lines(tmp_path / "cat-27.csv", "Time Step,Time,Q,P", "0,1970-01-01 00:00:00,7,1")
+    lines(tmp_path / "cat-27.csv", "Time Step,Time,P,Q [l]", "0,1970-01-01 00:00:00,1,7")
     lines(tmp_path / "cat-52_hbv.csv", "time,Q [mm/d],T [K]", "1970-01-01,8,2")
-    assert one(opened(tmp_path, "Q"), "cat-27").values.tolist() == [7]
+    found = one(opened(tmp_path, "Q"), "cat-27")
+    assert (found.values.tolist(), found.unit) == ([7], "l")
     data = opened(tmp_path, wanted="mm/d")
     assert one(data, "cat-52").values.tolist() == [8]
     assert data.read(["cat-27"])[1] == {
@@ -266,6 +267,8 @@ def test_files_of_one_id_follow_each_other_or_fail_it_alone(tmp_path: Path) -> N
         ("\udc89HDF\r\n\x1a\n and no more", "it can't be opened as NetCDF"),
         ("PAR1 and no more", "it can't be read as Parquet"),
         ("time,x,x\n1970-01-01,1,1\n", "the columns need names"),
+        ("time,x [m],x [ft]\n1970-01-01,1,1\n", "the columns need names, each its own"),
+        ("Time Step,Time,Q,Q\n", "its name holds no cat-<number>"),
     ],
 )
 def test_a_file_that_can_not_be_read_costs_what_it_is_called_after(
@@ -311,7 +314,9 @@ def test_a_bad_file_and_a_wrong_unit_are_two_locations_that_fail(tmp_path: Path)
     (tmp_path / "observed" / f"{ids[4]}.csv").write_bytes(b"\x89HDF\r\n\x1a\n")
     done = evaluated(tmp_path)
     assert done.returncode == 0, done.stderr
-    *_, unit, damaged, observed, summary = done.stdout.splitlines()
+    *_, first, second, unit, damaged, observed, summary = done.stdout.splitlines()
+    assert first.startswith("can't be read: observations: 01000005.csv: it can't be opened as Net")
+    assert second.startswith("can't be read: simulation: 01000003.csv: line 62")
     assert summary == "2 of 5 locations scored"
     assert unit.startswith("not scored: 01000002: 01000002: values in 'degC' can't be compared in")
     wrong = "simulation: 01000003.csv: line 62, column 01000003 [m3 s-1]: '<html>502 Bad Gateway'"

@@ -20,7 +20,7 @@ from headrace_kinds.evaluation import HYDROFABRIC, EvaluationSettings
 from headrace_model.errors import InvalidInput
 from headrace_wire.kindsettings import schema_of
 
-_MOST_SAID: Final = 20  # of the locations without scores; scores.json tells all
+_MOST_SAID: Final = 20  # files and locations that failed; scores.json tells all
 
 
 def read_spec(path: Path) -> EvaluationSettings:
@@ -60,6 +60,8 @@ def evaluate(
     write_csv(output / "scores.csv", result)
     write_netcdf(output / "scores.nc", result)
     write_report(output / "report.html", result, evaluation, said.plots)
+    for why in result.unreadable[:_MOST_SAID]:
+        say(f"can't be read: {why}")
     for id_, why in list(result.unscored.items())[:_MOST_SAID]:
         say(f"not scored: {id_}: {why}")
     say(f"{len(result.scored):,} of {len(result.locations):,} locations scored")

@@ -63,10 +63,12 @@ class NgenFile:
 
             begin = 1 if is_nexus else 2
             times, columns = _columns(everything(), header, 1, first=begin)
-        names = header[2:]
-        units = {name: "m3 s-1" if is_nexus else name_and_unit(name)[1] for name in names}
-        name = names[0] if is_nexus else chosen(units, self._variable, self._wanted)
-        series = Series(times, columns[1 + names.index(name)], units[name])
+        units = _units(header[2:])
+        if is_nexus:
+            name, units = "flow", {"flow": "m3 s-1"}
+        else:
+            name = chosen(units, self._variable, self._wanted)
+        series = Series(times, columns[1 + list(units).index(name)], units[name])
         return dict.fromkeys(ids, series)
 
 
@@ -110,28 +112,31 @@ def _columns(
     return rising(times, f"column {header[time]}"), [np.array(each) for each in numbers]
 
 
+def _units(header: Sequence[str]) -> dict[str, str]:
+    """Of each column its unit, by its name without it."""
+    found = dict(map(name_and_unit, header))
+    if len(found) < len(header):
+        raise FormatError("line 1: the columns need names, each its own")
+    return found
+
+
 def _table(path: Path, variable: str | None, wanted: str) -> dict[str, Series]:
     """A column a location. Where `variable` names a column, or the file is called after a
     catchment or nexus, that column is the series of the location that the name tells."""
     with opened_rows(path) as rows:
         header = [cell.strip() for cell in next(rows, [])]
-        if len(set(header)) < len(header) or len(header) < 2:
-            raise FormatError("line 1: the columns need names, each its own")
+        _units(header)
         named = [place for place, name in enumerate(header) if name.lower() in _TIME_ALONE]
         at = (named or [place for place, name in enumerate(header) if _TIME.search(name)])[0]
         times, columns = _columns(rows, header, at)
-    names = (name_and_unit(name) for name in header if name != header[at])
+    units = _units([name for name in header if name != header[at]])
     found = {
         id_: Series(times, column, unit)
-        for (id_, unit), column in zip(names, columns, strict=True)
+        for (id_, unit), column in zip(units.items(), columns, strict=True)
     }
     if variable not in found and not (catchment_in(path.name) or nexus_in(path.name)):
         return found
-    return {
-        id_in(path): found[
-            chosen({name: each.unit for name, each in found.items()}, variable, wanted)
-        ]
-    }
+    return {id_in(path): found[chosen(units, variable, wanted)]}
 
 
 def _waterml(path: Path, variable: str | None) -> Readable:

@@ -248,8 +248,8 @@ def _table(result: Result) -> str:
 def _unscored(result: Result) -> str:
     """Why locations have no scores, and which files were passed over."""
     said = [
-        *(("Not scored", *each) for each in result.unscored.items()),
         *(("Can't be read", "", each) for each in result.unreadable),
+        *(("Not scored", *each) for each in result.unscored.items()),
     ]
     if not said:
         return ""
