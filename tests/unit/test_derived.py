@@ -197,7 +197,13 @@ def test_a_job_stored_with_words_in_its_domain_asks_as_one_of_today() -> None:
     assert len(list(NGEN_RUN.recipe.steps(config))) == 1
 
 
-@pytest.mark.parametrize("words", ["x", ["config/format/A", "run/routing/true"], ["a/b/c"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("x", ["config/format/A", "run/routing/true"], ["a/b/c"], ["run/z/1", "z/a/b"]),
+        *(["config/a/b", "run/config/x"], ["config/format/A", "config/format/B"]),
+    ],
+)
 def test_words_of_no_run_are_read_and_lead_nowhere(words: Any) -> None:
     config = INPUT | {"format": "NGEN_RUN_CONFIG", "domain": {"COMPOSITE_SOURCE_ID": words}}
     (wanted,) = load_jobfile(JOB | {"inputs": {"config": config}}).requirements

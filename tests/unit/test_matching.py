@@ -463,6 +463,22 @@ def test_a_miss_says_what_is_missing_and_what_is_nearest() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "fix"),
+    [
+        ({"TIME": ["2015-12-01", "2016-01-01"]}, "upload what has that time too, or ask for a"),
+        ({"GAUGE_ID": ["01434000", "01472000"]}, "upload what has these too, or leave them out"),
+        ({"GAUGE_ID": "01434000", "DATA_ID": "y"}, "ask for one that is there, or upload it"),
+        ({"GAUGE_ID": "01472000"}, "upload such a dataset (`headrace dataset create`)"),
+    ],
+)
+def test_a_miss_says_what_to_do(wanted: dict[str, object], fix: str) -> None:
+    has = {"TIME": ["2015-12-01", "2015-12-31"], "GAUGE_ID": "01434000", "DATA_ID": "x"}
+    found = matcher(dataset("x", has)).match(wanting(wanted), NOW, ADA)
+    assert isinstance(found, Miss)
+    assert f"; {fix}" in found.sentence
+
+
 def test_a_miss_after_half_a_union_says_what_is_left_of_it() -> None:
     held = matcher(
         dataset("a", {**DRB, "TIME": ["1979-01-01", "1980-01-01"]}),

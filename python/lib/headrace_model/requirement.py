@@ -13,6 +13,9 @@ from headrace_model.ids import DatasetId, JobId, check_name
 from headrace_model.people import Shares
 
 _SAID_CHARACTERS: Final = 400
+_NAMES: Final = frozenset(
+    (Index.DATA_ID, Index.HYDROFABRIC_DATA_ID, Index.REALIZATION_CONFIG_DATA_ID)
+)
 
 
 class Shape(StrEnum):
@@ -215,6 +218,8 @@ class Miss:
             return f"; ask for the format {other}, or upload it in the one asked" if other else ""
         if not self.nearest:
             return "; upload such a dataset (`headrace dataset create`)"
+        if lacks <= _NAMES:
+            return "; ask for one that is there, or upload it under that name"
         if lacks == {Index.TIME}:
             return "; upload what has that time too, or ask for a time without it"
         return "; upload what has these too, or leave them out"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from headrace_kinds.ngen_run import NAME, RUN_CONFIG
+from headrace_kinds.ngen_run import CATEGORIES, NAME, RUN_CONFIG
 from headrace_model.domain import Discrete, Domain, Index
 from headrace_model.requirement import Derived, Requirement
 
@@ -22,9 +22,11 @@ def renewed(wanted: Requirement) -> Requirement:
     settings: dict[str, Any] = {}
     for word in sorted(words.values):
         part, key, value = (*word.split("/", 2), "", "")[:3]
-        if part == "run":
+        if part == "run" and key not in CATEGORIES:
             settings[key] = key in _FLAGS or value
             continue
+        if part not in CATEGORIES:
+            return wanted
         of = settings.setdefault(part, {})
         if key in of:  # a second name: they are a list, as in a domain
             before = of[key] if isinstance(of[key], list) else [of[key]]
