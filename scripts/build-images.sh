@@ -109,14 +109,18 @@ if docker image inspect "$docker_python_image" >/dev/null 2>&1; then
   from=(--build-arg "BASE_IMAGE=$docker_python_image")
 fi
 build base "${from[@]}" "$work/base"
-built=" "
-# Builds image $1 and, before it, what it stands on; each once.
+# Whether image $1 is there as it would be built: of this commit, and with nothing changed since.
+is_there() {
+  [[ $revision != unknown && $revision != *-modified ]] || return 1
+  [ "$revision" = "$(docker image inspect "headrace/$1:$tag" 2>/dev/null \
+    --format '{{index .Config.Labels "org.opencontainers.image.revision"}}')" ]
+}
+
+# Builds image $1 and, before it, what it stands on.
 build_image() {
   local name=$1 each
-  [[ $built != *" $name "* ]] || return 0
-  built+="$name "
   for each in ${stands_on[$name]:-}; do
-    build_image "$each"
+    is_there "$each" || build_image "$each"
   done
   build "$name" --file "${folders[$name]}/Dockerfile" --secret "id=pip,src=$work/pip.conf" \
     --build-arg "BASE=headrace/base:$tag" --build-arg "VERSION=$version" \

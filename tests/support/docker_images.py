@@ -28,6 +28,7 @@ _MADE_OF = {
     "object-store": (*_BASE, "docker/object_store"),
     "dev-registry": (*_BASE, "docker/dev_registry"),
 }
+_STANDS_ON = {"worker-bmi": ("worker-python", "worker-mpi")}
 _PYTHON_IMAGE = "headrace/python:3.11-bookworm"
 TAG = "test"
 PIP_CANARY = "canary-of-the-pip-settings.invalid"
@@ -48,12 +49,16 @@ def add_image(engine: DockerEngine, name: str) -> str:
 
 def image_file(work: Path, name: str) -> Path:
     """The file with an image, built by an engine of its own below `work` if it is not there."""
-    kept = _cache() / f"{name}-{_fingerprint(_MADE_OF[name])}.tar"
+    kept = _kept(name)
     if not kept.exists():
         with _alone():
             if not kept.exists():
                 _build_and_keep(work, name, kept)
     return kept
+
+
+def _kept(name: str) -> Path:
+    return _cache() / f"{name}-{_fingerprint(_MADE_OF[name])}.tar"
 
 
 @contextlib.contextmanager
@@ -82,6 +87,9 @@ def _build(builder: DockerEngine, name: str) -> None:
     _run(builder, "scripts/build-base-image.sh")
     if not kept.exists():
         _keep(builder, _PYTHON_IMAGE, kept)
+    for below in map(_kept, _STANDS_ON.get(name, ())):
+        if below.exists():
+            builder.docker("load", "--input", str(below))
     _run(builder, "scripts/build-images.sh", "--tag", TAG, name)
 
 
