@@ -127,6 +127,12 @@ build_image() {
     --build-arg "WORKER_PYTHON=headrace/worker-python:$tag" \
     --build-arg "WORKER_MPI=headrace/worker-mpi:$tag" --build-arg "REVISION=$revision" .
 }
+# No image has Node.js: what it makes is made here.
+if [[ " ${asked[*]} " == *" service "* ]]; then
+  builder=python3
+  [ ! -x .venv/bin/python ] || builder=.venv/bin/python
+  "$builder" python/gui/build_hook.py >/dev/null || exit 1
+fi
 for name in "${asked[@]}"; do
   build_image "$name"
 done

@@ -21,7 +21,7 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # In the order in which they are done, whatever the order on the command line.
 actions_known=(maintenance backup stop networks check build push restore deploy start restart upgrade status logs support)
 # In the order in which they come up; they go down the other way round.
-stacks_known=(dev_registry object_store main)
+stacks_known=(dev_registry object_store main gui)
 
 say() { printf 'control-stack: %s\n' "$*"; }
 
@@ -65,9 +65,8 @@ read_arguments() {
   [ ${#words[@]} -gt 0 ] || fail "name a stack and an action" "see scripts/control-stack.sh -h" 2
   case ${words[0]} in
     all) stacks=("${stacks_known[@]}") ;;
-    main | object_store | dev_registry) stacks=("${words[0]}") ;;
-    gui) fail "the stack gui is not built yet" "leave it out: 'all' does so too" 2 ;;
-    *) fail "unknown stack '${words[0]}'" "known are: main object_store dev_registry all" 2 ;;
+    main | gui | object_store | dev_registry) stacks=("${words[0]}") ;;
+    *) fail "unknown stack '${words[0]}'" "known are: main gui object_store dev_registry all" 2 ;;
   esac
   for word in "${words[@]:1}"; do
     if [ -n "$wants" ]; then
@@ -101,10 +100,13 @@ read_arguments() {
 # Leaves out of `all` what this deployment has no use for.
 choose_stacks() {
   local stack chosen=()
+  [ "${stacks[*]}" != gui ] || [ -n "$HEADRACE_GUI_PORT" ] ||
+    fail "HEADRACE_GUI_PORT is empty in $env_file: nobody could reach the GUI" "write 8081" 2
   [ ${#stacks[@]} -gt 1 ] || return 0
   for stack in "${stacks[@]}"; do
     case $stack in
       dev_registry) [ "$HEADRACE_REGISTRY" = dev ] || continue ;;
+      gui) [ -n "$HEADRACE_GUI_PORT" ] || continue ;;
       object_store) [[ $HEADRACE_STORE == s3://store:* ]] || continue ;;
     esac
     chosen+=("$stack")

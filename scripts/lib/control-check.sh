@@ -79,12 +79,14 @@ check_nodes() {
 ports_of() {
   case $1 in
     main) echo "$HEADRACE_PORT $HEADRACE_INGRESS_NODES" ;;
+    gui) echo "$HEADRACE_GUI_PORT $HEADRACE_INGRESS_NODES" ;;
     dev_registry) echo "5000 $(docker info --format '{{.Name}}')" ;;
   esac
 }
 
 check_ports() {
-  local port nodes node address taken before=$wrong
+  local port nodes node address taken before=$wrong setting=HEADRACE_PORT
+  [ "$1" != gui ] || setting=HEADRACE_GUI_PORT
   read -r port nodes < <(ports_of "$1") || return 0
   taken=$(docker service ls --format '{{.Name}} {{.Ports}}' | grep -v "^$(stack_name "$1")_" |
     while read -r service _; do
@@ -94,13 +96,13 @@ check_ports() {
     done || true)
   [ -z "$taken" ] ||
     found_wrong "port $port is published by the service $taken already" \
-      "choose another HEADRACE_PORT in $env_file"
+      "choose another $setting in $env_file"
   if [ -z "$(docker service ls -q --filter "label=com.docker.stack.namespace=$(stack_name "$1")")" ]; then
     for node in $nodes; do
       address=$(nodes_addresses "$node" 2>/dev/null) || continue
       if timeout 2 bash -c "exec 3<>/dev/tcp/$address/$port" 2>/dev/null; then
         found_wrong "something listens on $address:$port (node $node) already" \
-          "end it, or choose another HEADRACE_PORT in $env_file"
+          "end it, or choose another $setting in $env_file"
       fi
     done
   fi
@@ -109,7 +111,10 @@ check_ports() {
 
 check_secrets() {
   local name file before=$wrong names=("${secrets_known[@]}")
-  [ "$1" = main ] || names=(store_credentials)
+  case $1 in
+    object_store) names=(store_credentials) ;;
+    gui) names=(session_key) ;;
+  esac
   for name in "${names[@]}"; do
     file=$(secret_file "$name")
     if [ ! -s "$file" ]; then
@@ -118,13 +123,13 @@ check_secrets() {
       found_wrong "others can read $file" "chmod 600 $file"
     fi
   done
-  python3 -c 'import json, sys; json.load(open(sys.argv[1]))["secret_key"]' \
+  [ "$1" = gui ] || python3 -c 'import json, sys; json.load(open(sys.argv[1]))["secret_key"]' \
     "$(secret_file store_credentials)" 2>/dev/null ||
     found_wrong "$(secret_file store_credentials) is no JSON with access_key and secret_key" \
       "write {\"access_key\": \"…\", \"secret_key\": \"…\"}"
   [ "$1" != main ] || registry_logins >/dev/null ||
     found_wrong "$(registry_logins_wrong)" "$(registry_logins_advice)"
-  if [ "$1" = main ] && [ "$HEADRACE_TLS" = yes ]; then check_certificate; fi
+  if [[ $1 =~ ^(main|gui)$ && $HEADRACE_TLS == yes ]]; then check_certificate; fi
   [ "$wrong" -gt "$before" ] || found_well "secrets in $deployment/secrets"
 }
 

@@ -13,10 +13,13 @@ stack_name() {
 }
 
 do_networks() {
-  local network
-  [ "$1" != dev_registry ] || return 0
-  for network in requests internal; do
-    [ "$1" = main ] || [ "$network" = internal ] || continue
+  local network networks=()
+  case $1 in
+    main) networks=(requests internal) ;;
+    object_store) networks=(internal) ;;
+    gui) networks=(requests) ;;
+  esac
+  for network in "${networks[@]}"; do
     docker network inspect "${main_stack}_$network" >/dev/null 2>&1 && continue
     # shellcheck disable=SC2086 # words apart by blanks
     docker network create --driver overlay --label "headrace.stack=$main_stack" \
@@ -166,7 +169,9 @@ compose_of() {
   compose=(-c "$project_root/docker/$1/stack.yaml")
   if [ "$1" = main ]; then
     compose=(-c "$project_root/docker/main/redis.yaml" "${compose[@]}")
-    [ "$HEADRACE_TLS" = no ] || compose+=(-c "$project_root/docker/main/tls.yaml")
+  fi
+  if [ "$HEADRACE_TLS" = yes ] && [ -e "$project_root/docker/$1/tls.yaml" ]; then
+    compose+=(-c "$project_root/docker/$1/tls.yaml")
   fi
   for file in "${compose_files[@]}"; do compose+=(-c "$file"); done
 }
@@ -186,8 +191,9 @@ secrets_of() {
   case $1 in
     main) names=("${secrets_known[@]}") ;;
     object_store) names=(store_credentials) ;;
+    gui) names=(session_key) ;;
   esac
-  if [ "$1" = main ] && [ "$HEADRACE_TLS" = yes ]; then names+=(tls_cert tls_key); fi
+  if [[ $1 =~ ^(main|gui)$ && $HEADRACE_TLS == yes ]]; then names+=(tls_cert tls_key); fi
   echo "${names[*]}"
 }
 
@@ -219,13 +225,16 @@ do_deploy() {
   fi
   say "$name runs"
   [ "$1" != main ] || how_to_reach
+  [ "$1" != gui ] || say "in a browser: $(urls_at "$HEADRACE_GUI_PORT" | tr , ' ')"
 }
 
 # Prints where clients call Headrace: addresses apart by commas.
-url_of_clients() {
+url_of_clients() { urls_at "$HEADRACE_PORT"; }
+
+urls_at() {
   local scheme=http host urls=()
   [ "$HEADRACE_TLS" = no ] || scheme=https
-  for host in ${HEADRACE_HOSTS:-localhost}; do urls+=("$scheme://$host:$HEADRACE_PORT"); done
+  for host in ${HEADRACE_HOSTS:-localhost}; do urls+=("$scheme://$host:$1"); done
   (IFS=,; echo "${urls[*]}")
 }
 
@@ -308,8 +317,7 @@ do_stop() {
     sleep 0.5
   done
   # The last one takes with it what the stacks share.
-  if [ -z "$(docker service ls -q --filter "label=com.docker.stack.namespace=$main_stack")" ] &&
-    [ -z "$(docker service ls -q --filter "label=com.docker.stack.namespace=$(stack_name object_store)")" ]; then
+  if ! runs main && ! runs object_store && ! runs gui; then
     secrets_prune all
     deadline=$((SECONDS + 30))
     for network in requests internal; do
@@ -324,6 +332,11 @@ do_stop() {
     done
   fi
   say "$name is stopped; its volumes stay"
+}
+
+# True where a stack has services.
+runs() {
+  [ -n "$(docker service ls -q --filter "label=com.docker.stack.namespace=$(stack_name "$1")")" ]
 }
 
 tasks_of() {

@@ -6,14 +6,14 @@
 
 # The secrets of a deployment, each a file of `secrets/` and a Swarm secret.
 secrets_known=(internal_token secrets_key store_credentials admin_token redis_admin redis_request
-  redis_data redis_scheduler redis_monitor redis_cluster redis_join registry_logins)
+  redis_data redis_scheduler redis_monitor redis_cluster redis_join registry_logins session_key)
 
 random_hex() { od -An -N"$1" -tx1 /dev/urandom | tr -d ' \n'; }
 
 # Prints what a new secret holds.
 secret_new() {
   case $1 in
-    secrets_key) printf 'k1 %s\n' "$(head -c 32 /dev/urandom | base64 -w 0)" ;;
+    secrets_key | session_key) printf 'k1 %s\n' "$(head -c 32 /dev/urandom | base64 -w 0)" ;;
     admin_token) printf 'hrt_%s\n' "$(head -c 32 /dev/urandom | base64 -w 0 | tr '+/' '-_' | tr -d =)" ;;
     store_credentials)
       printf '{"access_key": "headrace-%s", "secret_key": "%s"}\n' "$(random_hex 4)" "$(random_hex 24)"
@@ -91,6 +91,8 @@ env_load() {
     fail "HEADRACE_STACK=$HEADRACE_STACK can't be a name" "use a-z, 0-9 and -, 31 at most" 2
   [[ $HEADRACE_PORT =~ ^[1-9][0-9]{0,4}$ && $HEADRACE_PORT -le 65535 ]] ||
     fail "HEADRACE_PORT=$HEADRACE_PORT is no port" "give one from 1 to 65535" 2
+  [[ -z $HEADRACE_GUI_PORT || ($HEADRACE_GUI_PORT =~ ^[1-9][0-9]{0,4}$ && $HEADRACE_GUI_PORT -le 65535) ]] ||
+    fail "HEADRACE_GUI_PORT=$HEADRACE_GUI_PORT is no port" "give one from 1 to 65535, or nothing" 2
   [[ $HEADRACE_REDIS_MEMORY_BYTES =~ ^[1-9][0-9]{7,12}$ ]] ||
     fail "HEADRACE_REDIS_MEMORY_BYTES=$HEADRACE_REDIS_MEMORY_BYTES is not 10 MB or more" \
       "give whole bytes, such as 1073741824" 2
@@ -104,6 +106,9 @@ env_load() {
     *) deployment=$(cd "$(dirname "$env_file")" && pwd)/$HEADRACE_DEPLOYMENT ;;
   esac
   main_stack=$HEADRACE_STACK
+  # A name that the certificate is for: inside, the GUI calls the request service by another.
+  export REQUEST_TLS_NAME=${HEADRACE_HOSTS%% *}
+  REQUEST_TLS_NAME=${REQUEST_TLS_NAME:-localhost}
 }
 
 # Makes the secrets that are missing, and the certificate; what is there stays.
@@ -171,6 +176,7 @@ images_of() {
     main) echo service redis worker-python worker-mpi ;;
     object_store) echo object-store ;;
     dev_registry) echo dev-registry ;;
+    gui) echo service ;;
   esac
 }
 

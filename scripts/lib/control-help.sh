@@ -5,7 +5,7 @@ help_short() {
   cat <<'HELP'
 Usage: scripts/control-stack.sh [-h|-hh|-hhh] [OPTION...] STACK ACTION...
 
-STACK:  main object_store dev_registry, or all
+STACK:  main gui object_store dev_registry, or all
 ACTION: maintenance backup stop networks check build push restore deploy start restart upgrade
         status logs support
 
@@ -50,6 +50,7 @@ Actions, in the order in which they are done, however they are given
 
 Stacks
   main          redis, request, data, scheduler, monitor, agent
+  gui           the web GUI, where HEADRACE_GUI_PORT is set
   object_store  an S3 server on one node, where HEADRACE_STORE is as in docker/example.env
   dev_registry  a registry for images, where HEADRACE_REGISTRY is dev
   all           those of them that the env file has a use for

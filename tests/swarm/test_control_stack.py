@@ -1,9 +1,11 @@
 """Headrace deployed on a swarm of three nodes by control-stack.sh, and used from outside."""
 
 import asyncio
+import http.client
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
@@ -11,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -194,8 +197,10 @@ def test_a_second_deployment_replaces_nothing(deployment: Deployment) -> None:
 def test_only_agents_reach_an_engine_and_none_has_more_rights_than_it_needs(
     deployment: Deployment,
 ) -> None:
-    for service in ("redis", "request", "data", "scheduler", "monitor", "agent", "cluster"):
-        for node, id_ in deployment.containers(service):
+    services = ["redis", "request", "data", "scheduler", "monitor", "agent", "cluster", "gui"]
+    for service in services:
+        stack = f"{NAME}-gui" if service == "gui" else NAME
+        for node, id_ in deployment.containers(service, stack):
             [found] = json.loads("".join(deployment.docker("inspect", id_, node=node)))
             host, config = found["HostConfig"], found["Config"]
             assert host["ReadonlyRootfs"], service
@@ -207,6 +212,33 @@ def test_only_agents_reach_an_engine_and_none_has_more_rights_than_it_needs(
             said = json.dumps([config["Env"], config["Cmd"], config["Labels"]])
             for file in (deployment.folder / ".headrace" / "secrets").iterdir():
                 assert file.read_text().strip() not in said, (service, file.name)
+
+
+def test_the_gui_signs_in_and_reaches_the_request_service_alone(deployment: Deployment) -> None:
+    url = deployment.urls[0].replace(":8443", ":8081")
+    token = (deployment.folder / ".headrace" / "secrets" / "admin_token").read_text().strip()
+    ca_file = deployment.folder / ".headrace" / "tls" / "ca.crt"
+    address = urlsplit(url)
+    gui = http.client.HTTPSConnection(
+        address.netloc, timeout=60, context=ssl.create_default_context(cafile=ca_file)
+    )
+    marks = {"Origin": url, "X-Headrace-GUI": "1"}
+    gui.request("POST", "/session", json.dumps({"token": token}), marks)
+    answer = gui.getresponse()
+    assert answer.status == 201, answer.read()
+    answer.read()
+    cookie = answer.headers["Set-Cookie"]
+    assert token not in cookie
+    assert "Secure" in cookie
+    gui.request("GET", "/api/v1/nodes", headers={"Cookie": cookie.partition(";")[0]})
+    nodes = json.load(gui.getresponse())["nodes"]
+    assert {each["id"] for each in nodes} >= {"manager1", "worker1"}
+    node, id_ = deployment.containers("gui", f"{NAME}-gui")[0]
+    look = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"
+    for name in ("request", "redis", "data", "scheduler"):
+        host = f"unix://{deployment.folder}/swarm/nodes/{node}/docker.sock"
+        words = ("docker", "--host", host, "exec", id_, "python", "-c", look, name)
+        assert (deployment.run(*words, check=False).returncode == 0) is (name == "request"), name
 
 
 def test_check_tells_what_is_in_the_way(deployment: Deployment) -> None:

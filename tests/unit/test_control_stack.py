@@ -52,8 +52,7 @@ def _in_the_script(folder: Path, program: str, **env: str) -> subprocess.Complet
     [
         ([], "name a stack and an action"),
         (["main"], "name an action"),
-        (["maim", "check"], "known are: main object_store dev_registry all"),
-        (["gui", "deploy"], "not built yet"),
+        (["maim", "check"], "known are: main gui object_store dev_registry all"),
         (["main", "deplay"], "known are: "),
         (["main", "--tag"], "--tag needs a value"),
         (["main", "check", "--fast"], "unknown option '--fast'"),
@@ -128,7 +127,7 @@ def test_secrets_are_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
     assert second.stdout.splitlines()[-1].split() == names
     assert names[0].startswith("try_redis_data_")
     files = [file for file in (tmp_path / ".headrace" / "secrets").iterdir() if file.is_file()]
-    assert len(files) == 11
+    assert len(files) == 12
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert len({file.read_text() for file in files}) == len(files)
 

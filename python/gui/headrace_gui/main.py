@@ -23,7 +23,7 @@ _BODY_BYTES: Final = 64 * 1024
 
 def build(settings: Settings) -> Service:
     """Make the GUI's service from its settings."""
-    upstream = Upstream(settings.request_url, settings.request_ca_file)
+    upstream = Upstream(settings.request_url, settings.request_ca_file, settings.request_tls_name)
     routes = SessionRoutes(
         Sessions(settings.session_key_file),
         upstream,

@@ -19,6 +19,9 @@ class Settings:
     request_ca_file: str = setting(
         "File with the CA (PEM) that vouches for the request service; empty: this machine's.", ""
     )
+    request_tls_name: str = setting(
+        "The name that the request service's certificate is for; empty: that in request_url.", ""
+    )
     codes_dir: str = setting(
         "Folder (mode 0700) in which `headrace local` leaves one-time codes to sign in with; "
         "empty: none are taken.",

@@ -41,18 +41,8 @@ def add_proxy(app: web.Application, upstream: Upstream) -> None:
             raise NotFound(f"the API has no {request.method} at this address")
         headers = {name: request.headers[name] for name in _ASKED if name in request.headers}
         headers |= {REQUEST_ID: request[REQUEST_ID_KEY], **request[SESSION_KEY].bearer}
-        try:
-            answer = await upstream.session.request(
-                request.method,
-                upstream.address(request.raw_path),
-                headers=headers,
-                data=request.content if request.body_exists else None,
-                allow_redirects=False,
-                skip_auto_headers=("Content-Type", "User-Agent", "Accept", "Accept-Encoding"),
-                auto_decompress=False,
-            )
-        except (ClientError, OSError) as error:
-            raise upstream.down(error) from None
+        body = request.content if request.body_exists else None
+        answer = await upstream.call(request.method, request.raw_path, headers, body)
         async with answer:
             passed = web.StreamResponse(status=answer.status, reason=answer.reason)
             for key, value in answer.headers.items():

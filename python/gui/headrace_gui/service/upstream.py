@@ -7,7 +7,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    StreamReader,
+    TCPConnector,
+)
 from aiohttp.client_ws import ClientWebSocketResponse
 from yarl import URL
 
@@ -28,7 +35,8 @@ _HEARTBEAT_S: Final = 20.0
 class Upstream:
     """One session with the request service. Opened once the event loop runs."""
 
-    def __init__(self, url: str, ca_file: str) -> None:
+    def __init__(self, url: str, ca_file: str = "", tls_name: str = "") -> None:
+        self._tls_name = tls_name or None
         self._url = url.rstrip("/")
         self._trust = trust(Connection(self._url, "", ca_file or None))
         if isinstance(self._trust, ssl.SSLContext) and _is_loopback(self._url):
@@ -90,6 +98,7 @@ class Upstream:
                 self._url + path,
                 headers=headers,
                 timeout=ClientTimeout(total=_ANSWER_S, sock_connect=_CONNECT_S),
+                server_hostname=self._tls_name,
                 **more,
             ) as answer:
                 if answer.status >= 400:
@@ -98,15 +107,33 @@ class Upstream:
         except (ClientError, OSError) as error:
             raise self.down(error) from None
 
-    def address(self, raw_path: str) -> URL:
-        """The address of a path and query that are encoded already."""
-        return URL(self._url + raw_path, encoded=True)
+    async def call(
+        self, method: str, raw_path: str, headers: Mapping[str, str], body: StreamReader | None
+    ) -> ClientResponse:
+        """Call a path (with its query) that is encoded already; its answer is read by the caller.
+
+        Nothing is added, followed or unpacked. Raises `Unavailable`.
+        """
+        try:
+            return await self.session.request(
+                method,
+                URL(self._url + raw_path, encoded=True),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
+                skip_auto_headers=("Content-Type", "User-Agent", "Accept", "Accept-Encoding"),
+                auto_decompress=False,
+                server_hostname=self._tls_name,
+            )
+        except (ClientError, OSError) as error:
+            raise self.down(error) from None
 
     async def live(self, headers: Mapping[str, str]) -> ClientWebSocketResponse:
         """Open the WebSocket of live updates. Raises `ClientError`, `OSError`."""
         return await self.session.ws_connect(
             f"{self._url}{ROOT}/ws",
             headers=headers,
+            server_hostname=self._tls_name,
             heartbeat=_HEARTBEAT_S,
             max_msg_size=_MESSAGE_BYTES,
         )
