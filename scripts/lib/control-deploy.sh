@@ -215,6 +215,7 @@ do_deploy() {
     fi
     wait_converged "$name" "${name}_redis"
     redis_users keep
+    agents_settle "$name"
   fi
   THIS_NODE=$(docker info --format '{{.Swarm.NodeID}}') stack_deploy "$name" "${compose[@]}" --prune
   wait_converged "$name"

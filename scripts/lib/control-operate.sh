@@ -109,3 +109,10 @@ secrets_put_back() {
   fi
   secrets_name
 }
+
+# Waits, for half a minute at most, for agents that are just starting: who is replaced in the middle
+# of it is away for two starts, and its node is lost.
+agents_settle() {
+  local deadline=$((SECONDS + 30))
+  while [ -n "$(not_converged "$1" "$1_agent")" ] && [ "$SECONDS" -lt "$deadline" ]; do sleep 0.5; done
+}

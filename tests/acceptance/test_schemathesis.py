@@ -91,7 +91,7 @@ async def there(run_root: Path) -> AsyncIterator[_There]:
     file = folder / "a.csv"
     file.write_text("time,flow\n1980-01-01,1\n")
     async with Stack(folder / "home", node_lost_s=3.0) as stack, stack.client() as client:
-        await stack.end("agent")
+        stack.kill9("agent")
         await wait_until(lambda: _lost(client), "the node to be lost", within_s=60.0)
         await client.people.create_user(NewUser("bob"))
         await client.people.create_group("models")

@@ -336,6 +336,20 @@ async def test_what_the_watchdog_killed_is_not_the_jobs_fault_for_the_next_agent
     assert (await bench.fact(job, FactKind.EXITED)).cause is Cause.ATTEMPT_LOST
 
 
+async def test_an_agent_that_ends_in_good_order_says_so_and_one_that_dies_does_not(
+    bench: AgentBench,
+) -> None:
+    async def left() -> bool:
+        return (await bench.nodes.all())[0].left
+
+    (await bench.agent()).stop()
+    assert await left()
+    again = await bench.agent()
+    assert not await left()
+    again.kill9()
+    assert not await left()
+
+
 async def test_a_log_is_shown_in_pieces_from_any_place(bench: AgentBench) -> None:
     await bench.agent()
     length = 150_000

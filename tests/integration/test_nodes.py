@@ -92,6 +92,21 @@ async def test_only_the_run_that_registered_last_raises_the_counter(stage: Stage
     assert await stage.nodes.renew(N1, "run 2") is NodeState.UP
 
 
+async def test_who_left_in_good_order_is_told_apart_until_an_agent_is_there(stage: Stage) -> None:
+    async def left() -> bool:
+        return (await stage.nodes.all())[0].left
+
+    await register(stage, "run 1")
+    assert not await left()
+    await stage.nodes.renew(N1, "run 1", leaving=True)
+    assert await left()
+    await register(stage, "run 2")
+    assert not await left()
+    await stage.nodes.renew(N1, "run 2", leaving=True)
+    await stage.nodes.renew(N1, "run 2")
+    assert not await left(), "it goes on after all"
+
+
 async def test_without_the_lock_an_agent_first_sees_the_counter_stand_still(stage: Stage) -> None:
     await register(stage, "run 1")
     seen = await register(stage, "run 2", lock=False)

@@ -256,6 +256,10 @@ async def _renew_full_node(stage: Stage) -> Act:
     return lambda: stage.nodes.renew(N1, f"run of {N1}", full=True)
 
 
+async def _leave_node(stage: Stage) -> Act:
+    return lambda: stage.nodes.renew(N1, f"run of {N1}", leaving=True)
+
+
 async def _lose_node(stage: Stage) -> Act:
     counter = (await stage.nodes.all())[0].counter
     return lambda: stage.nodes.lose(N1, counter, 1)
@@ -735,6 +739,7 @@ SCENES = {
     "register_node: beside a worker": Scene("register_node", _register_beside_a_worker, _NODE),
     "renew_node: is full": Scene("renew_node", _renew_full_node, _NODE, ("3", "FULL")),
     "renew_node": Scene("renew_node", _renew_node, _NODE, ("3", "UP")),
+    "renew_node: leaves": Scene("renew_node", _leave_node, _NODE, ("3", "UP")),
     "lose_node": Scene("lose_node", _lose_node, again=(0,)),
     "put_webhook": Scene("put_webhook", _put_webhook, again=(0,)),
     "put_webhook: removes": Scene("put_webhook", _removes_a_webhook, again=(0,)),

@@ -356,7 +356,9 @@ def test_a_job_outlives_the_containers_of_services_and_new_secrets(
     assert len([name for name in names if "redis_monitor" in name]) == 1
     assert "end" in deployment.headrace("jobs", "logs", job, "--follow")
     info = json.loads(deployment.headrace("jobs", "info", job, "-o", "json"))
-    assert (info["status"], info["attempt"]) == ("CLOSED:COMPLETED", 1)
+    assert (info["status"], info["attempt"]) == ("CLOSED:COMPLETED", 1), deployment.headrace(
+        "jobs", "history", job
+    )
 
 
 def test_a_job_outlives_the_object_store_and_its_output_is_whole(deployment: Deployment) -> None:

@@ -116,6 +116,7 @@ class Agent:
                 group.create_task(self._watchdog.run())
                 group.create_task(self._teller.run())
         finally:
+            await self._tenure.leave()
             await self._give_up([*self._doing])
 
     async def _adopt(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from headrace_agent.core.disk import Spare, is_full
 from headrace_agent.settings import Settings
-from headrace_model.errors import Conflict, Fenced, Stale, Unavailable
+from headrace_model.errors import Conflict, Fenced, HeadraceError, Stale, Unavailable
 from headrace_model.ids import NodeId
 from headrace_model.job import CONTAINER, PARALLEL, PROCESS
 from headrace_model.node import NodeState
@@ -22,6 +22,7 @@ T = TypeVar("T")
 Swarm = Callable[[], Awaitable["SwarmClaim | None"]]
 """Tells which machine of a swarm this node is; None where no swarm runs its workers."""
 _AGAIN_S = 0.5
+_LEAVE_S = 2.0
 # What a job may ask of a node, by what runs workers there.
 _OFFERS = {
     "process": frozenset({PROCESS}),
@@ -79,6 +80,17 @@ class Tenure:
     async def renew(self) -> NodeState:
         """Raise the node's counter; gives the state that Redis has it in. Raises `Fenced`."""
         return await self._nodes.renew(self._node, self.incarnation, full=await self._is_full())
+
+    async def leave(self) -> None:
+        """Say that the agent ends in good order: the node is waited for longer."""
+        if not self.holds:
+            return
+        try:
+            async with asyncio.timeout(_LEAVE_S):
+                full = await self._is_full()
+                await self._nodes.renew(self._node, self.incarnation, full=full, leaving=True)
+        except (HeadraceError, TimeoutError) as error:
+            self._log.warning(f"ends without a word: {error}", action="leave", node=self._node)
 
     async def register(
         self,

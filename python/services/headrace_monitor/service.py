@@ -111,10 +111,10 @@ class Monitor:
         while True:
             records = await self._nodes.all()
             now = time.monotonic()
-            served = [(n.id, n.counter) for n in records if n.state is not NodeState.LOST]
-            still = watch.look(served, now - before)
+            served = [n for n in records if n.state is not NodeState.LOST]
+            still = watch.look([(n.id, n.counter, n.left) for n in served], now - before)
             before = now
-            counters = dict(served)
+            counters = {n.id: n.counter for n in served}
             for node in still:
                 if await self._nodes.lose(node, counters[node], term):
                     self._log.warning(f"node {node} is lost", action="node_lost", node=node)

@@ -39,6 +39,7 @@ class NodeRecord:
     labels: Mapping[str, str]
     confirmed: bool  # it is lost, and an admin said that it is gone
     swarm: "SwarmClaim | None" = None
+    left: bool = False  # its agent ended in good order, and no other one has come
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,15 @@ class NodeStore:
         answer, *counter = await self._redis.script("register_node", args)
         return None if answer == "REGISTERED" else str(counter[0])
 
-    async def renew(self, node: NodeId, incarnation: str, *, full: bool = False) -> NodeState:
+    async def renew(
+        self, node: NodeId, incarnation: str, *, full: bool = False, leaving: bool = False
+    ) -> NodeState:
         """Raise the counter, and tell whether the node's disk is too full for new attempts.
 
+        `leaving`: for the last time; the agent ends in good order, and another one is to come.
         Raises `Fenced` where another agent serves the node now.
         """
-        args = {"node": node, "incarnation": incarnation, "full": full}
+        args = {"node": node, "incarnation": incarnation, "full": full, "leaving": leaving}
         _, state = await self._redis.script("renew_node", args)
         return NodeState(state)
 
@@ -272,6 +276,7 @@ def _record(
             if fields.get("swarm_node")
             else None,
             confirmed=fields.get("confirmed") == "1",
+            left=fields.get("left") == "1",
         )
     except (KeyError, ValueError) as error:
         _LOG.error("the record of node %s can't be read: %r", node, error)

@@ -39,7 +39,7 @@ local line = rebuilt_line(args.node, args.millicpus, args.memory_bytes, counted)
 if problem then return problem end
 local state = served_state(known[4], known[5])
 begin_at_maxmemory(key)
-redis.call('HDEL', key, 'confirmed')
+redis.call('HDEL', key, 'confirmed', 'left')
 redis.call('HSET', key, 'incarnation', args.incarnation, 'counter',
   text(tonumber(known[2] or '0') + 1), 'state', state, 'millicpus', text(args.millicpus),
   'memory_bytes', text(args.memory_bytes), 'backends', args.backends, 'generic', args.generic, 'registered_ms', text(now),

@@ -1,10 +1,10 @@
 -- An agent says that it lives: its counter rises. And whether its disk has room for new attempts.
--- Arguments: epoch; node; incarnation; full (bool).
+-- Arguments: epoch; node; incarnation; full (bool); leaving (bool: it ends in good order, and is to be back soon).
 -- Writes: hr:node:<node>; when `full` changes hr:free:<node>, hr:events, hr:commits.
 -- Reply: {'OK', counter, state}; state LOST tells the agent to compare its attempts and register anew.
 -- Refuses INCARNATION, EPOCH, WRONG_TYPE.
 -- Invariant: only the registered incarnation raises the counter; a full node has no ledger line.
-need(args, {node = 'text', incarnation = 'text', full = 'flag'})
+need(args, {node = 'text', incarnation = 'text', full = 'flag', leaving = 'flag'})
 local key = 'hr:node:' .. args.node
 check_incarnation(args.node, args.incarnation)
 expect('hr:free:' .. args.node, 'hash')
@@ -22,6 +22,7 @@ if turned and state ~= 'LOST' then
 end
 begin_at_maxmemory(key)
 local counter = redis.call('HINCRBY', key, 'counter', 1)
+if args.leaving then redis.call('HSET', key, 'left', '1') else redis.call('HDEL', key, 'left') end
 if turned then
   redis.call('HSET', key, 'full', full, 'state', state)
   offer(args.node, state, line)
