@@ -117,8 +117,13 @@ class Connection {
   connectSoon(pauseMs: number): void {
     const { me, expired } = session.get();
     if (this.socket || !me || expired) return;
+    // Who waits already goes on waiting, unless somebody wants it now.
+    if (this.again !== undefined && pauseMs > 0) return;
     clearTimeout(this.again);
-    this.again = setTimeout(() => this.connect(), pauseMs);
+    this.again = setTimeout(() => {
+      this.again = undefined;
+      this.connect();
+    }, pauseMs);
   }
 
   private connect(): void {
