@@ -10,6 +10,9 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 FOLDERS = sorted((PROJECT / "python").iterdir())
+# What the pages of the GUI are built of, and by; the wheel has what is built: headrace_gui/assets.
+GUI = PROJECT / "python" / "gui"
+NOT_HELD = (GUI / "headrace_gui" / "web", GUI / "build_hook.py")
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +31,11 @@ def test_the_wheel_holds_each_file_of_the_packages(wheel: Path) -> None:
         str(file.relative_to(folder))
         for folder in FOLDERS
         for file in folder.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file()
+        and "__pycache__" not in file.parts
+        and not any(file.is_relative_to(each) for each in NOT_HELD)
     }
+    assert "headrace_gui/assets/index.html" in files
     assert files - held == set()
     assert {name for name in held - files if ".dist-info/" not in name} == set()
 
