@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import "./table.css";
-import { useNarrow } from "./narrow";
+import { useNarrow, useWide } from "./narrow";
 
 export interface Column<T> {
   key: string;
@@ -11,6 +11,8 @@ export interface Column<T> {
   width: string;
   cell: (row: T) => ComponentChildren;
   end?: boolean;
+  /** Only where there is much room. */
+  wide?: boolean;
 }
 
 interface TableProps<T> {
@@ -33,8 +35,10 @@ const CARD_PX = 72;
 const BEYOND = 8;
 
 export function Table<T>(props: TableProps<T>) {
-  const { rows, columns, keyOf, card, onEnd } = props;
+  const { rows, keyOf, card, onEnd } = props;
   const narrow = useNarrow();
+  const wide = useWide();
+  const columns = props.columns.filter((each) => wide || !each.wide);
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 800 });
   const rowPx = narrow ? CARD_PX : ROW_PX;

@@ -50,7 +50,9 @@ interface State {
   incomplete: string | null;
 }
 
-const PAGE = 200;
+/** The first view is to come soon; who scrolls wants few requests. */
+const FIRST = 60;
+const PAGE = 500;
 const NOTHING: State = {
   rows: [],
   cursor: null,
@@ -80,7 +82,11 @@ export function useJobs(filter: Filter): JobList {
       change((old) => ({ ...old, loading: true, error: null }));
       try {
         const page = await api.get("/api/v1/jobs", {
-          query: { ...queryOf(filter), limit: PAGE, ...(cursor ? { cursor } : {}) },
+          query: {
+            ...queryOf(filter),
+            limit: cursor ? PAGE : FIRST,
+            ...(cursor ? { cursor } : {}),
+          },
           signal: cancel.signal,
         });
         if (cancel.signal.aborted) return;

@@ -194,6 +194,20 @@ function Name({ job }: { job: Job }) {
   );
 }
 
+/** A value of a row, by which the list can be cut down to its like. */
+function Only({ name, value }: { name: "kind" | "owner"; value: string }) {
+  return (
+    <button
+      type="button"
+      class="jobs-only"
+      title={`Only the ${name} ${value}`}
+      onClick={() => setQuery({ [name]: value })}
+    >
+      {value}
+    </button>
+  );
+}
+
 function Since({ iso }: { iso: string }) {
   return (
     <time dateTime={iso} title={dateTime(iso)}>
@@ -213,11 +227,22 @@ const COLUMNS: readonly Column<Job>[] = [
   {
     key: "id",
     head: "Id",
-    width: "minmax(4rem, 10.5rem)",
+    width: "10.5rem",
+    wide: true,
     cell: (job) => <span class="mono quiet">{job.id}</span>,
   },
-  { key: "kind", head: "Kind", width: "minmax(4rem, 8rem)", cell: (job) => job.kind },
-  { key: "owner", head: "Owner", width: "minmax(4rem, 8rem)", cell: (job) => job.owner },
+  {
+    key: "kind",
+    head: "Kind",
+    width: "minmax(5rem, 9rem)",
+    cell: (job) => <Only name="kind" value={job.kind} />,
+  },
+  {
+    key: "owner",
+    head: "Owner",
+    width: "minmax(5rem, 9rem)",
+    cell: (job) => <Only name="owner" value={job.owner} />,
+  },
   { key: "cpus", head: "CPUs", width: "3.5rem", cell: (job) => job.resources.cpus, end: true },
   {
     key: "memory",
