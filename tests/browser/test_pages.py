@@ -23,6 +23,7 @@ def _job(gui: Gui) -> str:
 PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("jobs", _jobs, "Jobs"),
     ("job", _job, "shown"),
+    ("account", lambda _: "/account", "Account"),
 ]
 
 

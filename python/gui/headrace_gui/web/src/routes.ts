@@ -1,5 +1,6 @@
 // Every page: one row. A page's code is loaded when it is first opened.
 import type { ComponentType } from "preact";
+import type { Schemas } from "./api";
 import type { IconName } from "./components/icons";
 
 export interface PageProps {
@@ -10,8 +11,8 @@ export interface PageProps {
 export interface Route {
   path: string;
   title: string;
-  /** Where it stands in the navigation; without: nowhere. */
-  nav?: { label: string; icon: IconName };
+  /** Where it stands in the navigation; without: nowhere. `only`: for whom. */
+  nav?: { label: string; icon: IconName; only?: Schemas["UserRole"] };
   load: () => Promise<{ default: ComponentType<PageProps> }>;
 }
 
@@ -23,6 +24,12 @@ export const ROUTES: readonly Route[] = [
     load: () => import("./pages/jobs"),
   },
   { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
+  {
+    path: "/account",
+    title: "Account",
+    nav: { label: "Account", icon: "account" },
+    load: () => import("./pages/account"),
+  },
 ];
 
 /** Where `/` leads to. */

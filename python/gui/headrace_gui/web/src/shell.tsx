@@ -48,7 +48,7 @@ export function Shell({ me }: { me: Me }) {
             <Icon name={open ? "close" : "menu"} />
           </button>
         </div>
-        <Navigation path={path} />
+        <Navigation path={path} role={me.role} />
         <div class="side-foot">
           <ThemeSwitch />
           <p class="who">
@@ -75,13 +75,14 @@ export function Shell({ me }: { me: Me }) {
   );
 }
 
-function Navigation({ path }: { path: string }) {
+function Navigation({ path, role }: { path: string; role: Me["role"] }) {
   return (
     <nav class="nav" aria-label="Pages">
       <ul>
         {ROUTES.map(
           ({ nav, path: to }) =>
-            nav && (
+            nav &&
+            (!nav.only || nav.only === role) && (
               <li key={to}>
                 <Link to={to} {...(isBelow(path, to) ? { "aria-current": "page" as const } : {})}>
                   <Icon name={nav.icon} />
