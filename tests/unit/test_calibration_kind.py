@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from headrace_calibration.core.plan import read_plan
+from headrace_calibration.folders import RunFolder
 from headrace_calibration.metrics import objective_named
 from headrace_client.cli.calibration import _config
 from headrace_evaluation.core.scoring import METRICS
@@ -140,7 +141,9 @@ class TestWhatItMakes:
         (text,) = (each.content for each in spec.files if each.name == "calibration.json")
         assert read_plan(text).model.output == "flow"
 
-    def test_a_bmi_model_is_calibrated_by_the_parameters_of_its_config(self) -> None:
+    def test_a_bmi_model_is_calibrated_by_the_parameters_of_its_config(
+        self, tmp_path: Path
+    ) -> None:
         job = _job({"unit": "m3 s-1", "simulated_unit": "mm/d", "variable": "Q_OUT"})
         del job["files"]
         job["settings"]["model"] = {
@@ -166,6 +169,13 @@ class TestWhatItMakes:
         assert [each.name for each in spec.files] == ["bmi.json", "calibration.json"]
         plan = read_plan(spec.files[1].content)
         assert plan.model.command[:3] == ("python3", "-m", "headrace_bmi")
+        assert plan.model.programs == ("headrace_bmi",)
+        (tmp_path / "bmi.json").write_bytes(spec.files[0].content)
+        folder = RunFolder(tmp_path / "run", plan, tmp_path, {"forcing": tmp_path})
+        folder.make({"fast": 0.7})
+        assert (folder.work / "headrace_bmi/__main__.py").is_file(), (
+            "whatever Python the model has"
+        )
         assert plan.evaluation["locations"][0]["areas_km2"] == areas
         text = filled_in(spec.files[0].content.decode(), plan.targets[0].places, {"fast": 0.7}, "")
         assert json.loads(text)["parameters"] == {"fast": 0.7, "Slow": 0.1}

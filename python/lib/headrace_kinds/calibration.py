@@ -235,6 +235,7 @@ def _plan(told: CalibrationSettings, model: JobSpec, kind: Kind) -> dict[str, An
                 {"name": each.name, "input": each.input, "patterns": list(each.patterns)}
                 for each in kind.links(model)
             ],
+            "programs": list(kind.programs),
             "output": _scored_folder(told, model),
             "limit_s": None if limit_ms is None else limit_ms / 1000,
         },

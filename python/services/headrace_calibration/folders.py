@@ -5,6 +5,7 @@ the model runs, beside `datasets/<input>` and `output`. Everything is a link to 
 but the files that parameters go into.
 """
 
+import importlib
 import os
 import shutil
 from collections.abc import Mapping
@@ -38,6 +39,10 @@ class RunFolder:
             place = self.work / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(self._home / name)
+        for name in self._plan.model.programs:
+            # The model's Python may be another one than ours, which knows nothing of them.
+            found = importlib.import_module(name)
+            (self.work / name).symlink_to(Path(str(found.__file__)).parent)
         changed = {each.input for each in self._plan.targets}
         for name, folder in self._inputs.items():
             place = self.root / "datasets" / name

@@ -34,13 +34,15 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What is run: a command and env with placeholders, `files` that lie in its working folder, by
-    name, the folder of the output that is scored (below `{output}`), and its limit of time."""
+    """What is run: a command and env with placeholders, `files` and packages of ours, `programs`,
+    that lie in its working folder, by name, the folder of the output that is scored (below
+    `{output}`), and its limit of time."""
 
     command: tuple[str, ...]
     env: Mapping[str, str]
     files: tuple[str, ...]
     links: tuple[Link, ...]
+    programs: tuple[str, ...]
     output: str
     limit_s: float | None
 
@@ -126,6 +128,7 @@ def _model(plain: Mapping[str, Any]) -> Model:
         env=plain["env"],
         files=tuple(plain["files"]),
         links=links,
+        programs=tuple(plain.get("programs", ())),  # a stored plan may be of an older version
         output=plain["output"],
         limit_s=plain["limit_s"],
     )
