@@ -37,7 +37,7 @@ class _StoppedMeanwhile(Running):
 
 
 def _run(command: list[str], root: Path, running: Running, limit_s: float | None = None) -> str:
-    model = Model(tuple(command), {}, (), (), "", limit_s)
+    model = Model(tuple(command), {}, (), (), (), "", limit_s)
     plan = SimpleNamespace(model=model, targets=())
     folder = RunFolder(root, cast(Plan, plan), root, {})
     folder.make({})
