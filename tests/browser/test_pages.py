@@ -19,11 +19,29 @@ def _job(gui: Gui) -> str:
     return f"/jobs/{job}"
 
 
+def _dataset(gui: Gui) -> str:
+    folder = gui.headrace.home.root.parent / "stations"
+    (folder / "below").mkdir(parents=True, exist_ok=True)
+    rows = "time,01472000\n1979-01-01T00:00Z,1.5\n1979-01-02T00:00Z,1.7\n"
+    (folder / "below" / "flow.csv").write_text(rows)
+    (folder / "more.csv").write_text(rows)
+    words = ("dataset", "create", "looked-at", "--category", "observation", "--upload")
+    dataset = gui.headrace.said(*words, str(folder))["id"]
+    return f"/datasets/{dataset}?item=more.csv"
+
+
 # A row a page: its name, a function that makes what it shows and gives the address, its heading.
 PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("jobs", _jobs, "Jobs"),
     ("job", _job, "shown"),
+<<<<<<< HEAD
     ("account", lambda _: "/account", "Account"),
+=======
+    ("dataset", _dataset, "looked-at"),
+    ("datasets", lambda _: "/datasets", "Datasets"),
+    ("new-dataset", lambda _: "/datasets/new", "New dataset"),
+    ("match", lambda _: "/datasets/match", "What would satisfy this requirement?"),
+>>>>>>> ebd8d051 (Datasets in the web GUI: found by what they cover, uploaded with resume, sealed, shared, looked into, deleted with undo)
 ]
 
 

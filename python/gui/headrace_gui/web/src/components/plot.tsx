@@ -12,13 +12,15 @@ export interface PlotProps {
   data: uPlot.AlignedData;
   lines: readonly { label: string; unit?: string; color?: string; fill?: boolean }[];
   height?: number;
+  /** Show times in UTC: those of data, not of what happened. */
+  utc?: boolean;
   /** Draws a value of the axis or legend. */
   show?: (value: number) => string;
 }
 
 export const LINE_COLORS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5"];
 
-export function Plot({ label, data, lines, height = 180, show }: PlotProps) {
+export function Plot({ label, data, lines, height = 180, utc = false, show }: PlotProps) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const isDark = useStore(dark);
@@ -32,9 +34,10 @@ export function Plot({ label, data, lines, height = 180, show }: PlotProps) {
       {
         width: at.clientWidth,
         height,
+        ...(utc ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") } : {}),
         cursor: { sync: { key: "headrace" } },
         series: [
-          {},
+          utc ? { label: "Time (UTC)" } : {},
           ...lines.map((each, at) => {
             const stroke = colorOf(
               each.color ?? LINE_COLORS[at % LINE_COLORS.length] ?? "--accent",
@@ -71,7 +74,7 @@ export function Plot({ label, data, lines, height = 180, show }: PlotProps) {
       made.destroy();
       plot.current = null;
     };
-  }, [shape, height, isDark]);
+  }, [shape, height, utc, isDark]);
 
   useEffect(() => plot.current?.setData(data), [data]);
 
