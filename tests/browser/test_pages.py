@@ -34,14 +34,11 @@ def _dataset(gui: Gui) -> str:
 PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("jobs", _jobs, "Jobs"),
     ("job", _job, "shown"),
-<<<<<<< HEAD
     ("account", lambda _: "/account", "Account"),
-=======
     ("dataset", _dataset, "looked-at"),
     ("datasets", lambda _: "/datasets", "Datasets"),
     ("new-dataset", lambda _: "/datasets/new", "New dataset"),
     ("match", lambda _: "/datasets/match", "What would satisfy this requirement?"),
->>>>>>> ebd8d051 (Datasets in the web GUI: found by what they cover, uploaded with resume, sealed, shared, looked into, deleted with undo)
 ]
 
 
