@@ -342,7 +342,7 @@ def test_the_ledger_holds_in_any_order_of_calls(redis_server: RedisServer) -> No
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=20,
+            max_examples=10,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
