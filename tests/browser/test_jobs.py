@@ -50,20 +50,6 @@ def test_many_are_canceled_at_once_and_each_outcome_is_told(gui: Gui, signed_in:
     gui.until(running, "CANCELED")
 
 
-def test_a_job_s_output_is_followed_and_the_job_canceled(gui: Gui, signed_in: Page) -> None:
-    gate = gui.headrace.gate()
-    script = f"echo one; while [ ! -e {gate} ]; do sleep 0.05; done; echo two >&2; sleep 600"
-    job = gui.headrace.submit("sh", "-c", script, name="spoken")
-    signed_in.goto(f"/jobs/{job}")
-    log = signed_in.get_by_role("log")
-    expect(log).to_have_text(re.compile("^one$"))
-    gate.touch()
-    expect(log).to_contain_text("two")
-    signed_in.get_by_role("button", name="Cancel").click()
-    expect(signed_in.get_by_role("main")).to_contain_text("Canceled")
-    expect(signed_in.get_by_role("button", name="Retry")).to_be_visible()
-
-
 def test_what_is_refused_is_told_in_the_api_s_words(gui: Gui, new_page: NewPage) -> None:
     viewer = gui.person("viewer")
     job = gui.headrace.submit(*SLEEP, name="not-theirs")

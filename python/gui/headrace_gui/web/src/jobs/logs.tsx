@@ -1,70 +1,159 @@
-// What a job's workers write, as they write it. The last lines are kept; the rest is a download.
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+// What a job's workers write, as they write it. The last lines are kept; all of it is a download.
+import type { VNode } from "preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import "./logs.css";
-import { type ApiError, addressOf, ApiError as Problem } from "../api";
-import { CheckField, SelectField } from "../components/form";
+import { addressOf, api } from "../api";
+import { CheckField, SelectField, TextField } from "../components/form";
 import { Icon } from "../components/icons";
 import { Notice } from "../components/notice";
-import { follow, type Job } from "../live";
+import { isClosed } from "../components/status";
+import { useFetched } from "../fetched";
+import type { Job } from "../live";
+import { setQuery, usePlace } from "../router";
+import { type Log, type Source, type Stream, useLog } from "./log-follow";
+import { LogSearch } from "./log-search";
+import type { Block, Line } from "./log-text";
 
-type Stream = "both" | "out" | "err";
-interface Line {
-  number: number;
-  stream: "out" | "err";
-  text: string;
+const STREAMS = [
+  ["both", "both"],
+  ["out", "out"],
+  ["err", "err"],
+] as const;
+
+/** What the address says is shown, as far as it makes sense. */
+function useSource(job: Job): Source {
+  const { query } = usePlace();
+  const number = (name: string) => Number.parseInt(query.get(name) ?? "", 10);
+  const stream = STREAMS.find(([each]) => each === query.get("stream"))?.[0] ?? "both";
+  return {
+    job: job.id,
+    attempt: Math.min(number("attempt") || job.attempt, job.attempt),
+    rank: Math.max(0, number("rank") || 0),
+    task: job.tasks ? Math.max(0, number("task") || 0) : null,
+    stream: stream as Stream,
+  };
 }
 
-const KEPT = 3_000;
-
-export function Logs({ job }: { job: Job }) {
-  const [stream, setStream] = useState<Stream>("both");
-  const [rank, setRank] = useState(0);
+export default function Logs({ job }: { job: Job }) {
+  const source = useSource(job);
+  const log = useLog(job.attempt < 1 ? null : source);
   const [stays, setStays] = useState(true);
-  const { lines, dropped, over, error } = useLog(job, stream, rank);
-  const box = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => {
-    const at = box.current;
-    if (at && stays) at.scrollTop = at.scrollHeight;
-  }, [lines, stays]);
-  const ranks = Math.max(1, job.allocation.length);
-  const download = addressOf("/api/v1/jobs/{job}/logs", { job: job.id }, { stream, rank });
+  const wraps = usePlace().query.get("wrap") !== "no";
+  const { attempt, rank, task, stream } = source;
+  const download = addressOf(
+    "/api/v1/jobs/{job}/logs",
+    { job: job.id },
+    task === null ? { stream, rank, attempt } : { stream, task },
+  );
   return (
-    <section class="panel logs" aria-labelledby="logs">
-      <div class="spread">
-        <h2 id="logs">
-          Output{" "}
-          <span class="fine">{over ? "to its end" : lines.length ? "live" : "none yet"}</span>
-        </h2>
-        <div class="row">
+    <>
+      <section class="panel logs" aria-labelledby="logs">
+        <div class="spread">
+          <h2 id="logs">
+            Output <span class="fine">{stateOf(log, job)}</span>
+          </h2>
+          <div class="row">
+            <a class="button" href={download} download={`${job.name || job.id}.log`}>
+              <Icon name="download" />
+              Download
+            </a>
+          </div>
+        </div>
+        <div class="row log-which">
           <SelectField
             label="Stream"
             value={stream}
-            onValue={(value) => setStream(value as Stream)}
-            options={[
-              ["both", "both"],
-              ["out", "out"],
-              ["err", "err"],
-            ]}
+            onValue={(value) => setQuery({ stream: value === "both" ? "" : value })}
+            options={STREAMS}
           />
-          {ranks > 1 && (
-            <SelectField
-              label="Rank"
-              value={String(rank)}
-              onValue={(value) => setRank(Number(value))}
-              options={Array.from({ length: ranks }, (_, n) => [String(n), String(n)] as const)}
+          {task === null ? (
+            <Workers job={job} source={source} />
+          ) : (
+            <TextField
+              label="Task"
+              type="number"
+              min="0"
+              max={String((job.tasks?.total ?? 1) - 1)}
+              value={String(task)}
+              onValue={(value) => setQuery({ task: value })}
             />
           )}
+          <CheckField
+            label="Wrap"
+            checked={wraps}
+            onValue={(on) => setQuery({ wrap: on ? "" : "no" })}
+          />
           <CheckField label="Follow" checked={stays} onValue={setStays} />
-          <a class="button" href={download} download={`${job.name || job.id}.log`}>
-            <Icon name="download" />
-            Download
-          </a>
         </div>
-      </div>
-      {error && <Notice error={error} />}
+        {log.error && <Notice error={log.error} />}
+        <Text log={log} stays={stays} onStays={setStays} wraps={wraps} />
+      </section>
+      <LogSearch job={job} />
+    </>
+  );
+}
+
+function stateOf(log: Log, job: Job): string {
+  if (log.over) return log.lines ? "to its end" : "none";
+  if (log.lines || log.open.length) return "live";
+  return isClosed(job.status) ? "" : "none yet";
+}
+
+/** Which attempt and which of its workers. */
+function Workers({ job, source }: { job: Job; source: Source }) {
+  const { attempt, rank } = source;
+  const usage = useFetched(job.attempt > 0 ? `${job.id} ${attempt}` : null, (signal) =>
+    api.get("/api/v1/jobs/{job}/usage", {
+      path: { job: job.id },
+      query: { attempt, rank: 0 },
+      signal,
+    }),
+  );
+  const ranks = Math.max(1, job.allocation.length, usage.value?.workers ?? 1, rank + 1);
+  return (
+    <>
+      {ranks > 1 && (
+        <SelectField
+          label="Rank"
+          value={String(rank)}
+          onValue={(value) => setQuery({ rank: value === "0" ? "" : value })}
+          options={Array.from({ length: ranks }, (_, n) => [String(n), String(n)] as const)}
+        />
+      )}
+      {job.attempt > 1 && (
+        <SelectField
+          label="Attempt"
+          value={String(attempt)}
+          onValue={(value) => setQuery({ attempt: Number(value) === job.attempt ? "" : value })}
+          options={Array.from({ length: job.attempt }, (_, n) => {
+            const each = String(n + 1);
+            return [each, each] as const;
+          })}
+        />
+      )}
+    </>
+  );
+}
+
+interface TextProps {
+  log: Log;
+  stays: boolean;
+  onStays: (stays: boolean) => void;
+  wraps: boolean;
+}
+
+function Text({ log, stays, onStays, wraps }: TextProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const drawn = useBlocks(log.blocks);
+  useLayoutEffect(() => {
+    const at = box.current;
+    if (at && stays) at.scrollTop = at.scrollHeight;
+  }, [log, stays, wraps]);
+  return (
+    <div class="log-box">
       <div
         ref={box}
-        class="log"
+        class={`log ${wraps ? "" : "unwrapped"}`}
         role="log"
         aria-live="off"
         aria-label="Output"
@@ -72,74 +161,52 @@ export function Logs({ job }: { job: Job }) {
         onScroll={(event) => {
           const at = event.currentTarget;
           const end = at.scrollHeight - at.scrollTop - at.clientHeight < 24;
-          if (end !== stays) setStays(end);
+          if (end !== stays) onStays(end);
         }}
       >
-        {dropped > 0 && (
-          <p class="fine">{dropped.toLocaleString()} earlier lines are in the download.</p>
+        {log.dropped > 0 && (
+          <p class="fine">{log.dropped.toLocaleString()} earlier lines are in the download.</p>
         )}
-        {lines.map((line) => (
-          <div key={line.number} class={line.stream}>
-            {line.text || " "}
-          </div>
+        {drawn}
+        {log.open.map((line) => (
+          <LineOf key={line.from} line={line} />
         ))}
       </div>
-    </section>
+      {!stays && (
+        <button type="button" class="button log-end" onClick={() => onStays(true)}>
+          Jump to the end
+        </button>
+      )}
+    </div>
   );
 }
 
-interface Log {
-  lines: readonly Line[];
-  dropped: number;
-  over: boolean;
-  error: ApiError | null;
+/** The same element for a block that is the same: it is not drawn again. */
+function useBlocks(blocks: readonly Block[]): VNode[] {
+  const known = useRef(new Map<Block, VNode>());
+  const drawn = useMemo(() => {
+    const next = new Map<Block, VNode>();
+    for (const block of blocks) {
+      next.set(block, known.current.get(block) ?? draw(block));
+    }
+    return next;
+  }, [blocks]);
+  useEffect(() => {
+    known.current = drawn;
+  }, [drawn]);
+  return [...drawn.values()];
 }
 
-const EMPTY: Log = { lines: [], dropped: 0, over: false, error: null };
+function draw(block: Block): VNode {
+  return (
+    <div key={block.id}>
+      {block.lines.map((line, at) => (
+        <LineOf key={at} line={line} />
+      ))}
+    </div>
+  );
+}
 
-function useLog(job: Job, stream: Stream, rank: number): Log {
-  const [log, setLog] = useState<Log>(EMPTY);
-  useEffect(() => {
-    setLog(EMPTY);
-    if (job.attempt < 1 || job.tasks) return;
-    const rest = { out: "", err: "" };
-    let fresh: Line[] = [];
-    let made = 0;
-    let frame = 0;
-    const show = () => {
-      frame = 0;
-      const told = fresh;
-      fresh = [];
-      setLog((old) => {
-        const all = [...old.lines, ...told];
-        const surplus = Math.max(0, all.length - KEPT);
-        return { ...old, lines: all.slice(surplus), dropped: old.dropped + surplus };
-      });
-    };
-    const take = (from: "out" | "err", text: string) => {
-      const parts = (rest[from] + text).split("\n");
-      rest[from] = parts.pop() ?? "";
-      for (const each of parts) fresh.push({ number: ++made, stream: from, text: each });
-      frame ||= requestAnimationFrame(show);
-    };
-    const stop = follow(
-      { topic: "logs", job: job.id, attempt: job.attempt, stream, rank },
-      (message) => {
-        if (message.type === "log") take(message.stream, message.text);
-        if (message.type === "end") {
-          for (const from of ["out", "err"] as const) if (rest[from]) take(from, "\n");
-          setLog((old) => ({ ...old, over: true }));
-        }
-        if (message.type === "error") {
-          const { code, detail, hint } = message;
-          setLog((old) => ({ ...old, error: new Problem(0, code, detail, hint) }));
-        }
-      },
-    );
-    return () => {
-      stop();
-      cancelAnimationFrame(frame);
-    };
-  }, [job.id, job.attempt, stream, rank]);
-  return log;
+function LineOf({ line }: { line: Line }) {
+  return <div class={line.from}>{line.text || " "}</div>;
 }
