@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from headrace_gui.service.codes import make_code
 from headrace_local.config import load
@@ -72,6 +72,7 @@ def gui(headrace: Headrace) -> Gui:
 def browser() -> Iterator[Browser]:
     """A started Chromium."""
     path = chromium()
+    expect.set_options(timeout=WITHIN_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield started

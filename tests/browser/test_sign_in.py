@@ -79,3 +79,4 @@ def test_a_session_that_ends_keeps_what_was_typed(gui: Gui, page: Page) -> None:
     sign_in(page, eve.name, eve.password)
     expect(dialog).to_be_hidden()
     expect(page.get_by_label("Part of a name or id")).to_have_value("delaware")
+    expect(page.get_by_role("alert")).to_have_count(0)  # what was refused was read again

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,20 +219,19 @@ def test_the_gui_signs_in_and_reaches_the_request_service_alone(deployment: Depl
     url = deployment.urls[0].replace(":8443", ":8081")
     token = (deployment.folder / ".headrace" / "secrets" / "admin_token").read_text().strip()
     ca_file = deployment.folder / ".headrace" / "tls" / "ca.crt"
-    address = urlsplit(url)
-    gui = http.client.HTTPSConnection(
-        address.netloc, timeout=60, context=ssl.create_default_context(cafile=ca_file)
-    )
     marks = {"Origin": url, "X-Headrace-GUI": "1"}
-    gui.request("POST", "/session", json.dumps({"token": token}), marks)
-    answer = gui.getresponse()
-    assert answer.status == 201, answer.read()
-    answer.read()
-    cookie = answer.headers["Set-Cookie"]
-    assert token not in cookie
-    assert "Secure" in cookie
-    gui.request("GET", "/api/v1/nodes", headers={"Cookie": cookie.partition(";")[0]})
-    nodes = json.load(gui.getresponse())["nodes"]
+    context = ssl.create_default_context(cafile=ca_file)
+    gui = http.client.HTTPSConnection(urlsplit(url).netloc, timeout=60, context=context)
+    with closing(gui):
+        gui.request("POST", "/session", json.dumps({"token": token}), marks)
+        with gui.getresponse() as answer:
+            assert (answer.status, token in answer.read().decode()) == (201, False)
+            cookie = answer.headers["Set-Cookie"]
+        assert token not in cookie
+        assert "Secure" in cookie
+        gui.request("GET", "/api/v1/nodes", headers={"Cookie": cookie.partition(";")[0]})
+        with gui.getresponse() as answer:
+            nodes = json.load(answer)["nodes"]
     assert {each["id"] for each in nodes} >= {"manager1", "worker1"}
     node, id_ = deployment.containers("gui", f"{NAME}-gui")[0]
     look = "import socket, sys; socket.getaddrinfo(sys.argv[1], None)"

@@ -1,6 +1,7 @@
 // What a page reads from the API: loading, there, or failed, and read again when asked.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, asApiError } from "./api";
+import { onRenewed } from "./session";
 
 export interface Fetched<T> {
   value: T | undefined;
@@ -45,6 +46,10 @@ export function useFetched<T>(
     return () => cancel.abort();
   }, [key, round]);
   const again = useCallback(() => setRound((n) => n + 1), []);
+  const failed = useRef(false);
+  failed.current = state.error?.status === 401;
+  // What the end of the session refused is read once somebody has signed in.
+  useEffect(() => onRenewed(() => failed.current && again()), []);
   const ours = state.key === key ? state : { key };
   return { value: ours.value, error: ours.error ?? null, loading, again };
 }

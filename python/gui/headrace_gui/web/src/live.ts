@@ -85,11 +85,14 @@ export const liveState = new Store<LiveState>({ kind: "connecting" });
 
 class Connection {
   private socket: WebSocket | null = null;
+  /** Whether it may be spoken to: the server said hello. */
+  private greeted = false;
   private readonly followed = new Map<string, Followed>();
   private made = 0;
   private pauseMs = FIRST_PAUSE_MS;
   private again: number | undefined;
   private heardAt = Date.now();
+  private beganAt = 0;
 
   constructor() {
     setInterval(() => this.look(), 1_000);
@@ -107,10 +110,10 @@ class Connection {
   follow(ask: Ask, hear: (message: Message) => void): () => void {
     const id = `f${++this.made}`;
     this.followed.set(id, { ask, hear, at: null, offsets: { out: 0, err: 0 } });
-    if (this.isOpen()) this.sendFollow(id);
+    if (this.greeted) this.sendFollow(id);
     else this.connectSoon(0);
     return () => {
-      if (this.followed.delete(id) && this.isOpen()) this.send({ op: "unfollow", id });
+      if (this.followed.delete(id) && this.greeted) this.send({ op: "unfollow", id });
     };
   }
 
@@ -131,16 +134,13 @@ class Connection {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}/api/v1/ws`);
     this.socket = socket;
+    this.beganAt = Date.now();
     socket.onmessage = (event) => this.hear(String(event.data));
     socket.onclose = (event) => this.closed(socket, event.code);
   }
 
-  private isOpen(): boolean {
-    return this.socket?.readyState === WebSocket.OPEN;
-  }
-
   private send(message: object): void {
-    this.socket?.send(JSON.stringify(message));
+    if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   private sendFollow(id: string): void {
@@ -160,6 +160,7 @@ class Connection {
     const message = JSON.parse(text) as Message & { id?: string | null; type: string };
     if ((message.type as string) === "hello") {
       this.pauseMs = FIRST_PAUSE_MS;
+      this.greeted = true;
       liveState.set({ kind: "live" });
       for (const id of this.followed.keys()) this.sendFollow(id);
       return;
@@ -167,37 +168,43 @@ class Connection {
     const one = message.id ? this.followed.get(message.id) : undefined;
     if (!one || !message.id) return;
     if ("at" in message) one.at = message.at;
-    if (message.type === "log") one.offsets[message.stream] = message.end;
+    if (message.type === "log") {
+      if (message.end <= one.offsets[message.stream]) return; // told before
+      one.offsets[message.stream] = message.end;
+    }
     if (message.type === "end" || message.type === "error") this.followed.delete(message.id);
     one.hear(message);
   }
 
   private closed(socket: WebSocket, code: number): void {
     if (socket !== this.socket) return;
+    const greeted = this.greeted;
     this.socket = null;
-    if (code === UNAUTHORIZED) {
-      // The session may be over, or only this connection's first try: the server knows.
-      void loadSession().catch(() => undefined);
-    }
-    if (this.followed.size) {
+    this.greeted = false;
+    const next = () => {
+      if (!this.followed.size) return;
       this.connectSoon(this.pauseMs * (0.5 + Math.random()));
       this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS);
-    }
+    };
+    // Perhaps the session is over. Why no connection came about a page is not told.
+    if (code === UNAUTHORIZED || !greeted) {
+      void loadSession()
+        .catch(() => undefined)
+        .finally(next);
+    } else next();
   }
 
   /** Say so when nothing was heard for too long. */
   private look(): void {
-    const silentMs = Date.now() - this.heardAt;
-    if (this.isOpen() && silentMs > SILENCE_MS) {
-      const socket = this.socket;
-      socket?.close();
-      if (socket) this.closed(socket, 0); // a network that is cut lets no close through
+    const now = Date.now();
+    const { socket } = this;
+    if (socket && now - Math.max(this.heardAt, this.beganAt) > SILENCE_MS) {
+      socket.close();
+      this.closed(socket, 0); // a network that is cut lets no close through
     }
-    if (!this.isOpen() && this.followed.size && session.get().me && silentMs > PATIENCE_MS) {
-      if (liveState.get().kind !== "stale") {
-        liveState.set({ kind: "stale", since: this.heardAt });
-      }
-      this.connectSoon(this.pauseMs);
+    const silent = !this.greeted && now - this.heardAt > PATIENCE_MS;
+    if (silent && this.followed.size && session.get().me && liveState.get().kind !== "stale") {
+      liveState.set({ kind: "stale", since: this.heardAt });
     }
   }
 }

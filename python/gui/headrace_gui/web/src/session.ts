@@ -2,6 +2,9 @@
 import { errorOf, raw, type Schemas } from "./api";
 import { Store } from "./store";
 
+/** A server that is silent for longer is taken for one that is away. */
+const ANSWER_MS = 10_000;
+
 export type Me = Schemas["MeView"];
 
 export interface SessionState {
@@ -30,8 +33,17 @@ async function answered(answer: Response): Promise<void> {
   else session.set({ me, codes, expired: false });
 }
 
+/** Call when somebody has signed in again; gives what ends it. */
+export function onRenewed(call: () => void): () => void {
+  let over = session.get().expired;
+  return session.listen(({ me, expired }) => {
+    if (over && me && !expired) call();
+    over = expired;
+  });
+}
+
 export async function loadSession(): Promise<void> {
-  await answered(await raw("/session"));
+  await answered(await raw("/session", { signal: AbortSignal.timeout(ANSWER_MS) }));
 }
 
 export async function signIn(shown: Shown): Promise<void> {

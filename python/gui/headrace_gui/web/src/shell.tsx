@@ -20,12 +20,12 @@ export function Shell({ me }: { me: Me }) {
   const { path } = usePlace();
   const main = useRef<HTMLElement>(null);
   const [open, setOpen] = useState(false);
-  const first = useRef(true);
+  const before = useRef("/");
   useEffect(() => {
     setOpen(false);
-    // Who moves by keys begins at the new page, not again at the navigation.
-    if (!first.current) main.current?.focus();
-    first.current = false;
+    // Who moves by keys begins at the new page, not again at the navigation. `/` only leads on.
+    if (before.current !== "/") main.current?.focus();
+    before.current = path;
   }, [path]);
   return (
     <div class="shell">

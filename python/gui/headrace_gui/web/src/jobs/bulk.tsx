@@ -80,7 +80,7 @@ function Outcomes({ run, onClose }: { run: Run; onClose: () => void }) {
               {outcome && (
                 <span class="outcome-bad">
                   {outcome.detail}
-                  {outcome.hint && <> Next: {outcome.hint}</>}
+                  {outcome.hint && <span>Next: {outcome.hint}</span>}
                 </span>
               )}
             </li>

@@ -3,6 +3,7 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, api, asApiError } from "../api";
 import { toneOf } from "../components/status";
 import { follow, type Job, type Message } from "../live";
+import { onRenewed } from "../session";
 
 /** Groups of statuses, as a person looks for them. */
 export const SHOWN = {
@@ -143,6 +144,12 @@ export function useJobs(filter: Filter): JobList {
       busy.current = null;
     };
   }, [key, round]);
+
+  // What the end of the session refused is read once somebody has signed in.
+  useEffect(
+    () => onRenewed(() => now.current.error?.status === 401 && setRound((n) => n + 1)),
+    [],
+  );
 
   return {
     rows: state.rows,

@@ -94,7 +94,7 @@ export default function JobsPage() {
         )}
         isMarked={(row) => marked.has(row.id)}
         onEnd={list.loadMore}
-        empty={<Empty loading={list.loading} filtered={filtered} />}
+        empty={<Empty loading={list.loading} failed={list.error !== null} filtered={filtered} />}
         foot={list.rows.length > 0 && foot(list.rows.length, list.more, list.loading)}
       />
     </div>
@@ -106,7 +106,9 @@ function foot(loaded: number, more: boolean, loading: boolean): string {
   return more ? `${count(loaded, "job")} loaded; more below` : count(loaded, "job");
 }
 
-function Empty({ loading, filtered }: { loading: boolean; filtered: boolean }) {
+function Empty(props: { loading: boolean; failed: boolean; filtered: boolean }) {
+  const { loading, failed, filtered } = props;
+  if (failed) return <p>The jobs could not be read: see above.</p>;
   if (loading) return <p aria-busy="true">Loading …</p>;
   if (filtered) {
     return (
