@@ -15,6 +15,7 @@ from tests.support.browser import ARGUMENTS, Watch, chromium
 from tests.support.person import Person
 
 WITHIN_MS = 20_000
+expect.set_options(timeout=WITHIN_MS)
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 
 

@@ -132,9 +132,7 @@ def test_a_failed_file_alone_is_sent_again_from_where_it_broke(
     signed_in.route(re.compile("/items/large.bin"), _puts(on_put))
     create(signed_in, "resumed", "OBSERVATION", folder)
     sent = panel(signed_in, "Upload")
-    expect(sent.get_by_role("status")).to_have_text(
-        "1 of 2 files there, 1 failed.", timeout=15_000
-    )
+    expect(sent.get_by_role("status")).to_have_text("1 of 2 files there, 1 failed.")
     expect(sent).to_contain_text("The connection broke while this file was sent.")
     # A part of it did come.
     part = 2**20
