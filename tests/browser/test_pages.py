@@ -39,6 +39,7 @@ PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("datasets", lambda _: "/datasets", "Datasets"),
     ("new-dataset", lambda _: "/datasets/new", "New dataset"),
     ("match", lambda _: "/datasets/match", "What would satisfy this requirement?"),
+    ("new-job", lambda _: "/new", "New job"),
 ]
 
 

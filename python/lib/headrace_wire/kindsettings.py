@@ -117,7 +117,10 @@ def schema_of(record: Any) -> PartSchema:
 
 
 def _default(each: "Field[Any]") -> str:
-    return "" if each.default in (None, ()) else f" Default {str(each.default).lower()}."
+    if each.default in (None, ()):
+        return ""
+    several = each.default if isinstance(each.default, tuple) else (each.default,)
+    return f" Default {', '.join(str(one).lower() for one in several)}."
 
 
 def _field(hint: Any, about: Told, options: dict[str, Any]) -> WireField[Any]:

@@ -23,6 +23,12 @@ export const ROUTES: readonly Route[] = [
     nav: { label: "Jobs", icon: "jobs" },
     load: () => import("./pages/jobs"),
   },
+  {
+    path: "/new",
+    title: "New job",
+    nav: { label: "New job", icon: "add" },
+    load: () => import("./pages/new-job"),
+  },
   { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
   {
     path: "/account",
