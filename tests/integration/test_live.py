@@ -595,6 +595,18 @@ async def test_nodes_are_told_at_once_and_when_they_change(desk: Desk) -> None:
         assert (node["id"], node["state"]) == ("n1", "UP")
 
 
+async def test_what_jobs_hold_of_a_node_is_told_when_they_begin(desk: Desk) -> None:
+    await desk.join_node()
+    job = await desk.submit()
+    async with connected(desk) as socket:
+        await socket.say(op="follow", id="n", topic="nodes")
+        assert (await socket.hear())["nodes"][0]["jobs"] == []
+        await desk.launch(job)
+        async with asyncio.timeout(10.0):  # all nodes are looked at again after 15 s
+            (node,) = (await socket.hear())["nodes"]
+        assert [run.partition(".")[0] for run in node["jobs"]] == [job]
+
+
 async def test_a_service_that_stops_sends_its_clients_elsewhere(
     state_dir: Path, redis_server: RedisServer
 ) -> None:

@@ -52,6 +52,7 @@ _MOST_PENDING = 100_000
 _PATIENCE_S = 60.0
 _CHECK_S = 15.0
 _NODES_EVERY_S = 0.5
+_HELD_EVERY_S = 1.0  # what jobs hold of nodes; nodes are remembered for as long
 
 
 class _Move:
@@ -148,6 +149,7 @@ class LiveHub:
         self._pending: list[Event] = []
         self._wake = asyncio.Event()
         self._nodes_changed = asyncio.Event()
+        self._nodes_soon = False
         self._people_changed = asyncio.Event()
         self._log = logger("request")
 
@@ -176,6 +178,9 @@ class LiveHub:
 
     def hear(self, event: Event) -> None:
         """Take an event; an empty one tells that some were missed."""
+        if event.get("kind") == "job" and not self._nodes_soon:  # it may have taken shares
+            self._nodes_soon = True
+            asyncio.get_running_loop().call_later(_HELD_EVERY_S, self._nodes_told)
         match event.get("kind"):
             case None:
                 self._pending.clear()
@@ -189,11 +194,15 @@ class LiveHub:
                     self._pending.append(event)
                     self._wake.set()
             case "node":
-                # Each follower waits for the event that it took before it looked.
-                self._nodes_changed.set()
-                self._nodes_changed = asyncio.Event()
+                self._nodes_told()
             case _:
                 self._people_changed.set()
+
+    def _nodes_told(self) -> None:
+        # Each follower waits for the event that it took before it looked.
+        self._nodes_soon = False
+        self._nodes_changed.set()
+        self._nodes_changed = asyncio.Event()
 
     async def run(self) -> None:
         """Tell events for ever."""
