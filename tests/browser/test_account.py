@@ -48,7 +48,7 @@ def test_a_quota_and_what_is_used_of_it_are_bars(gui: Gui, page: Page) -> None:
     gui.headrace.cli("users", "change", person.name, "--quota", "2GiB", "--quota", "cpus=4")
     account_of(page, person)
     you = page.get_by_role("region", name="What you use")
-    expect(you.get_by_role("meter", name="Datasets and checkpoints")).to_have_attribute(
+    expect(you.get_by_role("meter", name="Data kept")).to_have_attribute(
         "aria-valuetext", "0 B of 2.0 GiB"
     )
     expect(you.get_by_role("meter", name="CPUs at a time")).to_have_attribute(

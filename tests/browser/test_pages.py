@@ -34,6 +34,8 @@ def _dataset(gui: Gui) -> str:
 PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("jobs", _jobs, "Jobs"),
     ("job", _job, "shown"),
+    ("cluster", lambda _: "/cluster", "Cluster"),
+    ("people", lambda _: "/people", "People"),
     ("account", lambda _: "/account", "Account"),
     ("dataset", _dataset, "looked-at"),
     ("datasets", lambda _: "/datasets", "Datasets"),

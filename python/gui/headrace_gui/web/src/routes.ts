@@ -31,6 +31,18 @@ export const ROUTES: readonly Route[] = [
   },
   { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
   {
+    path: "/cluster",
+    title: "Cluster",
+    nav: { label: "Cluster", icon: "cluster" },
+    load: () => import("./pages/cluster"),
+  },
+  {
+    path: "/people",
+    title: "People",
+    nav: { label: "People", icon: "people", only: "admin" },
+    load: () => import("./pages/people"),
+  },
+  {
     path: "/account",
     title: "Account",
     nav: { label: "Account", icon: "account" },

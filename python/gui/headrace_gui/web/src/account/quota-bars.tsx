@@ -17,7 +17,7 @@ export function QuotaBars({ held }: { held: Held }) {
     <div class="quota-bars">
       {stored !== null && stored !== undefined && (
         <Bar
-          label="Datasets and checkpoints"
+          label="Data kept"
           used={stored}
           of={quota}
           text={bounded ? `${bytes(stored)} of ${bytes(quota)}` : `${bytes(stored)}, no quota`}
