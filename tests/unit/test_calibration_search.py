@@ -349,7 +349,9 @@ class TestStopRules:
         course = _search(tmp_path, fails, said, parallel=parallel, algorithm="lhs")
         assert course.hopeless
         assert course.over == "the first 3 runs of the model all failed"
-        assert said[-1] == "HEADRACE_PROGRESS 3/40 iteration 2: failed: exit code 1; none ran yet"
+        start, end = said[-1].split(" (a=", 1)
+        assert start == "HEADRACE_PROGRESS 3/40 iteration 2: failed"
+        assert end.endswith("): exit code 1; none ran yet")
 
     def test_a_score_that_is_no_number_is_a_failure_with_its_reason(self, tmp_path: Path) -> None:
         course = _search(tmp_path, lambda number, values: (float("nan"), ""), iterations=2)
@@ -361,7 +363,7 @@ class TestStopRules:
         said: list[str] = []
         _search(tmp_path, said=said, iterations=3)
         assert said[0] == (
-            "HEADRACE_PROGRESS 1/3 iteration 0: rmse 0.8300; "
+            "HEADRACE_PROGRESS 1/3 iteration 0: rmse 0.8300 (a=0.9, b=0.9, c=0.9); "
             "best rmse 0.8300 of iteration 0 (a=0.9, b=0.9, c=0.9)"
         )
         assert len(said) == 3

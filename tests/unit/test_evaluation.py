@@ -178,6 +178,15 @@ def test_two_runs_are_scored_side_by_side_and_reported(
     assert "<script" not in page
     assert "http" not in page
     assert page.count("<svg") == 6
+    kept = (tmp_path / "out" / "series.csv").read_bytes()
+    for each in found["locations"]:
+        for name, of in each["runs"].items():
+            lines = kept[slice(*of["series"])].decode().splitlines()
+            assert len(lines) == of["n"]
+            assert {line.rpartition("Z,")[0][:-20] for line in lines} == {f"{each['id']},{name}"}
+            seen, made = np.array([line.split(",")[3:] for line in lines], float).T
+            pbias = 100 * (made.sum() - seen.sum()) / seen.sum()
+            assert of["scores"]["pbias"] == pytest.approx(pbias, abs=1e-4)
     detected = detect_folder(tmp_path / "out", "EVALUATION_RESULT").domain
     assert detected.get(Index.GAUGE_ID) is not None
     assert detected.time is not None

@@ -1,7 +1,7 @@
 """EVALUATION_RESULT: scores of simulations against observations, as `headrace_evaluation` writes.
 
 `scores.json` holds all of it; `scores.nc` and `scores.csv` hold the same scores, `report.html`
-shows them to people.
+shows them to people. `series.csv` holds the pairs that were compared.
 """
 
 import re
@@ -22,6 +22,7 @@ from headrace_model.times import parse_instant
 _MOST_BYTES: Final = 256 << 20
 _MARK: Final = b'"headrace_evaluation"'
 _CSV: Final = "run,location,name,n,"
+_SERIES: Final = "location,run,time,observed,simulated"
 _TITLE: Final = "scores of an evaluation"
 _HTML: Final = b"<!doctype html>\n"
 _GAUGE: Final = re.compile(r"\d{8,15}", re.ASCII)
@@ -30,7 +31,7 @@ _GAUGE: Final = re.compile(r"\d{8,15}", re.ASCII)
 def _sniff(head: bytes) -> bool:
     return (
         (begins_as_json(head) and _MARK in head)
-        or first_line(head).startswith(_CSV)
+        or first_line(head).startswith((_CSV, _SERIES))
         or head.startswith(_HTML)
         or is_netcdf(head)
     )
@@ -49,13 +50,14 @@ def _read(path: Path, report: Report) -> FileDomain:
         if b"<title>Evaluation of " not in head:
             raise FormatError("it is no report of an evaluation")
         return FileDomain((("report", Domain()),))
-    if first_line(head).startswith(_CSV):
+    if first_line(head).startswith((_CSV, _SERIES)):
         with opened_rows(path) as rows:
             width = len(next(rows))
             for line, row in enumerate(rows, start=2):
                 if len(row) != width:
                     report.error(f"line {line}", f"it has {len(row)} columns, not {width}")
-        return FileDomain((("scores.csv", Domain()),))
+        part = "series.csv" if first_line(head).startswith(_SERIES) else "scores.csv"
+        return FileDomain(((part, Domain()),))
     return _whole_result(mapping(load_json(path, _MOST_BYTES), "the file"))
 
 
@@ -111,6 +113,12 @@ FORMAT: Final = Format(
     fields=(
         Field("scores.json", "as it says", "settings, metrics, sums, a score or a reason each"),
         Field("scores.csv", "as scores.json", "a line a run and location"),
+        Field(
+            "series.csv",
+            "as scores.json",
+            "the pairs compared, a line a location, run and step: at most 256 MiB; `series` in "
+            "scores.json tells the bytes of each",
+        ),
         Field("scores.nc", "as it says", "metrics over run and location"),
         Field("report.html", "", "summary, map, hydrographs, scatter, flow-duration curves"),
     ),

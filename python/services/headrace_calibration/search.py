@@ -104,19 +104,21 @@ class Searcher:
 
 
 def line(course: Course, space: tuple[Parameter, ...], of: int) -> str:
-    """What is said of the last iteration: its objective, and the best so far."""
+    """What is said of the last iteration: its objective and parameters, and the best so far."""
     last, best = course.iterations[-1], course.best
     name, done = course.objective.name, len(course.iterations)
+
+    def told(iteration: Iteration) -> str:
+        pairs = zip(space, iteration.parameters, strict=True)
+        return ", ".join(f"{each.name}={value:.6g}" for each, value in pairs)
+
     if last.score is None:
-        came = "failed: " + last.failure.splitlines()[0]
+        came = f"failed ({told(last)}): {last.failure.splitlines()[0]}"
     else:
-        came = f"{name} {last.score:.4f}"
+        came = f"{name} {last.score:.4f} ({told(last)})"
     if best is None or best.score is None:
         return f"HEADRACE_PROGRESS {done}/{of} iteration {last.number}: {came}; none ran yet"
-    told = ", ".join(
-        f"{each.name}={value:.6g}" for each, value in zip(space, best.parameters, strict=True)
-    )
     return (
         f"HEADRACE_PROGRESS {done}/{of} iteration {last.number}: {came}; "
-        f"best {name} {best.score:.4f} of iteration {best.number} ({told})"
+        f"best {name} {best.score:.4f} of iteration {best.number} ({told(best)})"
     )

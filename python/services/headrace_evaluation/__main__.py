@@ -15,7 +15,7 @@ from headrace_evaluation.crosswalk import Crosswalk
 from headrace_evaluation.datasets import open_dataset
 from headrace_evaluation.report import write_report
 from headrace_evaluation.worker import Evaluation
-from headrace_evaluation.writing import write_csv, write_json, write_netcdf
+from headrace_evaluation.writing import SeriesFile, write_csv, write_json, write_netcdf
 from headrace_kinds.evaluation import HYDROFABRIC, EvaluationSettings
 from headrace_model.errors import InvalidInput
 from headrace_wire.kindsettings import schema_of
@@ -52,10 +52,11 @@ def evaluate(
             crosswalk = Crosswalk(Path(folder))
             continue
         simulated[name] = open_dataset(name, Path(folder), said.simulated_variable, said.unit)
-    evaluation = Evaluation(said, observed, simulated, say, crosswalk)
-    say(f"{len(evaluation.locations):,} locations")
-    result = evaluation.run()
     output.mkdir(parents=True, exist_ok=True)
+    with SeriesFile(output / "series.csv") as series:
+        evaluation = Evaluation(said, observed, simulated, say, crosswalk, series.keep)
+        say(f"{len(evaluation.locations):,} locations")
+        result = evaluation.run()
     write_json(output / "scores.json", result)
     write_csv(output / "scores.csv", result)
     write_netcdf(output / "scores.nc", result)

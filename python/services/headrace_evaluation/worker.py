@@ -29,6 +29,9 @@ _FIRST_MONTH: Final = 10  # of the years of the U.S. Geological Survey
 _WHOLE_YEAR: Final = 0.9
 _NOTHING: Final = Series(np.empty(0, np.int64), np.empty(0), "")
 
+Keep = Callable[[str, str, Aligned], tuple[int, int] | None]
+"""Keeps the pairs of a location and run; which bytes of series.csv they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -51,8 +54,10 @@ class Evaluation:
         runs: Mapping[str, Dataset],
         say: Callable[[str], None],
         crosswalk: Crosswalk | None = None,
+        keep: Keep = lambda location, run, found: None,
     ) -> None:
         self._said, self._observations, self._runs, self._say = said, observations, runs, say
+        self._keep = keep
         self._begin = said.period.begin + round(said.warm_up_days * _DAY_MS)
         self._step = None if said.step_hours is None else round(said.step_hours * 3_600_000)
         self._astray: dict[str, str] = {}  # locations that stand nowhere, with the reason
@@ -189,7 +194,7 @@ class Evaluation:
         levels = {each.name: self._level(each, found, observed) for each in self._said.thresholds}
         scores = score(pairs, [str(each) for each in self._said.metrics], levels)
         begin, end = int(found.times[0]), int(found.times[-1]) + found.step_ms
-        return RunScore(n, begin, end, scores)
+        return RunScore(n, begin, end, scores, series=self._keep(location, run, found))
 
     def _level(self, threshold: Threshold, found: Aligned, observed: Series) -> Value:
         if threshold.value is not None:

@@ -1,12 +1,58 @@
-"""The files of a result: scores.json, scores.csv, scores.nc."""
+"""The files of a result: scores.json, scores.csv, scores.nc, series.csv."""
 
 import csv
 import json
+from io import StringIO
 from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 import numpy as np
 
+from headrace_evaluation.core.aligning import Aligned
 from headrace_evaluation.core.result import Result, to_plain, unit_of
+
+_MOST_BYTES: Final = 256 << 20  # of series.csv
+
+
+class SeriesFile:
+    """series.csv: the pairs that were compared, a line a location, run and step.
+
+    The lines of a location and run stand together, and `keep` tells which bytes they are, so that
+    who shows one reads no more. What comes when the file would be too large is not kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self._end = self._file.write(b"location,run,time,observed,simulated\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def keep(self, location: str, run: str, found: Aligned) -> tuple[int, int] | None:
+        """Write pairs; returns [begin, end) in bytes, None where they have no room."""
+        text = StringIO(newline="")
+        times = np.datetime_as_string(found.times.astype("datetime64[ms]"), unit="s")
+        csv.writer(text, lineterminator="\n").writerows(
+            [location, run, f"{time}Z", f"{observed:.7g}", f"{simulated:.7g}"]
+            for time, observed, simulated in zip(
+                times, found.observed, found.simulated, strict=True
+            )
+        )
+        lines = text.getvalue().encode()
+        begin = self._end
+        if begin + len(lines) > _MOST_BYTES:
+            return None
+        self._end += self._file.write(lines)
+        return begin, self._end
 
 
 def write_json(path: Path, result: Result) -> None:

@@ -13,13 +13,15 @@ from headrace_model.times import instant_text
 
 @dataclass(frozen=True, slots=True)
 class RunScore:
-    """One run at one location: `n` pairs in [begin, end); `note` says why it is not scored."""
+    """One run at one location: `n` pairs in [begin, end); `note` says why it is not scored.
+    `series`: which bytes of series.csv hold the pairs, None: none."""
 
     n: int
     begin_ms: int | None
     end_ms: int | None
     scores: Mapping[str, Value]
     note: str = ""
+    series: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +196,6 @@ def _run(score: RunScore) -> dict[str, Any]:
         found["reasons"] = reasons
     if score.note:
         found["note"] = score.note
+    if score.series:
+        found["series"] = list(score.series)
     return found
