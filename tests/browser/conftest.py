@@ -36,6 +36,11 @@ class Gui:
         with ThreadPoolExecutor(1) as other:
             return other.submit(self.headrace.until, job, step).result()
 
+    def lose_a_node(self, name: str) -> None:
+        """Have a node that registered once, and is lost now."""
+        with ThreadPoolExecutor(1) as other:
+            other.submit(self.headrace.lose_a_node, name).result()
+
     def person(self, role: str = "user") -> Person:
         """A new user with a password (and a folder and command line of their own)."""
         self._made += 1

@@ -80,6 +80,26 @@ def test_labels_are_set_and_taken_away(gui: Gui, signed_in: Page) -> None:
     assert view["labels"] == {"rack": "r7"}
 
 
+def test_a_lost_node_is_said_to_be_off_and_removed(gui: Gui, signed_in: Page) -> None:
+    gui.lose_a_node("gone")
+    signed_in.goto("/cluster")
+    card = card_of(signed_in, "gone")
+    expect(card).to_contain_text("Lost")
+    services = signed_in.get_by_role("list", name="Services")
+    expect(services).to_contain_text("1 of 2 answer")
+    dialog = signed_in.get_by_role("dialog")
+    card.get_by_role("button", name="Confirm lost gone").click()
+    dialog.get_by_role("button", name="Cancel").click()
+    assert {each["confirmed"] for each in gui.headrace.get("/nodes")["nodes"]} == {False}
+    card.get_by_role("button", name="Confirm lost gone").click()
+    dialog.get_by_role("button", name="Confirm lost").click()
+    expect(card.get_by_role("button", name="Confirm lost gone")).to_be_hidden()
+    card.get_by_role("button", name="Remove gone").click()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(card).to_be_hidden()
+    expect(services).to_contain_text("1 of 1 answer")
+
+
 def test_the_queue_tells_places_and_starts_and_the_hour_is_drawn(
     gui: Gui, signed_in: Page, opened: None
 ) -> None:
@@ -97,7 +117,7 @@ def test_the_queue_tells_places_and_starts_and_the_hour_is_drawn(
     expect(rows).to_have_count(2)
     expect(rows.nth(0)).to_contain_text("comes-next")
     for at in (0, 1):
-        expect(rows.nth(at)).to_contain_text("starts in about")
+        expect(rows.nth(at)).to_contain_text("starts in about", timeout=25_000)
         expect(rows.nth(at).get_by_title("Place in the queue")).to_have_text(str(at + 1))
     expect(signed_in.get_by_role("meter", name="CPUs")).to_have_attribute(
         "aria-valuetext", "2 of 2 taken"

@@ -180,7 +180,7 @@ function NewToken({ scopes, onMade, onClose }: NewTokenProps) {
           onValue={setLabel}
           autoComplete="off"
         />
-        <fieldset class="field">
+        <fieldset class="account-scopes">
           <legend>It may be used to</legend>
           {SCOPES.filter(([scope]) => scopes.includes(scope)).map(([scope, about]) => (
             <CheckField

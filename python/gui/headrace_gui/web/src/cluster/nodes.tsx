@@ -45,8 +45,12 @@ export function NodeCard({ node, jobs, admin }: NodeCardProps) {
       </div>
       {node.state !== "UP" && <p class="fine">{ABOUT[node.state]}</p>}
       <Windows node={node} />
-      <Allocations node={node} jobs={jobs} />
-      <Stock node={node} />
+      {(node.state !== "LOST" || Boolean(node.jobs?.length)) && (
+        <>
+          <Allocations node={node} jobs={jobs} />
+          <Stock node={node} />
+        </>
+      )}
       <Labels node={node} />
       {admin && <NodeActions node={node} />}
     </li>

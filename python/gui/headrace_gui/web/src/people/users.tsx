@@ -250,7 +250,7 @@ function NewUser({ groups, onMade, onClose }: NewUserProps) {
         />
         <SelectField label="Role" value={role} onValue={setRole} options={ROLES} />
         {groups.length > 0 && (
-          <fieldset class="field">
+          <fieldset class="people-groups">
             <legend>Groups</legend>
             {groups.map((group) => (
               <CheckField
