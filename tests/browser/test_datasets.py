@@ -210,6 +210,12 @@ def test_what_is_deleted_comes_back(gui: Gui, signed_in: Page, forcing: Path) ->
     row.get_by_role("button", name="Bring back").click()
     expect(row).to_be_hidden()
     assert gui.headrace.said("dataset", "info", "to-delete")["state"] == "SEALED"
+    gui.headrace.cli("dataset", "delete", "to-delete", "--yes")
+    signed_in.reload()
+    row.get_by_role("button", name="Purge").click()
+    signed_in.get_by_role("dialog").get_by_role("button", name="Delete for good").click()
+    expect(row).to_be_hidden()
+    assert gui.headrace.cli("dataset", "undelete", "to-delete").returncode == 3
 
 
 def test_datasets_are_found_by_what_they_cover(gui: Gui, signed_in: Page, forcing: Path) -> None:
@@ -240,7 +246,8 @@ def test_files_are_looked_at_and_downloaded(
 ) -> None:
     folder = tmp_path / "mixed"
     shutil.copytree(samples / "ngen-sugar-creek" / "forcing", folder / "forcing")
-    shutil.copy(samples / "ngen-gauge-01073000" / "routing_config.yaml", folder)
+    for name in ("routing_config.yaml", "nexus.geojson"):
+        shutil.copy(samples / "ngen-gauge-01073000" / name, folder)
     dataset = made(gui, "to-look-at", folder)
     signed_in.goto(f"/datasets/{dataset}")
     signed_in.get_by_text("forcing/").click()
@@ -251,6 +258,8 @@ def test_files_are_looked_at_and_downloaded(
     expect(look).to_contain_text("720 rows in all")
     signed_in.get_by_role("button", name="routing_config.yaml", exact=True).click()
     expect(look).to_contain_text("network_topology_parameters")
+    signed_in.get_by_role("button", name="nexus.geojson", exact=True).click()
+    expect(look.get_by_role("region", name="Shapes of nexus.geojson")).to_be_visible()
     signed_in.get_by_role("button", name=re.compile(r"\.nc$")).click()
     expect(look).to_contain_text("can't be read in the browser")
 
@@ -289,7 +298,10 @@ def test_a_dataset_is_described_renamed_and_gets_a_new_version(
     signed_in.get_by_role("button", name=re.compile("^Remove cat-52_")).click()
     expect(signed_in.get_by_role("button", name=re.compile("^cat-52_"))).to_be_hidden()
     signed_in.get_by_role("button", name="Seal", exact=True).click()
+    signed_in.get_by_label("What the files can't tell").fill('{"DATA_ID": "second"}')
+    signed_in.get_by_role("button", name="Seal it").click()
     expect(panel(signed_in, "What it covers")).to_contain_text("2 in all")
+    expect(panel(signed_in, "What it covers")).to_contain_text("second")
     expect(panel(signed_in, "Versions").get_by_role("listitem")).to_have_count(2)
 
 

@@ -60,7 +60,7 @@ export function Access({ dataset, may, onChange }: AccessProps) {
           </li>
         ))}
       </ul>
-      {may.own && dataset.state !== "DELETED" && <ShareForm {...{ dataset, onChange }} />}
+      {may.own && <ShareForm {...{ dataset, onChange }} />}
     </section>
   );
 }

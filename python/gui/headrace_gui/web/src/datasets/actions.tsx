@@ -10,6 +10,7 @@ import { navigate } from "../router";
 import type { Dataset } from "./domain";
 import { DownloadAll } from "./download";
 import type { May } from "./may";
+import { SealDialog } from "./seal";
 
 interface ActionsProps {
   dataset: Dataset;
@@ -21,44 +22,24 @@ interface ActionsProps {
 const ONE = "/api/v1/datasets/{dataset}";
 
 export function Actions({ dataset, may, onChange, onRead }: ActionsProps) {
-  const path = { dataset: dataset.id };
   const [edits, setEdits] = useState(false);
-  if (dataset.state === "DELETED") {
-    return (
-      <ActionButton
-        kind="primary"
-        pending="Bringing back"
-        done="It is back."
-        work={async () => onChange(await api.post(`${ONE}:undelete`, { path, body: {} }))}
-      >
-        Bring back
-      </ActionButton>
-    );
-  }
+  const [seals, setSeals] = useState(false);
   return (
     <div class="row">
       {dataset.state === "OPEN" && may.write && !dataset.partial && (
-        <ActionButton
-          kind="primary"
-          pending="Sealing"
-          done="It is sealed."
-          title="Its files are described, and never change any more"
-          work={async () => {
-            const { notes, ...sealed } = await api.post(`${ONE}:seal`, { path, body: {} });
-            onChange(sealed);
-            toast(`${dataset.title} is sealed.${notes.length ? ` ${notes.join(" ")}` : ""}`);
-          }}
-        >
+        <button type="button" class="button primary" onClick={() => setSeals(true)}>
           Seal
-        </ActionButton>
+        </button>
       )}
       {dataset.item_count > 0 && <DownloadAll dataset={dataset} />}
       {dataset.state === "SEALED" && may.write && (
         <ActionButton
           pending="Making it"
           work={async () => {
-            const { name, category } = dataset;
-            const body = { name, category, version: "new" as const };
+            const { name, category, description } = dataset;
+            const fabric = dataset.domain.HYDROFABRIC_DATA_ID; // files don't tell it
+            const domain = fabric === undefined ? {} : { HYDROFABRIC_DATA_ID: fabric };
+            const body = { name, category, description, domain, version: "new" as const };
             navigate(`/datasets/${(await api.post("/api/v1/datasets", { body })).id}`);
           }}
         >
@@ -71,6 +52,7 @@ export function Actions({ dataset, may, onChange, onRead }: ActionsProps) {
         </button>
       )}
       {may.own && <Delete dataset={dataset} />}
+      {seals && <SealDialog {...{ dataset, onChange }} onClose={() => setSeals(false)} />}
       {edits && (
         <Edit
           {...{ dataset, may }}

@@ -1,5 +1,5 @@
 // What data covers, in plain words. Data's own times are told in UTC, whatever the reader's zone.
-import type { Schemas } from "../api";
+import { ApiError, type Schemas } from "../api";
 
 export type Domain = Schemas["Domain"];
 export type Dataset = Schemas["DatasetView"];
@@ -106,4 +106,19 @@ export function brief(domain: Domain): string {
     else parts.push(`${names.length.toLocaleString()} ${word}`);
   }
   return parts.join(" · ");
+}
+
+/** A domain as somebody typed it. Throws `ApiError`. */
+export function parsedDomain(text: string): Domain {
+  if (!text.trim()) return {};
+  try {
+    return JSON.parse(text) as Domain;
+  } catch (error) {
+    throw new ApiError(
+      0,
+      "NO_JSON",
+      `The domain is no JSON: ${(error as Error).message}`,
+      'Write it as {"DATA_ID": "aorc-2015"}.',
+    );
+  }
 }

@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { addressOf, type Schemas, send } from "../api";
 import { Icon } from "../components/icons";
+import { ShapeMap } from "../components/map";
 import { Notice } from "../components/notice";
 import { useFetched } from "../fetched";
 import { bytes, count } from "../format";
@@ -9,12 +10,14 @@ import { setQuery } from "../router";
 import { type Rows, rowsOf, seriesOf } from "./delimited";
 import type { Dataset } from "./domain";
 import { SeriesPlot } from "./series-plot";
+import { layersOf } from "./shapes";
 
 type Item = Schemas["ItemView"];
 
 const TABLE = /\.(csv|tsv)$/i;
 const TEXT =
   /\.(json|geojson|ya?ml|txt|md|rst|ini|cfg|config|toml|log|input|tbl|namelist|nml|xml|html|py|sh|lock)$|(^|\/)[^.]+$/i;
+const MAPPED_BYTES = 16 * 2 ** 20;
 const LOOKED_BYTES = 2 ** 18;
 const PLOTTED_BYTES = 8 * 2 ** 20;
 const SHOWN_ROWS = 200;
@@ -81,19 +84,40 @@ function useText(dataset: Dataset, item: Item, most: number) {
   });
 }
 
+/** A text; above it a map, where it is GeoJSON. */
 function Text({ dataset, item }: { dataset: Dataset; item: Item }) {
   const read = useText(dataset, item, LOOKED_BYTES);
+  const mapped =
+    /json$/i.test(item.path) &&
+    item.size_bytes <= MAPPED_BYTES &&
+    Boolean(read.value?.content.includes("FeatureCollection"));
   const shown = useMemo(() => (read.value ? indented(item.path, read.value) : ""), [read.value]);
   if (read.error) return <Notice error={read.error} onRetry={read.again} />;
   if (!read.value) return <div class="loading" aria-busy="true" />;
   if (shown.includes("\0")) return <p class="quiet">{whyNot("")}</p>;
   return (
     <>
+      {mapped && <Shapes {...{ dataset, item }} />}
       <pre class="dataset-text" tabIndex={0} role="region" aria-label={item.path}>
         {shown}
       </pre>
       {read.value.cut && <p class="fine">These are the first {bytes(LOOKED_BYTES)}.</p>}
     </>
+  );
+}
+
+function Shapes({ dataset, item }: { dataset: Dataset; item: Item }) {
+  const read = useText(dataset, item, MAPPED_BYTES);
+  const layers = useMemo(
+    () => (read.value ? layersOf(item.path, read.value.content) : null),
+    [read.value],
+  );
+  if (read.error) return <Notice error={read.error} onRetry={read.again} />;
+  if (read.value && !layers) return null;
+  return (
+    <div style={{ minHeight: "22rem" }}>
+      {layers && <ShapeMap label={`Shapes of ${item.path}`} layers={layers} height={300} />}
+    </div>
   );
 }
 

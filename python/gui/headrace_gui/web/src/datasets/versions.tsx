@@ -8,10 +8,8 @@ import type { Dataset } from "./domain";
 import { StateMark } from "./mark";
 
 export function Versions({ dataset }: { dataset: Dataset }) {
-  const read = useFetched(
-    dataset.state === "DELETED" ? null : `${dataset.name} ${dataset.id} ${dataset.state}`,
-    (signal) =>
-      api.get("/api/v1/datasets/{dataset}/versions", { path: { dataset: dataset.name }, signal }),
+  const read = useFetched(`${dataset.name} ${dataset.id} ${dataset.state}`, (signal) =>
+    api.get("/api/v1/datasets/{dataset}/versions", { path: { dataset: dataset.name }, signal }),
   );
   return (
     <section class="panel" aria-labelledby="versions">

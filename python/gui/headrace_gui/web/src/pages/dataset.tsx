@@ -114,11 +114,6 @@ function Head({ dataset, may, onChange, onRead }: HeadProps) {
           </p>
         </div>
       )}
-      {dataset.state === "DELETED" && dataset.purged && (
-        <div class="notice">
-          <p>It is deleted. Until {dateTime(dataset.purged)} it can be brought back.</p>
-        </div>
-      )}
     </div>
   );
 }

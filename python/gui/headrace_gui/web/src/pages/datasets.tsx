@@ -1,8 +1,6 @@
 // All datasets that the user may see; what is looked for stands in the address.
 import { useEffect, useMemo, useState } from "preact/hooks";
 import "./datasets.css";
-import { ActionButton } from "../action";
-import { api } from "../api";
 import { useNow } from "../clock";
 import { Icon } from "../components/icons";
 import { useNarrow } from "../components/narrow";
@@ -12,6 +10,7 @@ import { AxisHead, axisOf, Coverage } from "../datasets/coverage";
 import { brief, CATEGORIES, categoryWord, type Dataset, type Span } from "../datasets/domain";
 import { askedSpan, type Filter, filterOf, STATES, useDatasets } from "../datasets/list";
 import { StateMark } from "../datasets/mark";
+import { Undelete } from "../datasets/undelete";
 import { ago, bytes, count, dateTime } from "../format";
 import { Link, setQuery, usePlace } from "../router";
 import { session } from "../session";
@@ -50,7 +49,7 @@ export default function DatasetsPage() {
         rows={list.rows}
         keyOf={(row) => row.id}
         columns={columns}
-        card={(row) => <Card row={row} axis={axis} />}
+        card={(row) => <Card row={row} axis={axis} reload={list.reload} />}
         onEnd={list.loadMore}
         empty={<Empty loading={list.loading} filtered={filtered} />}
         foot={
@@ -212,7 +211,13 @@ function Filters({ filter, rows }: { filter: Filter; rows: readonly Dataset[] })
   );
 }
 
-function Card({ row, axis }: { row: Dataset; axis: Span | null }) {
+interface CardProps {
+  row: Dataset;
+  axis: Span | null;
+  reload: () => void;
+}
+
+function Card({ row, axis, reload }: CardProps) {
   return (
     <div class="datasets-card">
       <Name row={row} />
@@ -220,7 +225,11 @@ function Card({ row, axis }: { row: Dataset; axis: Span | null }) {
       <span class="fine datasets-under">
         {categoryWord(row.category)} · {row.format} · {bytes(row.size_bytes)}
       </span>
-      <Coverage row={row} axis={axis} />
+      {row.state === "DELETED" ? (
+        <Undelete dataset={row} onDone={reload} />
+      ) : (
+        <Coverage row={row} axis={axis} />
+      )}
     </div>
   );
 }
@@ -228,7 +237,7 @@ function Card({ row, axis }: { row: Dataset; axis: Span | null }) {
 function Name({ row }: { row: Dataset }) {
   return (
     <span class="datasets-name">
-      <Link to={`/datasets/${row.id}`}>{row.name}</Link>
+      {row.state === "DELETED" ? row.name : <Link to={`/datasets/${row.id}`}>{row.name}</Link>}
       {row.version > 1 && <span class="fine"> @{row.version}</span>}
     </span>
   );
@@ -255,7 +264,7 @@ function columnsOf(
     end = false,
   ): Column<Dataset> => ({ key, head, width, cell, end });
   const last = deleted
-    ? column("back", "", "8rem", (row) => <Back row={row} reload={reload} />, true)
+    ? column("back", "", "15rem", (row) => <Undelete dataset={row} onDone={reload} />, true)
     : column("made", "Made", "5.5rem", (row) => <Made row={row} />, true);
   return [
     column("state", "State", "5.5rem", (row) => <StateMark dataset={row} />),
@@ -275,21 +284,4 @@ function columnsOf(
     column("size", "Size", "4.5rem", (row) => bytes(row.size_bytes), true),
     last,
   ];
-}
-
-function Back({ row, reload }: { row: Dataset; reload: () => void }) {
-  return (
-    <ActionButton
-      pending="Bringing back"
-      work={async () => {
-        await api.post("/api/v1/datasets/{dataset}:undelete", {
-          path: { dataset: row.id },
-          body: {},
-        });
-        reload();
-      }}
-    >
-      Bring back
-    </ActionButton>
-  );
 }

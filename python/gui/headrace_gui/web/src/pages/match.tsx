@@ -15,11 +15,11 @@ import {
   INDEX_WORDS,
   indexesOf,
   namesOf,
+  parsedDomain,
   timeWords,
 } from "../datasets/domain";
 import { bytes } from "../format";
 import { Link, setQuery, usePlace } from "../router";
-import { parsedDomain } from "./new-dataset";
 
 type Match = Answer<"/api/v1/datasets:match", "post">;
 type Shape = Schemas["Shape"];

@@ -2,10 +2,16 @@
 import { useState } from "preact/hooks";
 import "./new-dataset.css";
 import { useAction } from "../action";
-import { ApiError, api } from "../api";
+import { api } from "../api";
 import { CheckField, Field, SelectField, TextArea, TextField } from "../components/form";
 import { Notice } from "../components/notice";
-import { CATEGORIES, type Category, categoryWord, type Domain } from "../datasets/domain";
+import {
+  CATEGORIES,
+  type Category,
+  categoryWord,
+  type Domain,
+  parsedDomain,
+} from "../datasets/domain";
 import { Drop } from "../datasets/drop";
 import { type Picked, withoutTop } from "../datasets/picked";
 import { upload } from "../datasets/upload";
@@ -169,20 +175,6 @@ export default function NewDatasetPage() {
       </form>
     </>
   );
-}
-
-export function parsedDomain(text: string): Domain {
-  if (!text.trim()) return {};
-  try {
-    return JSON.parse(text) as Domain;
-  } catch (error) {
-    throw new ApiError(
-      0,
-      "NO_JSON",
-      `The domain is no JSON: ${(error as Error).message}`,
-      'Write it as {"DATA_ID": "aorc-2015"}.',
-    );
-  }
 }
 
 function Chosen({ files, onClear }: { files: readonly Picked[]; onClear: () => void }) {
