@@ -175,6 +175,7 @@ def test_a_file_travels_with_the_job_and_with_the_next_one(
     expect(plan_of(form)).to_contain_text("Starts at once")
     job = submitted(form)
     gui.until(job, "COMPLETED")
+    form.get_by_role("link", name="Logs").click()
     expect(form.get_by_role("log")).to_contain_text("the file came along")
     form.goto(f"/new?from={job}")
     expect(form.get_by_text("25 B")).to_be_visible()

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,16 +36,12 @@ class Followers:
 
     async def close(self) -> None:
         """Let go of all; the containers stay."""
-        tasks = [*self._tasks.values(), *([self._sampling] if self._sampling else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _canceled([*self._tasks.values(), *([self._sampling] if self._sampling else [])])
 
     async def forget(self, key: WorkerKey) -> Known | None:
         """Follow it no longer, even where its output could not be written; what was known."""
         if task := self._tasks.get(key):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await _canceled([task])
         self._usage.forget(key)
         return self.here.pop(key, None)
 
@@ -125,6 +121,15 @@ class Followers:
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
         return out.result(), err.result()
+
+
+async def _canceled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until it counts: a group whose child fails meanwhile forgets it (Python 3.11)."""
+    while living := [each for each in tasks if not each.done()]:
+        for each in living:
+            each.cancel()
+        await asyncio.wait(living, timeout=_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _now_ms() -> int:
