@@ -2,14 +2,14 @@
 // and none at all on a page that came over plain HTTP from another machine.
 
 /** The first 32 bits of the fractional parts of roots of primes (4.2.2 and 5.3.3). */
-function fractions(root: (prime: number) => number, number: number): Uint32Array {
+function fractions(root: (prime: number) => number, number: number): Int32Array {
   const found: number[] = [];
   for (let each = 2; found.length < number; each += 1) {
     let prime = true;
     for (let by = 2; by * by <= each; by += 1) prime &&= each % by !== 0;
-    if (prime) found.push((root(each) % 1) * 2 ** 32);
+    if (prime) found.push(((root(each) % 1) * 2 ** 32) | 0);
   }
-  return Uint32Array.from(found);
+  return Int32Array.from(found);
 }
 
 const K = fractions(Math.cbrt, 64);
@@ -47,7 +47,7 @@ export class Sha256 {
     end.setUint32(0, Math.floor(bits / 2 ** 32));
     end.setUint32(4, bits % 2 ** 32);
     this.update(pad);
-    return [...this.state].map((word) => word.toString(16).padStart(8, "0")).join("");
+    return [...this.state].map((word) => (word >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
   private block(data: Uint8Array, at: number): void {
@@ -67,8 +67,14 @@ export class Sha256 {
       w[t] = ((w[t - 16] as number) + low + (w[t - 7] as number) + high) | 0;
     }
     const s = this.state;
-    let [a, b, c, d] = [s[0] as number, s[1] as number, s[2] as number, s[3] as number];
-    let [e, f, g, h] = [s[4] as number, s[5] as number, s[6] as number, s[7] as number];
+    let a = s[0] as number;
+    let b = s[1] as number;
+    let c = s[2] as number;
+    let d = s[3] as number;
+    let e = s[4] as number;
+    let f = s[5] as number;
+    let g = s[6] as number;
+    let h = s[7] as number;
     for (let t = 0; t < 64; t += 1) {
       const one = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
       const first = (h + one + ((e & f) ^ (~e & g)) + (K[t] as number) + (w[t] as number)) | 0;
@@ -83,7 +89,13 @@ export class Sha256 {
       b = a;
       a = (first + second) | 0;
     }
-    const told = [a, b, c, d, e, f, g, h];
-    for (let i = 0; i < 8; i += 1) s[i] = (s[i] as number) + (told[i] as number);
+    s[0] = (s[0] as number) + a;
+    s[1] = (s[1] as number) + b;
+    s[2] = (s[2] as number) + c;
+    s[3] = (s[3] as number) + d;
+    s[4] = (s[4] as number) + e;
+    s[5] = (s[5] as number) + f;
+    s[6] = (s[6] as number) + g;
+    s[7] = (s[7] as number) + h;
   }
 }

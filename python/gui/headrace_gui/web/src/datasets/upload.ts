@@ -30,9 +30,12 @@ export interface Upload {
   notes: readonly string[];
   error: ApiError | null;
   beganAt: number;
+  /** What was there then. */
+  beganBytes: number;
 }
 
 const AT_ONCE = 4;
+const SHOW_MS = 100; // not by frames: a tab in the background has none
 const PAUSES_MS = [500, 1500, 3000];
 /** By the dataset's id. */
 export const uploads = new Store<ReadonlyMap<string, Upload>>(new Map());
@@ -78,6 +81,13 @@ function fresh(path: string, file: File): Sending {
   return { path, file, state: "waiting", moved: 0, error: null };
 }
 
+export function bytesThere(files: readonly Sending[]): number {
+  return files.reduce(
+    (sum, { state, moved }) => sum + (state === "done" || state === "sending" ? moved : 0),
+    0,
+  );
+}
+
 export function isToRetry({ state }: Sending): boolean {
   return state === "failed" || state === "canceled";
 }
@@ -103,7 +113,7 @@ function begin(dataset: string, files: Sending[], seal: boolean): void {
 class Run {
   private readonly stop = new AbortController();
   private shown: Upload;
-  private frame = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly dataset: string,
@@ -111,8 +121,9 @@ class Run {
     seal: boolean,
   ) {
     const beganAt = Date.now();
+    const beganBytes = bytesThere(files);
     const nothing = { sealed: false, notes: [], error: null };
-    this.shown = { dataset, files, phase: "sending", seal, ...nothing, beganAt };
+    this.shown = { dataset, files, phase: "sending", seal, ...nothing, beganAt, beganBytes };
     this.show();
   }
 
@@ -144,13 +155,14 @@ class Run {
   }
 
   show = (): void => {
-    this.frame = 0;
+    clearTimeout(this.timer);
+    this.timer = undefined;
     this.shown = { ...this.shown, files: this.files.map((each) => ({ ...each })) };
     uploads.set(new Map(uploads.get()).set(this.dataset, this.shown));
   };
 
   private change(): void {
-    this.frame ||= requestAnimationFrame(this.show);
+    this.timer ??= setTimeout(this.show, SHOW_MS);
   }
 
   private async sealIt(): Promise<void> {

@@ -4,7 +4,16 @@ import { Icon } from "../components/icons";
 import { Notice } from "../components/notice";
 import { bytes, count, duration } from "../format";
 import { useStore } from "../store";
-import { cancel, forget, isToRetry, retry, type Sending, type Upload, uploads } from "./upload";
+import {
+  bytesThere,
+  cancel,
+  forget,
+  isToRetry,
+  retry,
+  type Sending,
+  type Upload,
+  uploads,
+} from "./upload";
 
 const SHOWN = 8;
 const WORDS = {
@@ -65,13 +74,12 @@ export function UploadPanel({ dataset }: { dataset: string }) {
 }
 
 function Whole({ one }: { one: Upload }) {
-  const total = sum(one.files, ({ file }) => file.size);
-  const there = sum(one.files, (each) =>
-    each.state === "done" || each.state === "sending" ? each.moved : 0,
-  );
+  const total = one.files.reduce((sum, { file }) => sum + file.size, 0);
+  const there = bytesThere(one.files);
   const done = one.files.filter(({ state }) => state === "done").length;
   const seconds = (Date.now() - one.beganAt) / 1000;
-  const left = there > 0 && seconds > 3 ? ((total - there) / there) * seconds : null;
+  const sent = there - one.beganBytes;
+  const left = sent > 0 && seconds > 3 ? ((total - there) / sent) * seconds : null;
   return (
     <>
       <progress max={Math.max(1, total)} value={total ? there : 1} aria-label="Upload">
@@ -125,8 +133,4 @@ function Files({ files }: { files: readonly Sending[] }) {
       {told.length > shown.length && <li class="fine">and {told.length - shown.length} more</li>}
     </ul>
   );
-}
-
-function sum(files: readonly Sending[], of: (each: Sending) => number): number {
-  return files.reduce((total, each) => total + of(each), 0);
 }

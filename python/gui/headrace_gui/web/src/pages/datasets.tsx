@@ -22,6 +22,7 @@ const STATE_WORDS = { "": "All", OPEN: "Open", SEALED: "Sealed", DELETED: "Delet
 export default function DatasetsPage() {
   const filter = filterOf(usePlace().query);
   const list = useDatasets(filter);
+  const { me } = useStore(session);
   const axis = useMemo(() => axisOf(list.rows, boundedSpan(filter)), [list.rows, filter]);
   const filtered = Object.values(filter).some(Boolean);
   const columns = useMemo(
@@ -36,10 +37,12 @@ export default function DatasetsPage() {
           <Link class="button" to="/datasets/match">
             What would satisfy …?
           </Link>
-          <Link class="button primary" to="/datasets/new">
-            <Icon name="upload" />
-            New dataset
-          </Link>
+          {me?.role !== "viewer" && (
+            <Link class="button primary" to="/datasets/new">
+              <Icon name="upload" />
+              New dataset
+            </Link>
+          )}
         </div>
       </div>
       <Filters filter={filter} rows={list.rows} />

@@ -67,7 +67,11 @@ export default function NewDatasetPage() {
   });
   const take = (picked: Picked[]) => {
     const { files: found, folder } = withoutTop(picked);
+    const [first] = found;
     if (!name && folder) setName(nameOf(folder));
+    else if (!name && first && found.length === 1) {
+      setName(nameOf(first.path.replace(/\.[^.]*$/, "")));
+    }
     const coming = new Set(found.map(({ path }) => path));
     setFiles((old) => [...old.filter(({ path }) => !coming.has(path)), ...found]);
   };
