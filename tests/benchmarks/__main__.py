@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     arrays,
+    follow,
     growth,
     idle,
     imports,
@@ -50,6 +51,7 @@ _ALL = {
         recovery,
         takeover,
         listing,
+        follow,
         idle,
         swarm,
         transfers,

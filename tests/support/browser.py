@@ -32,9 +32,14 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+def find_chromium() -> str | None:
+    """The Chromium of this machine, if there is one."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 def chromium() -> str:
-    """The Chromium of this machine; skips (fails in CI) where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    """The same; skips (fails in CI) where there is none."""
+    found = find_chromium()
     if found is None:
         reason = "no chromium on the PATH (Debian: apt-get install chromium)"
         if os.environ.get("CI") == "true":

@@ -14,13 +14,16 @@ export interface PlotProps {
   height?: number;
   /** Show times in UTC: those of data, not of what happened. */
   utc?: boolean;
+  /** The axis begins at 0, whatever the values. */
+  fromZero?: boolean;
   /** Draws a value of the axis or legend. */
   show?: (value: number) => string;
 }
 
 export const LINE_COLORS = ["--line-1", "--line-2", "--line-3", "--line-4", "--line-5"];
 
-export function Plot({ label, data, lines, height = 180, utc = false, show }: PlotProps) {
+export function Plot(props: PlotProps) {
+  const { label, data, lines, height = 180, utc = false, fromZero = false, show } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const isDark = useStore(dark);
@@ -35,6 +38,13 @@ export function Plot({ label, data, lines, height = 180, utc = false, show }: Pl
         width: at.clientWidth,
         height,
         ...(utc ? { tzDate: (at: number) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC") } : {}),
+        ...(fromZero
+          ? {
+              scales: {
+                y: { range: (_: uPlot, __: number, top: number) => [0, top * 1.05 || 1] },
+              },
+            }
+          : {}),
         cursor: { sync: { key: "headrace" } },
         series: [
           utc ? { label: "Time (UTC)" } : {},
@@ -58,7 +68,7 @@ export function Plot({ label, data, lines, height = 180, utc = false, show }: Pl
           axis,
           {
             ...axis,
-            size: 64,
+            size: 76,
             ...(show ? { values: (_: uPlot, ticks: number[]) => ticks.map(show) } : {}),
           },
         ],

@@ -28,6 +28,7 @@ interface Hearing {
 
 const EMPTY: Log = { blocks: [], open: [], dropped: 0, lines: 0, over: false, error: null };
 const AGAIN_MS = 1_000;
+const CALM_MS = 30;
 
 /** The log as it is written; null: of none yet. */
 export function useLog(source: Source | null): Log {
@@ -38,14 +39,19 @@ export function useLog(source: Source | null): Log {
     if (!source) return;
     const text = new LogText();
     let frame = 0;
+    let shownAt = 0;
     const show = () => {
       frame = 0;
+      shownAt = performance.now();
       setLog((old) => ({ ...old, ...text.view() }));
     };
     const hearing: Hearing = {
       take: (from, piece) => {
         text.take(from, piece);
-        frame ||= requestAnimationFrame(show);
+        // What comes alone is shown at once; what comes in a flood once a frame.
+        if (frame) return;
+        if (performance.now() - shownAt > CALM_MS) show();
+        else frame = requestAnimationFrame(show);
       },
       over: () => {
         text.end();

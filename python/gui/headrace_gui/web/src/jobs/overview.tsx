@@ -44,13 +44,7 @@ function Now({ job }: { job: Job }) {
       {open && (
         <p class="job-when">
           {when ? <Sentence text={when.sentence} /> : <span class="quiet">…</span>}
-          {when?.low && when.high && when.low !== when.high && (
-            <span class="fine">
-              {" "}
-              Between <Time at={when.low} short /> and <Time at={when.high} />
-              {when.basis && `, ${when.basis}`}.
-            </span>
-          )}
+          {when?.basis && <span class="fine"> {when.basis}</span>}
         </p>
       )}
       {job.status !== RUNS && <Why job={job} moved={when?.made ?? ""} />}
@@ -70,6 +64,7 @@ function Why({ job, moved }: { job: Job; moved: string }) {
   if (!why.value) return <p class="quiet">…</p>;
   const { sentence, hint, causes = [], change, position, triage } = why.value;
   const set = Object.entries(change?.set ?? {});
+  const others = causes.slice(1).filter((each) => each.sentence !== change?.sentence);
   return (
     <div class="why">
       {!isClosed(job.status) && (
@@ -80,7 +75,7 @@ function Why({ job, moved }: { job: Job; moved: string }) {
           {position && <span class="fine"> Place {position} in the queue.</span>}
         </p>
       )}
-      {causes.slice(1).map((each) => (
+      {others.map((each) => (
         <p key={each.cause + each.sentence} class="quiet">
           <Sentence text={each.sentence} />
         </p>

@@ -177,7 +177,14 @@ function OverTime({ title, ranks, points, show }: OverTimeProps) {
         )}
       </h3>
       {lines.length ? (
-        <Plot label={`${title} over time`} data={data} lines={lines} show={show} height={200} />
+        <Plot
+          label={`${title} over time`}
+          data={data}
+          lines={lines}
+          show={show}
+          height={200}
+          fromZero
+        />
       ) : (
         <p class="quiet plot-room">No samples yet; one is taken about every 5 s.</p>
       )}
