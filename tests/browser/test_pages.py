@@ -42,6 +42,7 @@ PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("new-dataset", lambda _: "/datasets/new", "New dataset"),
     ("match", lambda _: "/datasets/match", "What would satisfy this requirement?"),
     ("new-job", lambda _: "/new", "New job"),
+    ("new-ngen", lambda _: "/new/ngen", "A run of NextGen"),
 ]
 
 

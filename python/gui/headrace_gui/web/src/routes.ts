@@ -29,6 +29,12 @@ export const ROUTES: readonly Route[] = [
     nav: { label: "New job", icon: "add" },
     load: () => import("./pages/new-job"),
   },
+  {
+    path: "/new/ngen",
+    title: "A run of NextGen",
+    nav: { label: "NextGen run", icon: "map" },
+    load: () => import("./pages/new-ngen"),
+  },
   { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
   {
     path: "/cluster",

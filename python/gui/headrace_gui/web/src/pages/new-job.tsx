@@ -34,7 +34,10 @@ export default function NewJobPage() {
   const error: ApiError | null = schema.error ?? source.error;
   return (
     <>
-      <h1>New job</h1>
+      <div class="spread">
+        <h1>New job</h1>
+        <Link to="/new/ngen">Build a run of NextGen on a map</Link>
+      </div>
       {error && <Notice error={error} onRetry={schema.error ? schema.again : source.again} />}
       {from && draft.from === from && (
         <p class="quiet">
