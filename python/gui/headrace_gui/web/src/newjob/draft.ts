@@ -1,6 +1,7 @@
 // What somebody types on the page of a new job: kept in this tab, whatever happens to the page.
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api";
+import { sha256Of } from "../datasets/hashing";
 import { session } from "../session";
 import { Store, useStore } from "../store";
 import { writeJob } from "./text";
@@ -103,17 +104,8 @@ export async function readFile(file: File): Promise<TravellingFile> {
       "make a dataset of it, and name that as an input",
     );
   }
-  if (!crypto.subtle) {
-    throw new ApiError(
-      0,
-      "NO_HTTPS",
-      "The browser computes checksums over HTTPS only, and this page came by HTTP.",
-      "ask your admin for the address with https",
-    );
-  }
   const bytes = new Uint8Array(await file.arrayBuffer());
-  const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  const sha256 = [...sum].map((each) => each.toString(16).padStart(2, "0")).join("");
+  const sha256 = await sha256Of(file);
   return { name: file.name, sha256, content: base64(bytes), size: file.size };
 }
 

@@ -2,6 +2,7 @@
 import { useAction } from "../action";
 import { ApiError, addressOf, api, send } from "../api";
 import { Notice } from "../components/notice";
+import { sha256Of } from "../datasets/hashing";
 import { bytes } from "../format";
 import { Link } from "../router";
 import { newKey } from "./draft";
@@ -52,23 +53,13 @@ async function uploaded(input: string, files: File[]): Promise<object> {
       "upload them on the page of the datasets, which resumes where it was broken off",
     );
   }
-  if (!crypto.subtle) {
-    throw new ApiError(
-      0,
-      "NO_HTTPS",
-      "The browser computes checksums over HTTPS only, and this page came by HTTP.",
-      "ask your admin for the address with https",
-    );
-  }
   const name = `${input.toLowerCase().replace(/[^a-z0-9.-]+/g, "-")}-${newKey().slice(0, 8)}`;
   const domain = { DATA_ID: name };
   await api.post("/api/v1/datasets", { body: { name, category: "CONFIG", domain } });
   for (const file of files) {
-    const sum = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-    const hex = [...sum].map((each) => each.toString(16).padStart(2, "0")).join("");
     await send(
       addressOf("/api/v1/datasets/{dataset}/items/{path}", { dataset: name, path: file.name }),
-      { method: "PUT", body: file, headers: { "X-Content-SHA256": hex } },
+      { method: "PUT", body: file, headers: { "X-Content-SHA256": await sha256Of(file) } },
     );
   }
   await api.post("/api/v1/datasets/{dataset}:seal", { path: { dataset: name }, body: {} });
