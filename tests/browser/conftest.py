@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from headrace_gui.service.codes import make_code
 from headrace_local.config import load
 from tests.acceptance.conftest import Headrace
-from tests.support.browser import ARGUMENTS, Watch, chromium
+from tests.support.browser import ARGUMENTS, Watch, axe_findings, chromium
 from tests.support.person import Person
 
 WITHIN_MS = 20_000
@@ -124,3 +124,15 @@ def signed_in(page: Page, gui: Gui) -> Page:
     page.goto(gui.link())
     page.get_by_role("navigation").wait_for()
     return page
+
+
+def check_views(page: Page, heading: str) -> None:
+    """Check what holds for every page: accessible in both schemes and widths, not too wide."""
+    for viewport in (WIDE, PHONE):
+        page.set_viewport_size(viewport)  # type: ignore[arg-type] # a dict of its two keys
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
+            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+            assert axe_findings(page) == []
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"at {viewport['width']} px the page is {wide} px too wide"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PHONE, WIDE, Gui, NewPage
+from tests.browser.conftest import Gui, NewPage, check_views
 from tests.support.browser import axe_findings
 
 
@@ -36,6 +36,7 @@ PAGES: list[tuple[str, Callable[[Gui], str], str]] = [
     ("job", _job, "shown"),
     ("cluster", lambda _: "/cluster", "Cluster"),
     ("people", lambda _: "/people", "People"),
+    ("evaluation", lambda _: "/evaluation", "Evaluation"),
     ("account", lambda _: "/account", "Account"),
     ("dataset", _dataset, "looked-at"),
     ("datasets", lambda _: "/datasets", "Datasets"),
@@ -56,14 +57,7 @@ def test_a_page_is_accessible(
     page.goto(gui.link())
     page.get_by_role("navigation").wait_for()
     page.goto(address)
-    for viewport in (WIDE, PHONE):
-        page.set_viewport_size(viewport)  # type: ignore[arg-type] # a dict of its two keys
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type] # one of its words
-            expect(page.get_by_role("heading", name=heading, exact=True)).to_be_visible()
-            assert axe_findings(page) == []
-        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        assert wide <= 0, f"at {viewport['width']} px the page is {wide} px too wide"
+    check_views(page, heading)
 
 
 def test_the_sign_in_page_is_accessible(page: Page) -> None:

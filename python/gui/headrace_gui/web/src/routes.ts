@@ -48,6 +48,17 @@ export const ROUTES: readonly Route[] = [
     nav: { label: "People", icon: "people", only: "admin" },
     load: () => import("./pages/people"),
   },
+    path: "/evaluation",
+    title: "Evaluation",
+    nav: { label: "Evaluation", icon: "evaluation" },
+    load: () => import("./pages/evaluation"),
+  },
+  {
+    path: "/evaluation/:id",
+    title: "Evaluation",
+    load: () => import("./pages/evaluation-result"),
+  },
+  { path: "/calibration/:id", title: "Calibration", load: () => import("./pages/calibration") },
   {
     path: "/account",
     title: "Account",

@@ -13,6 +13,8 @@ export interface Column<T> {
   end?: boolean;
   /** Only where there is much room. */
   wide?: boolean;
+  /** Whether rows stand in its order. */
+  sort?: "ascending" | "descending" | undefined;
 }
 
 interface TableProps<T> {
@@ -79,7 +81,12 @@ export function Table<T>(props: TableProps<T>) {
       <div role="rowgroup" class={narrow ? "visually-hidden" : "table-head"}>
         <div role="row" class="table-row" style={{ gridTemplateColumns: tracks }}>
           {columns.map((each) => (
-            <div key={each.key} role="columnheader" class={each.end ? "end" : ""}>
+            <div
+              key={each.key}
+              role="columnheader"
+              aria-sort={each.sort}
+              class={each.end ? "end" : ""}
+            >
               {each.head}
             </div>
           ))}
