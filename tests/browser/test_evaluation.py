@@ -132,7 +132,7 @@ def test_the_hydrograph_shows_the_pairs_of_the_result_and_zooms(
     strip = panel.get_by_role("img", name="The whole period").locator(".u-over")
     _draw(signed_in, strip, 0.5, 0.75)
     expect(panel.get_by_role("status")).not_to_contain_text(kept[0][2][:10])
-    panel.get_by_text("Values of yesterday").click()
+    panel.get_by_text(f"Values of yesterday: {len(kept)} pairs").click()
     rows = panel.get_by_role("table", name="Values of yesterday").get_by_role("row")
     for at in (0, 1, 5):
         expect(rows.nth(at + 1).get_by_role("cell")).to_have_text(
