@@ -74,6 +74,15 @@ async def test_what_failed_is_done_again(agent: Any, attempt: Attempt) -> None:
     assert attempt.verbs == [Verb.COLLECT] * 2
 
 
+async def test_a_launch_whose_job_can_not_be_read_is_begun_all_the_same(
+    agent: Any, attempt: Attempt
+) -> None:
+    agent._begin(RUN, record(Verb.LAUNCH))
+    async with asyncio.timeout(WITHIN_S):
+        await attempt.begun.wait()
+        await agent._give_up([RUN])
+
+
 async def test_what_fails_while_it_is_replaced_makes_room(agent: Any, attempt: Attempt) -> None:
     agent._begin(RUN, record(Verb.COLLECT))
     (_, first) = agent._doing[RUN]

@@ -215,7 +215,7 @@ def test_the_kind_asks_for_the_fabric_where_runoff_is_summed() -> None:
             {"locations": [{"id": "a", "upstream": "cat-1", "simulated": "cat-1"}]},
             "say simulated or upstream, not both",
         ),
-        ({"runs": ["hydrofabric"]}, "name inputs with simulations, not observations or hydrof"),
+        ({"runs": ["hydrofabric"]}, "name inputs with simulations, not hydrofabric"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(settings: Any, why: str) -> None:

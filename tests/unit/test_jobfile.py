@@ -63,7 +63,7 @@ def test_the_example_of_the_design_gives_the_golden_canonical_form() -> None:
 
 def test_the_golden_canonical_form_is_still_read() -> None:
     golden = (GOLDEN / "jobfile-1.json").read_text()
-    assert load_jobtext(golden, sent=False) == load_jobfile(EXAMPLE, read_file=read_file)
+    assert load_jobtext(golden) == load_jobfile(EXAMPLE, read_file=read_file)
 
 
 def test_the_example_means_what_the_design_says() -> None:
@@ -205,9 +205,9 @@ def specs(draw: st.DrawFn) -> JobSpec:
 def test_a_spec_survives_being_written_and_read(spec: JobSpec) -> None:
     assert load_jobfile(dump(spec)) == spec
     text = dump_text(spec)
-    assert load_jobtext(text, sent=False) == spec
+    assert load_jobtext(text) == spec
     assert load_jobfile(text) == spec
-    assert dump_text(load_jobtext(text, sent=False)) == text
+    assert dump_text(load_jobtext(text)) == text
 
 
 @settings(max_examples=20, deadline=None)

@@ -115,7 +115,7 @@ class BmiSettings:
     )
 
     def __post_init__(self) -> None:
-        _check_parameters(self.config, self.parameters or {})
+        _check_parameters(self.parameters or {})
         _check_names("variables", self.variables, 1)
         _check_names("inputs", self.inputs or {}, 0)
         for each in self.catchments:
@@ -161,8 +161,10 @@ class BmiKind(CommandKind):
         )
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
-        """Find outputs beside the model's: the worker writes into one folder."""
-        wrong = [*super().check(spec)]
+        """Find outputs beside the model's, since the worker writes into one folder, and places of
+        the template that nothing fills."""
+        settings: BmiSettings = spec.settings
+        wrong = [*super().check(spec), *_places(settings.config, settings.parameters or {})]
         wrong += [
             Wrong(f"outputs.{each.name}", f"the model's only output is `{OUTPUT}`: leave this out")
             for each in spec.outputs
@@ -171,19 +173,22 @@ class BmiKind(CommandKind):
         return tuple(wrong)
 
 
-def _check_parameters(template: str, parameters: Mapping[str, Any]) -> None:
+def _check_parameters(parameters: Mapping[str, Any]) -> None:
     for name, value in parameters.items():
         if not _PARAMETER.fullmatch(name) or name in _PLACES:
             raise InvalidSpec(f"{name[:60]!r} can't be a parameter's name", path="parameters")
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise InvalidSpec(f"{name} must be a number or text", path="parameters")
+
+
+def _places(template: str, parameters: Mapping[str, Any]) -> Iterator[Wrong]:
     held = set(_PLACE.findall(template))
     for name in sorted(parameters.keys() - held):
         why = f"config says no {{{{{name}}}}}, so the model would never see it"
-        raise InvalidSpec(why, path="parameters")
+        yield Wrong("settings.parameters", why)
+    known = ", ".join((*_PLACES, *parameters))
     for name in sorted(held - parameters.keys() - set(_PLACES)):
-        known = ", ".join((*_PLACES, *parameters))
-        raise InvalidSpec(f"{{{{{name[:60]}}}}} is unknown; known are {known}", path="config")
+        yield Wrong("settings.config", f"{{{{{name[:60]}}}}} is unknown; known are {known}")
 
 
 def _check_names(key: str, names: Mapping[str, Any], least: int) -> None:
@@ -218,7 +223,8 @@ def _domain(settings: BmiSettings) -> Domain:
 
 def _config(spec: JobSpec) -> bytes:
     """The worker's file. One that is there and says the same stays: a stored job has its settings
-    sorted, and columns stand in the order in which they were written."""
+    sorted, and columns stand in the order in which they were written. One of a version before
+    says no parameters."""
     settings: BmiSettings = spec.settings
     plain = {
         "headrace_bmi": 1,
@@ -234,8 +240,10 @@ def _config(spec: JobSpec) -> bytes:
         "inputs": dict(settings.inputs or {}),
     }
     for each in spec.files:
-        if each.name == CONFIG and _read(each.content) == plain:
-            return each.content
+        if each.name == CONFIG:
+            there = _read(each.content)
+            if isinstance(there, dict) and {"parameters": {}, **there} == plain:
+                return each.content
     return json.dumps(plain, indent=1).encode()
 
 

@@ -13,7 +13,8 @@ from typing import Any, Final
 from headrace_kinds.base import Kind, Wrong, filled, output_folder
 from headrace_kinds.calibration_settings import CalibrationSettings, Tuned
 from headrace_kinds.command import CommandKind
-from headrace_kinds.filling import Place, filled_in
+from headrace_kinds.filling import MODULE, Place, filled_in
+from headrace_kinds.ngen_parameters import mistyped_parameter
 from headrace_model.dataset import Category
 from headrace_model.domain import Continuous, Discrete, Domain, Index
 from headrace_model.errors import InvalidInput, InvalidSpec
@@ -82,6 +83,7 @@ class CalibrationKind(CommandKind):
         inner = self._find(model.kind).check(model)
         return (
             *(Wrong(f"settings.model.{each.path}", each.reason) for each in inner),
+            *self._mistyped(told),
             *_places(told, model),
             *_files(told, model, {each.name for each in self._find(model.kind).links(model)}),
         )
@@ -90,6 +92,16 @@ class CalibrationKind(CommandKind):
         """What the worker is told, from the settings of this kind."""
         found: CalibrationSettings = spec.settings
         return found
+
+    def key_path(self, each: Tuned) -> str:
+        """Where the settings of this kind say the key of a parameter."""
+        return f"settings.parameters.{each.name}.key"
+
+    def _mistyped(self, told: CalibrationSettings) -> Iterator[Wrong]:
+        for each in told.parameters:
+            module = MODULE.fullmatch(each.key)
+            if module and (why := mistyped_parameter(module[1], module[2])):
+                yield Wrong(self.key_path(each), why)
 
     def _model(self, spec: JobSpec, given: JobSpec) -> JobSpec:
         """The model's job, complete: it may name inputs itself, or find those of the whole job."""
@@ -178,28 +190,25 @@ def _places(told: CalibrationSettings, model: JobSpec) -> Iterator[Wrong]:
 
 def _files(told: CalibrationSettings, model: JobSpec, links: Set[str]) -> Iterator[Wrong]:
     """What of the parameters has no place in the files that travel with the job."""
-    by_file: dict[str, list[Tuned]] = {}
-    for each in told.parameters:
-        if each.input is None:
-            by_file.setdefault(each.file, []).append(each)
-    for pattern, tuned in by_file.items():
-        fit = [each for each in model.files if fnmatchcase(each.name, pattern)]
-        if not fit and not any(fnmatchcase(each, pattern) for each in links):
-            near = did_you_mean(pattern, {each.name for each in model.files})
-            why = f"no file of the job fits {pattern[:80]}; {near}"
-            yield Wrong(f"settings.parameters.{tuned[0].name}.file", why)
-        for file in fit:
-            places = [Place(each.name, each.key) for each in tuned]
-            try:
-                filled_in(
-                    file.content.decode(), places, {e.name: e.init for e in tuned}, file.name
-                )
-            except UnicodeDecodeError:
-                why = f"{file.name} is no text (UTF-8), so no parameter fits in"
-                yield Wrong(f"settings.parameters.{tuned[0].name}.file", why)
-            except InvalidInput as error:
-                hint = f" ({error.hint})" if error.hint else ""
-                yield Wrong("settings.parameters", f"{error.message}{hint}")
+    tuned = [each for each in told.parameters if each.input is None]
+    names = {each.name for each in model.files}
+    for pattern, first in {each.file: each.name for each in reversed(tuned)}.items():
+        if not any(fnmatchcase(name, pattern) for name in names | links):
+            why = f"no file of the job fits {pattern[:80]}; {did_you_mean(pattern, names)}"
+            yield Wrong(f"settings.parameters.{first}.file", why)
+    values = {each.name: each.init for each in told.parameters}
+    for file in model.files:
+        there = [each for each in tuned if fnmatchcase(file.name, each.file)]
+        places = [Place(each.name, each.key) for each in there]
+        try:
+            if places:
+                filled_in(file.content.decode(), places, values, file.name)
+        except UnicodeDecodeError:
+            why = f"{file.name} is no text (UTF-8), so no parameter fits in"
+            yield Wrong(f"settings.parameters.{there[0].name}.file", why)
+        except InvalidInput as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            yield Wrong("settings.parameters", f"{error.message}{hint}")
 
 
 def _plan_text(told: CalibrationSettings, model: JobSpec, kind: Kind) -> bytes:

@@ -7,8 +7,6 @@ from math import isfinite
 from typing import Any, Final
 
 from headrace_kinds.evaluation import MetricName, check_areas
-from headrace_kinds.filling import MODULE
-from headrace_kinds.ngen_parameters import unknown_parameter
 from headrace_kinds.settings import Period, told
 from headrace_model.errors import InvalidSpec
 from headrace_model.nearest import did_you_mean
@@ -94,9 +92,6 @@ class Tuned:
             raise InvalidSpec(f"on a log scale it is above 0, not {self.min:g}", path="min")
         if self.file.startswith("/") or ".." in self.file.split("/"):
             raise InvalidSpec("it lies below the folder: no / at its begin and no ..", path="file")
-        module = MODULE.fullmatch(self.key)
-        if module and (why := unknown_parameter(module[1], module[2])):
-            raise InvalidSpec(why, path="key")
 
 
 @dataclass(frozen=True, slots=True)

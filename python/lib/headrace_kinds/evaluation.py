@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from headrace_kinds.base import filled, naming
+from headrace_kinds.base import Wrong, filled, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
@@ -229,10 +229,8 @@ class EvaluationSettings:
         ):
             if len(set(names)) < len(names):
                 raise InvalidSpec("two of them are the same", path=key)
-        if not self.runs or {OBSERVATIONS, HYDROFABRIC} & set(self.runs):
-            raise InvalidSpec(
-                f"name inputs with simulations, not {OBSERVATIONS} or {HYDROFABRIC}", path="runs"
-            )
+        if not self.runs or OBSERVATIONS in self.runs:
+            raise InvalidSpec(f"name inputs with simulations, not {OBSERVATIONS}", path="runs")
         if not self.metrics:
             raise InvalidSpec("name at least one metric", path="metrics")
         if self.warm_up_days * 86_400_000 >= self.period.end - self.period.begin:
@@ -293,6 +291,14 @@ class EvaluationKind(CommandKind):
             outputs=(OutputSpec("scores", Category.OUTPUT, RESULT_FORMAT, Domain.of(fabric)),),
             files=((SPEC_FILE, content.encode()),),
         )
+
+    def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
+        """Find simulations of the name that the hydrofabric has."""
+        wrong = super().check(spec)
+        if HYDROFABRIC in spec.settings.runs:
+            why = f"name inputs with simulations, not {HYDROFABRIC}"
+            wrong = (*wrong, Wrong("settings.runs", why))
+        return wrong
 
 
 def plain(said: Any) -> Any:

@@ -103,6 +103,10 @@ class NgenCalKind(CalibrationKind):
         """The settings of the calibration that the config comes to."""
         return calibration_of(spec.settings)
 
+    def key_path(self, each: Tuned) -> str:
+        """The module that a parameter stands under."""
+        return f"settings.config.model.params.{each.key.partition(':')[0]}"
+
 
 def ignored_keys(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys of a config that change nothing here."""
@@ -189,8 +193,7 @@ def _parameters(by_module: Mapping[str, Any]) -> tuple[Tuned, ...]:
             try:
                 found.append(Tuned(name, low, high, init, REALIZATION, key, _CONFIG_INPUT))
             except InvalidSpec as error:
-                path = "name" if error.path == "key" else error.path
-                raise _wrong(f"{at}.{path}", error.reason) from None
+                raise _wrong(f"{at}.{error.path}", error.reason) from None
     return tuple(sorted(found, key=lambda each: each.name))
 
 

@@ -12,7 +12,7 @@ from marshmallow import ValidationError
 
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import HeadraceError, InvalidSpec
-from headrace_model.spec import JobSpec
+from headrace_model.spec import JobSpec, Retry
 from headrace_wire.errors import InvalidJobFile, Problem
 from headrace_wire.jobchanges import Change, apply_changes
 from headrace_wire.jobcheck import problems_of
@@ -54,7 +54,7 @@ def load_jobfile(
     if changes and isinstance(plain, Mapping):
         plain = apply_changes(plain, changes)
         lines = _elsewhere(lines, changes)
-    return _load(plain, lines, read_file, sent=sent, complete=True)
+    return _load(plain, lines, read_file, sent=sent, stored=False)
 
 
 def _elsewhere(lines: Mapping[Path, int], changes: Sequence[Change]) -> dict[Path, int]:
@@ -68,11 +68,22 @@ def _elsewhere(lines: Mapping[Path, int], changes: Sequence[Change]) -> dict[Pat
     return kept | dict.fromkeys(paths, 0)
 
 
-def load_jobtext(text: bytes | str, *, sent: bool = True) -> JobSpec:
+def load_jobtext(text: bytes | str) -> JobSpec:
     """Read a job from JSON text, as stored: what its kind filled in then, it is not asked again,
-    since a later version of it may fill in otherwise. Errors as `load_jobfile`.
+    since a later version of it may fill in otherwise; and nothing is checked between its parts,
+    since a later version may refuse what was taken then. Errors as `load_jobfile`.
     """
-    return _load(parse_json(text, what="job"), {}, None, sent=sent, complete=False)
+    return _load(parse_json(text, what="job"), {}, None, sent=True, stored=True)
+
+
+def load_or_nothing(text: bytes | str) -> JobSpec:
+    """Read a job as stored, for what must go on without it, such as its end: where this version
+    can't read it, it asks for nothing, and no attempt follows.
+    """
+    try:
+        return load_jobtext(text)
+    except HeadraceError:
+        return JobSpec("command", "command", retry=Retry(limit=0))
 
 
 def dump(spec: JobSpec) -> dict[str, Any]:
@@ -92,7 +103,7 @@ def _load(
     read_file: ReadFile | None,
     *,
     sent: bool,
-    complete: bool,
+    stored: bool,
 ) -> JobSpec:
     if not isinstance(plain, Mapping):
         raise InvalidJobFile(
@@ -105,10 +116,9 @@ def _load(
         spec = _SCHEMA.load(plain)
     except ValidationError as error:
         problems += _flatten(error.messages, ())
-    if spec is not None and not problems:
+    if spec is not None and not problems and not stored:
         try:
-            if complete:
-                spec = kind_named(spec.kind).complete(spec)
+            spec = kind_named(spec.kind).complete(spec)
             found = problems_of(spec, sent=sent)
         except InvalidSpec as error:
             found = [Problem(error.path or "settings", error.reason)]

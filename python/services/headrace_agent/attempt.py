@@ -46,7 +46,7 @@ from headrace_model.worker import WorkerExit
 from headrace_ports.backend import Backend
 from headrace_service.logs import logger
 from headrace_service.threads import finish
-from headrace_wire.jobfile import load_jobtext
+from headrace_wire.jobfile import load_jobtext, load_or_nothing
 
 Report = Callable[[Fact], Awaitable[bool]]
 
@@ -147,9 +147,9 @@ class AttemptOnNode:
 
     async def _stage(self, work: Work) -> Fact:
         """Lay the inputs beside the worker while its image is pulled."""
-        image = image_of(load_jobtext(work.spec), self._tools.containers)
-        both = [asyncio.create_task(each) for each in (image, self._stage_inputs(work))]
         try:
+            image = image_of(load_jobtext(work.spec), self._tools.containers)
+            both = [asyncio.create_task(each) for each in (image, self._stage_inputs(work))]
             try:
                 await asyncio.wait(both, return_when=asyncio.FIRST_EXCEPTION)
                 for each in both:
@@ -183,10 +183,10 @@ class AttemptOnNode:
         return lock.read_bytes()
 
     async def _launch(self, work: Work) -> None:
-        spec = load_jobtext(work.spec)
         # An agent before this one may have killed the worker and not told of it.
         self.watchdog |= await finish(self.folder.watchdog_noted)
         try:
+            spec = load_jobtext(work.spec)
             await finish(self._prepare, work, spec)
             image = await image_of(spec, self._tools.containers)
             if spec.checkpoint:
@@ -282,7 +282,7 @@ class AttemptOnNode:
 
     async def _stop(self, work: Work) -> None:
         await self.bar()
-        spec = load_jobtext(work.spec)
+        spec = load_or_nothing(work.spec)
         if spec.array.is_array and not spec.outputs:
             await self._tell_ended(work, spec)
         grace_s = spec.limits.grace_ms / 1000
@@ -316,8 +316,8 @@ class AttemptOnNode:
         ]
 
     async def _collect(self, work: Work) -> Fact:
-        spec = load_jobtext(work.spec)
         try:
+            spec = load_jobtext(work.spec)
             outputs = await self._outputs.collect(work, spec)
         except Conflict:
             raise  # the attempt is over: its record will be replaced
@@ -355,11 +355,12 @@ class AttemptOnNode:
         Nothing waits for it: the node's share came back before, and a retry has begun.
         """
         why: object = "it took too long"
-        spec, limit = load_jobtext(work.spec), self._tools.settings.partial_limit_bytes
+        limit = self._tools.settings.partial_limit_bytes
         with suppress(TimeoutError):
             async with asyncio.timeout(_PARTIAL_S):
                 for pause_s in _PARTIAL_PAUSES_S:
                     try:
+                        spec = load_jobtext(work.spec)
                         why = await self._outputs.keep_partials(work, spec, limit)
                         break
                     except (HeadraceError, OSError) as error:

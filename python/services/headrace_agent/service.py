@@ -22,7 +22,7 @@ from headrace_ports.backend import Backend
 from headrace_service.hints import Pending
 from headrace_service.logs import logger
 from headrace_service.threads import finish
-from headrace_wire.jobfile import load_jobtext
+from headrace_wire.jobfile import load_or_nothing
 from headrace_wire.records import decode_work
 
 if TYPE_CHECKING:
@@ -357,7 +357,7 @@ class Agent:
         if before:
             await asyncio.gather(before, return_exceptions=True)
         work = None if text == _STALE else decode_work(text)
-        if work and work.verb is Verb.LAUNCH and load_jobtext(work.spec).limits.exclusive:
+        if work and work.verb is Verb.LAUNCH and load_or_nothing(work.spec).limits.exclusive:
             self._watchdog.watch(work.job, work.attempt)
         what = work.verb if work else "remove"
         pause = _AGAIN_S
@@ -401,7 +401,7 @@ class Agent:
 
 def _grace_s(record: str | None) -> float:
     """How long a worker has to end; none without a record: nobody waits for what it does."""
-    return load_jobtext(decode_work(record).spec).limits.grace_ms / 1000 if record else 0.0
+    return load_or_nothing(decode_work(record).spec).limits.grace_ms / 1000 if record else 0.0
 
 
 def _ends_workers(text: str) -> bool:

@@ -8,14 +8,14 @@ but the files that parameters go into.
 import importlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
 from headrace_calibration.core.plan import Plan, Target
 from headrace_kinds.base import Link
-from headrace_kinds.filling import filled_in
+from headrace_kinds.filling import Place, filled_in
 from headrace_model.errors import InvalidInput
 
 _MOST_BYTES: Final = 64 << 20  # of a file that parameters go into
@@ -52,9 +52,12 @@ class RunFolder:
                 place.symlink_to(folder)
         for link in self._plan.model.links:
             self._link(link)
+        places: dict[Path, list[Place]] = {}  # patterns of several targets may fit one file
         for target in self._plan.targets:
             for file in self._files_of(target):
-                _fill(file, target, values)
+                places.setdefault(file, []).extend(target.places)
+        for file, there in places.items():
+            _fill(file, there, values)
 
     def paths(self) -> dict[str, str]:
         """What placeholders of the model's command stand for, as seen from its working folder."""
@@ -62,13 +65,13 @@ class RunFolder:
 
     def parameter_files(self) -> list[tuple[str, Path]]:
         """The files that parameters went into, each with its name for people."""
-        found = []
+        found: dict[Path, str] = {}
         for target in self._plan.targets:
             base = self._base(target)
             for file in self._files_of(target):
                 name = file.relative_to(base).as_posix()
-                found.append((f"{target.input}/{name}" if target.input else name, file))
-        return found
+                found[file] = f"{target.input}/{name}" if target.input else name
+        return [(name, file) for file, name in found.items()]
 
     def remove(self) -> None:
         """Leave nothing of it."""
@@ -109,7 +112,7 @@ def _mirror(folder: Path, place: Path) -> None:
             (inside / name).symlink_to(Path(root, name).resolve())
 
 
-def _fill(file: Path, target: Target, values: Mapping[str, float]) -> None:
+def _fill(file: Path, places: Sequence[Place], values: Mapping[str, float]) -> None:
     if file.stat().st_size > _MOST_BYTES:
         raise InvalidInput(
             f"{file.name} is larger than {_MOST_BYTES:,} bytes, too large to fill in"
@@ -118,6 +121,6 @@ def _fill(file: Path, target: Target, values: Mapping[str, float]) -> None:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise InvalidInput(f"{file.name} is no text (UTF-8), so no parameter fits in") from None
-    text = filled_in(text, target.places, values, file.name)
-    file.unlink()  # a link, or what another target filled in
+    text = filled_in(text, places, values, file.name)
+    file.unlink()  # it may be a link
     file.write_text(text, encoding="utf-8")

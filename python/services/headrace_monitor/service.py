@@ -23,7 +23,7 @@ from headrace_service.hints import Pending
 from headrace_service.leader import Leader
 from headrace_service.logs import logger
 from headrace_service.metrics import JOBS, NODES, REFUSALS, TRANSITIONS
-from headrace_wire.jobfile import load_jobtext
+from headrace_wire.jobfile import load_or_nothing
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.arrays import ArrayStore
@@ -183,7 +183,7 @@ class Monitor:
         )
         stopping = job.status is Status.STOPPING
         ends = stopping or not self._lost.isdisjoint(nodes)
-        spec = load_jobtext(job.spec) if ends else None
+        spec = load_or_nothing(job.spec) if ends else None
         return Seen(
             facts=facts,
             lost=self._lost,

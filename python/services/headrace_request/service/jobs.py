@@ -44,7 +44,7 @@ from headrace_request.service.cached import Cached
 from headrace_request.service.waiters import Waiters, woken
 from headrace_service.logs import logger
 from headrace_service.metrics import REFUSALS, TRANSITIONS
-from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext
+from headrace_wire.jobfile import dump_text, load_jobfile, load_jobtext, load_or_nothing
 
 if TYPE_CHECKING:
     from headrace_adapters.redis.arrays import ArrayStore
@@ -334,7 +334,7 @@ class JobDesk:
     async def silent_nodes(self, job: Job) -> list[NodeId]:
         """The lost nodes where a worker of an exclusive job may still live."""
         there = {share.node for share in job.allocation.shares} if job.allocation else set()
-        if job.status.closed or not there or not load_jobtext(job.spec).limits.exclusive:
+        if job.status.closed or not there or not load_or_nothing(job.spec).limits.exclusive:
             return []
         run = f"{job.id}.{job.attempt}"
         return [
