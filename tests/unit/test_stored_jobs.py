@@ -4,7 +4,9 @@ And one that this version can't read at all can still be stopped.
 """
 
 import json
+import operator
 from dataclasses import replace
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +21,7 @@ from headrace_kinds.registry import kind_named
 from headrace_model.cause import Cause
 from headrace_model.ids import NodeId, job_id
 from headrace_model.job import Job
-from headrace_model.spec import DEFAULT_GRACE_MS, FileSpec
+from headrace_model.spec import DEFAULT_GRACE_MS, FileSpec, JobSpec
 from headrace_model.status import Desired, Event, Status
 from headrace_model.work import Fact, FactKind, Verb, Work
 from headrace_monitor.core.decide import decide
@@ -92,13 +94,36 @@ def _own(keys: dict[str, Any]) -> dict[str, Any]:
     return {key: [e for e in some if e["name"] == "m.json"] for key, some in keys.items()}
 
 
-def test_a_bmi_job_of_before_there_were_parameters_is_taken_again() -> None:
-    spec = load_jobtext(stored(BMI))
-    content = json.loads(spec.files[0].content)
-    assert content.pop("parameters") == {}
-    text = json.dumps(content, indent=1).encode()
-    before = replace(spec, files=(FileSpec("bmi.json", sha256(text).hexdigest(), text),))
-    assert load_jobfile(dump(before)) == before
+def before(spec: JobSpec, name: str, path: tuple[str, ...], value: Any = None) -> JobSpec:
+    """The job with another value in the file of its kind, or without it."""
+    (file,) = (each for each in spec.files if each.name == name)
+    content = json.loads(file.content)
+    holder = reduce(operator.getitem, path[:-1], content)
+    assert not holder.pop(path[-1])
+    if value is not None:
+        holder[path[-1]] = value
+    text = json.dumps(content, indent=2).encode()
+    other = FileSpec(name, sha256(text).hexdigest(), text)
+    return replace(spec, files=tuple(other if each is file else each for each in spec.files))
+
+
+@pytest.mark.parametrize(
+    ("job", "name", "path"),
+    [
+        (BMI, "bmi.json", ("parameters",)),
+        (EVALUATION, "evaluation.json", ("upstream",)),
+        (CALIBRATION, "calibration.json", ("model", "programs")),
+        (CALIBRATION, "calibration.json", ("evaluation", "simulated_unit")),
+    ],
+)
+def test_a_job_of_before_its_kind_could_be_told_more_is_taken_again_as_it_was(
+    job: dict[str, Any], name: str, path: tuple[str, ...]
+) -> None:
+    spec = load_jobtext(stored(job))
+    old = before(spec, name, path)
+    assert load_jobfile(dump(old)) == old
+    with pytest.raises(InvalidJobFile, match="with another content"):
+        load_jobfile(dump(before(spec, name, path, "told")))
 
 
 UNREADABLE = '{"headrace":1,"kind":"of-a-plug-in-that-is-gone"}'

@@ -4,6 +4,7 @@ A further kind is one more file with a class that satisfies `Kind`, and its line
 third parties name theirs by an entry point of the group `headrace.kinds`.
 """
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -164,6 +165,9 @@ def filled(
     """Give a spec with what its kind makes: the command, files by name and content, and the inputs
     and outputs of names that the user has none of.
 
+    A file that is there and says the same as JSON stays: a stored job has its settings sorted, and
+    one of a version before says nothing of what has come since and is empty here.
+
     Raises `InvalidSpec` for a command, or a file of such a name, of the user's own.
     """
     if spec.command not in ((), command):
@@ -174,7 +178,10 @@ def filled(
         )
     made = {name: FileSpec(name, sha256(content).hexdigest(), content) for name, content in files}
     for at, each in enumerate(spec.files):
-        if made.setdefault(each.name, each) != each:
+        of_kind = made.setdefault(each.name, each)
+        if of_kind != each and _said(of_kind.content) == _said(each.content):
+            made[each.name] = each
+        elif of_kind != each:
             raise InvalidSpec(
                 f"the kind {spec.kind} makes a file {each.name} itself, with another content. "
                 f"{CHANGED}; for a file of your own choose another name",
@@ -190,6 +197,25 @@ def filled(
         inputs=tuple(asked[name] for name in sorted(asked)),
         outputs=tuple(promised[name] for name in sorted(promised)),
     )
+
+
+def _said(content: bytes) -> Any:
+    """What a file says as JSON, without what is empty there; its content where it is none."""
+    try:
+        return _without_empty(json.loads(content))
+    except (ValueError, RecursionError):
+        return content
+
+
+def _without_empty(plain: Any) -> Any:
+    if isinstance(plain, list):
+        return [_without_empty(each) for each in plain]
+    if not isinstance(plain, dict):
+        return plain
+    kept = {key: _without_empty(each) for key, each in plain.items()}
+    return {
+        k: each for k, each in kept.items() if each is not False and each not in (None, [], {})
+    }
 
 
 def output_folder(outputs: tuple[OutputSpec, ...], name: str) -> str:

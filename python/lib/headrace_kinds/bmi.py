@@ -157,7 +157,7 @@ class BmiKind(CommandKind):
             command=tuple(_command(spec)),
             inputs=(Requirement(FORCING, Category.FORCING, settings.forcing, _domain(settings)),),
             outputs=(OutputSpec(OUTPUT, Category.OUTPUT, OUTPUT_FORMAT, Domain()),),
-            files=((CONFIG, _config(spec)),),
+            files=((CONFIG, _config(settings)),),
         )
 
     def check(self, spec: JobSpec) -> tuple[Wrong, ...]:
@@ -221,11 +221,7 @@ def _domain(settings: BmiSettings) -> Domain:
     return Domain.of({**named, Index.TIME: settings.time.time})
 
 
-def _config(spec: JobSpec) -> bytes:
-    """The worker's file. One that is there and says the same stays: a stored job has its settings
-    sorted, and columns stand in the order in which they were written. One of a version before
-    says no parameters."""
-    settings: BmiSettings = spec.settings
+def _config(settings: BmiSettings) -> bytes:
     plain = {
         "headrace_bmi": 1,
         "model": settings.model,
@@ -239,19 +235,7 @@ def _config(spec: JobSpec) -> bytes:
         "variables": dict(settings.variables),
         "inputs": dict(settings.inputs or {}),
     }
-    for each in spec.files:
-        if each.name == CONFIG:
-            there = _read(each.content)
-            if isinstance(there, dict) and {"parameters": {}, **there} == plain:
-                return each.content
     return json.dumps(plain, indent=1).encode()
-
-
-def _read(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        return None
 
 
 def _time(instant: Instant) -> str:
