@@ -256,6 +256,12 @@ class TestWhatItRefuses:
             load_jobfile(job, read_file=_file)
         assert why in str(raised.value)
 
+    @pytest.mark.parametrize("name", ["gw_max_storage_m", "urban_decimal_fraction"])
+    def test_a_parameter_of_a_newer_cfe_is_taken(self, name: str) -> None:
+        job = _job()
+        job["settings"]["parameters"]["fast"]["key"] = f"CFE:{name}"
+        load_jobfile(job, read_file=lambda _: b'{"model_type_name": "CFE"}')
+
     @pytest.mark.parametrize(
         ("model", "why"),
         [
