@@ -1,10 +1,12 @@
 """The list of jobs and the page of a job, live."""
 
+import json
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.conftest import Gui, NewPage
+from tests.support.browser import Watch
 
 SLEEP = ("sleep", "600")
 
@@ -64,3 +66,70 @@ def test_what_is_refused_is_told_in_the_api_s_words(gui: Gui, new_page: NewPage)
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("alert")).to_contain_text("FORBIDDEN")
     gui.headrace.cli("jobs", "cancel", job)
+
+
+def test_rows_of_another_filter_go_after_a_retry(
+    gui: Gui, signed_in: Page, watches: list[Watch]
+) -> None:
+    watches[0].expect("status of 503")
+    done = gui.headrace.submit("true", name="gone-by-filter")
+    gui.until(done, "COMPLETED")
+    signed_in.route_web_socket("**/api/v1/ws", lambda _: None)  # nothing is told live
+    lists = re.compile(r"/api/v1/jobs\?")
+    signed_in.route(lists, lambda route: route.fulfill(status=503))
+    signed_in.goto("/jobs?q=gone-by-filter")
+    expect(signed_in.get_by_role("alert")).to_be_visible()
+    signed_in.unroute(lists)
+    signed_in.get_by_role("button", name="Try again").click()
+    row = signed_in.get_by_role("link", name="gone-by-filter")
+    expect(row).to_be_visible()
+    signed_in.get_by_role("button", name="Failed").click()
+    expect(row).to_be_hidden()
+    expect(signed_in.get_by_text("No job is like that.")).to_be_visible()
+
+
+def test_a_job_between_the_list_and_the_snapshot_is_seen(gui: Gui, signed_in: Page) -> None:
+    held: list[tuple[WebSocketRoute, str | bytes]] = []
+    released = False
+
+    def hold(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+        page.on_message(
+            lambda said: server.send(said) if released else held.append((server, said))
+        )
+
+    signed_in.route_web_socket("**/api/v1/ws", hold)
+    signed_in.goto("/jobs?q=between-")
+    expect(signed_in.get_by_text("No job is like that.")).to_be_visible()
+    gui.until(gui.headrace.submit("true", name="between-both"), "COMPLETED")
+    released = True
+    for server, said in held:
+        server.send(said)
+    expect(signed_in.get_by_role("link", name="between-both")).to_be_visible()
+
+
+def test_what_the_server_ends_for_now_is_followed_again(gui: Gui, signed_in: Page) -> None:
+    refusals = iter(["UNAVAILABLE", "UNAVAILABLE"])
+
+    def refuse(page: WebSocketRoute) -> None:
+        server = page.connect_to_server()
+
+        def said(text: str | bytes) -> None:
+            asked = json.loads(text)
+            if asked["op"] == "follow" and (code := next(refusals, None)):
+                error = {"type": "error", "id": asked["id"], "code": code}
+                page.send(json.dumps({**error, "detail": f"{code} it is"}))
+            else:
+                server.send(text)
+
+        page.on_message(said)
+
+    signed_in.route_web_socket("**/api/v1/ws", refuse)
+    signed_in.goto("/jobs?q=after-refusal")
+    expect(signed_in.get_by_text("No job is like that.")).to_be_visible()
+    signed_in.wait_for_timeout(1_500)  # it was refused twice, and followed for the third time
+    gui.until(gui.headrace.submit("true", name="after-refusal"), "COMPLETED")
+    expect(signed_in.get_by_role("link", name="after-refusal")).to_be_visible()
+    refusals = iter(["FORBIDDEN"])
+    signed_in.get_by_role("button", name="Completed").click()
+    expect(signed_in.get_by_role("alert")).to_contain_text("FORBIDDEN it is")

@@ -1,7 +1,7 @@
 // What happens, as it happens: one WebSocket a tab (docs/websocket.md) for all that pages follow.
 // A connection that breaks is made again, and each subscription goes on where it was: nothing is
 // lost and nothing comes twice.
-import type { Schemas } from "./api";
+import { ApiError, type Schemas } from "./api";
 import { loadSession, session } from "./session";
 import { Store } from "./store";
 
@@ -71,6 +71,11 @@ interface Followed {
   hear: (message: Message) => void;
   at: string | null;
   offsets: { out: number; err: number };
+  /** When the server ended it for what passes, ms; null while it is followed. */
+  brokenAt: number | null;
+  sentAt: number;
+  pauseMs: number;
+  again: number | undefined;
 }
 
 const FIRST_PAUSE_MS = 250;
@@ -79,7 +84,13 @@ const LONGEST_PAUSE_MS = 5_000;
 const SILENCE_MS = 25_000;
 /** A gap as short as this is not worth a banner. */
 const PATIENCE_MS = 1_500;
+/** A subscription is followed again after at most this long. */
+const LONGEST_WAIT_MS = 30_000;
+/** Who is not refused for this long is followed: not every topic says something at once. */
+const SETTLED_MS = 3_000;
 const UNAUTHORIZED = 4001;
+/** What ends a subscription only for now. */
+const PASSING = new Set(["UNAVAILABLE", "RATE_LIMITED", "MAINTENANCE", "INTERNAL"]);
 
 export const liveState = new Store<LiveState>({ kind: "connecting" });
 
@@ -109,10 +120,20 @@ class Connection {
 
   follow(ask: Ask, hear: (message: Message) => void): () => void {
     const id = `f${++this.made}`;
-    this.followed.set(id, { ask, hear, at: null, offsets: { out: 0, err: 0 } });
+    this.followed.set(id, {
+      ask,
+      hear,
+      at: null,
+      offsets: { out: 0, err: 0 },
+      brokenAt: null,
+      sentAt: 0,
+      pauseMs: FIRST_PAUSE_MS,
+      again: undefined,
+    });
     if (this.greeted) this.sendFollow(id);
     else this.connectSoon(0);
     return () => {
+      clearTimeout(this.followed.get(id)?.again);
       if (this.followed.delete(id) && this.greeted) this.send({ op: "unfollow", id });
     };
   }
@@ -146,6 +167,9 @@ class Connection {
   private sendFollow(id: string): void {
     const one = this.followed.get(id);
     if (!one) return;
+    clearTimeout(one.again);
+    one.again = undefined;
+    one.sentAt = Date.now();
     const resumed =
       one.ask.topic === "jobs" && one.at
         ? { after: one.at }
@@ -161,12 +185,17 @@ class Connection {
     if ((message.type as string) === "hello") {
       this.pauseMs = FIRST_PAUSE_MS;
       this.greeted = true;
-      liveState.set({ kind: "live" });
+      if (!this.brokenSince()) liveState.set({ kind: "live" });
       for (const id of this.followed.keys()) this.sendFollow(id);
       return;
     }
     const one = message.id ? this.followed.get(message.id) : undefined;
     if (!one || !message.id) return;
+    if (message.type === "error" && PASSING.has(message.code)) {
+      this.followLater(message.id, one);
+      return;
+    }
+    mended(one);
     if ("at" in message) one.at = message.at;
     if (message.type === "log") {
       if (message.end <= one.offsets[message.stream]) return; // told before
@@ -174,6 +203,32 @@ class Connection {
     }
     if (message.type === "end" || message.type === "error") this.followed.delete(message.id);
     one.hear(message);
+  }
+
+  private followLater(id: string, one: Followed): void {
+    one.brokenAt ??= Date.now();
+    clearTimeout(one.again);
+    one.again = setTimeout(
+      () => {
+        one.again = undefined;
+        if (this.greeted) this.sendFollow(id); // else it is once there is a connection
+      },
+      one.pauseMs * (0.5 + Math.random()),
+    );
+    one.pauseMs = Math.min(one.pauseMs * 2, LONGEST_WAIT_MS);
+  }
+
+  /** Since when some subscription is broken, ms; undefined: none is. */
+  private brokenSince(): number | undefined {
+    const all = [...this.followed.values()].map((one) => one.brokenAt).filter((at) => at !== null);
+    return all.length ? Math.min(...all) : undefined;
+  }
+
+  /** Do now what would be done after a pause. */
+  hurry(): void {
+    this.connectSoon(0);
+    if (!this.greeted) return;
+    for (const [id, one] of this.followed) if (one.again !== undefined) this.sendFollow(id);
   }
 
   private closed(socket: WebSocket, code: number): void {
@@ -206,7 +261,25 @@ class Connection {
     if (silent && this.followed.size && session.get().me && liveState.get().kind !== "stale") {
       liveState.set({ kind: "stale", since: this.heardAt });
     }
+    if (this.greeted) this.lookAtBroken(now);
   }
+
+  private lookAtBroken(now: number): void {
+    for (const one of this.followed.values()) {
+      if (one.again === undefined && now - one.sentAt > SETTLED_MS) mended(one);
+    }
+    const since = this.brokenSince();
+    const { kind } = liveState.get();
+    if (since === undefined && kind !== "live") liveState.set({ kind: "live" });
+    else if (since !== undefined && kind === "live" && now - since > PATIENCE_MS) {
+      liveState.set({ kind: "stale", since });
+    }
+  }
+}
+
+function mended(one: Followed): void {
+  one.brokenAt = null;
+  one.pauseMs = FIRST_PAUSE_MS;
 }
 
 const connection = new Connection();
@@ -218,5 +291,10 @@ export function follow(ask: Ask, hear: (message: Message) => void): () => void {
 
 /** Try to connect now, not only after the pause. */
 export function reconnect(): void {
-  connection.connectSoon(0);
+  connection.hurry();
+}
+
+/** What ended a subscription for good, to be shown. */
+export function errorTold(message: Message & { type: "error" }): ApiError {
+  return new ApiError(0, message.code, message.detail, message.hint ?? null);
 }

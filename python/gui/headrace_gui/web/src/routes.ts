@@ -37,6 +37,15 @@ export const ROUTES: readonly Route[] = [
   },
   { path: "/jobs/:job", title: "Job", load: () => import("./pages/job") },
   {
+    path: "/datasets",
+    title: "Datasets",
+    nav: { label: "Datasets", icon: "datasets" },
+    load: () => import("./pages/datasets"),
+  },
+  { path: "/datasets/new", title: "New dataset", load: () => import("./pages/new-dataset") },
+  { path: "/datasets/match", title: "Requirement", load: () => import("./pages/match") },
+  { path: "/datasets/:dataset", title: "Dataset", load: () => import("./pages/dataset") },
+  {
     path: "/cluster",
     title: "Cluster",
     nav: { label: "Cluster", icon: "cluster" },
@@ -65,15 +74,6 @@ export const ROUTES: readonly Route[] = [
     nav: { label: "Account", icon: "account" },
     load: () => import("./pages/account"),
   },
-  {
-    path: "/datasets",
-    title: "Datasets",
-    nav: { label: "Datasets", icon: "datasets" },
-    load: () => import("./pages/datasets"),
-  },
-  { path: "/datasets/new", title: "New dataset", load: () => import("./pages/new-dataset") },
-  { path: "/datasets/match", title: "Requirement", load: () => import("./pages/match") },
-  { path: "/datasets/:dataset", title: "Dataset", load: () => import("./pages/dataset") },
 ];
 
 /** Where `/` leads to. */

@@ -2,7 +2,8 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, api, asApiError } from "../api";
 import { toneOf } from "../components/status";
-import { follow, type Job, type Message } from "../live";
+import { onceAFrame } from "../frame";
+import { errorTold, follow, type Job, type Message } from "../live";
 import { onRenewed } from "../session";
 
 /** Groups of statuses, as a person looks for them. */
@@ -45,6 +46,7 @@ export interface JobList {
 interface State {
   rows: readonly Job[];
   cursor: string | null;
+  /** Whether the first page was there. */
   started: boolean;
   loading: boolean;
   error: ApiError | null;
@@ -63,9 +65,13 @@ const NOTHING: State = {
   incomplete: null,
 };
 
+/** What is read: the first page, it again for what is new, or the page below the rows. */
+type Part = "first" | "again" | "more";
+
 export function useJobs(filter: Filter): JobList {
   const [state, setState] = useState<State>(NOTHING);
   const [round, setRound] = useState(0);
+  const [failure, setFailure] = useState<ApiError | null>(null);
   const now = useRef(state);
   now.current = state;
   const change = useCallback((next: (old: State) => State) => {
@@ -73,51 +79,75 @@ export function useJobs(filter: Filter): JobList {
     setState(now.current);
   }, []);
   const key = JSON.stringify(filter);
-  const busy = useRef<AbortController | null>(null);
+  const shown = useRef("");
+  const more = useRef<() => void>(() => undefined);
 
-  const load = useCallback(
-    async (cursor: string | null) => {
-      if (busy.current) return;
-      const cancel = new AbortController();
-      busy.current = cancel;
-      change((old) => ({ ...old, loading: true, error: null }));
+  useEffect(() => {
+    // Rows stay until the first page takes their place; those of another filter do not.
+    const same = shown.current === key;
+    shown.current = key;
+    change((old) => (same ? { ...old, loading: true, error: null } : NOTHING));
+    setFailure(null);
+    const cancel = new AbortController();
+    const news = new Map<string, Job>();
+    const wanted = new Set<Part>();
+    let busy: Part | null = null;
+
+    const read = async (asked: Part) => {
+      if (busy) {
+        wanted.add(asked);
+        return;
+      }
+      const { cursor, started } = now.current;
+      const part = asked === "again" && !started ? "first" : asked;
+      if (part === "more" && !cursor) return;
+      busy = part;
+      if (part !== "again") change((old) => ({ ...old, loading: true, error: null }));
       try {
         const page = await api.get("/api/v1/jobs", {
           query: {
             ...queryOf(filter),
-            limit: cursor ? PAGE : FIRST,
-            ...(cursor ? { cursor } : {}),
+            ...(part === "more" && cursor ? { limit: PAGE, cursor } : { limit: FIRST }),
           },
           signal: cancel.signal,
         });
         if (cancel.signal.aborted) return;
         change((old) => ({
-          rows: joined(old.rows, page.jobs),
-          cursor: page.cursor ?? null,
+          rows: placed(old.rows, page.jobs, part),
+          cursor: part === "again" ? old.cursor : (page.cursor ?? null),
           started: true,
           loading: false,
           error: null,
           incomplete: page.incomplete ?? null,
         }));
       } catch (error) {
-        if (!cancel.signal.aborted) {
-          change((old) => ({ ...old, loading: false, error: asApiError(error) }));
-        }
-      } finally {
-        if (busy.current === cancel) busy.current = null;
+        if (cancel.signal.aborted) return;
+        change((old) => ({ ...old, loading: false, error: asApiError(error) }));
       }
-    },
-    [key],
-  );
+      busy = null;
+      apply();
+      const [next] = wanted;
+      if (next && !now.current.error) {
+        wanted.delete(next);
+        void read(next);
+      }
+    };
 
-  useEffect(() => {
-    change((old) => (round ? { ...old, loading: true } : NOTHING));
-    const news: Job[] = [];
-    let frame = 0;
+    // What is told while the head of the list is read is newer than it, and goes on top of it.
     const apply = () => {
-      frame = 0;
-      const told = news.splice(0);
+      if (busy === "first" || busy === "again") return;
+      const told = [...news.values()];
+      news.clear();
+      if (!told.length || !now.current.started) return;
       change((old) => ({ ...old, rows: moved(old.rows, told, filter) }));
+    };
+    const [soon, never] = onceAFrame(apply);
+    const hear = (jobs: readonly Job[]) => {
+      for (const job of jobs) {
+        const old = news.get(job.id);
+        news.set(job.id, old ? newer(old, job) : job);
+      }
+      if (news.size) soon();
     };
     const stop = follow(
       {
@@ -130,18 +160,20 @@ export function useJobs(filter: Filter): JobList {
         if (message.type === "resync") setRound((n) => n + 1);
         if (message.type === "snapshot") {
           const known = new Set(now.current.rows.map((row) => row.id));
-          news.push(...message.jobs.filter((job) => known.has(job.id)));
+          hear(message.jobs.filter((job) => known.has(job.id)));
+          // What was submitted between the first page and the snapshot is told by neither.
+          void read("again");
         }
-        if (message.type === "job") news.push(message.job);
-        if (news.length) frame ||= requestAnimationFrame(apply);
+        if (message.type === "job") hear([message.job]);
+        if (message.type === "error") setFailure(errorTold(message));
       },
     );
-    void load(null);
+    more.current = () => void read("more");
+    void read("first");
     return () => {
       stop();
-      cancelAnimationFrame(frame);
-      busy.current?.abort();
-      busy.current = null;
+      never();
+      cancel.abort();
     };
   }, [key, round]);
 
@@ -155,14 +187,19 @@ export function useJobs(filter: Filter): JobList {
     rows: state.rows,
     more: state.cursor !== null,
     loading: state.loading,
-    error: state.error,
+    error: state.error ?? failure,
     incomplete: state.incomplete,
     loadMore: useCallback(() => {
       const { cursor, error } = now.current;
-      if (cursor && !error) void load(cursor);
-    }, [load]),
+      if (cursor && !error) more.current();
+    }, [key, round]),
     reload: useCallback(() => setRound((n) => n + 1), []),
   };
+}
+
+function placed(rows: readonly Job[], page: readonly Job[], part: Part): readonly Job[] {
+  if (part === "first") return page;
+  return part === "again" ? joined(page, rows) : joined(rows, page);
 }
 
 function queryOf({ show, q, owner, kind }: Filter): Record<string, string> {
@@ -174,7 +211,7 @@ function newer(one: Job, other: Job): Job {
   return other.version >= one.version ? other : one;
 }
 
-/** A page below what is there; what moved up meanwhile is there already. */
+/** Jobs below what is there; what is there already stays in its place. */
 export function joined(rows: readonly Job[], page: readonly Job[]): readonly Job[] {
   const at = new Map(rows.map((row, index) => [row.id, index]));
   const all = [...rows];

@@ -1,9 +1,9 @@
 // A job as it was read, and as it is told live.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, api, type Schemas } from "../api";
 import { isClosed } from "../components/status";
 import { type Fetched, useFetched } from "../fetched";
-import { follow, type Job } from "../live";
+import { errorTold, follow, type Job } from "../live";
 
 export interface LiveJob {
   job: Job | undefined;
@@ -16,19 +16,27 @@ export function useJob(id: string): LiveJob {
     api.get("/api/v1/jobs/{job}", { path: { job: id }, signal }),
   );
   const [told, setTold] = useState<Job | null>(null);
+  const [failure, setFailure] = useState<ApiError | null>(null);
+  const [round, setRound] = useState(0);
   useEffect(() => {
     setTold(null);
+    setFailure(null);
     return follow({ topic: "jobs", jobs: [id] }, (message) => {
+      if (message.type === "error") setFailure(errorTold(message));
       if (message.type === "job") setTold(message.job);
       if (message.type === "snapshot") setTold(message.jobs[0] ?? null);
     });
-  }, [id]);
+  }, [id, round]);
   const base = read.value;
   const news = told && told.id === id && base && told.version > base.version ? told : null;
   useEffect(() => {
     if (news) read.again();
   }, [news?.version]);
-  const { error, again } = read;
+  const again = useCallback(() => {
+    read.again();
+    if (failure) setRound((n) => n + 1);
+  }, [read.again, failure]);
+  const error = read.error ?? failure;
   if (!base || !news) return { job: base, error, again };
   // What stands only where a job is shown alone is kept until it is read again.
   const { children, parents, shared, spec, tasks } = base;
