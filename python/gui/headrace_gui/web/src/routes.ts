@@ -46,17 +46,6 @@ export const ROUTES: readonly Route[] = [
   { path: "/datasets/match", title: "Requirement", load: () => import("./pages/match") },
   { path: "/datasets/:dataset", title: "Dataset", load: () => import("./pages/dataset") },
   {
-    path: "/cluster",
-    title: "Cluster",
-    nav: { label: "Cluster", icon: "cluster" },
-    load: () => import("./pages/cluster"),
-  },
-  {
-    path: "/people",
-    title: "People",
-    nav: { label: "People", icon: "people", only: "admin" },
-    load: () => import("./pages/people"),
-  },
     path: "/evaluation",
     title: "Evaluation",
     nav: { label: "Evaluation", icon: "evaluation" },
@@ -68,6 +57,18 @@ export const ROUTES: readonly Route[] = [
     load: () => import("./pages/evaluation-result"),
   },
   { path: "/calibration/:id", title: "Calibration", load: () => import("./pages/calibration") },
+  {
+    path: "/cluster",
+    title: "Cluster",
+    nav: { label: "Cluster", icon: "cluster" },
+    load: () => import("./pages/cluster"),
+  },
+  {
+    path: "/people",
+    title: "People",
+    nav: { label: "People", icon: "people", only: "admin" },
+    load: () => import("./pages/people"),
+  },
   {
     path: "/account",
     title: "Account",
