@@ -107,6 +107,30 @@ async def test_who_left_in_good_order_is_told_apart_until_an_agent_is_there(stag
     assert not await left(), "it goes on after all"
 
 
+async def test_a_node_that_was_left_offers_nothing_until_an_agent_is_there(stage: Stage) -> None:
+    await stage.ready()
+    job, leaver = await stage.launched(), f"run of {N1}"
+    room = await free(stage)
+    await stage.nodes.renew(N1, leaver, leaving=True)
+    assert (await state_of(stage), await free(stage)) == (NodeState.UP, None)
+    other = await stage.make(new_job(7))
+    with pytest.raises(NoRoom):
+        await stage.apply(launch(other, Allocation((Share(N1, SMALL),))))
+    await stage.nodes.drain(N1, drained=True)
+    await stage.nodes.drain(N1, drained=False)
+    assert await free(stage) is None, "an admin's wish brings no agent"
+    await stage.nodes.renew(N1, leaver, full=True, leaving=True)
+    await stage.nodes.renew(N1, leaver, leaving=True)
+    assert await free(stage) is None, "room on its disk neither"
+    await stage.nodes.renew(N1, leaver)
+    assert await free(stage) == room, "it goes on after all"
+    await stage.nodes.renew(N1, leaver, leaving=True)
+    await register(stage, "run 2")
+    assert (await state_of(stage), await free(stage)) == (NodeState.UP, room)
+    assert job.allocation is not None
+    assert await stage.nodes.ledger_errors() == []
+
+
 async def test_without_the_lock_an_agent_first_sees_the_counter_stand_still(stage: Stage) -> None:
     await register(stage, "run 1")
     seen = await register(stage, "run 2", lock=False)

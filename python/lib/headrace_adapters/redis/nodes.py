@@ -102,6 +102,7 @@ class NodeStore:
         """Raise the counter, and tell whether the node's disk is too full for new attempts.
 
         `leaving`: for the last time; the agent ends in good order, and another one is to come.
+        Until then the node offers nothing.
         Raises `Fenced` where another agent serves the node now.
         """
         args = {"node": node, "incarnation": incarnation, "full": full, "leaving": leaving}

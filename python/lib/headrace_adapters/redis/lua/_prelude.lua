@@ -173,9 +173,10 @@ local function served_state(drained, full)
   return full == '1' and 'FULL' or 'UP'
 end
 
--- Write or remove the ledger line of a node by its state: only one that is UP offers room.
+-- Write or remove the ledger line of a node by its state: only one that is UP offers room, and no
+-- `line` at all: one that its agent has left offers none.
 local function offer(node, state, line)
-  if state == 'UP' then
+  if state == 'UP' and line then
     redis.call('HSET', 'hr:free:' .. node, 'room', line)
   else
     redis.call('HDEL', 'hr:free:' .. node, 'room')

@@ -11,7 +11,7 @@ expect('hr:free:' .. args.node, 'hash')
 expect('hr:held:' .. args.node, 'hash')
 if problem then return problem end
 local known = redis.call('HMGET', key, 'state', 'drained', 'millicpus', 'memory_bytes', 'full',
-  'generic')
+  'generic', 'left')
 if not known[1] then return refuse('NOT_FOUND', 'there is no node ' .. args.node) end
 local wish = args.drained and '1' or '0'
 if (known[2] or '0') == wish then return {'OK', 0} end
@@ -24,7 +24,7 @@ local state = known[1]
 if state ~= 'LOST' then
   state = served_state(wish, known[5])
   redis.call('HSET', key, 'state', state)
-  offer(args.node, state, line)
+  offer(args.node, state, known[7] ~= '1' and line)
 end
 hint('kind', 'node', 'node', args.node, 'state', state)
 commit()
