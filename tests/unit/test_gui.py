@@ -1,5 +1,6 @@
 """The GUI's server: whose requests it takes, what it passes on, sessions and codes."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 from headrace_gui.core.origin import MARK, why_foreign
 from headrace_gui.service.codes import GOOD_FOR_S, claim_code, make_code
 from headrace_gui.service.paths import is_public
-from headrace_gui.service.sessions import Sessions, session_of
-from headrace_service.keyring import new_key
+from headrace_gui.service.sessions import Session, Sessions, session_of
+from headrace_service.keyring import Keyring, new_key
 from headrace_wire.operations.table import OPERATIONS
 
 HOST = "127.0.0.1:8081"
@@ -98,6 +99,19 @@ class TestSessions:
         assert [sessions.unlock(each) for each in (over, changed, "", None, "x")] == [None] * 5
         key_file.write_text(new_key())
         assert Sessions(key_file).unlock(good) is None
+
+    def test_one_that_another_version_has_made_is_none(self, key_file: Path) -> None:
+        sessions, keyring = Sessions(key_file), Keyring.load(key_file)
+        fields = {"token": "t" * 43, "expires_s": time.time() + 60.0, "own": True}
+
+        def unlock(said: object) -> Session | None:
+            locked = keyring.lock("session", sessions.cookie, json.dumps(said).encode())
+            return sessions.unlock(locked)
+
+        assert unlock(fields) is not None
+        less = {name: fields[name] for name in ("token", "own")}
+        others = [{**fields, "since": 1}, less, {**fields, "expires_s": "soon"}, []]
+        assert [unlock(each) for each in others] == [None] * 4
 
 
 class TestCodes:

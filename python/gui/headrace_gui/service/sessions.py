@@ -60,5 +60,8 @@ class Sessions:
             opened = self._keyring.unlock(_OWNER, self.cookie, cookie)
         except InvalidInput:
             return None
-        session = Session(**json.loads(opened))
-        return session if session.expires_s > time.time() else None
+        try:
+            session = Session(**json.loads(opened))
+            return session if session.expires_s > time.time() else None
+        except TypeError:
+            return None  # another version of us has locked it

@@ -2,12 +2,14 @@
 
 import ipaddress
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiohttp import (
+    AddrInfoType,
     ClientError,
     ClientResponse,
     ClientSession,
@@ -21,13 +23,17 @@ from yarl import URL
 from headrace_client.connection import Connection
 from headrace_client.errors import error_of
 from headrace_client.tls import trust
-from headrace_model.errors import HeadraceError, Unavailable
+from headrace_model.errors import HeadraceError, NotFound, Unavailable
 from headrace_service.logs import logger
 from headrace_wire.operations.parameters import ROOT
 
 _BUFFER_BYTES: Final = 256 * 1024
 _CONNECT_S: Final = 5.0
 _ANSWER_S: Final = 30.0
+_READ_S: Final = 60.0  # without a byte: a call that waits on purpose does so for 30 s at most
+_CHANGE_S: Final = 300.0  # the same once its body is sent: some end their work first
+_GONE_AFTER_S: Final = 120  # a machine that says nothing, or a body that nobody reads on
+_ASK_AFTER_S: Final = 30
 _MESSAGE_BYTES: Final = 16 * 2**20  # a snapshot of many jobs is one message
 _HEARTBEAT_S: Final = 20.0
 
@@ -47,9 +53,10 @@ class Upstream:
 
     async def open(self) -> None:
         """Make the session; no connection is made yet."""
-        # No bound on time or connections: logs are followed for days, and browsers bound theirs.
+        # No bound on connections, since browsers bound theirs, nor on a whole call: logs are
+        # followed for days.
         self._session = ClientSession(
-            connector=TCPConnector(limit=0, ssl=self._trust),
+            connector=TCPConnector(limit=0, ssl=self._trust, socket_factory=_socket),
             timeout=ClientTimeout(total=None, sock_connect=_CONNECT_S),
             read_bufsize=_BUFFER_BYTES,
         )
@@ -112,17 +119,25 @@ class Upstream:
     ) -> ClientResponse:
         """Call a path (with its query) that is encoded already; its answer is read by the caller.
 
-        Nothing is added, followed or unpacked. Raises `Unavailable`.
+        Nothing is added, followed or unpacked. Raises `Unavailable`; `NotFound` for what is no
+        path (a whole address): put behind ours it would name another host.
         """
+        if not raw_path.startswith("/") or raw_path.startswith("//"):
+            raise NotFound("the API has no such address")
+        url = URL(self._url + raw_path, encoded=True)
+        silence_s: float | None = _READ_S if method in ("GET", "HEAD") else _CHANGE_S
+        if "follow" in url.query:
+            silence_s = None
         try:
             return await self.session.request(
                 method,
-                URL(self._url + raw_path, encoded=True),
+                url,
                 headers=headers,
                 data=body,
                 allow_redirects=False,
                 skip_auto_headers=("Content-Type", "User-Agent", "Accept", "Accept-Encoding"),
                 auto_decompress=False,
+                timeout=ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=silence_s),
                 server_hostname=self._tls_name,
             )
         except (ClientError, OSError) as error:
@@ -137,6 +152,17 @@ class Upstream:
             heartbeat=_HEARTBEAT_S,
             max_msg_size=_MESSAGE_BYTES,
         )
+
+
+def _socket(address: AddrInfoType) -> socket.socket:
+    """A socket that sees when its other end is gone, however long nothing is said."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _ASK_AFTER_S)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _ASK_AFTER_S)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * _GONE_AFTER_S)
+    return made
 
 
 async def _problem(answer: ClientResponse) -> HeadraceError:
