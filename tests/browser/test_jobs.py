@@ -3,7 +3,7 @@
 import json
 import re
 
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Page, Route, WebSocketRoute, expect
 
 from tests.browser.conftest import Gui, NewPage
 from tests.support.browser import Watch
@@ -133,3 +133,24 @@ def test_what_the_server_ends_for_now_is_followed_again(gui: Gui, signed_in: Pag
     refusals = iter(["FORBIDDEN"])
     signed_in.get_by_role("button", name="Completed").click()
     expect(signed_in.get_by_role("alert")).to_contain_text("FORBIDDEN it is")
+
+
+def test_a_retry_whose_answer_is_lost_makes_one_job(
+    gui: Gui, signed_in: Page, watches: list[Watch]
+) -> None:
+    watches[0].expect("ERR_FAILED")
+    job = gui.headrace.submit("false", name="retried-once")
+    gui.until(job, "FAILED")
+    made: list[str] = []
+
+    def lose(route: Route) -> None:
+        made.append(route.fetch().json()["id"])
+        route.abort()
+
+    signed_in.route("**/*:retry", lose, times=1)
+    signed_in.goto(f"/jobs/{job}")
+    signed_in.get_by_role("button", name="Retry").click()
+    expect(signed_in.get_by_role("alert")).to_contain_text("does not answer")
+    signed_in.get_by_role("button", name="Retry").click()
+    signed_in.wait_for_url(lambda url: not url.endswith(job))
+    assert signed_in.url.endswith(f"/jobs/{made[0]}")

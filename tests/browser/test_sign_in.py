@@ -80,3 +80,17 @@ def test_a_session_that_ends_keeps_what_was_typed(gui: Gui, page: Page) -> None:
     expect(dialog).to_be_hidden()
     expect(page.get_by_label("Part of a name or id")).to_have_value("delaware")
     expect(page.get_by_role("alert")).to_have_count(0)  # what was refused was read again
+
+
+def test_another_user_in_one_browser_is_shown_in_all_its_tabs(gui: Gui, page: Page) -> None:
+    zoe, yan = gui.person(), gui.person()
+    page.goto("/")
+    sign_in(page, zoe.name, zoe.password)
+    other = page.context.new_page()
+    other.goto("/jobs?q=of-zoe")
+    expect(other.get_by_text(zoe.name)).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, yan.name, yan.password)
+    for tab in (page, other):
+        expect(tab.get_by_text(yan.name)).to_be_visible()
+        expect(tab.get_by_role("dialog")).to_be_hidden()

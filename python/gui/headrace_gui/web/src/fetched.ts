@@ -29,7 +29,9 @@ export function useFetched<T>(
     setLoading(true);
     latest
       .current(cancel.signal)
-      .then((value) => setState({ key, value }))
+      .then((value) => {
+        if (!cancel.signal.aborted) setState({ key, value });
+      })
       .catch((error: unknown) => {
         if (!cancel.signal.aborted) {
           const said = asApiError(error);

@@ -20,14 +20,22 @@ export type Shown = { user: string; password: string } | { token: string } | { c
 
 export const session = new Store<SessionState>({ me: undefined, codes: false, expired: false });
 
+/** Whom this tab showed last: their pages are for nobody else. */
+let shown: string | undefined;
+/** How often somebody signed in or out here: an answer to a question asked before is old. */
+let turns = 0;
+const tabs = new BroadcastChannel("session");
+tabs.onmessage = () => void loadSession().catch(() => undefined);
+
 async function answered(answer: Response): Promise<void> {
   if (!answer.ok) throw await errorOf(answer);
   const { me, codes } = (await answer.json()) as { me: Me | null; codes: boolean };
   const before = session.get();
-  if (before.expired && me && before.me && me.name !== before.me.name) {
+  if (me && shown !== undefined && me.name !== shown) {
     location.reload(); // the page shows what another user may see
     return;
   }
+  shown = me?.name ?? shown;
   // Whose session ended meanwhile keeps the page, and what they typed on it.
   if (!me && before.me) session.set({ ...before, codes, expired: true });
   else session.set({ me, codes, expired: false });
@@ -43,26 +51,35 @@ export function onRenewed(call: () => void): () => void {
 }
 
 export async function loadSession(): Promise<void> {
-  await answered(await raw("/session", { signal: AbortSignal.timeout(ANSWER_MS) }));
+  const turn = turns;
+  const answer = await raw("/session", { signal: AbortSignal.timeout(ANSWER_MS) });
+  if (turn === turns) await answered(answer);
 }
 
-export async function signIn(shown: Shown): Promise<void> {
-  await answered(
-    await raw("/session", {
-      method: "POST",
-      body: JSON.stringify(shown),
-      headers: { "Content-Type": "application/json" },
-    }),
-  );
+export async function signIn(by: Shown): Promise<void> {
+  const answer = await raw("/session", {
+    method: "POST",
+    body: JSON.stringify(by),
+    headers: { "Content-Type": "application/json" },
+  });
+  if (answer.ok) turned();
+  await answered(answer);
 }
 
 /** Throws `ApiError`; what is told after it must be shown: the token may still be good. */
 export async function signOut(): Promise<string | null> {
   const answer = await raw("/session", { method: "DELETE" });
   if (!answer.ok) throw await errorOf(answer);
+  turned();
   const told = answer.status === 204 ? null : ((await answer.json()) as { detail: string }).detail;
   session.set({ ...session.get(), me: null, expired: false });
   return told;
+}
+
+/** Somebody else is signed in now, or nobody: other tabs are to see it too. */
+function turned(): void {
+  turns += 1;
+  tabs.postMessage("");
 }
 
 export function expire(): void {

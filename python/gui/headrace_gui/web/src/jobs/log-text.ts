@@ -39,7 +39,7 @@ export class LogText {
     const parts = (this.open[from] + text).split("\n");
     const rest = parts.pop() ?? "";
     for (const each of parts) this.add(from, shown(each));
-    this.open[from] = this.cut(from, shown(rest));
+    this.open[from] = this.cut(from, last(rest));
   }
 
   /** Nothing more comes: what has no end of its line is a line too. */
@@ -52,7 +52,7 @@ export class LogText {
   view(): LogView {
     const open = (["out", "err"] as const)
       .filter((from) => this.open[from])
-      .map((from) => ({ from, text: this.open[from] }));
+      .map((from) => ({ from, text: shown(this.open[from]) }));
     return { blocks: [...this.blocks], open, dropped: this.dropped, lines: this.lines };
   }
 
@@ -88,6 +88,10 @@ export class LogText {
 
 /** What a terminal would show of a line that was written over, as progress bars do. */
 function shown(text: string): string {
-  const whole = text.endsWith("\r") ? text.slice(0, -1) : text;
-  return whole.slice(whole.lastIndexOf("\r") + 1);
+  return last(text).replace(/\r$/, "");
+}
+
+/** The same as it was written: what comes after its \r writes over it too. */
+function last(text: string): string {
+  return text.slice(text.lastIndexOf("\r", text.length - 2) + 1);
 }

@@ -65,6 +65,7 @@ function Why({ job, moved }: { job: Job; moved: string }) {
   const { sentence, hint, causes = [], change, position, triage } = why.value;
   const set = Object.entries(change?.set ?? {});
   const others = causes.slice(1).filter((each) => each.sentence !== change?.sentence);
+  const lines = triage?.lines ?? []; // the API leaves out what is empty
   return (
     <div class="why">
       {!isClosed(job.status) && (
@@ -99,9 +100,9 @@ function Why({ job, moved }: { job: Job; moved: string }) {
             <span class="fault">{triage.fault.toLowerCase().replaceAll("_", " ")}</span>{" "}
             {triage.hint}
           </p>
-          {triage.lines.length > 0 && (
+          {lines.length > 0 && (
             <pre class="last-lines" role="region" tabIndex={0} aria-label="Last lines">
-              {triage.lines.map((line, at) => (
+              {lines.map((line, at) => (
                 <div key={at} class={line === triage.line ? "telling" : ""}>
                   {line || " "}
                 </div>

@@ -2,6 +2,7 @@
 import { api } from "../api";
 import { isClosed } from "../components/status";
 import type { Job } from "../live";
+import { newKey } from "../newjob/key";
 
 export type Verb = "stop" | "restart" | "cancel" | "hold" | "release" | "retry";
 
@@ -22,11 +23,21 @@ export const LABELS: Record<Verb, { label: string; pending: string; done: string
   retry: { label: "Retry", pending: "Submitting again", done: "runs again as a new job" },
 };
 
+/** Of retries that were not seen to succeed: who asks again means the same new job. */
+const keys = new Map<string, string>();
+
+async function retry(job: string): Promise<string> {
+  const key = keys.get(job) ?? newKey();
+  keys.set(job, key);
+  const headers = { "Idempotency-Key": key };
+  const { id } = await api.post("/api/v1/jobs/{job}:retry", { path: { job }, headers });
+  keys.delete(job);
+  return id;
+}
+
 /** Do it; gives the id of the job that shows it (of a retry the new one). */
 export async function doTo(job: string, verb: Verb): Promise<string> {
-  if (verb === "retry") {
-    return (await api.post("/api/v1/jobs/{job}:retry", { path: { job } })).id;
-  }
+  if (verb === "retry") return retry(job);
   await api.post(PATHS[verb], { path: { job } });
   return job;
 }

@@ -5,7 +5,7 @@ import { Notice } from "../components/notice";
 import { sha256Of } from "../datasets/hashing";
 import { bytes } from "../format";
 import { Link } from "../router";
-import { newKey } from "./draft";
+import { newKey } from "./key";
 
 const MOST_BYTES = 32 << 20;
 
