@@ -10,6 +10,8 @@ interface ConfirmProps {
   /** What the button says, and while it works. */
   verb: string;
   pending: string;
+  /** What the button says that changes nothing. */
+  keep?: string;
   danger?: boolean;
   disabled?: boolean;
   /** The dialog closes when it went well. */
@@ -43,7 +45,7 @@ export function Confirm(props: ConfirmProps) {
             {busy ? props.pending : props.verb}
           </button>
           <button type="button" class="button" onClick={props.onClose}>
-            Cancel
+            {props.keep ?? "Cancel"}
           </button>
         </div>
       </form>

@@ -67,7 +67,7 @@ export default function JobsPage() {
     <div class="fills">
       <h1>Jobs</h1>
       <Filters filter={filter} />
-      {chosen.length > 0 && <Bulk jobs={chosen} onClear={() => setMarked(new Set())} />}
+      <Bulk jobs={chosen} onClear={() => setMarked(new Set())} />
       {list.error && <Notice error={list.error} onRetry={list.reload} />}
       {list.incomplete && (
         <div class="notice">
