@@ -155,8 +155,12 @@ class TestPlan:
         )
         assert made.returncode == 0, made.stderr
         file = _file(tmp_path, command=["true", "planned"], resources=ask, limits={"time": "10h"})
-        view = headrace.said("exec", "plan", file)["placement"]
-        assert f"{LEAST} runs of this command" in view["basis"]
+
+        def foreseen() -> Any:
+            placement = headrace.said("exec", "plan", file)["placement"]
+            return placement if f"{LEAST} runs of this command" in placement["basis"] else None
+
+        view = until(foreseen, "all the runs that were are counted")
         lasts = datetime.fromisoformat(view["end"]["high"]) - datetime.fromisoformat(
             view["start"]["at"]
         )
@@ -184,6 +188,16 @@ class TestPlan:
         headrace.until(busy, "COMPLETED")
 
 
+def _foreseen(headrace: Headrace, job: str) -> Any:
+    """When a waiting job starts, once the forecast has come to it."""
+
+    def told() -> Any:
+        when = headrace.said("jobs", "when", job)
+        return when if when["at"] else None
+
+    return until(told, f"the start of {job} is foreseen")
+
+
 class TestWhyAndWhen:
     def test_a_waiting_job_is_told_its_causes_its_change_and_its_time(
         self, headrace: Headrace
@@ -199,10 +213,10 @@ class TestWhyAndWhen:
         assert [each["cause"] for each in why["causes"]] == ["RESERVED", "CPUS"]
         assert why["change"]["set"] == {"resources.cpus": "1"}
         assert why["position"] == 1
-        when = headrace.said("jobs", "when", first)
+        when = _foreseen(headrace, first)
         assert when["low"] < when["at"] < when["high"]
         assert "from time limits" in when["basis"]
-        later = headrace.said("jobs", "when", second)
+        later = _foreseen(headrace, second)
         assert (when["position"], later["position"]) == (1, 2)
         assert later["at"] >= when["at"]
         info = headrace.said("jobs", "info", second)
