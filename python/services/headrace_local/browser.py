@@ -3,7 +3,7 @@
 import click
 
 from headrace_gui.service.codes import make_code
-from headrace_local import power
+from headrace_local import power, processes
 from headrace_local.config import Config, load
 from headrace_local.folders import find_home
 from headrace_local.layout import Home
@@ -26,8 +26,7 @@ def sign_in_url(home: Home, config: Config) -> str:
 
 
 @click.command(context_settings=HELP)
-@click.option("--open", "show", is_flag=True, help="Open it in this machine's browser too.")
-def gui(show: bool) -> None:
+def gui() -> None:
     """Print an address that opens the web GUI and signs you in.
 
     It is good once, and for ten minutes.
@@ -37,9 +36,12 @@ def gui(show: bool) -> None:
         power.check_home(home)
         if not power.running(home):
             raise Unavailable("Headrace is not up", hint="`headrace local up` first")
-        url = sign_in_url(home, load(home))
+        config = load(home)
+        # While the services start anew somebody else may hold the port: his page would get it.
+        ours = processes.find(home.id, "services")
+        if not any(processes.listens(each.pid, config.gui_port) for each in ours):
+            raise Unavailable(
+                "the GUI is not up", hint="it starts again by itself; ask again soon"
+            )
+        url = sign_in_url(home, config)
     click.echo(url)
-    if show:
-        import webbrowser
-
-        webbrowser.open(url)
