@@ -105,6 +105,25 @@ def test_by_area_the_heaviest_part_is_the_lightest_that_the_order_allows_or_with
     assert max(weights) <= max(_bottleneck(in_order, parts), mean * (1 + TOLERANCE))
 
 
+@st.composite
+def brooks(draw: st.DrawFn) -> Flows:
+    """A few catchments that have nothing to do with each other, as in Sugar Creek."""
+    names = draw(st.permutations(range(draw(st.integers(1, 6)))))
+    return {f"cat-{i}": f"nex-{i}" for i in names}, {f"nex-{i}": "NA" for i in names}
+
+
+@settings(max_examples=100)
+@given(brooks() | rivers(most=8), st.data())
+def test_no_split_is_less_even_than_blocks_of_the_file_that_cut_no_more(
+    river: Flows, data: st.DataObject
+) -> None:
+    areas = {id_: float(data.draw(st.integers(1, 50))) for id_ in river[0]}
+    parts = data.draw(st.integers(1, len(areas)))
+    drainage, found = _split(river, parts, areas)
+    mine, naive = figures_of(drainage, found, parts), naive_figures(drainage, parts)
+    assert naive.cut_edges > mine.cut_edges or naive.imbalance >= mine.imbalance
+
+
 def _bottleneck(weights: Sequence[int], parts: int) -> int:
     """The least heaviest block, by dynamic programming."""
     best: list[float] = [0] + [float("inf")] * len(weights)

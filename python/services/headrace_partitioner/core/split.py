@@ -3,7 +3,8 @@
 The heaviest part comes as near to the mean as the order allows, or within `TOLERANCE` of it
 (chains on chains: A. Pinar and C. Aykanat, Fast optimal load balancing algorithms for 1D
 partitioning, J. Parallel Distrib. Comput. 64, 2004, 974-996). Inside that each cut is made near
-its place where the fewest edges are open.
+its place where the fewest edges are open. Where the blocks of the file are more even for no more
+cut edges, as they may be where few catchments have nothing to do with each other, these it is.
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Final
 
+from headrace_partitioner.core.config import cut_edges, outlet_receivers
 from headrace_partitioner.core.drainage import Drainage
 from headrace_partitioner.core.order import order_of
 from headrace_partitioner.errors import PartitioningFailed
@@ -31,16 +33,34 @@ def split(drainage: Drainage, parts: int) -> list[int]:
             f"{count:,} catchments can't be split into {parts:,} partitions",
             hint=f"ask for 1 to {count:,}: a partition has a catchment or more",
         )
+    naive = in_file_order(drainage, parts)
+    found = _in_river_order(drainage, parts)
+    evener = _heaviest(drainage, naive, parts) < _heaviest(drainage, found, parts)
+    return naive if evener and _cut(drainage, naive) <= _cut(drainage, found) else found
+
+
+def _in_river_order(drainage: Drainage, parts: int) -> list[int]:
     order = order_of(drainage)
     sums = list(accumulate((drainage.weights[each] for each in order.catchments), initial=0))
     ends = _ends(sums, order.open, parts)
-    found = [0] * count
+    found = [0] * len(drainage.ids)
     begin = 0
     for part, end in enumerate(ends):
         for place in range(begin, end):
             found[order.catchments[place]] = part
         begin = end
     return found
+
+
+def _heaviest(drainage: Drainage, assigned: Sequence[int], parts: int) -> int:
+    weights = [0] * parts
+    for part, weight in zip(assigned, drainage.weights, strict=True):
+        weights[part] += weight
+    return max(weights)
+
+
+def _cut(drainage: Drainage, assigned: Sequence[int]) -> int:
+    return sum(1 for _ in cut_edges(drainage, assigned, outlet_receivers(drainage, assigned)))
 
 
 def in_file_order(drainage: Drainage, parts: int) -> list[int]:
