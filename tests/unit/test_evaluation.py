@@ -267,6 +267,27 @@ def test_the_kind_makes_a_job_that_is_completed_to_itself() -> None:
     assert load_jobfile(dump(job)) == job
 
 
+def test_observations_are_asked_for_only_after_the_warm_up() -> None:
+    said = {"period": ["1979-01-01", "1981-01-01"], "warm_up_days": 1.5}
+    job = load_jobfile({"headrace": 1, "kind": "evaluation", "settings": said})
+    assert {each.name: each.domain.to_plain()["TIME"] for each in job.requirements} == {
+        "observations": ["1979-01-02T12:00Z", "1981-01-01"],
+        "simulation": ["1979-01-01", "1981-01-01"],
+    }
+
+
+def test_observations_that_begin_in_the_warm_up_are_scored(tmp_path: Path) -> None:
+    observed = table(tmp_path / "all", {"a": FLOW}) / "flow.csv"
+    (tmp_path / "observed").mkdir()
+    header, *rows = observed.read_text().splitlines()
+    (tmp_path / "observed" / "flow.csv").write_text("\n".join([header, *rows[5:]]) + "\n")
+    simulated = table(tmp_path / "simulation", {"a": FLOW})
+    found = run(tmp_path, spec(warm_up_days=10), simulated)
+    (location,) = found["locations"]
+    (scores,) = location["runs"].values()
+    assert scores["scores"]["nse"] == 1
+
+
 def test_downloaded_results_are_compared_over_the_locations_that_all_score() -> None:
     def result(**by_id: float | None) -> dict[str, Any]:
         return {

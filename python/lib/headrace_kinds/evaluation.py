@@ -15,13 +15,13 @@ from headrace_kinds.base import Wrong, filled, naming
 from headrace_kinds.command import CommandKind
 from headrace_kinds.settings import Period, told
 from headrace_model.dataset import Category
-from headrace_model.domain import Domain, Index
+from headrace_model.domain import Continuous, Domain, Index
 from headrace_model.drainage import ELEMENT_PATTERN
 from headrace_model.errors import InvalidSpec
 from headrace_model.ids import check_name
 from headrace_model.requirement import Requirement
 from headrace_model.spec import JobSpec, OutputSpec
-from headrace_model.times import format_instant
+from headrace_model.times import Instant, format_instant
 
 SPEC_FILE: Final = "evaluation.json"
 OBSERVATIONS: Final = "observations"
@@ -233,10 +233,15 @@ class EvaluationSettings:
             raise InvalidSpec(f"name inputs with simulations, not {OBSERVATIONS}", path="runs")
         if not self.metrics:
             raise InvalidSpec("name at least one metric", path="metrics")
-        if self.warm_up_days * 86_400_000 >= self.period.end - self.period.begin:
+        if self.counts_from >= self.period.end:
             raise InvalidSpec(
                 "nothing of the period is left after the warm-up", path="warm_up_days"
             )
+
+    @property
+    def counts_from(self) -> Instant:
+        """Where the warm-up ends."""
+        return Instant(self.period.begin + round(self.warm_up_days * 86_400_000))
 
     def element(self, location: Location) -> str | None:
         """Where in the fabric a location stands, upstream of which runoff is summed; or None."""
@@ -258,10 +263,14 @@ class EvaluationKind(CommandKind):
     settings = EvaluationSettings
 
     def complete(self, spec: JobSpec) -> JobSpec:
-        """Ask for the data by the period and the hydrofabric, and promise the result."""
+        """Ask for the data by the period and the hydrofabric, and promise the result.
+
+        Of the observations only what counts: the gauge may be younger than the run.
+        """
         said: EvaluationSettings = spec.settings
         fabric = naming({Index.HYDROFABRIC_DATA_ID: (said.hydrofabric,)})
         domain = Domain.of({**fabric, Index.TIME: said.period.time})
+        counts = Continuous.of([(said.counts_from, said.period.end)])
         more: tuple[Requirement, ...] = ()
         if said.needs_hydrofabric:
             own = any(each.name == HYDROFABRIC for each in spec.inputs)
@@ -284,7 +293,12 @@ class EvaluationKind(CommandKind):
                 *(f"{name}={{{name}}}" for name in (*said.runs, *(each.name for each in more))),
             ),
             inputs=(
-                Requirement(OBSERVATIONS, Category.OBSERVATION, None, domain),
+                Requirement(
+                    OBSERVATIONS,
+                    Category.OBSERVATION,
+                    None,
+                    Domain.of({**fabric, Index.TIME: counts}),
+                ),
                 *(Requirement(name, Category.OUTPUT, None, domain) for name in said.runs),
                 *more,
             ),

@@ -58,7 +58,7 @@ class Evaluation:
     ) -> None:
         self._said, self._observations, self._runs, self._say = said, observations, runs, say
         self._keep = keep
-        self._begin = said.period.begin + round(said.warm_up_days * _DAY_MS)
+        self._begin = said.counts_from
         self._step = None if said.step_hours is None else round(said.step_hours * 3_600_000)
         self._astray: dict[str, str] = {}  # locations that stand nowhere, with the reason
         self.locations = self._locate(crosswalk)
