@@ -202,6 +202,46 @@ def test_exec_ngen_as_users_of_dmod_know_it(headrace: Headrace, place: Path) -> 
     assert names_in(place / "got") == [*ALL[:2], *NEXUSES[:2]]
 
 
+def test_of_two_fabrics_with_the_same_catchments_the_one_that_is_checked_runs(
+    headrace: Headrace, place: Path
+) -> None:
+    upload(headrace, place)
+    named = headrace.get("/datasets/sugar-fabric")
+    for path in (place / "fabric").iterdir():
+        path.write_text(path.read_text().replace('"areasqkm": ', '"areasqkm": 1'))
+    done = headrace.cli(
+        *("dataset", "create", "elsewhere", "--category", "HYDROFABRIC"),
+        *("--upload", str(place / "fabric")),
+    )
+    assert done.returncode == 0, done.stderr
+    other = headrace.get("/datasets/elsewhere")
+    uid, other_uid = (each["domain"]["HYDROFABRIC_ID"] for each in (named, other))
+    assert uid != other_uid
+    assert named["domain"]["CATCHMENT_ID"] == other["domain"]["CATCHMENT_ID"]
+    some = BY_DOMAIN.replace(", cat-67]", "]")
+    for text, of in ((some, other), (BY_DOMAIN, other), (some, named), (BY_DOMAIN, named)):
+        if of is named:  # without its id the newest is taken
+            text = text.replace("settings:\n", f"settings:\n  hydrofabric_uid: {uid}\n")
+        done = run_file(headrace, place, text)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert fabrics_of(headrace, last_job(headrace)) == {
+            "config": {of["id"]},
+            "fabric": {of["id"]},
+        }
+
+
+def fabrics_of(headrace: Headrace, job: str) -> dict[str, set[str]]:
+    """The uploaded fabrics that a run's config was checked against, and that it ran."""
+    made = headrace.get(f"/datasets/{headrace.job(job)['outputs']['model']}")
+    read = [headrace.get(f"/datasets/{each['id']}") for each in made["derived_from"]]
+    found: dict[str, set[str]] = {"config": set(), "fabric": set()}
+    for each in read:
+        sources = [headrace.get(f"/datasets/{of['id']}") for of in each["derived_from"]]
+        fabrics = {of["id"] for of in sources or [each] if of["category"] == "HYDROFABRIC"}
+        found["config" if each["category"] == "CONFIG" else "fabric"] |= fabrics
+    return found
+
+
 def compose(place: Path) -> None:
     """A composite config as a user may put it together himself."""
     shutil.copytree(place / "init", place / "composite")

@@ -4,13 +4,17 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from headrace_derivations.hydrofabric import DERIVATION as SUBSET
+from headrace_derivations.hydrofabric import GEOJSON
 from headrace_kinds.ngen_program import NgenProgram, refuse_without_ngen
 from headrace_kinds.ngen_run import NgenRun
 from headrace_kinds.progress import Reading, read_line
 from headrace_kinds.registry import kind_named
 from headrace_model.errors import InvalidSpec, NeverFits
-from headrace_model.requirement import Derived
+from headrace_model.requirement import Derived, Shape
 from headrace_model.spec import JobSpec, Parallel
 from headrace_wire.errors import InvalidJobFile
 from headrace_wire.jobfile import dump, load_jobfile
@@ -54,11 +58,59 @@ def test_catchments_ask_for_a_fabric_of_exactly_these() -> None:
     config = next(each for each in spec.requirements if each.name == "config")
     run = NgenRun.of(config)
     assert run is not None
-    assert run.asked_of("fabric").domain.to_plain() == {
+    assert run.asked_of("fabric") == fabric
+    assert fabric.derived == Derived("hydrofabric-subset", {"hydrofabric_id": ["ab"]})
+    (step,) = (each for each in SUBSET.recipe.steps(fabric) if each.inputs[0].format == GEOJSON)
+    assert step.inputs[0].domain.to_plain() == {
         "CATCHMENT_ID": "cat-27",
         "HYDROFABRIC_DATA_ID": "hy",
         "HYDROFABRIC_ID": "ab",
     }
+
+
+NAMES = st.none() | st.sampled_from(["a", "b"])
+CATCHMENTS = st.lists(st.sampled_from(["cat-1", "cat-2"]), unique=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(NAMES, NAMES, CATCHMENTS, st.sampled_from([1, 2]), st.data())
+def test_what_runs_is_what_the_config_is_checked_against(
+    uid: str | None, name: str | None, catchments: list[str], cpus: int, data: st.DataObject
+) -> None:
+    said = {"hydrofabric_uid": uid, "hydrofabric_data_id": name, "catchments": catchments}
+    indexes = data.draw(
+        st.dictionaries(
+            st.sampled_from(["DATA_ID", "HYDROFABRIC_ID", "HYDROFABRIC_DATA_ID", "ELEMENT_ID"]),
+            st.sampled_from(["a", "b"]),
+        )
+    )
+    shape = data.draw(st.sampled_from(list(Shape)))
+    of = data.draw(CATCHMENTS)
+    domain = {**indexes, **({"CATCHMENT_ID": of} if of else {})}
+    own = {"category": "HYDROFABRIC", "format": GEOJSON, "domain": domain, "shape": shape.value}
+    inputs = data.draw(st.sampled_from([{}, {"fabric": own}]))
+    try:
+        spec = job(
+            {key: each for key, each in said.items() if each},
+            inputs=inputs,
+            resources={"cpus": cpus},
+        )
+    except InvalidJobFile:
+        return
+    by_name = {each.name: each for each in spec.requirements}
+    run = NgenRun.of(by_name["config"])
+    assert run is not None
+    checked = run.asked_of("fabric")
+    assert checked.domain == by_name["fabric"].domain
+    if not inputs:
+        assert checked == by_name["fabric"]
+        assert (checked.shape is Shape.EXACT) == bool(catchments)
+        asked = [checked, *(need for each in SUBSET.recipe.steps(checked) for need in each.inputs)]
+        assert uid is None or asked[-1].domain.to_plain()["HYDROFABRIC_ID"] == uid
+    if "partitions" in by_name and uid and not inputs:
+        assert by_name["partitions"].domain.to_plain()["HYDROFABRIC_ID"] == uid
+    if checked.shape is Shape.EXACT:
+        assert checked == by_name["fabric"], "ngen runs all that it finds there"
 
 
 def test_cpus_are_ranks_and_need_a_partition_config() -> None:
@@ -198,6 +250,9 @@ def test_local_files_and_unchecked_configs_are_refused() -> None:
             {"hydrofabric_uid": "b"},
             "inputs.fabric.domain.HYDROFABRIC_ID",
         ),
+        ({"catchments": ["a"]}, {"catchments": ["b"]}, "inputs.fabric"),
+        ({"catchments": ["a"]}, {"hydrofabric_uid": "b"}, "inputs.fabric"),
+        ({}, {"hydrofabric_uid": "b"}, "inputs.fabric"),
     ],
 )
 def test_settings_that_were_changed_in_a_job_that_is_filled_in_are_refused(

@@ -2,7 +2,8 @@
 
 Which part: the catchments that are wanted, or what lies upstream or downstream of elements. The
 latter is said by ELEMENT_ID, which the files of a fabric don't tell: `upstream/nex-26`,
-`downstream/cat-27`, `upstream/gages-01073000` (docs/decisions/0037).
+`downstream/cat-27`, `upstream/gages-01073000` (docs/decisions/0037). The setting
+`hydrofabric_id` may say of what it is cut: the HYDROFABRIC_ID of the whole.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ from typing import Final
 from headrace_derivations.base import Derivation, Work
 from headrace_derivations.hydrofabric_network import ELEMENT
 from headrace_kinds.derivation import Recipe, Step
+from headrace_kinds.ngen_run import SUBSET, WHOLE
 from headrace_model.dataset import Category
 from headrace_model.domain import Discrete, Domain, Index, Restriction, union
 from headrace_model.requirement import Requirement, Shape
 
-NAME: Final = "hydrofabric-subset"
+NAME: Final = SUBSET
 GEOJSON: Final = "NGEN_GEOJSON_HYDROFABRIC"
 V1: Final = "NGEN_GEOPACKAGE_HYDROFABRIC_V1"
 V2: Final = "NGEN_GEOPACKAGE_HYDROFABRIC_V2"
@@ -37,6 +39,9 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
     is_part = bool(elements or catchments) and Index.HYDROFABRIC_ID not in domain
     gauges = names.get(Index.GAUGE_ID) or ()
     shape = wanted.shape if wanted.shape is Shape.EXACT and not is_part else Shape.ONE
+    holding = _whole_of(wanted)
+    if holding is None:
+        return
     for source in _SOURCES[str(wanted.format)]:
         if source == wanted.format and not is_part:
             continue
@@ -44,7 +49,7 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
             NAME,
             (
                 Requirement(
-                    "hydrofabric", Category.HYDROFABRIC, source, _holding(domain, source), shape
+                    "hydrofabric", Category.HYDROFABRIC, source, _holding(holding, source), shape
                 ),
             ),
             {
@@ -55,6 +60,19 @@ def _steps(wanted: Requirement) -> Iterator[Step]:
                 "catchments": sorted(catchments or ()) if is_part and not elements else [],
             },
         )
+
+
+def _whole_of(wanted: Requirement) -> Domain | None:
+    """What is wanted, and the id of the whole where it is told; None for one that is none."""
+    told = wanted.derived.settings if wanted.derived else {}
+    if WHOLE not in told:
+        return wanted.domain
+    ids = told[WHOLE]
+    texts = isinstance(ids, list | tuple) and ids and all(isinstance(each, str) for each in ids)
+    if not texts or Index.HYDROFABRIC_ID in wanted.domain:
+        return None
+    whole = {Index.HYDROFABRIC_ID: Discrete(frozenset(ids))}
+    return Domain.of(dict(wanted.domain.restrictions) | whole)
 
 
 def _holding(domain: Domain, source: str) -> Domain:
@@ -92,6 +110,7 @@ DERIVATION: Final = Derivation(
         ),
         makes=tuple((Category.HYDROFABRIC, each) for each in _SOURCES),
         steps=_steps,
+        settings=frozenset((WHOLE,)),
     ),
     _run,
 )

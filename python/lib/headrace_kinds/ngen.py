@@ -192,7 +192,7 @@ class NgenKind(CommandKind):
         ranks = spec.resources.amount.ranks
         spec = replace(spec, inputs=tuple(e for e in spec.inputs if not is_made(e)))
         run = run_of(spec)
-        asked = [run.requirement(CONFIG), _fabric(spec, run), run.asked_of(FORCING)]
+        asked = [run.requirement(CONFIG), run.asked_of(FABRIC), run.asked_of(FORCING)]
         if ranks > 1:
             asked.append(_partitions(spec, run, ranks))
         return filled(
@@ -231,8 +231,9 @@ class NgenKind(CommandKind):
             for each in spec.path_inputs
             if each.name in (CONFIG, FABRIC, FORCING, PARTITIONS)
         ]
+        fabric = run_of(spec).asked_of(FABRIC)
         for each in spec.requirements:
-            wrong += contradictions(spec.settings, each)
+            wrong += contradictions(spec.settings, each, fabric)
             if each.name == CONFIG and each.format == COMPOSITE_CONFIG:
                 wrong.append(
                     Wrong(
@@ -324,27 +325,14 @@ def _part(
     return Part(format_, Domain.of(domain))
 
 
-def _fabric(spec: JobSpec, run: NgenRun) -> Requirement:
-    """The hydrofabric of exactly the catchments: ngen runs all that it finds there.
-
-    The id of the whole one is asked of what the config is checked against.
-    """
-    whole = run.asked_of(FABRIC)
-    settings: NgenSettings = spec.settings
-    if not settings.catchments:
-        return whole
-    asked = dict(whole.domain.restrictions)
-    asked.pop(Index.HYDROFABRIC_ID, None)
-    return replace(whole, domain=Domain.of(asked), shape=Shape.EXACT)
-
-
 def _partitions(spec: JobSpec, run: NgenRun, ranks: int) -> Requirement:
     """A partition config of exactly the catchments: ngen finds no other ones."""
     settings: NgenSettings = spec.settings
     if settings.partition_config_data_id:
         domain = Domain.of(naming({Index.DATA_ID: (settings.partition_config_data_id,)}))
         return Requirement(PARTITIONS, Category.CONFIG, PARTITION_FORMAT, domain, Shape.ONE)
-    asked = dict(_fabric(spec, run).domain.restrictions)
+    of_fabric = (run.asked_of(FABRIC).domain, run.parts[FABRIC].domain)
+    asked = {index: of for each in of_fabric for index, of in each.restrictions}
     asked.pop(Index.DATA_ID, None)  # is what people call the fabric, not what is made of it
     domain = Domain.of(asked | {Index.LENGTH: Discrete(frozenset((str(ranks),)))})
     made = balanced(settings.balance)

@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from headrace_model.dataset import Category
-from headrace_model.domain import Domain, Index, Restriction, check_format
+from headrace_model.domain import Discrete, Domain, Index, Restriction, check_format
 from headrace_model.errors import InvalidInput
 from headrace_model.requirement import Derived, Requirement, Shape
 
 NAME: Final = "ngen-run"  # the derivation
+SUBSET: Final = "hydrofabric-subset"  # the derivation that cuts the fabric
+WHOLE: Final = "hydrofabric_id"  # its setting: of what it is cut
 RUN_CONFIG: Final = "NGEN_RUN_CONFIG"
 COMPOSITE_CONFIG: Final = "NGEN_JOB_COMPOSITE_CONFIG"
 CONFIG, FABRIC, FORCING = "config", "fabric", "forcing"  # the parts
@@ -92,18 +94,31 @@ class NgenRun:
         fits = all(isinstance(each, _TYPES.get(key, ())) for key, each in told.items())
         return cls(wanted.domain, parts, **told) if fits else None
 
-    def asked_of(self, part: str, *, of_run: bool = True) -> Requirement:
-        """The requirement for a part; `of_run`: it must cover the run too.
+    def asked_of(self, part: str) -> Requirement:
+        """The requirement for a part, which the config is checked against and the job reads.
 
-        A dataset that is named by its DATA_ID is taken as it is, so that it is said what of the
-        run it lacks.
+        It covers the run; but a dataset that is named by its DATA_ID is taken as it is, so that it
+        is said what of the run it lacks. A hydrofabric has exactly the catchments of the run, as
+        ngen runs all that it finds there; where HYDROFABRIC_ID names the whole one, that is what
+        they are cut from.
         """
         of = self.parts[part]
         asked: dict[Index, Restriction] = dict(of.domain.restrictions)
-        if of_run and Index.DATA_ID not in asked:
+        if Index.DATA_ID not in asked:
             own = self.domain.restrictions
             asked |= {index: each for index, each in own if _tells(part, index)}
-        return Requirement(part, CATEGORIES[part], of.format, Domain.of(asked), Shape.ONE)
+        shape, derived = Shape.ONE, None
+        if part == FABRIC and Index.CATCHMENT_ID in asked:
+            shape = Shape.EXACT
+            whole = asked.pop(Index.HYDROFABRIC_ID, None)
+            derived = cut_from(whole) if isinstance(whole, Discrete) else None
+        domain = Domain.of(asked)
+        return Requirement(part, CATEGORIES[part], of.format, domain, shape, derived)
+
+
+def cut_from(whole: Discrete) -> Derived:
+    """How a part of the hydrofabric of that HYDROFABRIC_ID has to be made."""
+    return Derived(SUBSET, {WHOLE: sorted(whole.values)})
 
 
 def _tells(part: str, index: Index) -> bool:
