@@ -198,6 +198,12 @@ def _foreseen(headrace: Headrace, job: str) -> Any:
     return until(told, f"the start of {job} is foreseen")
 
 
+def _reserved(headrace: Headrace, job: str) -> Any:
+    """Why a job waits, once it is the one that nodes are kept free for."""
+    why = headrace.said("jobs", "why", job)
+    return why if why["causes"] and why["causes"][0]["cause"] == "RESERVED" else None
+
+
 class TestWhyAndWhen:
     def test_a_waiting_job_is_told_its_causes_its_change_and_its_time(
         self, headrace: Headrace
@@ -209,7 +215,7 @@ class TestWhyAndWhen:
         first, second = (
             headrace.submit("true", resources=_ALL, limits={"time": "10m"}) for _ in range(2)
         )
-        why = headrace.said("jobs", "why", first)
+        why = until(lambda: _reserved(headrace, first), "the scheduler has seen both jobs")
         assert [each["cause"] for each in why["causes"]] == ["RESERVED", "CPUS"]
         assert why["change"]["set"] == {"resources.cpus": "1"}
         assert why["position"] == 1

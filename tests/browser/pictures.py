@@ -8,8 +8,9 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -20,7 +21,8 @@ from tests.support import evaluated
 from tests.support.browser import ARGUMENTS, chromium
 from tests.support.ngen_runs import SUGAR_CREEK, copied
 
-_STEPS = "for i in $(seq 1 300); do echo step $i/300; sleep 0.5; done"
+_SETTLES_MS: Final = 1_500  # until plots are drawn
+_STEPS: Final = "for i in $(seq 1 300); do echo step $i/300; sleep 0.5; done"
 
 
 @contextmanager
@@ -44,20 +46,23 @@ def _made(folder: Path) -> Iterator[tuple[Gui, dict[str, str]]]:
         for _ in range(4):
             _run(headrace, "delaware", _STEPS)
         results = [evaluated.scores(headrace, job)[0] for job in jobs]
-        yield gui, {
-            "jobs": "/jobs",
-            "job": f"/jobs/{running}",
-            "log": f"/jobs/{running}?tab=logs",
-            "new-job": "/new",
-            "new-ngen": "/new/ngen",
-            "datasets": "/datasets",
-            "evaluation": f"/evaluation/{results[0]}?gauge={gauges[0]}",
-            "comparison": f"/evaluation/{results[0]}?with={results[1]}",
-            "calibration": f"/calibration/{tuned}",
-            "cluster": "/cluster",
-            "people": "/people",
-            "account": "/account",
-        }
+        yield (
+            gui,
+            {
+                "jobs": "/jobs",
+                "job": f"/jobs/{running}",
+                "log": f"/jobs/{running}?tab=logs",
+                "new-job": "/new",
+                "new-ngen": "/new/ngen",
+                "datasets": "/datasets",
+                "evaluation": f"/evaluation/{results[0]}?gauge={gauges[0]}",
+                "comparison": f"/evaluation/{results[0]}?with={results[1]}",
+                "calibration": f"/calibration/{tuned}",
+                "cluster": "/cluster",
+                "people": "/people",
+                "account": "/account",
+            },
+        )
     finally:
         headrace.local("reset", "--yes")
 
@@ -70,30 +75,28 @@ def _run(headrace: Headrace, name: str, script: str) -> str:
 def _take(page: Page, address: str, path: Path) -> None:
     page.goto(address)
     page.get_by_role("heading", level=1).wait_for()
-    page.wait_for_load_state("networkidle", timeout=5_000) if "jobs" not in address else None
-    page.wait_for_timeout(1_500)
+    page.wait_for_timeout(_SETTLES_MS)
     page.screenshot(path=path)
 
 
 def main(folder: Path) -> None:
-    """Take them all."""
+    """Take them all: each page in both widths and both schemes."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as place, _made(Path(place)) as (gui, pages), sync_playwright() as play:
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        gui, pages = stack.enter_context(_made(place))
+        play = stack.enter_context(sync_playwright())
         browser = play.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         for width, size in (("wide", WIDE), ("phone", PHONE)):
             for scheme in ("light", "dark"):
-                context = browser.new_context(
-                    base_url=gui.url, viewport=size, color_scheme=scheme
-                )  # type: ignore[arg-type]
-                page = context.new_page()
+                looks: dict[str, Any] = {"viewport": size, "color_scheme": scheme}
+                page = browser.new_page(base_url=gui.url, **looks)
                 page.goto(gui.link())
                 page.get_by_role("heading", name="Jobs", exact=True).wait_for()
                 for name, address in pages.items():
-                    try:
-                        _take(page, address, folder / f"{name}-{width}-{scheme}.png")
-                    except Exception as error:
-                        print(name, width, scheme, str(error)[:200])
-                context.close()
+                    _take(page, address, folder / f"{name}-{width}-{scheme}.png")
+                page.close()
+        browser.close()
 
 
 if __name__ == "__main__":
