@@ -142,6 +142,7 @@ def test_a_run_is_built_planned_and_completes(gui: Gui, builder: Page, tmp_path:
     builder.wait_for_url(re.compile("/new$"))
     text = builder.get_by_label("The job file as YAML")
     expect(text).to_have_value(re.compile(r"config_sources: \[creek-(models, creek-)?init"))
+    assert "hydrofabric_uid: hf1-" in text.input_value(), "the one on the map, and no other"
     job = text.input_value().replace(
         "settings:\n", f"settings:\n  executable: {program}\n  library_root: /ngen\n"
     )

@@ -15,8 +15,10 @@ export interface Run {
   routing: boolean;
 }
 
-const one = (dataset: Dataset | null, index: "DATA_ID" | "HYDROFABRIC_DATA_ID") =>
-  dataset ? namesOf(dataset.domain, index)?.[0] : undefined;
+const one = (
+  dataset: Dataset | null,
+  index: "DATA_ID" | "HYDROFABRIC_DATA_ID" | "HYDROFABRIC_ID",
+) => (dataset ? namesOf(dataset.domain, index)?.[0] : undefined);
 
 function fabricOf(format: string): string {
   if (format.endsWith("_V1")) return "GEOPACKAGE_V1";
@@ -32,6 +34,7 @@ export function ngenText(run: Run, all: number): string {
   if (run.routing) settings.routing = true;
   const names: Record<string, string | undefined> = {
     hydrofabric_data_id: one(run.fabric, "HYDROFABRIC_DATA_ID"),
+    hydrofabric_uid: one(run.fabric, "HYDROFABRIC_ID"),
     forcing_data_id: one(run.forcing, "DATA_ID"),
     partition_config_data_id: one(run.partition, "DATA_ID"),
   };
