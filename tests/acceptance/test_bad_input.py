@@ -20,7 +20,7 @@ import pytest
 
 from headrace_adapters.redis.users import UserStore
 from headrace_local.redis_users import connect
-from tests.acceptance.conftest import Answer, Headrace
+from tests.acceptance.conftest import Answer, Headrace, until
 from tests.support.ngen_runs import run_example
 from tests.support.people import token_of
 
@@ -556,7 +556,13 @@ class TestOutputs:
         assert headrace.get(f"/datasets?job={job}")["datasets"] == []
         assert secret.exists()
         held = secret.read_bytes()
-        assert [path for path in _files(headrace.home.root) if held in path.read_bytes()] == []
+
+        def is_nowhere() -> bool:
+            with contextlib.suppress(FileNotFoundError):  # it is just being removed
+                return not any(held in path.read_bytes() for path in _files(headrace.home.root))
+            return False
+
+        until(is_nowhere, "the folder of the attempt is gone")
 
 
 def test_after_all_of_it_headrace_works_and_nothing_is_left(headrace: Headrace) -> None:

@@ -234,7 +234,8 @@ async def test_many_jobs_go_in_several_packs_past_those_that_stay(
         patch.setattr("headrace_data.archivist._READ", 5)
         await _archivist(stage, store).sweep(1)
     assert (await _records(stage, store)).keys() == {job.id for job in jobs} - kept
-    assert len(await stage.packs.names()) == 2
+    # Jobs that ended in one millisecond come by their ids, so those that stay are anywhere.
+    assert len(await stage.packs.names()) in (2, 3)
 
 
 async def test_jobs_that_ended_in_one_millisecond_are_all_due(stage: Stage) -> None:
