@@ -142,7 +142,10 @@ class SwarmStack:
         last: list[str] = []
 
         async def clean() -> bool:
-            last[:] = await self.left()
+            try:
+                last[:] = await self.left()
+            except AssertionError as error:  # the engine lists what goes at this moment
+                last[:] = [str(error)]
             return not last
 
         try:
