@@ -10,7 +10,8 @@ project_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 groups_known=(unit contract integration acceptance faults simulation swarm hydrology browser soak)
 # The longest first, so that those that run side by side end at about the same time.
-groups_of_ci=(swarm acceptance integration faults hydrology browser unit simulation contract)
+# Not browser beside those that make networks: Chromium drops what it loads when one comes or goes.
+groups_of_ci=(swarm acceptance integration faults hydrology unit browser simulation contract)
 lanes_of_ci=3
 
 usage() {

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from headrace_gui.service.codes import make_code
 from headrace_local.config import load
-from tests.acceptance.conftest import Headrace
+from tests.acceptance.conftest import Headrace, until
 from tests.support.browser import ARGUMENTS, Watch, axe_findings, chromium
 from tests.support.person import Person
 
@@ -35,6 +35,11 @@ class Gui:
         """Wait until a job is at a step, and show it. (Playwright has a loop in this thread.)"""
         with ThreadPoolExecutor(1) as other:
             return other.submit(self.headrace.until, job, step).result()
+
+    def wait(self, condition: Callable[[], Any], what: str) -> Any:
+        """Wait for what the API tells."""
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(until, condition, what).result()
 
     def lose_a_node(self, name: str) -> None:
         """Have a node that registered once, and is lost now."""

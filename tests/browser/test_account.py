@@ -46,6 +46,8 @@ def test_a_token_is_shown_once_works_and_is_revoked(gui: Gui, page: Page) -> Non
 def test_a_quota_and_what_is_used_of_it_are_bars(gui: Gui, page: Page) -> None:
     person = gui.person()
     gui.headrace.cli("users", "change", person.name, "--quota", "2GiB", "--quota", "cpus=4")
+    counted = f"/users/{person.name}"
+    gui.wait(lambda: gui.headrace.get(counted).get("run_used"), "the use of a new user is counted")
     account_of(page, person)
     you = page.get_by_role("region", name="What you use")
     expect(you.get_by_role("meter", name="Data kept")).to_have_attribute(

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Page, expect
 
@@ -12,10 +14,17 @@ from tests.support.browser import Watch
 AWAY = r"WebSocket connection|ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|status of 503"
 
 
-def kill_services(gui: Gui) -> None:
-    """End all services with SIGKILL, the GUI's among them; their supervisor brings them back."""
-    (found,) = processes.find(gui.headrace.home.id, "services")
-    os.kill(found.pid, signal.SIGKILL)
+@contextmanager
+def services_away(gui: Gui) -> Iterator[None]:
+    """All services ended by SIGKILL, the GUI's too; afterwards their supervisor starts them."""
+    (services,) = processes.find(gui.headrace.home.id, "services")
+    (supervisor,) = processes.find(gui.headrace.home.id, "supervisor")
+    os.kill(supervisor.pid, signal.SIGSTOP)
+    try:
+        os.kill(services.pid, signal.SIGKILL)
+        yield
+    finally:
+        os.kill(supervisor.pid, signal.SIGCONT)
 
 
 def test_services_are_killed_and_come_back_under_an_open_page(
@@ -28,10 +37,10 @@ def test_services_are_killed_and_come_back_under_an_open_page(
     signed_in.goto(f"/jobs/{job}?tab=logs")
     log = signed_in.get_by_role("log")
     expect(log).to_contain_text("line 3")
-    kill_services(gui)
     banner = signed_in.get_by_text("Not live since")
-    expect(banner).to_be_visible()
-    expect(log).to_contain_text("line 3")  # what was shown stays
+    with services_away(gui):
+        expect(banner).to_be_visible()
+        expect(log).to_contain_text("line 3")  # what was shown stays
     expect(banner).to_be_hidden(timeout=60_000)
     gate.touch()
     expect(log).to_contain_text("after", timeout=60_000)
