@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Gui
+from tests.browser.conftest import WITHIN_MS, Gui
 from tests.support.ngen_runs import STAND_IN, SUGAR_CREEK, copied, put_week
 from tests.support.samples import sample
 
@@ -54,8 +54,14 @@ def choose(page: Page, fabric: str) -> None:
     expect(page.locator(".map-ground canvas")).to_be_visible()
 
 
-def ids(page: Page) -> set[str]:
-    return set(filter(None, page.get_by_label("Ids of the catchments").input_value().split(", ")))
+def expect_ids(page: Page, *wanted: str) -> None:
+    """Wait until just these catchments are chosen."""
+    field = page.get_by_label("Ids of the catchments")
+    for _ in range(WITHIN_MS // 50):
+        if {each.strip() for each in field.input_value().split(",")} == set(wanted):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{field.input_value()!r} is chosen, not {wanted}")
 
 
 def test_catchments_are_chosen_by_click_box_list_and_id(builder: Page) -> None:
@@ -68,6 +74,7 @@ def test_catchments_are_chosen_by_click_box_list_and_id(builder: Page) -> None:
     builder.mouse.click(*middle)
     expect(builder.get_by_text("0 of 3 chosen")).to_be_visible()
     builder.get_by_role("button", name="Choose by box").click()
+    builder.wait_for_timeout(300)  # nobody draws sooner; the map hears of the button by an effect
     builder.mouse.move(box["x"] + 60, box["y"] + 2)
     builder.mouse.down()
     builder.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2, steps=3)
@@ -75,7 +82,7 @@ def test_catchments_are_chosen_by_click_box_list_and_id(builder: Page) -> None:
     expect(builder.get_by_text("3 of 3 chosen")).to_be_visible()
     builder.get_by_text("As a list").click()
     builder.get_by_label("cat-52").uncheck()
-    assert ids(builder) == {"cat-27", "cat-67"}
+    expect_ids(builder, "cat-27", "cat-67")
     builder.get_by_label("Ids of the catchments").fill("cat-52 cat-99")
     expect(builder.get_by_text("The hydrofabric has no cat-99")).to_be_visible()
     expect(builder.get_by_text("1 of 3 chosen")).to_be_visible()
@@ -114,11 +121,11 @@ def test_up_and_down_the_water(gui: Gui, builder: Page, tmp_path: Path) -> None:
     area.fill("cat-3")
     builder.get_by_role("button", name="Add all upstream").click()
     expect(builder.get_by_text("3 of 5 chosen")).to_be_visible()
-    assert ids(builder) == {"cat-1", "cat-2", "cat-3"}
+    expect_ids(builder, "cat-1", "cat-2", "cat-3")
     area.fill("cat-2")
     builder.get_by_role("button", name="Add all downstream").click()
     expect(builder.get_by_text("3 of 5 chosen")).to_be_visible()
-    assert ids(builder) == {"cat-2", "cat-3", "cat-4"}
+    expect_ids(builder, "cat-2", "cat-3", "cat-4")
 
 
 def test_a_run_is_built_planned_and_completes(gui: Gui, builder: Page, tmp_path: Path) -> None:
