@@ -2,13 +2,14 @@
 
 from typing import Final
 
-from aiohttp import ClientError, web
+from aiohttp import web
 
 from headrace_gui.api.session import SESSION_KEY
 from headrace_gui.service.paths import is_public
 from headrace_gui.service.upstream import Upstream
 from headrace_model.errors import NotFound
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY
+from headrace_service.passing import pass_answer
 
 # All that a call may carry: never a cookie, nor a header that only proxies set.
 _ASKED: Final = (
@@ -43,24 +44,12 @@ def add_proxy(app: web.Application, upstream: Upstream) -> None:
         headers |= {REQUEST_ID: request[REQUEST_ID_KEY], **request[SESSION_KEY].bearer}
         body = request.content if request.body_exists else None
         answer = await upstream.call(request.method, request.raw_path, headers, body)
-        async with answer:
-            passed = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for key, value in answer.headers.items():
-                if key.lower() not in _NOT_TOLD:
-                    passed.headers.add(key, value)
-            passed.headers.update(_INERT)
-            passed.headers[REQUEST_ID] = request[REQUEST_ID_KEY]
-            passed.headers.setdefault("Cache-Control", "no-store")
-            if "/items/" in request.path:
-                passed.headers["Content-Disposition"] = "attachment"
-            await passed.prepare(request)
-            try:
-                async for piece in answer.content.iter_any():
-                    await passed.write(piece)
-            except (ClientError, OSError) as error:
-                # Cut ours as well, so that nobody takes half a file for a whole one.
-                raise ConnectionResetError(f"the request service: {error}") from None
-            await passed.write_eof()
-        return passed
+        own = dict(_INERT)
+        own["Cache-Control"] = answer.headers.get("Cache-Control", "no-store")
+        if "/items/" in request.path:
+            own["Content-Disposition"] = "attachment"
+        return await pass_answer(
+            request, answer, "the request service", leave_out=_NOT_TOLD, headers=own
+        )
 
     app.router.add_route("*", "/api/{rest:.+}", pass_on)

@@ -12,6 +12,7 @@ from headrace_model.ids import DatasetId, JobId
 from headrace_model.people import User
 from headrace_service.http import REQUEST_ID, REQUEST_ID_KEY, USER, InternalToken, internal_session
 from headrace_service.logs import logger
+from headrace_service.passing import pass_answer
 from headrace_wire.datasets import EntriesRequest, read_entry
 from headrace_wire.logsearch import Line, read_lines
 from headrace_wire.people import encode_user
@@ -84,21 +85,7 @@ class Peer:
             )
         except (ClientError, OSError) as error:
             raise self.down(error) from None
-        async with answer:
-            passed = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for key, value in answer.headers.items():
-                if key.lower() not in _NOT_PASSED:
-                    passed.headers.add(key, value)
-            passed.headers[REQUEST_ID] = request[REQUEST_ID_KEY]
-            await passed.prepare(request)
-            try:
-                async for piece in answer.content.iter_any():
-                    await passed.write(piece)
-            except (ClientError, OSError) as error:
-                # Cut ours as well, so that nobody takes half a file for a whole one.
-                raise ConnectionResetError(f"{self._name}: {error}") from None
-            await passed.write_eof()
-        return passed
+        return await pass_answer(request, answer, self._name, leave_out=_NOT_PASSED)
 
     async def json(self, path: str) -> Any:
         """GET a small JSON answer; raises `Unavailable`, `NotFound`."""
