@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -66,8 +67,7 @@ class SessionRoutes:
 
         Raises `Forbidden` for pages of others, `Unauthorized`.
         """
-        if why := why_foreign(request.method, request.headers, socket=socket):
-            raise Forbidden(f"the request is not one of the GUI's own: {why}")
+        _check_own(request, socket=socket)
         session = self._session_of(request)
         if session is None:
             raise Unauthorized("the session is over", hint="sign in again")
@@ -78,23 +78,21 @@ class SessionRoutes:
 
     async def show(self, request: web.Request) -> web.Response:
         """Tell who is signed in: `{me: null}` where nobody is, which is no error."""
-        session = self._session_of(request)
-        me = None
+        session, me = self._session_of(request), None
         if session is not None:
-            try:
+            with suppress(Unauthorized):
                 me = await self._upstream.json("GET", "/me", session.bearer)
-            except Unauthorized:
-                session = None
         return _answer(me, codes=self._codes is not None)
 
     async def sign_in(self, request: web.Request) -> web.Response:
         """Make a session. Raises what the API says to the password or token, `Forbidden`."""
-        if why := why_foreign(request.method, request.headers):
-            raise Forbidden(f"the request is not one of the GUI's own: {why}")
+        _check_own(request)
         body = await read_bounded(request, _BODY_BYTES, self._body_s)
         plain = parse_json(body, TextLimits(max_bytes=_BODY_BYTES), what="body")
         session = await self._made(plain)
         me = await self._upstream.json("GET", "/me", session.bearer)
+        if not session.own:  # only now it is known how long the user's token is good
+            session = session_of(session.token, me.get("expires"), own=False)
         self._log.info("signed in", action="sign_in", user=me["name"])
         response = _answer(me, codes=self._codes is not None, status=201)
         response.set_cookie(
@@ -114,9 +112,7 @@ class SessionRoutes:
             token = from_plain(TokenSignIn, plain).token.strip()
             if not token.isascii() or not token.isprintable():
                 raise Unauthorized("this is no token")
-            shown = session_of(token, None, own=False)
-            me = await self._upstream.json("GET", "/me", shown.bearer)
-            return session_of(token, me.get("expires"), own=False)
+            return session_of(token, None, own=False)
         if "code" in keys:
             return await self._by_code(from_plain(CodeSignIn, plain).code)
         asked = to_plain(from_plain(LoginRequest, plain))
@@ -140,8 +136,7 @@ class SessionRoutes:
 
     async def sign_out(self, request: web.Request) -> web.Response:
         """End the session, and the token that was made for it; a repeat is success."""
-        if why := why_foreign(request.method, request.headers):
-            raise Forbidden(f"the request is not one of the GUI's own: {why}")
+        _check_own(request)
         session = self._session_of(request)
         response = web.Response(status=204)
         if session is not None and session.own:
@@ -156,6 +151,12 @@ class SessionRoutes:
                 )
         response.del_cookie(self._sessions.cookie, path="/")
         return response
+
+
+def _check_own(request: web.Request, *, socket: bool = False) -> None:
+    """Raise `Forbidden` for what no page of ours asks."""
+    if why := why_foreign(request.method, request.headers, socket=socket):
+        raise Forbidden(f"the request is not one of the GUI's own: {why}")
 
 
 def _answer(me: Any, *, codes: bool, status: int = 200) -> web.Response:
