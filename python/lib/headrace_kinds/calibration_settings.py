@@ -131,7 +131,11 @@ class Location:
     weight: float = told("How much it counts in the objective.", "1.0", default=1.0, high=1e6)
 
     def __post_init__(self) -> None:
-        check_areas(self.areas_km2, self.simulated)
+        if self.areas_km2 is not None and self.simulated is not None:
+            raise InvalidSpec(
+                "with areas_km2 there is no id to simulate: leave it out", path="simulated"
+            )
+        check_areas(self.areas_km2)
         if self.weight <= 0:
             raise InvalidSpec("it is above 0", path="weight")
 

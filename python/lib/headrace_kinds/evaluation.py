@@ -103,17 +103,13 @@ class Location:
                 "gages-01073000",
                 path="upstream",
             )
-        check_areas(self.areas_km2, self.simulated)
+        check_areas(self.areas_km2)
 
 
-def check_areas(areas_km2: Mapping[str, Any] | None, simulated: str | None) -> None:
+def check_areas(areas_km2: Mapping[str, Any] | None) -> None:
     """Check the areas of a location; raises `InvalidSpec`."""
     if areas_km2 is None:
         return
-    if simulated is not None:
-        raise InvalidSpec(
-            "with areas_km2 there is no id to simulate: leave it out", path="simulated"
-        )
     for name, area in areas_km2.items():
         if isinstance(area, bool) or not isinstance(area, int | float) or not 0 < area < 1e9:
             raise InvalidSpec(

@@ -12,7 +12,7 @@ from headrace_calibration.core.objective import Objective
 from headrace_calibration.core.periods import Span, told
 from headrace_calibration.core.plan import Plan
 from headrace_calibration.metrics import REPORTED, computed, objective_named, paired
-from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Flow, Series, factor
+from headrace_evaluation.core.aligning import Aligned, EvaluationFailed, Flow, Series
 from headrace_evaluation.datasets import open_dataset
 from headrace_model.errors import InvalidInput
 
@@ -132,6 +132,6 @@ def _brought(series: Series, unit: str | None, name: str) -> Series:
     if not unit or not series.unit:
         return Series(series.times, series.values, unit or series.unit)
     try:
-        return Series(series.times, series.values * factor(series.unit, unit), unit)
+        return series.in_unit(unit)
     except EvaluationFailed as error:
         raise InvalidInput(f"{name}: {error.message}") from None

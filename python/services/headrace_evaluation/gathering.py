@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from headrace_evaluation.core.aligning import EvaluationFailed, Flow, Series, factor
+from headrace_evaluation.core.aligning import EvaluationFailed, Flow, Series
 from headrace_evaluation.datasets import Dataset
 from headrace_kinds.evaluation import Location
 
@@ -24,10 +24,8 @@ def gathered(
         if id_of(each) in failed:
             reasons[each.id] = failed[id_of(each)]
             continue
-        series = to.told(read[id_of(each)])
         try:
-            times, values = series.times, series.values * factor(series.unit, to.unit)
-            found[each.id] = Series(times, values, to.unit)
+            found[each.id] = to.told(read[id_of(each)]).in_unit(to.unit)
         except EvaluationFailed as error:
             reasons[each.id] = note(each.id, error)
     return found, reasons

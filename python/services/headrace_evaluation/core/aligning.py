@@ -37,6 +37,10 @@ class Series:
         apart = np.sort(np.diff(self.times))
         return int(apart[(apart.size - 1) // 2]) if apart.size else 0
 
+    def in_unit(self, unit: str) -> "Series":
+        """The same in another unit; raises `EvaluationFailed` as `factor` does."""
+        return Series(self.times, self.values * factor(self.unit, unit), unit)
+
 
 @cache
 def _units() -> Any:
