@@ -1,13 +1,12 @@
 """The page and its files, as the build made them: read once, served compressed."""
 
-import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiohttp import ETag, hdrs, web
+from aiohttp import web
 
 from headrace_model.errors import NotFound, Unavailable
+from headrace_service.fixed import Fixed
 
 ASSET: Final = "/assets/{file}"
 FALLBACK: Final = "/{rest:.*}"
@@ -24,7 +23,7 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+    "Vary": "Accept-Encoding",
 }
 _MEDIA: Final = {
     ".css": "text/css",
@@ -37,53 +36,19 @@ _PACKED: Final = {"br": ".br", "gzip": ".gz"}  # the better one first
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file in each of its encodings: "" is the plain one."""
-
-    bodies: dict[str, bytes]
-    media: str
-    etag: str
-
-    @classmethod
-    def of(cls, path: Path) -> "_File":
-        plain = path.read_bytes()
-        bodies = {"": plain}
-        for encoding, suffix in _PACKED.items():
-            packed = path.with_name(path.name + suffix)
-            if packed.exists():
-                bodies[encoding] = packed.read_bytes()
-        return cls(bodies, _MEDIA[path.suffix], hashlib.sha256(plain).hexdigest()[:32])
-
-    def answer(self, request: web.Request, cache: str) -> web.Response:
-        """Answer it in the best encoding that the browser takes, or 304 to one that has it."""
-        taken = {
-            part.partition(";")[0].strip()
-            for part in request.headers.get(hdrs.ACCEPT_ENCODING, "").split(",")
-        }
-        encoding = next((each for each in _PACKED if each in taken and each in self.bodies), "")
-        if self.etag in {each.value for each in request.if_none_match or ()}:
-            response = web.Response(status=304)
-        else:
-            charset = "utf-8" if self.media.startswith("text/") else None
-            response = web.Response(
-                body=self.bodies[encoding], content_type=self.media, charset=charset
-            )
-            if encoding:
-                response.headers[hdrs.CONTENT_ENCODING] = encoding
-        response.etag = ETag(self.etag)
-        response.headers.update({"Cache-Control": cache, "Vary": "Accept-Encoding", **_HEADERS})
-        return response
+def _read(path: Path) -> Fixed:
+    """A file, with what the build has packed of it."""
+    packed = {name: path.with_name(path.name + suffix) for name, suffix in _PACKED.items()}
+    there = {name: each.read_bytes() for name, each in packed.items() if each.exists()}
+    return Fixed.of(path.read_bytes(), _MEDIA[path.suffix], there)
 
 
 def add_pages(app: web.Application, folder: Path) -> None:
     """Add the routes; every address that is nothing else is one of the page's own."""
     index_file = folder / "index.html"
-    index = _File.of(index_file) if index_file.exists() else None
+    index = _read(index_file) if index_file.exists() else None
     files = {
-        path.name: _File.of(path)
-        for path in (folder / "assets").glob("*")
-        if path.suffix in _MEDIA
+        path.name: _read(path) for path in (folder / "assets").glob("*") if path.suffix in _MEDIA
     }
 
     async def serve_page(request: web.Request) -> web.Response:
@@ -92,13 +57,13 @@ def add_pages(app: web.Application, folder: Path) -> None:
                 "the pages of the GUI are not built",
                 hint="in a clone: `npm ci && npm run build` in python/gui/headrace_gui/web",
             )
-        return index.answer(request, "no-cache")
+        return index.answer(request, {**_HEADERS, "Cache-Control": "no-cache"})
 
     async def serve_file(request: web.Request) -> web.Response:
         name = request.match_info["file"]
         if name not in files:
             raise NotFound(f"the GUI has no file {name[:80]!r}", hint="load the page again")
-        return files[name].answer(request, _FOR_EVER)
+        return files[name].answer(request, {**_HEADERS, "Cache-Control": _FOR_EVER})
 
     app.router.add_get(ASSET, serve_file)
     app.router.add_get(FALLBACK, serve_page)

@@ -3,17 +3,16 @@
 All of it is public, made once, and the same for everybody.
 """
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import ETag, web
+from aiohttp import web
 
 from headrace_model.errors import NotFound
+from headrace_service.fixed import Fixed
 from headrace_wire.jsonschema import job_json_schema
 from headrace_wire.openapi import JSON, document
 from headrace_wire.operations.table import (
@@ -36,56 +35,34 @@ _POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    """A text that is served as it is."""
-
-    body: bytes
-    media: str
-    etag: str
-
-    @classmethod
-    def of(cls, body: bytes, media: str) -> "_Text":
-        return cls(body, media, hashlib.sha256(body).hexdigest()[:32])
-
-    def answer(self, request: web.Request) -> web.Response:
-        """Answer it, or 304 to somebody who has it."""
-        known = {each.value for each in request.if_none_match or ()}
-        if {self.etag, "*"} & known:
-            response = web.Response(status=304)
-        else:
-            response = web.Response(body=self.body, content_type=self.media, charset="utf-8")
-        response.etag = ETag(self.etag)
-        # Asked for anew each time, so that a newer Headrace is seen at once.
-        response.headers["Cache-Control"] = "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+# Asked for anew each time, so that a newer Headrace is seen at once.
+_HEADERS: Final = {"Cache-Control": "no-cache"}
+_OF_PAGE: Final = {
+    **_HEADERS,
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+}
 
 
 def add_document(app: web.Application) -> None:
     """Add the routes."""
-    files = {name: _Text.of((_FOLDER / name).read_bytes(), _FILES[name]) for name in _FILES}
-    page = _Text.of((_FOLDER / "page.html").read_bytes(), "text/html")
+    files = {name: Fixed.of((_FOLDER / name).read_bytes(), _FILES[name]) for name in _FILES}
+    page = Fixed.of((_FOLDER / "page.html").read_bytes(), "text/html")
 
-    def always(text: _Text) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def always(text: Fixed) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:
-            return text.answer(request)
+            return text.answer(request, _HEADERS)
 
         return serve
 
     async def serve_page(request: web.Request) -> web.Response:
-        response = page.answer(request)
-        response.headers["Content-Security-Policy"] = _POLICY
-        response.headers["Referrer-Policy"] = "no-referrer"
-        return response
+        return page.answer(request, _OF_PAGE)
 
     async def serve_file(request: web.Request) -> web.Response:
         name = request.match_info["file"]
         if name not in files:
             raise NotFound(f"the page has no file {name[:80]!r}")
-        return files[name].answer(request)
+        return files[name].answer(request, _HEADERS)
 
     async def lead_to_page(_: web.Request) -> web.Response:
         return web.Response(status=302, headers={"Location": PAGE})
@@ -97,5 +74,5 @@ def add_document(app: web.Application) -> None:
     app.router.add_get(PAGE_FILE, serve_file)
 
 
-def _json(plain: dict[str, Any]) -> _Text:
-    return _Text.of(json.dumps(plain, ensure_ascii=False).encode(), JSON)
+def _json(plain: dict[str, Any]) -> Fixed:
+    return Fixed.of(json.dumps(plain, ensure_ascii=False).encode(), JSON)
