@@ -2,31 +2,39 @@
 import type { Schemas } from "../api";
 
 export type Status = Schemas["Status"];
-type Tone = "wait" | "run" | "good" | "bad" | "over";
+/** Groups of statuses, as a person looks for them. */
+export type Tone = "wait" | "run" | "good" | "bad" | "over";
+
+const TONES: Record<Status, Tone> = {
+  "INIT:ACCEPTED": "wait",
+  "MODEL_EXEC:AWAITING_PREREQUISITES": "wait",
+  "MODEL_EXEC:AWAITING_DATA_CHECK": "wait",
+  "MODEL_EXEC:AWAITING_DERIVATION": "wait",
+  "MODEL_EXEC:AWAITING_ALLOCATION": "wait",
+  "MODEL_EXEC:AWAITING_DATA": "wait",
+  "MODEL_EXEC:AWAITING_SCHEDULING": "wait",
+  "MODEL_EXEC:SCHEDULED": "run",
+  "MODEL_EXEC:RUNNING": "run",
+  "MODEL_EXEC:STOPPING": "run",
+  "OUTPUT_EXEC:AWAITING_COLLECTION": "run",
+  "CLOSED:COMPLETED": "good",
+  "CLOSED:FAILED": "bad",
+  "CLOSED:DATA_UNPROVIDEABLE": "bad",
+  "CLOSED:DATA_FAILURE": "bad",
+  "CLOSED:CANCELED": "over",
+  "CLOSED:STOPPED": "over",
+};
 
 export function isClosed(status: string): boolean {
   return status.startsWith("CLOSED:");
 }
 
 export function toneOf(status: string): Tone {
-  switch (status) {
-    case "CLOSED:COMPLETED":
-      return "good";
-    case "CLOSED:FAILED":
-    case "CLOSED:DATA_UNPROVIDEABLE":
-    case "CLOSED:DATA_FAILURE":
-      return "bad";
-    case "CLOSED:CANCELED":
-    case "CLOSED:STOPPED":
-      return "over";
-    case "MODEL_EXEC:RUNNING":
-    case "MODEL_EXEC:SCHEDULED":
-    case "MODEL_EXEC:STOPPING":
-    case "OUTPUT_EXEC:AWAITING_COLLECTION":
-      return "run";
-    default:
-      return "wait";
-  }
+  return TONES[status as Status] ?? "wait";
+}
+
+export function statusesOf(tone: Tone): readonly string[] {
+  return Object.keys(TONES).filter((status) => toneOf(status) === tone);
 }
 
 const WORDS: Partial<Record<Status, string>> = {

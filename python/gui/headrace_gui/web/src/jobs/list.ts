@@ -1,31 +1,13 @@
 // The list of jobs: pages of the API, kept true by what is told live.
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { type ApiError, api, asApiError } from "../api";
-import { toneOf } from "../components/status";
+import { statusesOf, type Tone, toneOf } from "../components/status";
 import { onceAFrame } from "../frame";
 import { errorTold, follow, type Job, type Message } from "../live";
 import { onRenewed } from "../session";
 
-/** Groups of statuses, as a person looks for them. */
-export const SHOWN = {
-  wait: [
-    "ACCEPTED",
-    "AWAITING_PREREQUISITES",
-    "AWAITING_DATA_CHECK",
-    "AWAITING_DERIVATION",
-    "AWAITING_ALLOCATION",
-    "AWAITING_DATA",
-    "AWAITING_SCHEDULING",
-  ],
-  run: ["SCHEDULED", "RUNNING", "STOPPING", "AWAITING_COLLECTION"],
-  good: ["COMPLETED"],
-  bad: ["FAILED", "DATA_UNPROVIDEABLE", "DATA_FAILURE"],
-  over: ["CANCELED", "STOPPED"],
-} as const;
-export type Group = keyof typeof SHOWN;
-
 export interface Filter {
-  show: Group | "";
+  show: Tone | "";
   q: string;
   owner: string;
   kind: string;
@@ -203,7 +185,7 @@ function placed(rows: readonly Job[], page: readonly Job[], part: Part): readonl
 }
 
 function queryOf({ show, q, owner, kind }: Filter): Record<string, string> {
-  const asked = { q, owner, kind, status: show ? SHOWN[show].join(",") : "" };
+  const asked = { q, owner, kind, status: show ? statusesOf(show).join(",") : "" };
   return Object.fromEntries(Object.entries(asked).filter(([, value]) => value));
 }
 

@@ -4,17 +4,17 @@ import "./jobs.css";
 import { useNow } from "../clock";
 import { Icon } from "../components/icons";
 import { Notice } from "../components/notice";
-import { StatusMark } from "../components/status";
+import { StatusMark, type Tone } from "../components/status";
 import { type Column, Table } from "../components/table";
 import { ago, bytes, count, dateTime } from "../format";
 import { Bulk } from "../jobs/bulk";
-import { type Filter, type Group, SHOWN, useJobs } from "../jobs/list";
+import { type Filter, useJobs } from "../jobs/list";
 import type { Job } from "../live";
 import { Link, setQuery, usePlace } from "../router";
 import { session } from "../session";
 import { useStore } from "../store";
 
-const GROUPS: readonly (readonly [Group | "", string])[] = [
+const GROUPS: readonly (readonly [Tone | "", string])[] = [
   ["", "All"],
   ["wait", "Waiting"],
   ["run", "Running"],
@@ -27,7 +27,7 @@ const TYPING_MS = 250;
 function filterOf(query: URLSearchParams): Filter {
   const show = query.get("show") ?? "";
   return {
-    show: show in SHOWN ? (show as Group) : "",
+    show: GROUPS.find(([tone]) => tone === show)?.[0] ?? "",
     q: query.get("q") ?? "",
     owner: query.get("owner") ?? "",
     kind: query.get("kind") ?? "",
