@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.benchmarks import (
     arrays,
+    first_view,
     follow,
     growth,
     idle,
@@ -52,6 +53,7 @@ _ALL = {
         takeover,
         listing,
         follow,
+        first_view,
         idle,
         swarm,
         transfers,

@@ -58,7 +58,7 @@ async def measure(bench: Bench) -> list[Row]:
         playwright = await stack.enter_async_context(async_playwright())
         browser = await playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         stack.push_async_callback(browser.close)
-        lags = await _lags(await _page(browser, home), client, bench.seconds)
+        lags = await _lags(await signed_in(browser, home), client, bench.seconds)
     line = series(lags)
     return [
         Row(
@@ -71,7 +71,7 @@ async def measure(bench: Bench) -> list[Row]:
     ]
 
 
-async def _page(browser: Browser, root: Path) -> Page:
+async def signed_in(browser: Browser, root: Path) -> Page:
     """A page of somebody who knows nothing yet, signed in."""
     page = await browser.new_page()
     home = find_home(root)
