@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -17,8 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from headrace_local.support.redact import words_in
+from tests.support.browser import ARGUMENTS, Watch, chromium
 from tests.support.docker_engine import why_no_engine
 from tests.support.docker_images import TAG, image_file
 from tests.support.wait import wait_until
@@ -239,6 +242,32 @@ def test_the_gui_signs_in_and_reaches_the_request_service_alone(deployment: Depl
         host = f"unix://{deployment.folder}/swarm/nodes/{node}/docker.sock"
         words = ("docker", "--host", host, "exec", id_, "python", "-c", look, name)
         assert (deployment.run(*words, check=False).returncode == 0) is (name == "request"), name
+
+
+def test_a_job_is_submitted_and_watched_in_a_browser(deployment: Deployment) -> None:
+    url = deployment.urls[0].replace(":8443", ":8081")
+    token = (deployment.folder / ".headrace" / "secrets" / "admin_token").read_text().strip()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        # The authority of this deployment is none that a browser knows.
+        context = browser.new_context(base_url=url, ignore_https_errors=True)
+        context.set_default_timeout(60_000)
+        watch = Watch(context, url)
+        page = context.new_page()
+        page.goto("/")
+        page.get_by_role("button", name="Token", exact=True).click()
+        page.get_by_label("Token").fill(token)
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="New job").first.click()
+        page.get_by_label("Command").fill("sh\n-c\nsleep 3; echo seen in a browser")
+        page.get_by_role("button", name="Submit").click()
+        page.wait_for_url(re.compile(r"/jobs/[0-9a-z]{16}$"))
+        head = page.locator("h1").locator("..")
+        expect(head).to_contain_text("Completed", timeout=120_000)
+        page.get_by_role("link", name="Logs").click()
+        expect(page.get_by_role("log")).to_contain_text("seen in a browser", timeout=60_000)
+        browser.close()
+    assert watch.faults == []
 
 
 def test_check_tells_what_is_in_the_way(deployment: Deployment) -> None:
