@@ -98,8 +98,9 @@ class Ledger:
                 )
         check(used.fits_in(capacity), f"{node} is over-booked: {held} of {capacity}")
         room = hash_of(state.get(f"hr:free:{node}", ())).get("room")
-        if fields["state"] != "UP":
-            check(room is None, f"{node} is {fields['state']} and offers {room}")
+        left = fields.get("left") == "1"  # its agent ended in good order, and none is there yet
+        if fields["state"] != "UP" or left:
+            check(room is None, f"{node} is {fields['state']}, left: {left}, and offers {room}")
             return
         check(room is not None, f"{node} is UP and offers nothing")
         free = _amount(room or "0 0")
