@@ -7,6 +7,7 @@ from pathlib import Path
 
 from headrace_wire.logsearch import LogFound, SearchEnd
 from tests.support.stack import Stack
+from tests.support.wait import wait_until
 
 _WITHIN_S = 240.0
 _LINES = 1_200
@@ -33,6 +34,11 @@ async def test_all_ranks_are_followed_with_each_line_once_whatever_is_killed(
     victims = cycle([("request",), ("redis",), ("agent",), ("redis", "request"), ("agent-2",)])
     stack = Stack(state_dir / "home", keep_alive=True, second_node=True)
     async with stack, stack.client() as client:
+
+        async def both_there() -> bool:
+            return len(await client.nodes()) == 2  # an agent answers before its node has joined
+
+        await wait_until(both_there, "both nodes")
         job = (await client.submit(_JOB)).id
         read: dict[tuple[int, int], str] = {}  # by attempt and rank
         kills = 0
@@ -46,6 +52,7 @@ async def test_all_ranks_are_followed_with_each_line_once_whatever_is_killed(
                 if kills < _KILLS and lines > _LINES * (kills + 1) // (_KILLS + 2):
                     kills += 1
                     await asyncio.to_thread(stack.kill9, *next(victims))
+        assert sorted(read) == [(1, 0), (1, 1)]
         assert read == {(1, 0): _RIGHT, (1, 1): _RIGHT}
         assert kills == _KILLS
         told = [each async for each in client.search_log(job, " 7 ")]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,9 +63,9 @@ class Store:
             yield b"hi\n"[at:]
 
 
-async def _followed(agent: Agent, store: Store) -> bytes:
+async def _followed(agent: Agent, store: Store, status: Status = Status.COMPLETED) -> bytes:
     async def job() -> Job:
-        return ENDED
+        return replace(ENDED, status=status)
 
     async def allocation(_job: JobId, _attempt: int) -> Allocation | None:
         return ENDED.allocation
@@ -114,3 +115,11 @@ async def test_and_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = Agent(_silent)
     assert await _followed(agent, Store(since=None)) == b""
     assert agent.asked == 1
+
+
+async def test_but_as_long_as_it_takes_while_its_outputs_are_collected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "_SHIPPED_S", 0.0)
+    found = await _followed(Agent(_silent), Store(since=2), Status.AWAITING_COLLECTION)
+    assert found == b"hi\n"

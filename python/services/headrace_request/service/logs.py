@@ -192,10 +192,14 @@ class LogReader:
                 if not follow:
                     return
                 if not live:
-                    now_s = asyncio.get_running_loop().time()
-                    look_until_s = look_until_s or now_s + _SHIPPED_S
-                    if node is None or reach is not Reach.MORE or now_s >= look_until_s:
+                    if node is None or reach is not Reach.MORE:
                         return
+                    # While it is collected, an agent that is away comes back, or is lost.
+                    if job.status.closed or job.attempt != file.attempt:
+                        now_s = asyncio.get_running_loop().time()
+                        look_until_s = look_until_s or now_s + _SHIPPED_S
+                        if now_s >= look_until_s:
+                            return
                 await woken(change, _RENEW_S if node is None or reach is Reach.END else 1.0)
 
     async def _node(self, job: Job, file: LogFile) -> NodeId | None:
